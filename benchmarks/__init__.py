@@ -1,0 +1,1 @@
+"""Measurements. Every module is a program: ``python -m benchmarks.NAME``."""

@@ -1,0 +1,98 @@
+"""``tf-metammf``: from raw files to recommendations.
+
+Exit codes: 0 done, 1 findings of ``records validate``, 2 something the user can mend, in one
+line on stderr, 130 interrupted.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from jsonargparse import Namespace
+
+import tf_metammf
+from tf_metammf.commands.parser import CommandParser
+from tf_metammf.errors import MetaMMFError
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+RECORD_COMMANDS = ("convert", "describe", "validate", "synthesize")
+COMMANDS = ("train", "evaluate", "export", "recommend", "quickstart")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: The words after the program's name; by default those of this process.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        parser = _parser()
+        module, options = _chosen(parser.instantiate(parser.parse_args(arguments)))
+        return int(module.run(options))
+    except MetaMMFError as error:
+        print(f"tf-metammf: error: {_one_line(error)}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output has gone, as "| head" does; that is no error.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"tf-metammf: error: {place}{error.strerror or error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("tf-metammf: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _one_line(error: MetaMMFError) -> str:
+    # Keras puts its own words before and after the message of an error that a layer raises.
+    by_keras = re.search(r"^Exception encountered when calling.*?\n\n(.*?)\n\nCall arguments", str(error), re.DOTALL)
+    return " ".join((by_keras[1] if by_keras else str(error)).split())
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="tf-metammf", description=_help(tf_metammf), version=tf_metammf.__version__)
+    commands = parser.add_subcommands(dest="command")
+    records = CommandParser(description="Make, look at and check record sets.")
+    commands.add_subcommand("records", records, help="Make, look at and check record sets.")
+    record_commands = records.add_subcommands(dest="record_command")
+    for name in RECORD_COMMANDS:
+        _add(record_commands, name, _module(f"records_{name}"))
+    for name in COMMANDS:
+        _add(commands, name, _module(name))
+    return parser
+
+
+def _add(subcommands: Any, name: str, module: ModuleType) -> None:
+    parser = CommandParser(description=_help(module))
+    module.add_arguments(parser)
+    subcommands.add_subcommand(name, parser, help=_help(module))
+
+
+def _chosen(parsed: Namespace) -> tuple[ModuleType, Namespace]:
+    options = parsed[parsed.command]
+    if parsed.command == "records":
+        return _module(f"records_{options.record_command}"), options[options.record_command]
+    return _module(parsed.command), options
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"tf_metammf.commands.{name}")
+
+
+def _help(module: ModuleType) -> str:
+    return (module.__doc__ or "").partition("\n")[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""The argument parser of every command: one line for a mistake, presets by name."""
+
+import re
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-defined]
+
+from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.trainer.configuration import configuration_file
+
+
+class CommandParser(ArgumentParser):
+    """An argument parser that reports a mistake as :class:`InvalidInputError`, in one line."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raises the mistake with the nearest known option, instead of printing the whole usage."""
+        options = [option for action in self._actions for option in action.option_strings]
+        raise InvalidInputError(_one_line(message, options)) from ex
+
+
+class ConfigurationFile(ActionConfigFile):
+    """A YAML file, or the name of a preset."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Takes the file, or the file of the preset."""
+        super().__call__(parser, namespace, str(configuration_file(str(values))), option_string)
+
+
+def _one_line(message: str, options: list[str]) -> str:
+    text = " ".join(message.split())
+    if unknown := re.match(r"unrecognized arguments: (--[\w.+-]+)", text, re.IGNORECASE):
+        nearest = get_close_matches(unknown[1], options, n=1, cutoff=0.5)
+        return f"unknown option {unknown[1]}" + (f"; did you mean {nearest[0]}?" if nearest else ". See --help.")
+    if choice := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", text):
+        return str(unknown_name("command", choice[1], re.findall(r"[\w-]+", choice[2])))
+    if missing := re.match(r"the following arguments are required: (.*)", text):
+        names = ", ".join(name.rpartition(".")[2] for name in missing[1].split(", "))
+        return f"missing: {names}. See --help."
+    if re.match(r'expected "[\w.]+" to be one of {', text):
+        return "a command is missing. See --help."
+    if value := re.match(r'Parser key "([\w.]+)":.*(?:Given|Got) value: (.*)', text):
+        expected = [name.replace("NoneType", "null") for name in re.findall(r"Expected a <class '(\w+)'>", text)]
+        return f"--{value[1]}: found {value[2]}" + (f", expected {' or '.join(expected)}." if expected else ".")
+    if other := re.match(r'Parser key "([\w.]+)": (.*)', text):
+        return f"--{other[1]}: {other[2]}"
+    return text

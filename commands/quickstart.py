@@ -1,0 +1,174 @@
+"""Go the whole way once, on synthetic videos: data, training, evaluation, export, recommendations."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from tf_metammf.records.synthesis import SyntheticData
+    from tf_metammf.trainer.configuration import Configuration
+
+# One generated layer against the strongest of the static perceptrons that were tried: see benchmarks/dynamic_fusion.py.
+FUSIONS: dict[str, dict[str, Any]] = {
+    "metammf": {"units": [32], "meta_units": 16, "rank": 32},
+    "concatenation": {"units": [128, 64, 32]},
+}
+METRICS = ("recall@20", "ndcg@20", "warm/recall@20", "cold/recall@20", "cold/ndcg@20")
+ASKED_USERS = ("u0", "u1", "u2")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of ``tf-metammf quickstart``."""
+    parser.add_argument("--output", type=Path, default=Path("quickstart"), help="The folder to create.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the data and of both trainings.")
+    parser.add_argument("--users", type=int, default=3000, help="Number of synthetic users.")
+    parser.add_argument("--items", type=int, default=3000, help="Number of synthetic items.")
+    parser.add_argument("--epochs", type=int, default=25, help="Epochs at most of each training.")
+
+
+def run(arguments: Namespace) -> int:
+    """Goes the way and prints what came of it."""
+    import_tensorflow()
+    from rich.console import Console
+
+    from tf_metammf.export.recommender import Recommender
+    from tf_metammf.export.saved_model import export_run
+    from tf_metammf.records.staging import require_absent
+
+    console = Console(highlight=False, soft_wrap=True)
+    folder: Path = arguments.output
+    require_absent(folder)
+    if arguments.users < len(ASKED_USERS):
+        raise InvalidInputError(f"users is {arguments.users}, expected at least {len(ASKED_USERS)}.")
+    console.print("1. synthetic micro-videos, written and validated")
+    comparison = compare(
+        folder, seed=arguments.seed, users=arguments.users, items=arguments["items"], epochs=arguments.epochs
+    )
+    console.print("4. export of MetaMMF, and questions to the SavedModel")
+    version = export_run(comparison.runs["metammf"], folder / "model")
+    recommender = Recommender(version)
+    _print_recommendations(console, recommender)
+    _print_new_item(console, recommender, comparison.data)
+    _print_comparison(console, comparison)
+    console.print(f"record set  {folder / 'videos'}")
+    for name in FUSIONS:
+        console.print(f"run         {folder / name}")
+    console.print(f"SavedModel  {version}")
+    return 0
+
+
+@dataclass
+class Comparison:
+    """What the quickstart compares.
+
+    Attributes:
+        data: The synthetic micro-videos.
+        runs: Run directories by fusion.
+        metrics: Test metrics by ranking: the fusions, popularity and the true preferences.
+    """
+
+    data: "SyntheticData"
+    runs: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def compare(
+    folder: Path,
+    *,
+    seed: int,
+    users: int = 3000,
+    items: int = 3000,
+    epochs: int = 25,
+    verbose: int | None = None,
+    fusions: dict[str, Any] = FUSIONS,
+) -> Comparison:
+    """Synthesises a record set, validates it and trains one model for each fusion on it.
+
+    Items are represented by their content alone: the question is what the fusion makes of it.
+
+    Args:
+        folder: Where record set and runs are created.
+        seed: Of the data and of the trainings.
+        users: Number of users.
+        items: Number of items.
+        epochs: At most so many epochs a training.
+        verbose: As :func:`tf_metammf.trainer.training.train` takes it.
+        fusions: Options by name; a name up to a space is that of the fusion.
+    """
+    import numpy as np
+
+    from tf_metammf.errors import InvalidRecordSetError
+    from tf_metammf.records.synthesis import SyntheticVideos, synthesize
+    from tf_metammf.records.validation import validate
+    from tf_metammf.records.writer import write_record_set
+    from tf_metammf.trainer.assembly import TrainingData, make_full_ranking
+    from tf_metammf.trainer.training import train
+
+    data = synthesize(SyntheticVideos(users=users, items=items, unseen_items=1, seed=seed))
+    record_set = write_record_set(data.raw, data.splits, folder / "videos", seed=seed)
+    findings = validate(record_set.folder)
+    if findings:
+        raise InvalidRecordSetError(str(findings[0]))
+    comparison = Comparison(data)
+    for step, (name, options) in enumerate(fusions.items(), start=2):
+        print(f"{step}. training with the fusion {name}")
+        configuration = quickstart_configuration(name.partition(" ")[0], options, seed=seed, epochs=epochs)
+        run = train(record_set, folder / name.replace(" ", "-"), configuration, verbose=verbose)
+        comparison.runs[name] = run
+        comparison.metrics[name] = run.read("metrics")["test"]
+    training_data = TrainingData(record_set)
+    ranking = make_full_ranking(training_data, "test", cutoffs=[20])
+    popularity = training_data.item_frequency[:, np.newaxis].astype(np.float32)
+    comparison.metrics["popularity"] = ranking.evaluate(np.ones((users, 1), np.float32), popularity)
+    comparison.metrics["best reachable"] = ranking.evaluate(data.true_user_embeddings, data.true_item_embeddings)
+    return comparison
+
+
+def quickstart_configuration(fusion: str, options: dict[str, Any], *, seed: int, epochs: int) -> "Configuration":
+    """The settings of both trainings: the defaults, but for content alone and smaller data."""
+    from tf_metammf.trainer.configuration import Configuration
+
+    return Configuration.from_mapping(
+        {
+            "model": {"id_units": 0, "fusion": {"name": fusion, **options}},
+            "training": {"batch_size": 1024, "learning_rate": 0.003, "epochs": epochs, "patience": 4, "seed": seed},
+            "evaluation": {"k": [20]},
+        }
+    )
+
+
+def _print_recommendations(console: Any, recommender: Any) -> None:
+    for found in recommender.recommend(ASKED_USERS, k=5):
+        console.print(f"   {found.query}: {', '.join(found.item_ids)}")
+
+
+def _print_new_item(console: Any, recommender: Any, data: "SyntheticData") -> None:
+    places = recommender.place_of_new_items(ASKED_USERS, data.unseen_features).ranks[:, 0]
+    users = [data.raw.user_ids.index(user) for user in ASKED_USERS]
+    truth = data.true_user_embeddings[users]
+    better = truth @ data.true_item_embeddings.T >= truth @ data.unseen_true_embeddings.T
+    train = data.splits["train"]
+    for row, dense in enumerate(users):
+        better[row, train.item[train.user == dense]] = False
+    console.print("   place of a video that was never in the data, among what the user has not seen:")
+    for user, place, best in zip(ASKED_USERS, places, better.sum(axis=1) + 1, strict=True):
+        console.print(f"   {user}: {place} (by the true preferences: {best})")
+
+
+def _print_comparison(console: Any, comparison: Comparison) -> None:
+    from rich.table import Table
+
+    table = Table(title="test split, ranking of all items", title_justify="left")
+    table.add_column("\nranking", no_wrap=True)
+    for metric in METRICS:
+        kind, _, name = metric.rpartition("/")
+        table.add_column(f"{kind or 'all'} items\n{name}", justify="right")
+    for name in ("popularity", *reversed(FUSIONS), "best reachable"):
+        label = {"concatenation": "static fusion", "metammf": "MetaMMF"}.get(name, name)
+        table.add_row(label, *(f"{comparison.metrics[name][metric]:.4f}" for metric in METRICS))
+    console.print(table)

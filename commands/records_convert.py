@@ -1,0 +1,90 @@
+"""Convert raw files to a record set."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.filtering import Filtering
+from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.sources import load_source, source_names
+from tf_metammf.records.splitting import Splitting
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declares the arguments: the way of the data, filtering, splitting, and each source's options."""
+    names = source_names()
+    parser.add_argument("--source", required=True, type=str, help=f"what the raw data are: {', '.join(names)}")
+    parser.add_argument("--input", required=True, type=Path, help="the raw data: a folder or a file")
+    parser.add_argument("--output", required=True, type=Path, help="the record set to create; must not exist")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the splits and of the order on disk")
+    parser.add_argument(
+        "--shards", type=int, default=None, help="shards per split and of the items (default: one for every 64 MiB)"
+    )
+    parser.add_class_arguments(Filtering, "filtering")
+    parser.add_class_arguments(Splitting, "splitting")
+    for name in names:
+        parser.add_class_arguments(load_source(name).Options, name)
+
+
+def run(arguments: Namespace) -> int:
+    """Converts, and prints what the record set holds."""
+    source = load_source(arguments.source)
+    _refuse_options_of_other_sources(arguments)
+    options = source.Options(**_values(arguments[arguments.source]))
+    filtering = Filtering(**_values(arguments.filtering))
+    splitting = Splitting(**_values(arguments.splitting))
+
+    import_tensorflow()
+    from tf_metammf.records.conversion import convert
+
+    record_set = convert(
+        arguments.source,
+        arguments.input,
+        arguments.output,
+        options=options,
+        filtering=filtering,
+        splitting=splitting,
+        seed=arguments.seed,
+        shards=arguments.shards,
+        show_progress=True,
+    )
+    _print_summary(record_set)
+    return 0
+
+
+def _refuse_options_of_other_sources(arguments: Namespace) -> None:
+    for name in source_names():
+        if name == arguments.source:
+            continue
+        defaults = asdict(load_source(name).Options())
+        for field, value in _values(arguments[name]).items():
+            if value != defaults[field]:
+                raise InvalidInputError(
+                    f"--{name}.{field} is an option of another source than {arguments.source}. Leave it out, or "
+                    f"choose --source {name}."
+                )
+
+
+def _values(group: Namespace) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in vars(group).items()}
+
+
+def _print_summary(record_set: RecordSet) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    metadata = record_set.metadata
+    table = Table(show_header=False)
+    table.add_row("users", f"{metadata.users:,}")
+    table.add_row("items", f"{metadata.items:,}")
+    for name, split in metadata.splits.items():
+        table.add_row(f"{name} interactions", f"{split.interactions:,}")
+    for name, modality in metadata.modalities.items():
+        table.add_row(f"modality {name}", f"{modality.width:,} values, {modality.items:,} items")
+    console = Console()
+    console.print(f"Wrote {record_set.folder}", soft_wrap=True, markup=False, highlight=False)
+    console.print(table)

@@ -1,0 +1,79 @@
+"""Describe a record set: counts, density, degrees, modalities, cold items."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentParser, Namespace
+
+from tf_metammf.commands.tensorflow import import_tensorflow
+
+if TYPE_CHECKING:
+    from tf_metammf.records.description import Description
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of ``tf-metammf records describe``."""
+    parser.add_argument("records", type=Path, help="The record set.")
+    parser.add_argument("--json", action="store_true", help="Print JSON instead of tables.")
+
+
+def run(arguments: Namespace) -> int:
+    """Prints the description."""
+    import_tensorflow()
+    from tf_metammf.records.description import describe
+    from tf_metammf.records.record_set import open_record_set
+
+    description = describe(open_record_set(arguments.records))
+    if arguments.json:
+        print(json.dumps(asdict(description), indent=2))
+    else:
+        _print(description)
+    return 0
+
+
+def _print(description: "Description") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tf_metammf.records.description import QUANTILES
+
+    console = Console()
+    counts = Table(title=description.name, title_justify="left", show_header=False)
+    counts.add_column()
+    counts.add_column(justify="right")
+    counts.add_row("users", f"{description.users:,}")
+    counts.add_row("  without training interactions", f"{description.users_without_training:,}")
+    counts.add_row("items", f"{description.items:,}")
+    counts.add_row("  cold (without training interactions)", f"{description.cold_items:,}")
+    counts.add_row("  without any modality", f"{description.items_without_modality:,}")
+    for split, interactions in description.interactions.items():
+        counts.add_row(f"{split} interactions", f"{interactions:,}")
+    counts.add_row("density", f"{description.density:.4%}")
+    counts.add_row("checksum", description.checksum[:12])
+    console.print(counts)
+
+    degrees = Table(title="training interactions", title_justify="left")
+    degrees.add_column("of a")
+    for quantile in QUANTILES:
+        label = {0.0: "least", 0.5: "median", 1.0: "most"}.get(quantile, f"{quantile:.0%}")
+        degrees.add_column(label, justify="right")
+    for kind, values in (("user", description.user_degrees), ("item", description.item_degrees)):
+        degrees.add_row(kind, *(f"{value:g}" for value in values))
+    console.print(degrees)
+
+    modalities = Table(title="modalities", title_justify="left")
+    modalities.add_column("name")
+    for heading in ("width", "type", "missing", "mean", "deviation"):
+        modalities.add_column(heading, justify="right")
+    for name, modality in description.modalities.items():
+        modalities.add_row(
+            name,
+            str(modality.width),
+            modality.source_dtype,
+            f"{modality.missing_share:.1%}",
+            f"{modality.mean:.4g}",
+            f"{modality.deviation:.4g}",
+        )
+    console.print(modalities)

@@ -1,0 +1,34 @@
+"""Make a record set of synthetic micro-videos that call for dynamic fusion."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.records.synthesis import SyntheticVideos
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of ``tf-metammf records synthesize``."""
+    parser.add_argument("--output", type=Path, required=True, help="The record set to create.")
+    parser.add_class_arguments(SyntheticVideos)
+
+
+def run(arguments: Namespace) -> int:
+    """Writes the record set, and prints the best metrics that can be reached on it."""
+    videos = SyntheticVideos(**{field.name: arguments[field.name] for field in fields(SyntheticVideos)})
+    import_tensorflow()
+    from tf_metammf.records.best_reachable import best_reachable
+    from tf_metammf.records.staging import require_absent
+    from tf_metammf.records.synthesis import synthesize
+    from tf_metammf.records.writer import write_record_set
+
+    require_absent(arguments.output)
+    data = synthesize(videos)
+    reachable = best_reachable(data)
+    raw = replace(data.raw, provenance={**data.raw.provenance, "best_reachable": reachable})
+    write_record_set(raw, data.splits, arguments.output, seed=videos.seed, show_progress=True)
+    print(f"{arguments.output}: {videos.users:,} users, {videos.items:,} items, {len(raw.interactions):,} interactions")
+    print("best reachable on test: " + ", ".join(f"{name} {value:.4f}" for name, value in reachable.items()))
+    return 0

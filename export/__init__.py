@@ -1,0 +1,21 @@
+"""SavedModels for serving: export of a trained model, and asking it in this process.
+
+Importing this package does no work and does not import TensorFlow: its names are loaded
+when they are first used.
+"""
+
+from tf_metammf.lazy_names import lazy_names
+
+_MODULE_OF = {
+    "ExactIndex": "index",
+    "NewItemPlaces": "recommender",
+    "Recommendations": "recommender",
+    "Recommender": "recommender",
+    "ServingModule": "serving_module",
+    "export_model": "saved_model",
+    "export_run": "saved_model",
+}
+
+__all__ = sorted(_MODULE_OF)
+
+__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF)

@@ -1,0 +1,240 @@
+"""Recommendations out of a SavedModel alone."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
+
+from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.export.modality_inputs import PRESENT, input_name
+from tf_metammf.export.versions import newest_version
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """Items for one user, or similar to one item, best first.
+
+    Attributes:
+        query: The raw id of the user or item.
+        known: Whether the model knows it. An unknown user gets the popular items, an unknown item none.
+        item_ids: Raw item ids; fewer than asked for where no more are left.
+        scores: float32, one an item: dot product or, for similar items, cosine; for an unknown
+            user the share of the training interactions.
+    """
+
+    query: str
+    known: bool
+    item_ids: list[str]
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class NewItemPlaces:
+    """Where new items stand for users.
+
+    Attributes:
+        known: bool ``[U]``: which users the model knows.
+        scores: float32 ``[U, B]``; 0 for users nobody knows.
+        ranks: int32 ``[U, B]``: the place the item would take in the user's ranking of the
+            unseen catalogue, from 1.
+    """
+
+    known: NDArray[np.bool_]
+    scores: NDArray[np.float32]
+    ranks: NDArray[np.int32]
+
+
+class Recommender:
+    """Asks an exported model, in this process, without the code that trained it.
+
+    Args:
+        folder: A folder of versions, of which the newest is taken, or one version.
+
+    Attributes:
+        folder: The version that is asked.
+
+    Raises:
+        InvalidInputError: There is no export, or it cannot be loaded.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = newest_version(Path(folder))
+        try:
+            self._loaded = tf.saved_model.load(str(self.folder))
+        except (OSError, ValueError, IndexError, KeyError, tf.errors.OpError) as error:
+            reason = " ".join(str(error).split())
+            raise InvalidInputError(f"{self.folder}: cannot be loaded ({reason}). Export the model again.") from error
+        self.signatures: Mapping[str, Any] = self._loaded.signatures
+
+    def recommend(
+        self,
+        user_ids: Sequence[str],
+        k: int = 10,
+        *,
+        exclude: Sequence[Sequence[str]] | None = None,
+        exclude_seen: bool = True,
+    ) -> list[Recommendations]:
+        """The best items for every user.
+
+        Args:
+            user_ids: Raw user ids.
+            k: At most so many items for each. Defaults to 10.
+            exclude: Raw ids of items that a user must not get, one list a user; unknown ones do no harm.
+            exclude_seen: Whether training items of the user are left out. Defaults to True.
+
+        Returns:
+            One entry a user, in their order.
+
+        Raises:
+            InvalidInputError: An argument is not acceptable.
+        """
+        if k < 1:
+            raise InvalidInputError(f"k is {k}, expected at least 1.")
+        users = _ids("user_ids", user_ids)
+        if exclude is not None and len(exclude) != len(user_ids):
+            raise InvalidInputError(f"exclude has {len(exclude)} lists for {len(user_ids)} users; expected one a user.")
+        found = self._call(
+            "recommend",
+            user_id=users,
+            # Exports cap k by their catalogue, which is never larger than an int32.
+            k=tf.constant(min(k, tf.int32.max), tf.int32),
+            exclude_item_id=_rows_of_ids(exclude or [[] for _ in user_ids]),
+            exclude_seen=tf.constant(exclude_seen),
+        )
+        return _recommendations(user_ids, found)
+
+    def similar_items(self, item_ids: Sequence[str]) -> list[Recommendations]:
+        """The most similar items of every item, as many as the export fixed.
+
+        Args:
+            item_ids: Raw item ids.
+
+        Returns:
+            One entry an item, in their order.
+        """
+        return _recommendations(item_ids, self._call("similar_items", item_id=_ids("item_ids", item_ids)))
+
+    def encode_items(
+        self, features: Mapping[str, ArrayLike], *, presence: Mapping[str, ArrayLike] | None = None
+    ) -> NDArray[np.float32]:
+        """Embeddings of new items.
+
+        Args:
+            features: float ``[B, width]`` by modality, raw as in the record set; a modality left out is absent.
+            presence: bool ``[B]`` by modality; one left out is present wherever it has features.
+
+        Returns:
+            float32 ``[B, d]``.
+
+        Raises:
+            InvalidInputError: A modality is unknown, a shape is wrong, or a present feature is not finite.
+        """
+        return self._with_features("encode_items", features, presence)["embedding"]
+
+    def place_of_new_items(
+        self,
+        user_ids: Sequence[str],
+        features: Mapping[str, ArrayLike],
+        *,
+        presence: Mapping[str, ArrayLike] | None = None,
+    ) -> NewItemPlaces:
+        """Scores of new items, and the places they would take in the users' rankings.
+
+        Args:
+            user_ids: Raw user ids ``[U]``.
+            features: Of the items, as in :meth:`encode_items`.
+            presence: Of the items, as in :meth:`encode_items`.
+
+        Raises:
+            InvalidInputError: As in :meth:`encode_items`.
+        """
+        users = _ids("user_ids", user_ids)
+        found = self._with_features("recommend_new_items", features, presence, user_id=users)
+        return NewItemPlaces(found["known"], found["score"], found["rank"])
+
+    def _with_features(
+        self,
+        signature: str,
+        features: Mapping[str, ArrayLike],
+        presence: Mapping[str, ArrayLike] | None,
+        **inputs: tf.Tensor,
+    ) -> dict[str, NDArray[Any]]:
+        names = self._input_names(signature)
+        modalities = [name for name in names if name + PRESENT in names]
+        found = self._call(signature, **_feature_inputs(modalities, features, presence or {}), **inputs)
+        if not found["valid"].all():
+            raise InvalidInputError(
+                f"new item {int(np.argmin(found['valid']))} has NaN or infinite features. Mend them, or mark the "
+                "modality as absent for this item."
+            )
+        return found
+
+    def _call(self, signature: str, **inputs: tf.Tensor) -> dict[str, NDArray[Any]]:
+        self._input_names(signature)
+        try:
+            outputs = self.signatures[signature](**inputs)
+        except tf.errors.InvalidArgumentError as error:
+            raise InvalidInputError(f"{self.folder}: {signature}: {_reason(error)}") from error
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+    def _input_names(self, signature: str) -> list[str]:
+        if signature not in self.signatures:
+            raise InvalidInputError(
+                f'{self.folder}: has no signature "{signature}", it has {", ".join(sorted(self.signatures))}. Those '
+                'for new items need a model with a fusion; the others are in all that "tf-metammf export" writes.'
+            )
+        return sorted(self.signatures[signature].structured_input_signature[1])
+
+
+def _ids(name: str, ids: Sequence[str]) -> tf.Tensor:
+    if isinstance(ids, str):
+        raise InvalidInputError(f'{name} is the text "{ids}", expected a list of ids: ["{ids}"].')
+    return tf.constant([str(raw) for raw in ids], tf.string)
+
+
+def _rows_of_ids(rows: Sequence[Sequence[str]]) -> tf.Tensor:
+    width = max((len(row) for row in rows), default=0)
+    padded = [[str(raw) for raw in row] + [""] * (width - len(row)) for row in rows]
+    return tf.reshape(tf.constant(padded, tf.string), [len(rows), width])
+
+
+def _feature_inputs(
+    modalities: Sequence[str], features: Mapping[str, ArrayLike], presence: Mapping[str, ArrayLike]
+) -> dict[str, tf.Tensor]:
+    """Inputs by name, absent modalities included."""
+    arrays = {input_name(modality): np.asarray(values, np.float32) for modality, values in features.items()}
+    masks = {input_name(modality): np.asarray(values, bool) for modality, values in presence.items()}
+    for name in [*arrays, *masks]:
+        if name not in modalities:
+            raise unknown_name("modality", name, modalities)
+    for name, values in arrays.items():
+        if values.ndim != 2:
+            raise InvalidInputError(f'modality "{name}" has features of shape {values.shape}, expected [items, width].')
+    if not arrays:
+        raise InvalidInputError(f"features is empty; expected at least one of {', '.join(modalities)}.")
+    items = len(next(iter(arrays.values())))
+    inputs = {}
+    for name in modalities:
+        values = arrays.get(name, np.zeros((items, 0), np.float32))
+        inputs[name] = tf.constant(values)
+        inputs[name + PRESENT] = tf.constant(masks.get(name, np.full(len(values), values.shape[1] > 0)))
+    return inputs
+
+
+def _recommendations(ids: Sequence[str], found: Mapping[str, NDArray[Any]]) -> list[Recommendations]:
+    return [
+        Recommendations(str(raw), bool(known), [item.decode() for item in items if item], scores[items != b""])
+        for raw, known, items, scores in zip(ids, found["known"], found["item_id"], found["score"], strict=True)
+    ]
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """What an assertion of the graph says, without where in the graph it stands."""
+    text = str(error.message)
+    assertion = re.search(r"assertion failed: \[(.*)\]", text)
+    return assertion[1] if assertion else " ".join(text.split())

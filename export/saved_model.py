@@ -1,0 +1,110 @@
+"""Writes the SavedModel of a trained model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.serving_module import ServingModule
+from tf_metammf.export.versions import version_directory
+from tf_metammf.records.staging import staged_directory
+
+if TYPE_CHECKING:
+    from tf_metammf.trainer.run_directory import RunDirectory
+
+DEFAULT_K = 20
+"""Places of the signatures whose number of places is fixed."""
+
+
+def export_run(
+    run: "RunDirectory",
+    output: str | Path,
+    *,
+    records: str | Path | None = None,
+    k: int = DEFAULT_K,
+    version: int | None = None,
+) -> Path:
+    """Exports the best weights of a run.
+
+    Args:
+        run: The run directory.
+        output: The folder of all versions; created where it does not exist.
+        records: Where the record set is now; None for where it was in training.
+        k: Places of ``serving_default`` and ``similar_items``; capped by the catalogue. Defaults to 20.
+        version: Number of the version; None for the next one.
+
+    Returns:
+        The version directory, ``output/<version>``.
+
+    Raises:
+        InvalidInputError: An argument is not acceptable, the version exists or cannot be
+            written, or the record set is not the one of the run.
+    """
+    from tf_metammf.trainer.evaluation import load_model
+
+    _check(Path(output), k, version)
+    model, data = load_model(run, records)
+    return export_model(
+        model,
+        output,
+        user_ids=data.record_set.user_ids,
+        item_ids=data.record_set.item_ids,
+        seen=data.interactions_of("train"),
+        k=k,
+        version=version,
+    )
+
+
+def export_model(
+    model: Any,
+    output: str | Path,
+    *,
+    user_ids: Sequence[str],
+    item_ids: Sequence[str],
+    seen: tuple[NDArray[np.integer], NDArray[np.integer]],
+    k: int = DEFAULT_K,
+    version: int | None = None,
+) -> Path:
+    """Exports a model with its ids and training interactions.
+
+    The version directory is written aside and renamed when it is whole, so that a server
+    which polls ``output`` never sees half of it.
+
+    Args:
+        model: A trained :class:`tf_metammf.model.MetaMMF`.
+        output: The folder of all versions; created where it does not exist.
+        user_ids: Raw user ids by dense id.
+        item_ids: Raw item ids by dense id.
+        seen: Dense user ids and item ids of the training interactions, two integer arrays ``[n]``.
+        k: Places of ``serving_default`` and ``similar_items``; capped by the catalogue. Defaults to 20.
+        version: Number of the version; None for the next one.
+
+    Returns:
+        The version directory, ``output/<version>``.
+
+    Raises:
+        InvalidInputError: An argument is not acceptable, or the version exists or cannot be written.
+    """
+    target = _check(Path(output), k, version)
+    # The name of the temporary folder goes into the names of the tables. As it is a new one each time, two versions
+    # in one process never share a table.
+    with TemporaryDirectory() as labels:
+        module = ServingModule(model, user_ids=user_ids, item_ids=item_ids, seen=seen, labels=Path(labels))
+        signatures = module.signatures(k)
+        with staged_directory(target) as folder:
+            try:
+                tf.saved_model.save(module, str(folder), signatures=signatures)
+            except tf.errors.OpError as error:
+                raise OSError(error.message) from error
+    return target
+
+
+def _check(output: Path, k: int, version: int | None) -> Path:
+    if k < 1:
+        raise InvalidInputError(f"--k is {k}, expected at least 1.")
+    return version_directory(output, version)

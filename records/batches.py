@@ -1,0 +1,105 @@
+"""Epochs of batches: what they have in common, and those of columns in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.input_share import InputShare
+from tf_metammf.records.negatives import NegativeSampler
+
+Batch = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Which batches of interactions to make, whatever they are made from.
+
+    Attributes:
+        share: The part of every batch that this pipeline delivers.
+        shuffle_seed: Seed of the order of every epoch; None keeps the order on disk.
+        epochs: Number of epochs; None goes on for ever.
+        first_epoch: Number of the first epoch.
+        drop_remainder: Whether to leave out the last, smaller batch of an epoch.
+        negatives: Sampler of the negatives of every batch, or None.
+    """
+
+    share: InputShare
+    shuffle_seed: int | None = None
+    epochs: int | None = 1
+    first_epoch: int = 0
+    drop_remainder: bool = False
+    negatives: NegativeSampler | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.epochs < 0:
+            raise InvalidInputError(f"epochs is {self.epochs}, expected at least 0, or None to go on for ever.")
+        if self.first_epoch < 0:
+            raise InvalidInputError(f"first_epoch is {self.first_epoch}, expected at least 0.")
+
+    def steps(self, interactions: int) -> int:
+        """Global batches of an epoch of that many interactions.
+
+        Raises:
+            InvalidInputError: There would be none, for ever.
+        """
+        batch_size = self.share.batch_size
+        steps = interactions // batch_size if self.drop_remainder else -(-interactions // batch_size)
+        if steps == 0 and self.epochs is None:
+            raise InvalidInputError(
+                f"{interactions} interactions make no batch of {batch_size}, so endless epochs would never deliver "
+                "anything. Choose a smaller batch_size, or drop_remainder=False."
+            )
+        return steps
+
+    def epoch_numbers(self) -> tf.data.Dataset:
+        """Numbers of the epochs, int64."""
+        if self.epochs is None:
+            return tf.data.Dataset.counter(self.first_epoch)
+        return tf.data.Dataset.range(self.first_epoch, self.first_epoch + self.epochs)
+
+    def with_negatives(self, batch: Batch, *, epoch: tf.Tensor, number: tf.Tensor) -> Batch:
+        """Adds ``negative`` to a batch, if negatives are sampled."""
+        if self.negatives is None:
+            return batch
+        seed = self.negatives.batch_seed(epoch, number)
+        return {**batch, "negative": self.negatives.sample(batch["user"], seed)}
+
+
+def in_memory_batches(table: tf.Tensor, names: Sequence[str], plan: BatchPlan) -> tf.data.Dataset:
+    """Batches of interactions in memory, in an exact permutation of its own for every epoch.
+
+    The permutation of the next epoch is made while this one is delivered.
+
+    Args:
+        table: int64 ``[interactions, columns]``; side by side, so that picking an interaction reads one place of
+            memory and not one a column.
+        names: Names of the columns.
+        plan: Which batches to make.
+
+    Returns:
+        A dataset of known cardinality.
+    """
+    share, total = plan.share, int(table.shape[0])
+    delivered = plan.steps(total) * share.batches_a_step
+
+    def with_order(epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        order = tf.range(total, dtype=tf.int64)
+        if plan.shuffle_seed is None:
+            return epoch, order
+        return epoch, tf.random.experimental.stateless_shuffle(order, seed=tf.stack([plan.shuffle_seed, epoch]))
+
+    def epoch_batches(epoch: tf.Tensor, order: tf.Tensor) -> tf.data.Dataset:
+        def batch(position: tf.Tensor) -> Batch:
+            number = share.batch_number(position)
+            first, end = share.rows(number, total)
+            rows = tf.ensure_shape(order[first:end], [share.replica_batch_size if plan.drop_remainder else None])
+            columns = tf.unstack(tf.gather(table, rows), axis=1)
+            return plan.with_negatives(dict(zip(names, columns, strict=True)), epoch=epoch, number=number)
+
+        return tf.data.Dataset.range(delivered).map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+    batches = plan.epoch_numbers().map(with_order).prefetch(1).flat_map(epoch_batches)
+    cardinality = tf.data.INFINITE_CARDINALITY if plan.epochs is None else plan.epochs * delivered
+    return batches.apply(tf.data.experimental.assert_cardinality(cardinality))

@@ -1,0 +1,87 @@
+"""From raw files to a record set."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.filtering import Filtering, apply_filtering
+from tf_metammf.records.raw_data import Interactions, RawData
+from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.sources import load_source
+from tf_metammf.records.splitting import Splitting, split_interactions
+from tf_metammf.records.staging import require_absent
+
+
+def convert(
+    source: str,
+    path: str | Path,
+    output: str | Path,
+    *,
+    options: Any = None,
+    filtering: Filtering | None = None,
+    splitting: Splitting | None = None,
+    seed: int = 0,
+    shards: int | None = None,
+    show_progress: bool = False,
+) -> RecordSet:
+    """Reads raw data, filters and splits it, and writes a record set.
+
+    The same input, arguments and seed give the same bytes in every file.
+
+    Args:
+        source: Name of the source, one of :func:`tf_metammf.records.sources.source_names`.
+        path: The raw data.
+        output: The record set to create.
+        options: ``Options`` of the source's module; its defaults, if None.
+        filtering: What to drop; by default only duplicates.
+        splitting: How to split; by default as the source does, else at random per user.
+        seed: Seed of the splits and of the order on disk.
+        shards: Shards per split and of the items; by default one for every 64 MiB.
+        show_progress: Whether to draw a progress bar on stderr.
+
+    Returns:
+        The record set, opened.
+
+    Raises:
+        InvalidInputError: ``output`` exists or cannot be written, or the raw data or an
+            argument is not acceptable. Nothing is left at ``output``.
+    """
+    path, output = Path(path), Path(output)
+    module = load_source(source)
+    options = module.Options() if options is None else options
+    filtering = filtering or Filtering()
+    splitting = splitting or Splitting()
+    require_absent(output)
+    if seed < 0:
+        raise InvalidInputError(f"seed is {seed}, expected at least 0.")
+    data = apply_filtering(module.read(path, options), filtering)
+    splits = split_interactions(data, splitting, seed=seed)
+    provenance = {
+        "source": source,
+        "options": _portable(asdict(options)),
+        "filtering": asdict(filtering),
+        "splitting": asdict(splitting),
+        "seed": seed,
+        **data.provenance,
+    }
+    return _write(replace(data, provenance=provenance), splits, output, seed=seed, shards=shards, show=show_progress)
+
+
+def _write(
+    data: RawData, splits: dict[str, Interactions], output: Path, *, seed: int, shards: int | None, show: bool
+) -> RecordSet:
+    from tf_metammf.records.writer import write_record_set  # imports TensorFlow, which a bad input need not wait for
+
+    return write_record_set(data, splits, output, seed=seed, shards=shards, show_progress=show)
+
+
+def _portable(value: Any) -> Any:
+    """Plain JSON values without absolute paths, which would tell of a machine and change the bytes."""
+    if isinstance(value, dict):
+        return {name: _portable(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_portable(entry) for entry in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        return Path(value).name
+    return value

@@ -1,0 +1,147 @@
+"""Filtering: a rating threshold, duplicates, and the k-core."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
+
+
+@dataclass(frozen=True)
+class Filtering:
+    """What to drop before the interactions are split, in the order of the fields.
+
+    Attributes:
+        rating_threshold: Keep only interactions rated at least so; a missing rating counts as
+            too low. None keeps all.
+        deduplicate: Keep one interaction of a user with an item: the earliest one where there
+            are timestamps, else the first one read.
+        k_core: Drop users and items with fewer interactions than this, again and again until
+            none is left to drop. 0 keeps all, and with them items without any interaction.
+    """
+
+    rating_threshold: float | None = None
+    deduplicate: bool = True
+    k_core: int = 0
+
+    def __post_init__(self) -> None:
+        if self.k_core < 0:
+            raise InvalidInputError(f"k_core is {self.k_core}, expected at least 1, or 0 for no k-core. Change it.")
+
+
+def apply_filtering(data: RawData, filtering: Filtering) -> RawData:
+    """Drops interactions, and with a k-core users and items, and makes the ids dense again.
+
+    Where the source has splits of its own, all of them together are filtered as one set of
+    interactions, and every interaction that remains stays in its split. Of duplicates without
+    timestamps, the one in training comes first, then the one in validation.
+
+    Args:
+        data: What a source read.
+        filtering: What to drop.
+
+    Returns:
+        The rest. Ratings are dropped, as nothing uses them after this.
+
+    Raises:
+        InvalidInputError: A rating threshold was given and there are no ratings, or no
+            interaction remains.
+    """
+    interactions, split_of = _pooled(data)
+    kept = _kept_rows(interactions, filtering)
+    if len(kept) == 0:
+        raise InvalidInputError(
+            f"{data.name}: none of {len(interactions)} interactions passes the filtering "
+            f"(rating_threshold {filtering.rating_threshold}, k_core {filtering.k_core}). Relax it."
+        )
+    interactions, split_of = replace(interactions.take(kept), rating=None), split_of[kept]
+    if filtering.k_core:
+        data, interactions = _without_unused_ids(data, interactions)
+    splits = None
+    if data.splits is not None:
+        splits = {name: interactions.take(split_of == label) for label, name in enumerate(SPLITS)}
+    return replace(data, interactions=interactions, splits=splits)
+
+
+def _pooled(data: RawData) -> tuple[Interactions, NDArray[np.int8]]:
+    """All interactions, and of each the position of its split in ``SPLITS`` (0 where there are none)."""
+    if data.splits is None:
+        return data.interactions, np.zeros(len(data.interactions), np.int8)
+    parts = [data.splits[name] for name in SPLITS]
+    split_of = np.repeat(np.arange(len(SPLITS), dtype=np.int8), [len(part) for part in parts])
+    timestamps = [part.timestamp for part in parts if part.timestamp is not None]
+    ratings = [part.rating for part in parts if part.rating is not None]
+    pooled = Interactions(
+        user=np.concatenate([part.user for part in parts]),
+        item=np.concatenate([part.item for part in parts]),
+        timestamp=np.concatenate(timestamps) if len(timestamps) == len(parts) else None,
+        rating=np.concatenate(ratings) if len(ratings) == len(parts) else None,
+    )
+    return pooled, split_of
+
+
+def _kept_rows(interactions: Interactions, filtering: Filtering) -> NDArray[np.int64]:
+    """Rows that pass all filters, in ascending order."""
+    rows = np.arange(len(interactions))
+    if filtering.rating_threshold is not None:
+        if interactions.rating is None:
+            raise InvalidInputError(
+                f"rating_threshold is {filtering.rating_threshold}, but the source has no ratings. "
+                "Leave it out, or name the column of the ratings with the source's options."
+            )
+        rows = rows[interactions.rating >= filtering.rating_threshold]
+    if filtering.deduplicate:
+        rows = rows[_first_of_each_pair(interactions.take(rows))]
+    if filtering.k_core:
+        rows = rows[_in_k_core(interactions.user[rows], interactions.item[rows], filtering.k_core)]
+    return rows
+
+
+def _first_of_each_pair(interactions: Interactions) -> NDArray[np.int64]:
+    """Rows of the earliest (else first) interaction of every user with every item, ascending."""
+    if len(interactions) == 0:
+        return np.empty(0, np.int64)
+    pair = interactions.user * (int(interactions.item.max()) + 1) + interactions.item
+    # Most pairs occur once. Sorting values is much cheaper than sorting rows, which only the others need.
+    values = np.sort(pair)
+    several = np.unique(values[1:][values[1:] == values[:-1]])
+    kept = np.ones(len(pair), bool)
+    if len(several):
+        nearest = np.minimum(np.searchsorted(several, pair), len(several) - 1)
+        kept = several[nearest] != pair
+    rows = np.flatnonzero(~kept)
+    keys = (pair[rows],) if interactions.timestamp is None else (interactions.timestamp[rows], pair[rows])
+    rows = rows[np.lexsort(keys)]
+    is_first = np.ones(len(rows), bool)
+    is_first[1:] = pair[rows[1:]] != pair[rows[:-1]]
+    kept[rows[is_first]] = True
+    return np.flatnonzero(kept)
+
+
+def _in_k_core(user: NDArray[np.int64], item: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """Rows of the largest set of interactions in which every user and item has at least ``k``."""
+    rows = np.arange(len(user))
+    while len(rows):
+        enough = (np.bincount(user[rows]) >= k)[user[rows]] & (np.bincount(item[rows]) >= k)[item[rows]]
+        if enough.all():
+            break
+        rows = rows[enough]
+    return rows
+
+
+def _without_unused_ids(data: RawData, interactions: Interactions) -> tuple[RawData, Interactions]:
+    """Drops users and items without interactions and numbers the others anew, in the same order."""
+    users, user = np.unique(interactions.user, return_inverse=True)
+    items, item = np.unique(interactions.item, return_inverse=True)
+    data = replace(
+        data,
+        user_ids=[data.user_ids[position] for position in users],
+        item_ids=[data.item_ids[position] for position in items],
+        modalities={
+            name: ModalityFeatures(modality.features, modality.row_of_item[items])
+            for name, modality in data.modalities.items()
+        },
+    )
+    return data, replace(interactions, user=user, item=item)

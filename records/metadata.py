@@ -1,0 +1,197 @@
+"""``metadata.json``: what a record set holds, file by file."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tf_metammf.errors import InvalidRecordSetError
+
+SCHEMA_VERSION = 1
+METADATA_FILE = "metadata.json"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of the record set.
+
+    Attributes:
+        path: Path inside the record set, with forward slashes.
+        bytes: Size.
+        sha256: Hexadecimal digest of the whole file.
+        records: TFRecords inside (lines, for an id file).
+        interactions: Interactions inside, for an interaction shard; else 0.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+    records: int
+    interactions: int = 0
+
+
+@dataclass(frozen=True)
+class ModalityEntry:
+    """One modality: its width, the type it was read as, and how many items have it."""
+
+    width: int
+    source_dtype: str
+    items: int
+
+
+@dataclass(frozen=True)
+class SplitEntry:
+    """One split: its number of interactions and its shards."""
+
+    interactions: int
+    shards: tuple[FileEntry, ...]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Contents of ``metadata.json``.
+
+    Attributes:
+        name: Name of the data set.
+        users: Number of users.
+        items: Number of items.
+        timestamps: Whether interactions carry timestamps.
+        modalities: By name, in alphabetical order.
+        splits: By name: train, validation, test.
+        item_shards: Shards of the item features.
+        id_files: ``users.txt`` and ``items.txt``.
+        source: Where the data came from and what was done to it, as plain JSON values.
+        schema_version: Version of this layout.
+    """
+
+    name: str
+    users: int
+    items: int
+    timestamps: bool
+    modalities: dict[str, ModalityEntry]
+    splits: dict[str, SplitEntry]
+    item_shards: tuple[FileEntry, ...]
+    id_files: tuple[FileEntry, ...]
+    source: dict[str, Any]
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def interactions(self) -> int:
+        """Interactions of all splits together."""
+        return sum(split.interactions for split in self.splits.values())
+
+    @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """Every file of the record set but ``metadata.json`` and the TFDS metadata."""
+        shards = [shard for split in self.splits.values() for shard in split.shards]
+        return (*self.id_files, *shards, *self.item_shards)
+
+    @property
+    def checksum(self) -> str:
+        """One sha256 over the checksums of all files: two record sets with the same checksum hold the same data."""
+        lines = "".join(f"{entry.path} {entry.sha256}\n" for entry in self.files)
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def write(self, folder: Path) -> None:
+        """Writes ``metadata.json`` into ``folder``."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        (folder / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Metadata":
+        """Reads ``metadata.json`` of a record set.
+
+        Raises:
+            InvalidRecordSetError: There is none, it cannot be read, or it is of a newer schema version.
+        """
+        path = folder / METADATA_FILE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InvalidRecordSetError(
+                f'{folder}: has no {METADATA_FILE}, so it is no record set. Make one with "tf-metammf records convert".'
+            ) from None
+        except (OSError, ValueError) as error:
+            raise InvalidRecordSetError(f"{path}: cannot be read ({error}). Convert the raw data again.") from error
+        return cls._from_json(content, path)
+
+    @classmethod
+    def _from_json(cls, content: Any, path: Path) -> "Metadata":
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if not isinstance(version, int):
+            raise InvalidRecordSetError(f"{path}: has no schema_version. Convert the raw data again.")
+        if version > SCHEMA_VERSION:
+            raise InvalidRecordSetError(
+                f"{path}: schema version {version} is newer than {SCHEMA_VERSION}, the newest this version of "
+                "tf-metammf reads. Upgrade tf-metammf, or convert the raw data again."
+            )
+        try:
+            metadata = cls(
+                name=content["name"],
+                users=content["users"],
+                items=content["items"],
+                timestamps=content["timestamps"],
+                modalities={name: ModalityEntry(**entry) for name, entry in content["modalities"].items()},
+                splits={
+                    name: SplitEntry(entry["interactions"], _file_entries(entry["shards"]))
+                    for name, entry in content["splits"].items()
+                },
+                item_shards=_file_entries(content["item_shards"]),
+                id_files=_file_entries(content["id_files"]),
+                source=content["source"],
+                schema_version=version,
+            )
+            _check_types(metadata)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InvalidRecordSetError(
+                f"{path}: is incomplete or malformed ({error!r}). Convert the raw data again."
+            ) from error
+        return metadata
+
+
+def file_entry(folder: Path, path: Path, *, records: int, interactions: int = 0) -> FileEntry:
+    """Describes a file just written: its size and checksum."""
+    return FileEntry(
+        path=path.relative_to(folder).as_posix(),
+        bytes=path.stat().st_size,
+        sha256=sha256(path),
+        records=records,
+        interactions=interactions,
+    )
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _file_entries(content: list[dict[str, Any]]) -> tuple[FileEntry, ...]:
+    return tuple(FileEntry(**entry) for entry in content)
+
+
+def _check_types(metadata: Metadata) -> None:
+    """Sees that what others compute with and open is what it is said to be: JSON may hold anything.
+
+    Raises:
+        TypeError: A count is no whole number of at least 0, or a name or path no text, or a path leads elsewhere.
+    """
+    counts = [metadata.users, metadata.items]
+    counts += [count for entry in metadata.modalities.values() for count in (entry.width, entry.items)]
+    counts += [split.interactions for split in metadata.splits.values()]
+    counts += [count for entry in metadata.files for count in (entry.bytes, entry.records, entry.interactions)]
+    for count in counts:
+        if type(count) is not int or count < 0:
+            raise TypeError(f"{count!r} instead of a number of at least 0")
+    texts = [metadata.name, *(entry.source_dtype for entry in metadata.modalities.values())]
+    texts += [text for entry in metadata.files for text in (entry.path, entry.sha256)]
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{text!r} instead of a text")
+    for entry in metadata.files:
+        path = PurePosixPath(entry.path)
+        if path.is_absolute() or ".." in path.parts:
+            raise TypeError(f"{entry.path!r} instead of a path inside the record set")
+    if not isinstance(metadata.timestamps, bool) or not isinstance(metadata.source, dict):
+        raise TypeError(f"timestamps is {metadata.timestamps!r} and source is {metadata.source!r}")

@@ -1,0 +1,83 @@
+"""What a source gives: interactions and features in memory or memory-mapped, ids made dense."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Parallel columns, one entry an interaction.
+
+    Attributes:
+        user: Dense user ids, int64 ``[n]``.
+        item: Dense item ids, int64 ``[n]``.
+        timestamp: Seconds or any other increasing integer, int64 ``[n]``, or None.
+        rating: float32 ``[n]``, or None. Used by the rating threshold and then dropped.
+    """
+
+    user: NDArray[np.int64]
+    item: NDArray[np.int64]
+    timestamp: NDArray[np.int64] | None = None
+    rating: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Interactions":
+        """The interactions of the given rows (indices, or a boolean mask), in that order."""
+        return Interactions(
+            user=self.user[rows],
+            item=self.item[rows],
+            timestamp=None if self.timestamp is None else self.timestamp[rows],
+            rating=None if self.rating is None else self.rating[rows],
+        )
+
+
+@dataclass(frozen=True)
+class ModalityFeatures:
+    """The features of one modality.
+
+    Attributes:
+        features: ``[rows, width]`` of any float or integer type; may be memory-mapped.
+        row_of_item: int64 ``[items]``; the row of each item, -1 where the item lacks this modality.
+    """
+
+    features: NDArray[np.floating] | NDArray[np.integer]
+    row_of_item: NDArray[np.int64]
+
+    @property
+    def width(self) -> int:
+        """Values an item."""
+        return int(self.features.shape[1])
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """bool ``[items]``: which items have this modality."""
+        return self.row_of_item >= 0
+
+
+@dataclass(frozen=True)
+class RawData:
+    """Everything a source read, ready to be filtered, split and written.
+
+    Attributes:
+        name: A short name of the data set.
+        user_ids: Raw id of each dense user id; the position is the dense id.
+        item_ids: Raw id of each dense item id.
+        interactions: All interactions, those of the source's own splits included.
+        modalities: Features by modality name.
+        splits: Interactions by split name where the source has its own splits, else None.
+        provenance: What was read, for ``metadata.json``: plain JSON values, no absolute paths.
+    """
+
+    name: str
+    user_ids: list[str]
+    item_ids: list[str]
+    interactions: Interactions
+    modalities: dict[str, ModalityFeatures]
+    splits: dict[str, Interactions] | None = None
+    provenance: dict[str, object] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Raw files: tables, arrays and pickles in, ids and features out, before anything is a record."""

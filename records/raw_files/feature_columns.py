@@ -1,0 +1,150 @@
+"""Features of items in the columns of a table: one list a row, or many numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.raw_files.dense_ids import id_column
+from tf_metammf.records.raw_files.input_files import one_line
+from tf_metammf.records.raw_files.named_features import NamedFeatures
+from tf_metammf.records.raw_files.tables import Table
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+def features_from_table(table: Table, item_column: str, feature_columns: Sequence[str]) -> NamedFeatures:
+    """Takes features from a table of items.
+
+    Args:
+        table: One row an item.
+        item_column: The column of the raw item ids.
+        feature_columns: One column of lists (in a text file, numbers with spaces, commas or
+            semicolons between, in brackets or not), or one column of numbers for every value.
+
+    Returns:
+        The features of all items that have a list, or at least one number.
+
+    Raises:
+        InvalidInputError: A column holds something else, lists differ in length, an item occurs
+            twice, or no item has features.
+    """
+    if len(feature_columns) == 1 and not _is_number(table.columns[feature_columns[0]].type):
+        present, features = _lists(table, feature_columns[0], item_column)
+    else:
+        present, features = _numbers(table, feature_columns)
+    ids = id_column(table, item_column)
+    if not present.any():
+        raise _no_features(table, feature_columns)
+    return NamedFeatures([ids.distinct[code] for code in ids.codes[present]], features, str(table.path))
+
+
+def multi_hot_from_table(table: Table, item_column: str, name: str) -> tuple[NamedFeatures, list[str]]:
+    """Takes words as features: value j is 1 where the item has the j-th word.
+
+    Args:
+        table: One row an item.
+        item_column: The column of the raw item ids.
+        name: A column of words with spaces between.
+
+    Returns:
+        The features of all items that have a word, and all words in alphabetical order.
+
+    Raises:
+        InvalidInputError: No item has a word, or an item occurs twice.
+    """
+    import pyarrow.compute
+
+    words = pyarrow.compute.utf8_split_whitespace(pyarrow.compute.utf8_trim_whitespace(table.columns[name]))
+    words_of_row = [[word for word in row or () if word] for row in words.to_pylist()]
+    vocabulary = sorted({word for row in words_of_row for word in row})
+    if not vocabulary:
+        raise _no_features(table, [name])
+    position = {word: place for place, word in enumerate(vocabulary)}
+    features = np.zeros((len(table), len(vocabulary)), np.float32)
+    for row, row_words in enumerate(words_of_row):
+        features[row, [position[word] for word in row_words]] = 1
+    present = features.any(axis=1)
+    ids = id_column(table, item_column)
+    named = NamedFeatures([ids.distinct[code] for code in ids.codes[present]], features[present], str(table.path))
+    return named, vocabulary
+
+
+def _numbers(table: Table, names: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Which rows have any value, and the values of these as ``[rows, width]``."""
+    absent = np.all([table.columns[name].is_null().to_numpy() for name in names], axis=0)
+    features = np.stack([table.numbers(name) for name in names], axis=1)
+    return ~absent, features[~absent]
+
+
+def _lists(table: Table, name: str, item_column: str) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Which rows have a list, and the lists of these as ``[rows, width]``."""
+    import pyarrow.compute
+
+    # Chunk by chunk, as all features together may be more than one Arrow array can hold.
+    chunks = [_split_text(chunk) if _is_text(chunk.type) else chunk for chunk in table.columns[name].chunks]
+    if not all(_is_list(chunk.type) for chunk in chunks):
+        raise table.wrong_type(name, "numbers or lists of numbers")
+    lengths = np.concatenate([pyarrow.compute.list_value_length(chunk).fill_null(0).to_numpy() for chunk in chunks])
+    present = lengths > 0
+    width = int(lengths.max())
+    if (lengths[present] != width).any():
+        row = int(np.argmax(present & (lengths != width)))
+        raise InvalidInputError(
+            f'{table.path}: column "{name}" has {lengths[row]} values for item '
+            f'"{table.columns[item_column][row].as_py()}", others have {width}. Mend the record.'
+        )
+    values = np.concatenate([_flattened(chunk, table=table, name=name) for chunk in chunks])
+    return present, values.reshape(int(present.sum()), width)
+
+
+def _flattened(lists: pyarrow.Array, *, table: Table, name: str) -> NDArray[np.float32]:
+    import pyarrow
+    import pyarrow.compute
+
+    try:
+        numbers = pyarrow.compute.list_flatten(lists).cast(pyarrow.float32(), safe=False)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
+        raise InvalidInputError(
+            f'{table.path}: column "{name}" does not hold numbers ({one_line(error)}). Mend the column.'
+        ) from error
+    return numbers.to_numpy(zero_copy_only=False)
+
+
+def _split_text(text: pyarrow.Array) -> pyarrow.Array:
+    """Splits "[1, 2]", "1;2" and "1 2" alike; an empty text becomes an empty list."""
+    import pyarrow.compute
+
+    spaced = pyarrow.compute.replace_substring_regex(text, pattern=r"[\[\](),;\s]+", replacement=" ")
+    trimmed = pyarrow.compute.utf8_trim_whitespace(spaced)
+    empty = pyarrow.compute.equal(trimmed, "")
+    return pyarrow.compute.if_else(empty, None, pyarrow.compute.split_pattern(trimmed, " "))
+
+
+def _is_number(column_type: pyarrow.DataType) -> bool:
+    import pyarrow
+
+    return bool(pyarrow.types.is_integer(column_type) or pyarrow.types.is_floating(column_type))
+
+
+def _is_list(column_type: pyarrow.DataType) -> bool:
+    import pyarrow
+
+    types = pyarrow.types
+    return bool(types.is_list(column_type) or types.is_large_list(column_type) or types.is_fixed_size_list(column_type))
+
+
+def _is_text(column_type: pyarrow.DataType) -> bool:
+    import pyarrow
+
+    return bool(pyarrow.types.is_string(column_type) or pyarrow.types.is_large_string(column_type))
+
+
+def _no_features(table: Table, names: Sequence[str], *, most: int = 3) -> InvalidInputError:
+    shown = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return InvalidInputError(f"{table.path}: no item has a value in {shown}. Fill the column or leave it out.")

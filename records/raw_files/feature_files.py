@@ -1,0 +1,129 @@
+"""Matrices of features in ``.npy`` files, and the names of their modalities."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.records.raw_files.input_files import one_line, require_file
+
+MODALITY_NAMES = {
+    "image": "visual",
+    "video": "visual",
+    "v": "visual",
+    "audio": "acoustic",
+    "a": "acoustic",
+    "text": "textual",
+    "t": "textual",
+}
+"""What toolboxes call a modality, and what it is called here; any other name stays."""
+
+
+def load_matrix(path: Path) -> NDArray[np.floating] | NDArray[np.integer]:
+    """Memory-maps a matrix of numbers.
+
+    Args:
+        path: A ``.npy`` file.
+
+    Returns:
+        ``[rows, width]``, in the type of the file.
+
+    Raises:
+        InvalidInputError: The file is missing, empty or damaged, or holds something else.
+    """
+    require_file(path)
+    try:
+        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise InvalidInputError(
+            f"{path}: is no readable .npy file of numbers ({one_line(error)}). Write it again."
+        ) from error
+    if not isinstance(matrix, np.ndarray):
+        matrix.close()
+        raise InvalidInputError(f"{path}: is an archive of several arrays, expected one matrix in a .npy file.")
+    require_matrix(matrix, str(path))
+    return matrix
+
+
+def require_matrix(matrix: NDArray[np.generic], thing: str) -> None:
+    """Refuses an array that is no matrix of numbers with at least one row and one column.
+
+    Args:
+        matrix: The array.
+        thing: What it is, for the message.
+
+    Raises:
+        InvalidInputError: It has another type or shape.
+    """
+    if matrix.dtype.kind not in "fiu" or matrix.ndim != 2 or 0 in matrix.shape:
+        raise InvalidInputError(
+            f"{thing}: holds {matrix.dtype} {list(matrix.shape)}, expected numbers [items, width]. Write it again."
+        )
+
+
+def load_row_matrices(files: Mapping[str, Path]) -> dict[str, NDArray[np.floating] | NDArray[np.integer]]:
+    """Memory-maps one matrix a modality, row i of each for item i.
+
+    Args:
+        files: A ``.npy`` file by modality name, at least one.
+
+    Returns:
+        ``[items, width]`` by modality name.
+
+    Raises:
+        InvalidInputError: A file is not acceptable, or they differ in their number of rows.
+    """
+    matrices = {name: load_matrix(file) for name, file in files.items()}
+    if len({len(matrix) for matrix in matrices.values()}) > 1:
+        found = ", ".join(f"{files[name].name} {len(matrix)}" for name, matrix in matrices.items())
+        folder = next(iter(files.values())).parent
+        raise InvalidInputError(
+            f"{folder}: the feature files differ in rows ({found}), expected one row an item in each. "
+            "Write them again, or leave one out with the option modalities."
+        )
+    return matrices
+
+
+def files_by_modality(files: Iterable[Path], endings: Sequence[str]) -> dict[str, Path]:
+    """Sorts out feature files by the modality in their names.
+
+    Args:
+        files: Any files.
+        endings: What follows the modality in the stem of a feature file, e.g. ``"_feat"``; files
+            without such an ending are left out.
+
+    Returns:
+        The feature files by modality name; see :data:`MODALITY_NAMES`.
+
+    Raises:
+        InvalidInputError: Two files are of one modality.
+    """
+    found: dict[str, Path] = {}
+    for file in sorted(files):
+        ending = next((ending for ending in endings if file.stem.endswith(ending)), None)
+        if ending is None:
+            continue
+        name = file.stem.removesuffix(ending)
+        modality = MODALITY_NAMES.get(name, name)
+        if modality in found:
+            raise InvalidInputError(
+                f'{file.parent}: {found[modality].name} and {file.name} are both of the modality "{modality}". '
+                "Move one of them away."
+            )
+        found[modality] = file
+    return found
+
+
+def chosen_modalities(found: Iterable[str], wanted: Sequence[str] | None) -> list[str]:
+    """The wanted ones among the modalities found, all of them by default.
+
+    Raises:
+        InvalidInputError: A wanted one was not found.
+    """
+    known = sorted(found)
+    for name in wanted or ():
+        if name not in known:
+            raise unknown_name("modality", name, known)
+    return known if wanted is None else sorted(set(wanted))

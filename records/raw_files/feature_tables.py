@@ -1,0 +1,109 @@
+"""Features of one modality in a file that names its items, or numbers them."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.raw_files.column_roles import column_of_role
+from tf_metammf.records.raw_files.feature_columns import features_from_table
+from tf_metammf.records.raw_files.feature_files import load_matrix, require_matrix
+from tf_metammf.records.raw_files.input_files import require_file
+from tf_metammf.records.raw_files.named_features import NamedFeatures
+from tf_metammf.records.raw_files.table_files import TEXT_FORMATS, column_names, load_arrays, read_columns
+from tf_metammf.records.raw_files.tables import ColumnKind
+
+_IDS_ENDING = "_ids.txt"
+
+
+def read_features(path: Path, item_column: str | None, *, interacted: Collection[str]) -> NamedFeatures:
+    """Reads the features of one modality.
+
+    Args:
+        path: The file: ``.csv``, ``.tsv``, ``.parquet``, ``.npz`` or ``.npy``.
+        item_column: The column (array, in ``.npz``) of the item ids; if None, or not there, it is
+            recognised by its spelling.
+        interacted: Raw item ids that occur in interactions. Rows of a ``.npy`` file without a file
+            of ids are taken for the items "0", "1", … only if all of these are among them.
+
+    Returns:
+        The features by raw item id.
+
+    Raises:
+        InvalidInputError: The file is missing, empty, damaged, malformed or ambiguous.
+    """
+    if path.suffix == ".npy":
+        return _matrix(path, interacted)
+    if path.suffix == ".npz":
+        return _archive(path, item_column)
+    return _table(path, item_column)
+
+
+def feature_file_parts(path: Path) -> list[Path]:
+    """The file of a modality and, where there is one, the file of ids beside it."""
+    ids = _ids_file(path)
+    return [path, ids] if path.suffix == ".npy" and ids.is_file() else [path]
+
+
+def _table(path: Path, item_column: str | None) -> NamedFeatures:
+    names = column_names(path)
+    item = _item_column(path, names, item_column)
+    values = [name for name in names if name != item]
+    if not values:
+        raise InvalidInputError(f'{path}: has the one column "{item}", expected features beside it. Write it again.')
+    # One column may hold a list as text; several are a number each.
+    kind: ColumnKind = "text" if len(values) == 1 and path.suffix in TEXT_FORMATS else "number"
+    return features_from_table(read_columns(path, {item: "id", **dict.fromkeys(values, kind)}), item, values)
+
+
+def _archive(path: Path, item_column: str | None) -> NamedFeatures:
+    arrays = load_arrays(path)
+    item = _item_column(path, list(arrays), item_column)
+    values = [name for name in arrays if name != item]
+    if len(values) != 1:
+        raise InvalidInputError(
+            f"{path}: has the arrays {', '.join(arrays)}; expected item ids and one matrix of features. Write it again."
+        )
+    require_matrix(arrays[values[0]], f"{path}: {values[0]}")
+    ids = arrays[item]
+    if ids.ndim != 1 or ids.dtype.kind not in "iuU":
+        raise InvalidInputError(
+            f"{path}: {item} holds {ids.dtype} {list(ids.shape)}, expected raw item ids [items]. Write it again."
+        )
+    return NamedFeatures([str(raw) for raw in ids.tolist()], arrays[values[0]], str(path))  # type: ignore[arg-type]
+
+
+def _matrix(path: Path, interacted: Collection[str]) -> NamedFeatures:
+    matrix = load_matrix(path)
+    ids_file = _ids_file(path)
+    if ids_file.is_file():
+        return NamedFeatures(_read_ids(ids_file), matrix, str(path))
+    numbers = [str(row) for row in range(len(matrix))]
+    strangers = set(interacted).difference(numbers)
+    if strangers:
+        raise InvalidInputError(
+            f'{path}: has rows 0 to {len(matrix) - 1}, and item "{min(strangers)}" is none of them. Write the raw item '
+            f"ids, one a line in the order of the rows, to {ids_file.name} beside it."
+        )
+    return NamedFeatures(numbers, matrix, str(path))
+
+
+def _ids_file(path: Path) -> Path:
+    return path.with_name(path.stem + _IDS_ENDING)
+
+
+def _read_ids(path: Path) -> list[str]:
+    require_file(path)
+    try:
+        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{path}: is not UTF-8 text ({error.reason}). Write it again.") from error
+
+
+def _item_column(path: Path, names: list[str], item_column: str | None) -> str:
+    item = column_of_role(path, names, role="item", named=item_column if item_column in names else None)
+    if item is None:
+        raise InvalidInputError(
+            f"{path}: has the columns {', '.join(names)}; none of them looks like the item. Call it "
+            f'"{item_column or "item_id"}".'
+        )
+    return item

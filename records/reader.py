@@ -1,0 +1,229 @@
+"""Reads a record set: interactions and items as `tf.data` pipelines, or whole as NumPy arrays."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metammf.errors import InvalidInputError, InvalidRecordSetError
+from tf_metammf.records.batches import BatchPlan, in_memory_batches
+from tf_metammf.records.damage import damage_named
+from tf_metammf.records.examples import interaction_columns, parse_blocks, parse_items
+from tf_metammf.records.input_share import InputShare
+from tf_metammf.records.item_features import ItemFeatures
+from tf_metammf.records.negatives import NegativeSampler
+from tf_metammf.records.raw_data import Interactions
+from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.record_stream import (
+    records_in_memory,
+    records_in_order,
+    shared_records,
+    shuffled_in_buffer,
+    stream_seed,
+)
+from tf_metammf.records.streamed_batches import BLOCKS_MIXED, streamed_batches
+
+_ITEMS_AT_ONCE = 1024
+
+
+def interactions(
+    record_set: RecordSet,
+    split: str = "train",
+    *,
+    batch_size: int,
+    shuffle_seed: int | None = None,
+    epochs: int | None = 1,
+    first_epoch: int = 0,
+    drop_remainder: bool = False,
+    negatives: NegativeSampler | None = None,
+    memory_budget: int = 2**30,
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """Batches of interactions, every interaction once an epoch.
+
+    The order of an epoch depends on ``shuffle_seed`` and the number of the epoch alone (and its
+    negatives on the seed of the sampler), so a training that is resumed with ``first_epoch`` sees
+    what an uninterrupted one would have seen. No batch crosses the border of two epochs. Every
+    iteration over the dataset starts at ``first_epoch`` again: for ``fit``, which starts one
+    iteration an epoch unless the dataset is endless, use ``epochs=None`` and ``steps_per_epoch``.
+
+    A split that fits the memory budget is read at once, and every epoch is an exact permutation
+    of it. Beyond the budget, shards are interleaved, their blocks mixed in a buffer and the
+    interactions of neighbouring blocks permuted; that order also depends on
+    ``tf.random.set_seed``, if it is used.
+
+    Args:
+        record_set: The record set.
+        split: Name of the split.
+        batch_size: Interactions of a batch; of a global batch, where ``input_context`` is given.
+        shuffle_seed: Seed of the order; None keeps the order on disk.
+        epochs: Number of epochs; None goes on for ever.
+        first_epoch: Number of the first epoch.
+        drop_remainder: Whether to leave out the last, smaller batch of an epoch.
+        negatives: Adds sampled negatives to every batch.
+        memory_budget: Bytes that the interactions may take. In memory they take 8 for each
+            column and 16 for two permutations: 32 an interaction, 40 with timestamps.
+        input_context: Delivers only the part of an input worker, in batches for one replica, as
+            ``tf.distribute.Strategy.distribute_datasets_from_function`` asks for. The parts of all
+            workers are every interaction once. In memory, the batches of all replicas in one step
+            are together the batch that one process would see. Use ``drop_remainder`` for
+            training: a replica's part of the last batch is empty where fewer interactions than
+            replicas are left.
+
+    Returns:
+        A prefetched dataset with elements ``{"user": int64 [B], "item": int64 [B]}``, and
+        ``"timestamp": int64 [B]`` where the record set has them, and ``"negative": int64 [B, n]`` with
+        ``negatives``. ``B`` is ``batch_size`` (with ``input_context``, its part for one replica); the last
+        batch of an epoch is smaller, and ``B`` not static, unless ``drop_remainder``. The cardinality is
+        known, but for a part of a split beyond the memory budget.
+
+    Raises:
+        InvalidInputError: The split is not known, or an argument is out of range.
+        InvalidRecordSetError: A shard is damaged or does not fit ``metadata.json``; shard and record
+            are named. Beyond the memory budget, iterating raises TensorFlow's own errors, for which
+            :func:`tf_metammf.records.explain_damage` names the record.
+    """
+    if memory_budget < 0:
+        raise InvalidInputError(f"memory_budget is {memory_budget}, expected bytes, at least 0.")
+    plan = BatchPlan(
+        share=InputShare.of(batch_size, input_context),
+        shuffle_seed=shuffle_seed,
+        epochs=epochs,
+        first_epoch=first_epoch,
+        drop_remainder=drop_remainder,
+        negatives=negatives,
+    )
+    record_set.interaction_shards(split)  # refuses an unknown split
+    names = interaction_columns(record_set.metadata)
+    if record_set.metadata.splits[split].interactions * 8 * (len(names) + 2) > memory_budget:
+        return _delivered(streamed_batches(record_set, split, plan, memory_budget=memory_budget))
+    return _delivered(in_memory_batches(_read_table(record_set, split), names, plan))
+
+
+def items(
+    record_set: RecordSet,
+    *,
+    batch_size: int,
+    shuffle_seed: int | None = None,
+    drop_remainder: bool = False,
+    memory_budget: int = 2**30,
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """Batches of items with their features, every item once.
+
+    Args:
+        record_set: The record set.
+        batch_size: Items of a batch; of a global batch, where ``input_context`` is given.
+        shuffle_seed: Seed of the order; None keeps the order on disk, which is by item id. The
+            order also depends on ``tf.random.set_seed``, if it is used.
+        drop_remainder: Whether to leave out the last, smaller batch.
+        memory_budget: Bytes of the buffer that items are shuffled in; the order is an exact
+            permutation if it holds all of them.
+        input_context: Delivers only the items of an input worker, in batches for one replica.
+
+    Returns:
+        A prefetched dataset with elements ``{"item": int64 [B], "features": {modality: float32 [B, width]},
+        "presence": {modality: bool [B]}}``. The features of an absent modality are zeros. ``B`` is static
+        with ``drop_remainder``.
+
+    Raises:
+        InvalidInputError: An argument is out of range. Iterating over a damaged shard raises TensorFlow's
+            own errors, for which :func:`tf_metammf.records.explain_damage` names the record.
+    """
+    metadata, share = record_set.metadata, InputShare.of(batch_size, input_context)
+    shards = record_set.item_shards()
+    if shuffle_seed is None:
+        records = shared_records(shards, share, seed=None)
+    else:
+        epoch = tf.constant(0, tf.int64)
+        records = shared_records(shards, share, seed=stream_seed(shuffle_seed, epoch, 0))
+        size = records_in_memory(metadata.item_shards, memory_budget)
+        records = shuffled_in_buffer(records, seed=stream_seed(shuffle_seed, epoch, 1), size=size)
+    batches = records.batch(share.replica_batch_size, drop_remainder=drop_remainder)
+    parsed = batches.map(lambda batch: parse_items(batch, metadata), num_parallel_calls=tf.data.AUTOTUNE)
+    return _delivered(parsed)
+
+
+def read_interactions(record_set: RecordSet, split: str) -> Interactions:
+    """Reads all interactions of a split into NumPy arrays, in the order on disk.
+
+    Args:
+        record_set: The record set.
+        split: Name of the split.
+
+    Returns:
+        Dense ids, and timestamps where the record set has them.
+
+    Raises:
+        InvalidInputError: The split is not known.
+        InvalidRecordSetError: A shard is damaged or does not fit ``metadata.json``; shard and record are named.
+    """
+    table = _read_table(record_set, split).numpy()
+    columns = zip(interaction_columns(record_set.metadata), table.T, strict=True)
+    return Interactions(**{name: np.ascontiguousarray(column) for name, column in columns})
+
+
+def read_items(record_set: RecordSet) -> ItemFeatures:
+    """Reads the features of all items into NumPy arrays.
+
+    Args:
+        record_set: The record set.
+
+    Returns:
+        Features and presence, row ``i`` for dense item id ``i``.
+
+    Raises:
+        InvalidRecordSetError: A shard is damaged or does not fit ``metadata.json``; shard and record
+            are named. Or an item does not occur exactly once.
+    """
+    metadata = record_set.metadata
+    features = {
+        name: np.zeros((metadata.items, entry.width), np.float32) for name, entry in metadata.modalities.items()
+    }
+    presence = {name: np.zeros(metadata.items, bool) for name in metadata.modalities}
+    times = np.zeros(metadata.items, np.int64)
+    with damage_named(record_set):
+        for batch in items(record_set, batch_size=_ITEMS_AT_ONCE).as_numpy_iterator():
+            rows = batch["item"]
+            np.add.at(times, rows, 1)
+            for name in metadata.modalities:
+                features[name][rows] = batch["features"][name]
+                presence[name][rows] = batch["presence"][name]
+    if (times != 1).any():
+        item = int(np.argmax(times != 1))
+        raise InvalidRecordSetError(
+            f"{record_set.folder}: item {item} occurs {times[item]} times in the item shards, expected once. "
+            'See "tf-metammf records validate", then convert the raw data again.'
+        )
+    return ItemFeatures(features, presence)
+
+
+def _read_table(record_set: RecordSet, split: str) -> tf.Tensor:
+    """All interactions of a split in the order on disk, int64 ``[interactions, columns]``."""
+    metadata = record_set.metadata
+    names = interaction_columns(metadata)
+
+    def rows(blocks: tf.Tensor) -> tf.Tensor:
+        columns = parse_blocks(blocks, metadata)
+        return tf.stack([columns[name] for name in names], axis=1)
+
+    blocks = records_in_order(record_set.interaction_shards(split)).batch(BLOCKS_MIXED)
+    with damage_named(record_set):
+        parts = list(_delivered(blocks.map(rows, num_parallel_calls=tf.data.AUTOTUNE)))
+    table = tf.concat([tf.zeros([0, len(names)], tf.int64), *parts], axis=0)
+    expected = metadata.splits[split].interactions
+    if len(table) != expected:
+        raise InvalidRecordSetError(
+            f'{record_set.folder}: split "{split}" has {len(table)} interactions, metadata.json says {expected}. '
+            'See "tf-metammf records validate", then convert the raw data again.'
+        )
+    return table
+
+
+def _delivered(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Prefetches, with fixed parallelism.
+
+    tf.data's autotuning (seen with TensorFlow 2.21) can hold up the end of an iteration until its
+    background thread wakes, after up to a minute; and it brings nothing here.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)

@@ -1,0 +1,67 @@
+"""The serialized records of shards as one stream: in order, or shuffled in a bounded memory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from tf_metammf.records.input_share import InputShare
+from tf_metammf.records.metadata import FileEntry
+
+SHARDS_AT_ONCE = 16
+"""Shards interleaved when shuffling. A fixed number, so that the order does not depend on the machine."""
+
+
+def records_in_order(shards: Sequence[Path]) -> tf.data.Dataset:
+    """Serialized records, shard after shard, in the order on disk."""
+    return tf.data.TFRecordDataset([str(shard) for shard in shards])
+
+
+def shared_records(shards: Sequence[Path], share: InputShare, *, seed: tf.Tensor | None) -> tf.data.Dataset:
+    """Serialized records that one input pipeline reads; all pipelines together read every record once.
+
+    Pipelines share the shards where there are enough of them, and else the records.
+
+    Args:
+        shards: All shards.
+        share: Which pipeline this is.
+        seed: ``[2]``; shards are interleaved in an order drawn with it. None keeps the order on disk.
+    """
+    paths = tf.constant([str(shard) for shard in shards], tf.string)
+    if seed is not None:
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(shards)), seed)
+        paths = tf.gather(paths, order)
+    files = tf.data.Dataset.from_tensor_slices(paths)
+    by_file = len(shards) >= share.pipelines
+    if by_file:
+        files = files.shard(share.pipelines, share.pipeline)
+    records = files.interleave(
+        tf.data.TFRecordDataset,
+        cycle_length=1 if seed is None else SHARDS_AT_ONCE,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    return records if by_file else records.shard(share.pipelines, share.pipeline)
+
+
+def shuffled_in_buffer(records: tf.data.Dataset, *, seed: tf.Tensor, size: int) -> tf.data.Dataset:
+    """Shuffles records in a buffer: exactly, if it holds all of them.
+
+    Args:
+        records: Serialized records.
+        seed: ``[2]``. The order also depends on ``tf.random.set_seed``, if that is used.
+        size: Records in the buffer.
+    """
+    number = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.int64, alg="philox")
+    return records.shuffle(size, seed=number, reshuffle_each_iteration=False)
+
+
+def records_in_memory(shards: Sequence[FileEntry], memory_budget: int) -> int:
+    """How many records, of the largest kind in any shard, fit into that many bytes; at least 1."""
+    largest = max((shard.bytes / shard.records for shard in shards if shard.records), default=1)
+    return max(1, int(memory_budget / largest))
+
+
+def stream_seed(seed: int, epoch: tf.Tensor, purpose: tf.Tensor | int) -> tf.Tensor:
+    """A seed ``[2]`` for one purpose in one epoch, another one for every triple of numbers."""
+    return tf.random.experimental.stateless_fold_in(tf.stack([seed, epoch]), purpose)

@@ -1,0 +1,137 @@
+"""MMRec folders: NAME.inter with a split label, and one *_feat.npy a modality."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
+from tf_metammf.records.raw_files.delimited_text import UNQUOTED_TAB_SEPARATED, read_text, text_column_names
+from tf_metammf.records.raw_files.feature_files import chosen_modalities, files_by_modality, load_row_matrices
+from tf_metammf.records.raw_files.input_files import fingerprints, only_file
+from tf_metammf.records.raw_files.tables import ColumnKind, Table
+
+_FEATURE_ENDING = "_feat"
+_LARGEST_USER = 10**8
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the source ``mmrec``.
+
+    Attributes:
+        modalities: Names of the modalities to keep; all of them by default.
+        user_column: Column of the user numbers.
+        item_column: Column of the item numbers, which are rows of the feature files.
+        split_column: Column of the split: 0 training, 1 validation, 2 test.
+        rating_column: Column of the ratings, if there is one.
+        timestamp_column: Column of the timestamps, if there is one.
+    """
+
+    modalities: tuple[str, ...] | None = None
+    user_column: str = "userID"
+    item_column: str = "itemID"
+    split_column: str = "x_label"
+    rating_column: str = "rating"
+    timestamp_column: str = "timestamp"
+
+
+def read(path: Path, options: Options) -> RawData:
+    """Reads a folder in the layout of the MMRec toolbox.
+
+    Users are the numbers from 0 to the largest one in ``NAME.inter``; items are the rows of the
+    feature files, so an item may have features and no interaction. Raw ids are these numbers.
+    ``image_feat.npy`` is the modality "visual", ``audio_feat.npy`` "acoustic", ``text_feat.npy``
+    "textual"; any other keeps its name.
+
+    Args:
+        path: The folder.
+        options: Columns and modalities.
+
+    Returns:
+        The data, with the splits of the folder.
+
+    Raises:
+        InvalidInputError: A file is missing, empty or malformed, a number is out of range, or
+            the modalities disagree about the number of items.
+    """
+    interaction_file = only_file(path, "*.inter")
+    feature_files = _feature_files(path, options)
+    features = load_row_matrices(feature_files)
+    items = len(next(iter(features.values())))
+    table = _read_interactions(interaction_file, options)
+    interactions = _interactions(table, options)
+    _check_numbers(interactions, items, table=table, options=options)
+    return RawData(
+        name=interaction_file.stem,
+        user_ids=[str(user) for user in range(int(interactions.user.max()) + 1)],
+        item_ids=[str(item) for item in range(items)],
+        interactions=interactions,
+        modalities={name: ModalityFeatures(matrix, np.arange(items)) for name, matrix in features.items()},
+        splits=_splits(interactions, table, options),
+        provenance={"files": fingerprints(path, [interaction_file, *feature_files.values()])},
+    )
+
+
+def _feature_files(folder: Path, options: Options) -> dict[str, Path]:
+    files = files_by_modality(folder.glob(f"*{_FEATURE_ENDING}.npy"), [_FEATURE_ENDING])
+    if not files:
+        raise InvalidInputError(
+            f"{folder}: has no feature file *{_FEATURE_ENDING}.npy. Put one there for every modality."
+        )
+    return {name: files[name] for name in chosen_modalities(files, options.modalities)}
+
+
+def _read_interactions(file: Path, options: Options) -> Table:
+    present = text_column_names(file, UNQUOTED_TAB_SEPARATED)
+    kinds: dict[str, ColumnKind] = dict.fromkeys(
+        (options.user_column, options.item_column, options.split_column), "integer"
+    )
+    if options.rating_column in present:
+        kinds[options.rating_column] = "number"
+    if options.timestamp_column in present:
+        kinds[options.timestamp_column] = "inferred"
+    return read_text(file, kinds, text=UNQUOTED_TAB_SEPARATED)
+
+
+def _interactions(table: Table, options: Options) -> Interactions:
+    return Interactions(
+        user=table.integers(options.user_column),
+        item=table.integers(options.item_column),
+        timestamp=table.timestamps(options.timestamp_column) if options.timestamp_column in table.names else None,
+        rating=table.numbers(options.rating_column) if options.rating_column in table.names else None,
+    )
+
+
+def _check_numbers(interactions: Interactions, items: int, *, table: Table, options: Options) -> None:
+    for column, numbers in ((options.user_column, interactions.user), (options.item_column, interactions.item)):
+        if numbers.min() < 0:
+            row = int(np.argmax(numbers < 0))
+            raise InvalidInputError(
+                f'{table.path}: record {row + 1} has {numbers[row]} in column "{column}"; numbers start at 0. Mend it.'
+            )
+    if interactions.user.max() > _LARGEST_USER:
+        row = int(np.argmax(interactions.user > _LARGEST_USER))
+        raise InvalidInputError(
+            f"{table.path}: record {row + 1} has user {interactions.user[row]}; every number up to the largest is a "
+            f"user, and more than {_LARGEST_USER} are not expected. Number the users from 0 without large gaps."
+        )
+    if interactions.item.max() >= items:
+        row = int(np.argmax(interactions.item >= items))
+        raise InvalidInputError(
+            f"{table.path}: record {row + 1} has item {interactions.item[row]}, but the feature files have rows 0 to "
+            f"{items - 1}. Write feature files with a row for every item."
+        )
+
+
+def _splits(interactions: Interactions, table: Table, options: Options) -> dict[str, Interactions]:
+    labels = table.integers(options.split_column)
+    unknown = (labels < 0) | (labels >= len(SPLITS))
+    if unknown.any():
+        row = int(np.argmax(unknown))
+        raise InvalidInputError(
+            f'{table.path}: record {row + 1} has {labels[row]} in column "{options.split_column}"; expected 0 '
+            "(training), 1 (validation) or 2 (test). Mend it."
+        )
+    return {split: interactions.take(labels == label) for label, split in enumerate(SPLITS)}

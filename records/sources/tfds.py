@@ -1,0 +1,191 @@
+"""TensorFlow Datasets: any set with a user and an item column, MovieLens by default."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.raw_data import RawData
+from tf_metammf.records.raw_files.input_files import require_folder
+from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table, raw_data
+from tf_metammf.records.raw_files.named_features import NamedFeatures
+from tf_metammf.records.raw_files.tables import Table, require_columns, require_rows
+
+_BATCH_SIZE = 65_536
+_PADDING = -1
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the source ``tfds``; its input is the folder that TFDS calls data_dir.
+
+    Attributes:
+        dataset: Name of the set, with its configuration and maybe its version.
+        split: The split of the set to read; all of it makes up the interactions.
+        user_column: Column of the raw user ids.
+        item_column: Column of the raw item ids.
+        rating_column: Column of the ratings, if there is one.
+        timestamp_column: Column of the timestamps, if there is one.
+        features: Column of each modality, as ``{genres: movie_genres}``. Class labels become
+            multi-hot; numbers are taken as they are.
+        download: Whether TFDS may download and prepare the set, if the folder lacks it.
+    """
+
+    dataset: str = "movielens/100k-ratings"
+    split: str = "train"
+    user_column: str = "user_id"
+    item_column: str = "movie_id"
+    rating_column: str = "user_rating"
+    timestamp_column: str = "timestamp"
+    features: dict[str, str] = field(default_factory=lambda: {"genres": "movie_genres"})
+    download: bool = False
+
+
+def read(path: Path, options: Options) -> RawData:
+    """Reads a set through ``tfds.load``.
+
+    The features of an item are those of the first example that has the item. What the values of
+    a multi-hot modality stand for is listed under ``tokens`` in the provenance.
+
+    Args:
+        path: The folder of prepared sets.
+        options: The set and its columns.
+
+    Returns:
+        The data, without splits.
+
+    Raises:
+        InvalidInputError: The set is not there or cannot be loaded, lacks a column, or a column
+            does not hold what it has to.
+    """
+    import tensorflow_datasets as tfds
+
+    if not options.download:
+        require_folder(path)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of what its own mocks and sets lack
+    info = _loaded(options, lambda: tfds.builder(options.dataset, data_dir=path)).info
+    origin = Path(info.full_name)
+    require_columns(
+        origin, sorted(info.features), [options.user_column, options.item_column, *options.features.values()]
+    )
+    columns = InteractionColumns(
+        options.user_column,
+        options.item_column,
+        rating=options.rating_column if options.rating_column in info.features else None,
+        timestamp=options.timestamp_column if options.timestamp_column in info.features else None,
+    )
+    tokens = {name: _tokens(info.features[column], column, origin) for name, column in options.features.items()}
+    table, features = _read_columns(_batches(path, columns, options), columns, tokens, origin=origin, options=options)
+    return raw_data(
+        info.name,
+        interactions_from_table(require_rows(table), columns),
+        features,
+        provenance={
+            "dataset": info.full_name,
+            "split": options.split,
+            "tokens": {name: names for name, names in tokens.items() if names},
+        },
+    )
+
+
+def _loaded(options: Options, load: Callable[[], Any]) -> Any:
+    """What TFDS loads; it fails with many kinds of errors of its own, over many lines."""
+    try:
+        return load()
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise InvalidInputError(
+            f'TFDS cannot load "{options.dataset}": {reason}. Check --tfds.dataset, --tfds.split and the input folder, '
+            "or let TFDS fetch the set with --tfds.download true."
+        ) from error
+
+
+def _tokens(feature: Any, column: str, origin: Path) -> list[str]:
+    """Names of the class labels in a column, or none if it holds numbers."""
+    import tensorflow_datasets as tfds
+
+    label = feature.feature if isinstance(feature, tfds.features.Sequence) else feature
+    if isinstance(label, tfds.features.ClassLabel):
+        return label.names or [str(number) for number in range(label.num_classes)]
+    numeric = np.issubdtype(feature.np_dtype, np.number)
+    if not numeric or len(feature.shape) > 1 or None in feature.shape:
+        raise InvalidInputError(
+            f'{origin}: column "{column}" holds {feature}, expected class labels, or as many numbers for every item. '
+            "Choose another column with --tfds.features."
+        )
+    return []
+
+
+def _batches(path: Path, columns: InteractionColumns, options: Options) -> Iterator[dict[str, NDArray[Any]]]:
+    """The columns, batch by batch; shorter lists are padded with -1."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    wanted = tfds.decode.PartialDecoding(dict.fromkeys([*columns.kinds(), *options.features.values()], True))
+    dataset = _loaded(
+        options,
+        lambda: tfds.load(
+            options.dataset,
+            split=options.split,
+            data_dir=path,
+            download=options.download,
+            decoders=wanted,
+            read_config=tfds.ReadConfig(try_autocache=False),
+        ),
+    )
+    padding = {
+        name: spec.dtype.as_numpy_dtype(_PADDING) if spec.shape.rank else None
+        for name, spec in dataset.element_spec.items()
+    }
+    try:
+        yield from tfds.as_numpy(dataset.padded_batch(_BATCH_SIZE, padding_values=padding))
+    except tf.errors.OpError as error:
+        raise InvalidInputError(
+            f'{path}: the files of "{options.dataset}" cannot be read ({error.message}). Prepare the set again.'
+        ) from error
+
+
+def _read_columns(
+    batches: Iterator[dict[str, NDArray[Any]]],
+    columns: InteractionColumns,
+    tokens: Mapping[str, list[str]],
+    *,
+    origin: Path,
+    options: Options,
+) -> tuple[Table, dict[str, NamedFeatures]]:
+    """Interactions as a table, and features of every item by its first example."""
+    import pyarrow
+
+    parts: list[pyarrow.Table] = []
+    row_of_item: dict[Any, int] = {}
+    features: dict[str, list[NDArray[np.float32]]] = {name: [] for name in tokens}
+    for batch in batches:
+        parts.append(pyarrow.table({name: pyarrow.array(batch[name]) for name in columns.kinds()}))
+        new = []
+        for position, raw in enumerate(batch[columns.item].tolist()):
+            if raw not in row_of_item:
+                row_of_item[raw] = len(row_of_item)
+                new.append(position)
+        for name, column in options.features.items() if new else ():
+            features[name].append(_encoded(batch[column][new], tokens[name]))
+    if not parts:
+        raise InvalidInputError(f'{origin}: the split "{options.split}" is empty. Choose another with --tfds.split.')
+    item_ids = [raw.decode() if isinstance(raw, bytes) else str(raw) for raw in row_of_item]
+    named = {name: NamedFeatures(item_ids, np.concatenate(rows), str(origin)) for name, rows in features.items()}
+    return Table(origin, pyarrow.concat_tables(parts)), named
+
+
+def _encoded(values: NDArray[Any], tokens: list[str]) -> NDArray[np.float32]:
+    """Features ``[rows, width]`` of class labels (multi-hot) or of numbers (as they are)."""
+    if not tokens:
+        return values.reshape(len(values), -1).astype(np.float32)
+    labels = values.reshape(len(values), -1)
+    features = np.zeros((len(values), len(tokens)), np.float32)
+    row, column = np.nonzero(labels >= 0)
+    features[row, labels[row, column]] = 1
+    return features

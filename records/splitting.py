@@ -1,0 +1,207 @@
+"""Splitting: which interactions train, validate and test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.records.raw_data import SPLITS, Interactions, RawData
+
+_TRAIN, _VALIDATION, _TEST = range(len(SPLITS))
+
+SOURCE_METHOD = "source"
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How interactions are divided into training, validation and test.
+
+    The methods:
+
+    - ``source``: the splits that the source has.
+    - ``random``: at random per user. Of a user with n interactions, validation gets
+      ``validation * n`` and test ``test * n``, each rounded up or down at random so that the
+      shares hold on average; at least one stays in training.
+    - ``leave_last_out``: per user by time; the last interaction is for test, the one before it
+      for validation, the first one always trains. A share of 0 leaves its split empty, other
+      shares have no effect.
+    - ``time``: at two moments for all users; the latest ``test`` of all interactions are for
+      test, the ``validation`` before them for validation. Users who come late are left without
+      training interactions.
+    - ``cold_start``: ``cold_items`` of the items, drawn at random, are kept out of training.
+      They are divided between validation and test in the ratio of these shares, each with all
+      its interactions, so that the cold items of test are not known from validation. The other
+      interactions are split as by ``random``. A user who knows only cold items is left without
+      training interactions.
+
+    Attributes:
+        method: source, random, leave_last_out, time or cold_start; by default source where the
+            source has splits, else random.
+        validation: Share of validation, at least 0.
+        test: Share of test, at least 0; together with validation below 1.
+        cold_items: Share of the items kept out of training by cold_start, above 0 and below 1,
+            among those with interactions and, where there are modalities, with features.
+    """
+
+    method: str | None = None
+    validation: float = 0.1
+    test: float = 0.1
+    cold_items: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.method is not None and self.method not in splitting_methods():
+            raise unknown_name("splitting method", self.method, splitting_methods())
+        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
+            raise InvalidInputError(
+                f"validation is {self.validation} and test is {self.test}; expected shares of at least 0 that leave "
+                "something to training. Change them."
+            )
+        if not 0 < self.cold_items < 1:
+            raise InvalidInputError(f"cold_items is {self.cold_items}, expected a share between 0 and 1. Change it.")
+
+
+def splitting_methods() -> list[str]:
+    """Names of all methods, in alphabetical order."""
+    return sorted([SOURCE_METHOD, *_METHODS])
+
+
+def split_interactions(data: RawData, splitting: Splitting, *, seed: int) -> dict[str, Interactions]:
+    """Puts every interaction into exactly one split.
+
+    Args:
+        data: What a source read, filtered.
+        splitting: The method and its shares.
+        seed: Seed of everything random; the same data and seed give the same splits.
+
+    Returns:
+        Interactions of "train", "validation" and "test", each in the order of ``data``.
+
+    Raises:
+        InvalidInputError: The method needs timestamps, or splits of the source, and there are
+            none; or no interaction is left for training.
+    """
+    method = splitting.method or ("random" if data.splits is None else SOURCE_METHOD)
+    if method == SOURCE_METHOD:
+        if data.splits is None:
+            raise InvalidInputError(
+                f'splitting method "{SOURCE_METHOD}": the source of {data.name} has no splits of its own. '
+                f"Choose one of {', '.join(sorted(_METHODS))}."
+            )
+        splits = {name: data.splits[name] for name in SPLITS}
+    else:
+        split_of = _METHODS[method](data, splitting, np.random.default_rng(seed))
+        splits = {name: data.interactions.take(split_of == label) for label, name in enumerate(SPLITS)}
+    if len(splits["train"]) == 0:
+        raise InvalidInputError(
+            f'{data.name}: splitting method "{method}" leaves none of {len(data.interactions)} interactions for '
+            "training. Change the splitting or the filtering."
+        )
+    return splits
+
+
+def _random(data: RawData, splitting: Splitting, generator: np.random.Generator) -> NDArray[np.int8]:
+    """Split of every interaction, at random per user."""
+    return _random_per_user(data.interactions.user, splitting, generator)
+
+
+def _random_per_user(user: NDArray[np.int64], splitting: Splitting, generator: np.random.Generator) -> NDArray[np.int8]:
+    # One offset a user for both bounds (systematic rounding): of n interactions, validation gets
+    # validation * n rounded up or down and test likewise, each right on average, and together
+    # they never take more than (validation + test) * n rounded up.
+    place, count = _places(user, generator.permutation(len(user)))
+    offset = generator.random(int(user.max(initial=-1)) + 1)[user]
+    held_out = np.minimum(np.floor((splitting.validation + splitting.test) * count + offset), count - 1)
+    validation = np.floor(splitting.validation * count + offset)
+    split_of = np.full(len(user), _TRAIN, np.int8)
+    split_of[place < held_out] = _TEST
+    split_of[place < np.minimum(validation, held_out)] = _VALIDATION
+    return split_of
+
+
+def _leave_last_out(data: RawData, splitting: Splitting, generator: np.random.Generator) -> NDArray[np.int8]:
+    """Split of every interaction: each user's last ones are held out."""
+    del generator
+    place, count = _places(data.interactions.user, np.argsort(_timestamps(data, "leave_last_out"), kind="stable"))
+    from_last = count - 1 - place
+    test = int(splitting.test > 0)
+    validation = int(splitting.validation > 0)
+    split_of = np.full(len(place), _TRAIN, np.int8)
+    split_of[(from_last < test + validation) & (place > 0)] = _VALIDATION
+    split_of[(from_last < test) & (place > 0)] = _TEST
+    return split_of
+
+
+def _time(data: RawData, splitting: Splitting, generator: np.random.Generator) -> NDArray[np.int8]:
+    """Split of every interaction, by its place in time among all."""
+    del generator
+    order = np.argsort(_timestamps(data, "time"), kind="stable")
+    count = len(order)
+    split_of = np.full(count, _TRAIN, np.int8)
+    split_of[order[count - round((splitting.validation + splitting.test) * count) :]] = _VALIDATION
+    split_of[order[count - round(splitting.test * count) :]] = _TEST
+    return split_of
+
+
+def _cold_start(data: RawData, splitting: Splitting, generator: np.random.Generator) -> NDArray[np.int8]:
+    """Split of every interaction: those of cold items are held out, the others random per user."""
+    share_held_out = splitting.validation + splitting.test
+    if share_held_out == 0:
+        raise InvalidInputError(
+            'splitting method "cold_start": validation and test are both 0, so cold items have nowhere to go. '
+            "Give at least one of them a share."
+        )
+    candidates = _possible_cold_items(data)
+    cold = generator.permutation(candidates)[: round(splitting.cold_items * len(candidates))]
+    split_of_item = np.full(len(data.item_ids), _TRAIN, np.int8)
+    split_of_item[cold] = _TEST
+    split_of_item[cold[: round(splitting.validation / share_held_out * len(cold))]] = _VALIDATION
+    split_of = split_of_item[data.interactions.item]
+    warm = np.flatnonzero(split_of == _TRAIN)
+    split_of[warm] = _random_per_user(data.interactions.user[warm], splitting, generator)
+    return split_of
+
+
+def _possible_cold_items(data: RawData) -> NDArray[np.int64]:
+    """Items with interactions and, where there are modalities, with features to know them by."""
+    possible = np.zeros(len(data.item_ids), bool)
+    possible[data.interactions.item] = True
+    if data.modalities:
+        possible &= np.any([modality.present for modality in data.modalities.values()], axis=0)
+    return np.flatnonzero(possible)
+
+
+def _places(user: NDArray[np.int64], order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of every interaction, its place among those of its user, in a given order, and their number.
+
+    Args:
+        user: int64 ``[n]``.
+        order: All rows in the order of the places, int64 ``[n]``.
+
+    Returns:
+        Places from 0, int64 ``[n]``, and numbers of interactions, int64 ``[n]``.
+    """
+    by_user = order[np.argsort(user[order], kind="stable")]
+    count = np.bincount(user)
+    first = np.cumsum(count) - count
+    place = np.empty(len(user), np.int64)
+    place[by_user] = np.arange(len(user)) - first[user[by_user]]
+    return place, count[user]
+
+
+def _timestamps(data: RawData, method: str) -> NDArray[np.int64]:
+    if data.interactions.timestamp is None:
+        raise InvalidInputError(
+            f'splitting method "{method}" needs timestamps, and {data.name} has none. Name their column with the '
+            'source\'s options, or choose "random" or "cold_start".'
+        )
+    return data.interactions.timestamp
+
+
+_METHODS: dict[str, Callable[[RawData, Splitting, np.random.Generator], NDArray[np.int8]]] = {
+    "random": _random,
+    "leave_last_out": _leave_last_out,
+    "time": _time,
+    "cold_start": _cold_start,
+}

@@ -1,0 +1,69 @@
+"""Folders that appear whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tf_metammf.errors import InvalidInputError
+
+
+def require_absent(target: Path, *, option: str = "--output") -> None:
+    """Refuses a target that exists, so that nothing of the user's is overwritten.
+
+    Args:
+        target: The folder about to be written.
+        option: The command-line option that named it, for the message.
+
+    Raises:
+        InvalidInputError: The target exists.
+    """
+    if target.exists() or target.is_symlink():
+        raise InvalidInputError(f"{target}: already exists. Choose another {option} or remove it first.")
+
+
+@contextmanager
+def staged_directory(target: Path, *, option: str = "--output") -> Iterator[Path]:
+    """Gives a new folder beside ``target`` and renames it to ``target`` when the block ends well.
+
+    Files are synced to disk before the rename. Whoever is killed half-way leaves only a
+    folder named ``.NAME.partial-PID``, which nothing takes for a finished one; an error
+    removes it.
+
+    Args:
+        target: The folder to create; must not exist.
+        option: The command-line option that named it, for messages.
+
+    Yields:
+        The folder to write into.
+
+    Raises:
+        InvalidInputError: The target exists, or its parent cannot be written, or the disk
+            is full or a file grows beyond what the system allows.
+    """
+    require_absent(target, option=option)
+    staging = target.parent / f".{target.name}.partial-{os.getpid()}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        yield staging
+        _sync(staging)
+        staging.rename(target)
+    except OSError as error:
+        raise InvalidInputError(
+            f"{target}: could not be written ({error.strerror or error}). "
+            f"Nothing was left there; free space or choose another {option}."
+        ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,237 @@
+"""Writes a record set: interactions in blocks, items one Example each, metadata last."""
+
+import errno
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.metadata import FileEntry, Metadata, ModalityEntry, SplitEntry, file_entry
+from tf_metammf.records.progress import progress
+from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
+from tf_metammf.records.record_set import (
+    INTERACTIONS_FOLDER,
+    ITEMS_FILE,
+    ITEMS_FOLDER,
+    USERS_FILE,
+    RecordSet,
+    open_record_set,
+)
+from tf_metammf.records.staging import staged_directory
+from tf_metammf.records.tfds_metadata import write_tfds_metadata
+
+BLOCK_SIZE = 1024
+"""Interactions in one Example. Parsing a block costs little more than parsing one interaction."""
+
+_ITEMS_AT_ONCE = 4096
+_SHARD_BYTES = 64 * 2**20
+
+
+def write_record_set(
+    data: RawData,
+    splits: dict[str, Interactions],
+    target: str | Path,
+    *,
+    seed: int = 0,
+    shards: int | None = None,
+    show_progress: bool = False,
+) -> RecordSet:
+    """Writes a record set beside ``target`` and renames it when it is whole.
+
+    Interactions of a split are put into a seeded random order first, so that a reader that
+    cannot hold the split in memory still sees well-mixed blocks. Shards are written one after
+    another: building Examples holds Python's lock, and a second thread gained nothing.
+
+    Args:
+        data: Ids and features.
+        splits: Interactions by split name.
+        target: The folder to create.
+        seed: Seed of the order on disk; the same data and seed give the same bytes.
+        shards: Shards per split and of the items; by default one for every 64 MiB.
+        show_progress: Whether to draw a progress bar on stderr.
+
+    Returns:
+        The record set, opened.
+
+    Raises:
+        InvalidInputError: The target exists or cannot be written, an id or a feature is not
+            acceptable, or ``shards`` is below 1.
+    """
+    if shards is not None and shards < 1:
+        raise InvalidInputError(f"shards is {shards}, expected at least 1. Leave it out for one every 64 MiB.")
+    _check_ids("user", data.user_ids)
+    _check_ids("item", data.item_ids)
+    _check_modality_names(data.modalities)
+    timestamps = {interactions.timestamp is not None for interactions in splits.values() if len(interactions)}
+    if len(timestamps) > 1:
+        raise InvalidInputError(f"{data.name}: only some splits have timestamps. Give them to all or to none.")
+    target = Path(target)
+    with staged_directory(target) as folder, _tensorflow_errors_as_os_errors():
+        id_files = (
+            _write_ids(folder, USERS_FILE, data.user_ids),
+            _write_ids(folder, ITEMS_FILE, data.item_ids),
+        )
+        split_entries = {
+            name: _write_split(folder, name, interactions, seed=seed, shards=shards, show_progress=show_progress)
+            for name, interactions in splits.items()
+        }
+        item_shards = _write_items(folder, data, shards=shards, show_progress=show_progress)
+        metadata = Metadata(
+            name=data.name,
+            users=len(data.user_ids),
+            items=len(data.item_ids),
+            timestamps=timestamps == {True},
+            modalities={
+                name: ModalityEntry(
+                    width=modality.width,
+                    source_dtype=str(modality.features.dtype),
+                    items=int(modality.present.sum()),
+                )
+                for name, modality in sorted(data.modalities.items())
+            },
+            splits=split_entries,
+            item_shards=item_shards,
+            id_files=id_files,
+            source=data.provenance,
+        )
+        write_tfds_metadata(folder, metadata)
+        metadata.write(folder)
+    return open_record_set(target)
+
+
+def _check_modality_names(names: Iterable[str]) -> None:
+    """Refuses modalities whose names cannot be features of an Example beside ``item``.
+
+    Raises:
+        InvalidInputError: A name is no identifier, or is ``item``.
+    """
+    for name in names:
+        if name == "item" or not name.isidentifier():
+            raise InvalidInputError(
+                f'modality "{name}" cannot be called so: expected letters, digits and "_", not a digit first, and not '
+                '"item". Rename its file or column.'
+            )
+
+
+def _check_ids(kind: str, ids: list[str]) -> None:
+    for position, raw in enumerate(ids):
+        if not raw or "\n" in raw or "\r" in raw:
+            raise InvalidInputError(
+                f"{kind} number {position} has the id {raw!r}; ids must not be empty or contain line breaks. "
+                "Rename it in the raw data."
+            )
+
+
+def _write_ids(folder: Path, file: str, ids: list[str]) -> FileEntry:
+    path = folder / file
+    with path.open("w", encoding="utf-8", newline="\n") as lines:
+        lines.writelines(f"{raw}\n" for raw in ids)
+    return file_entry(folder, path, records=len(ids))
+
+
+def _write_split(
+    folder: Path,
+    split: str,
+    interactions: Interactions,
+    *,
+    seed: int,
+    shards: int | None,
+    show_progress: bool,
+) -> SplitEntry:
+    order = np.random.default_rng([seed, len(split)]).permutation(len(interactions))
+    shuffled = interactions.take(order)
+    columns = {"user": shuffled.user, "item": shuffled.item}
+    if shuffled.timestamp is not None:
+        columns["timestamp"] = shuffled.timestamp
+    count = shards or max(1, -(-len(interactions) * 8 * len(columns) // _SHARD_BYTES))
+    bounds = np.linspace(0, len(interactions), count + 1).astype(np.int64)
+    entries = []
+    for shard, (start, stop) in enumerate(
+        progress(list(pairwise(bounds)), f"{split} interactions", show=show_progress)
+    ):
+        path = _shard_path(folder, INTERACTIONS_FOLDER, split, shard, count)
+        records = _write_examples(path, _interaction_blocks(columns, int(start), int(stop)))
+        entries.append(file_entry(folder, path, records=records, interactions=int(stop - start)))
+    return SplitEntry(len(interactions), tuple(entries))
+
+
+def _interaction_blocks(columns: dict[str, NDArray[np.int64]], start: int, stop: int) -> Iterator[bytes]:
+    for first in range(start, stop, BLOCK_SIZE):
+        example = tf.train.Example()
+        for name, column in columns.items():
+            example.features.feature[name].int64_list.value.extend(column[first : min(first + BLOCK_SIZE, stop)])
+        yield example.SerializeToString(deterministic=True)
+
+
+def _write_items(folder: Path, data: RawData, *, shards: int | None, show_progress: bool) -> tuple[FileEntry, ...]:
+    items = len(data.item_ids)
+    item_bytes = 8 + 4 * sum(modality.width for modality in data.modalities.values())
+    count = shards or max(1, -(-items * item_bytes // _SHARD_BYTES))
+    bounds = np.linspace(0, items, count + 1).astype(np.int64)
+    entries = []
+    for shard, (start, stop) in enumerate(progress(list(pairwise(bounds)), "items", show=show_progress)):
+        path = _shard_path(folder, ITEMS_FOLDER, "all", shard, count)
+        records = _write_examples(path, _item_examples(data, int(start), int(stop)))
+        entries.append(file_entry(folder, path, records=records))
+    return tuple(entries)
+
+
+def _item_examples(data: RawData, start: int, stop: int) -> Iterator[bytes]:
+    modalities = sorted(data.modalities.items())
+    for first in range(start, stop, _ITEMS_AT_ONCE):
+        items = np.arange(first, min(first + _ITEMS_AT_ONCE, stop))
+        rows = {name: _feature_rows(name, modality, items, data.item_ids) for name, modality in modalities}
+        for position, item in enumerate(items):
+            example = tf.train.Example()
+            example.features.feature["item"].int64_list.value.append(int(item))
+            for name, modality in modalities:
+                if modality.row_of_item[item] >= 0:
+                    example.features.feature[name].float_list.value.extend(rows[name][position].tolist())
+            yield example.SerializeToString(deterministic=True)
+
+
+def _feature_rows(
+    name: str, modality: ModalityFeatures, items: NDArray[np.int64], item_ids: list[str]
+) -> NDArray[np.float32]:
+    """Features of the given items as float32, zeros for the absent ones; refuses NaN and infinity."""
+    rows = modality.row_of_item[items]
+    features = np.zeros((len(items), modality.width), np.float32)
+    features[rows >= 0] = modality.features[rows[rows >= 0]]
+    finite = np.isfinite(features).all(axis=1)
+    if not finite.all():
+        item = items[~finite][0]
+        raise InvalidInputError(
+            f'modality "{name}": item "{item_ids[item]}" (row {modality.row_of_item[item]}) has NaN or infinite '
+            "values. Mend the features, or leave the item's row out where the modality is missing."
+        )
+    return features
+
+
+def _shard_path(folder: Path, dataset: str, split: str, shard: int, shards: int) -> Path:
+    path = folder / dataset / f"{dataset}-{split}.tfrecord-{shard:05d}-of-{shards:05d}"
+    path.parent.mkdir(exist_ok=True)
+    return path
+
+
+def _write_examples(path: Path, examples: Iterable[bytes]) -> int:
+    records = 0
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for example in examples:
+            writer.write(example)
+            records += 1
+    return records
+
+
+class _tensorflow_errors_as_os_errors:  # noqa: N801 - used as a statement, like contextlib's own
+    """TensorFlow reports a full disk as its own kind of error; the rest of the way knows OSError."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, tf.errors.OpError):
+            raise OSError(errno.EIO, error.message) from error

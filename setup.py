@@ -1,0 +1,76 @@
+"""Installation of tf-metammf.
+
+The top-level folders of the repository are the layers of the architecture; this
+file maps them into the one namespace ``tf_metammf``, so that no installation ever
+puts packages with the bare names ``records``, ``trainer`` or ``export`` into a
+user's site-packages.
+"""
+
+from pathlib import Path
+
+from setuptools import setup
+
+FOLDERS = {
+    "tf_metammf": "tf_metammf",
+    "tf_metammf.records": "records",
+    "tf_metammf.records.raw_files": "records/raw_files",
+    "tf_metammf.records.sources": "records/sources",
+    "tf_metammf.trainer": "trainer",
+    "tf_metammf.export": "export",
+    "tf_metammf.commands": "commands",
+}
+
+setup(
+    name="tf-metammf",
+    version="0.1.0",
+    description="Dynamic multimodal fusion for micro-video recommendation, from raw files to TF Serving.",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.11,<3.14",
+    packages=list(FOLDERS),
+    package_dir=FOLDERS,
+    include_package_data=False,
+    package_data={"tf_metammf": ["py.typed"], "tf_metammf.trainer": ["presets/*.yaml"]},
+    install_requires=[
+        "tensorflow>=2.21,<2.22",
+        "tf-keras>=2.21,<2.22",
+        "tensorflow-recommenders>=0.7.7,<0.8",
+        "tensorflow-datasets>=4.9.10,<5",
+        "importlib-resources>=6",  # TFDS 4.9.10 imports it without asking for it
+        "numpy>=2.1",
+        "pyarrow>=18",
+        "jsonargparse[signatures]>=4.40",
+        "PyYAML>=6",
+        "rich>=13",
+        "matplotlib>=3.9",
+        "tensorboard>=2.20",
+    ],
+    extras_require={
+        "test": [
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "hypothesis>=6.100",
+            "ir-measures>=0.4",
+            "ruff>=0.9",
+            "mypy>=1.14",
+            "types-PyYAML",
+            "setuptools>=77",
+        ],
+        "tune": ["keras-tuner>=1.4.8", "scipy>=1.13", "scikit-learn>=1.5"],
+        "serving": ["tensorflow-serving-api>=2.21,<2.22"],
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+    },
+    entry_points={"console_scripts": ["tf-metammf = tf_metammf.commands.main:main"]},
+)

@@ -1,0 +1,128 @@
+"""A small catalogue with every oddity, a model of it, and its export."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_metammf.export.saved_model import export_model
+from tf_metammf.model import MetaMMF
+from tf_metammf.objectives import BPR
+
+USERS, ITEMS, K = 21, 200, 3
+WIDTHS = {"acoustic": 4, "visual": 6}
+SAW_EVERYTHING, SAW_NOTHING = 1, 20
+ODD_IDS = [" leading space", "tab\tinside", "käse", "line\u2028separator", "7", "07", 'quote"', "[markup]"]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A model with its ids and data, and what NumPy makes of them."""
+
+    model: MetaMMF
+    features: dict[str, np.ndarray]
+    user_ids: list[str]
+    item_ids: list[str]
+    seen: tuple[np.ndarray, np.ndarray]
+
+    def new_items(self, count: int) -> dict[str, np.ndarray]:
+        """Features of items that are not in the catalogue, float32 [count, width] by modality."""
+        random = np.random.default_rng(6)
+        return {name: random.normal(2, 3, (count, width)).astype(np.float32) for name, width in WIDTHS.items()}
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """float64 [users, items]; a user without training items has the popularity of the items instead."""
+        users, items = self.model.user_embeddings().numpy(), self.model.item_embeddings().numpy()
+        scores = users.astype(np.float64) @ items.astype(np.float64).T
+        scores[self.untrained] = self.popularity
+        return scores
+
+    @cached_property
+    def untrained(self) -> np.ndarray:
+        """bool [users]: users without training items."""
+        return np.bincount(self.seen[0], minlength=USERS) == 0
+
+    @cached_property
+    def unseen_scores(self) -> np.ndarray:
+        """The same with -inf for training items."""
+        scores = self.scores.copy()
+        scores[self.seen] = -np.inf
+        return scores
+
+    @cached_property
+    def popularity(self) -> np.ndarray:
+        """Share of the training interactions, float64 [items]."""
+        return np.bincount(self.seen[1], minlength=ITEMS) / len(self.seen[1])
+
+    def best(self, scores: np.ndarray, k: int) -> tuple[list[str], np.ndarray]:
+        """Ids and scores of the k best items, "" and -inf where no more are left."""
+        order = np.argsort(-scores, kind="stable")[:k]
+        return [self.item_ids[item] if scores[item] > -np.inf else "" for item in order], scores[order]
+
+    def export(self, output: Path, **options: Any) -> Path:
+        """Exports with ``K`` places unless told otherwise."""
+        return export_model(
+            self.model,
+            output,
+            user_ids=self.user_ids,
+            item_ids=self.item_ids,
+            seen=self.seen,
+            **({"k": K} | options),
+        )
+
+
+def new_catalogue(**options: Any) -> Catalogue:
+    random = np.random.default_rng(5)
+    features = {name: random.normal(2, 3, (ITEMS, width)).astype(np.float32) for name, width in WIDTHS.items()}
+    pairs = [(user, item) for user in range(USERS - 1) for item in random.choice(ITEMS - 20, 10, replace=False)]
+    pairs += [(SAW_EVERYTHING, item) for item in range(ITEMS)]
+    pairs = random.permutation(np.unique(pairs, axis=0))
+    keras.utils.set_random_seed(3)
+    settings = {"fusion_options": {"units": (8, 5), "meta_units": 3, "rank": 2}, "id_units": 4}
+    model = MetaMMF(
+        USERS,
+        features,
+        BPR(),
+        presence={name: random.random(ITEMS) > 0.1 for name in WIDTHS},
+        item_frequency=np.bincount(pairs[pairs[:, 0] != SAW_EVERYTHING, 1], minlength=ITEMS),
+        embeddings_initializer=keras.initializers.RandomNormal(stddev=1.0, seed=4),
+        **(settings | options),
+    )
+    if model.item_tower.fusion is not None:
+        stand_ins = model.item_tower.missing_modalities.stand_ins
+        stand_ins.assign(random.normal(size=stand_ins.shape))
+    return Catalogue(model, features, raw_ids("user", USERS), raw_ids("item", ITEMS), (pairs[:, 0], pairs[:, 1]))
+
+
+def raw_ids(kind: str, count: int) -> list[str]:
+    return [*ODD_IDS, *(f"{kind} {number}" for number in range(len(ODD_IDS), count))]
+
+
+@pytest.fixture(scope="session")
+def make_catalogue() -> Callable[..., Catalogue]:
+    """Makes the catalogue with another model; takes the arguments of MetaMMF."""
+    return new_catalogue
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    return new_catalogue()
+
+
+@pytest.fixture(scope="session")
+def version(catalogue, tmp_path_factory) -> Path:
+    """A version directory."""
+    return catalogue.export(tmp_path_factory.mktemp("export") / "models")
+
+
+@pytest.fixture(scope="session")
+def signatures(version) -> Any:
+    """The signatures of the loaded export."""
+    return tf.saved_model.load(str(version)).signatures

@@ -1,0 +1,143 @@
+"""``tf-metammf export`` and ``tf-metammf recommend``: from a run directory to recommendations, and mistakes."""
+
+import json
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tf_metammf.commands.main import main
+from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
+from tf_metammf.records.writer import write_record_set
+from tf_metammf.trainer.assembly import TrainingData, make_model, make_objective
+from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.run_directory import RunDirectory, create_run_directory
+
+USERS, ITEMS = 12, 30
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> RunDirectory:
+    """A run directory whose weights are those of an untrained model."""
+    folder = tmp_path_factory.mktemp("commands")
+    random = np.random.default_rng(2)
+    pairs = np.unique(random.integers(0, [USERS, ITEMS], (60, 2)), axis=0)
+    splits = {
+        name: Interactions(*pairs[rows].T)
+        for name, rows in (("train", slice(0, 40)), ("validation", slice(40, 45)), ("test", slice(45, None)))
+    }
+    modalities = {
+        name: ModalityFeatures(random.normal(size=(ITEMS, width)).astype(np.float32), np.arange(ITEMS))
+        for name, width in (("visual", 6), ("acoustic", 4))
+    }
+    users, items = [f"u{number}" for number in range(USERS)], [f"[bold]{number}" for number in range(ITEMS)]
+    data = RawData("small", users, items, splits["train"], modalities, splits)
+    record_set = write_record_set(data, splits, folder / "records")
+    configuration = Configuration.from_mapping({"model": {"fusion": {"units": [8, 4]}, "id_units": 4}})
+    directory = create_run_directory(folder / "run", configuration, record_set)
+    training_data = TrainingData(record_set)
+    objective = make_objective(configuration.objective, training_data.item_frequency)
+    make_model(configuration.model, objective, training_data).save_weights(str(directory.weights_file))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def exported(run) -> tuple[Path, str]:
+    """The folder of the versions, and what the command printed."""
+    folder, printed = run.folder.parent / "models", StringIO()
+    with redirect_stdout(printed):
+        assert main(["export", "--run", str(run.folder), "--output", str(folder), "--k", "4", "--version", "7"]) == 0
+    return folder, printed.getvalue()
+
+
+@pytest.fixture
+def model_folder(exported) -> Path:
+    return exported[0]
+
+
+def best_items(run: RunDirectory, user: int, k: int) -> list[str]:
+    """By hand from the weights of the run."""
+    from tf_metammf.trainer.evaluation import load_model
+
+    model, data = load_model(run)
+    scores = model.user_embeddings().numpy()[user] @ model.item_embeddings().numpy().T
+    scores[data.train.item[data.train.user == user]] = -np.inf
+    return [f"[bold]{item}" for item in np.argsort(-scores)[:k]]
+
+
+def test_export_prints_the_version_and_its_signatures(exported):
+    folder, printed = exported
+    assert [path.name for path in folder.iterdir()] == ["7"]
+    assert printed.splitlines()[0] == str(folder / "7")
+    for text in ("serving_default", "recommend_new_items", "user_id string [?]", "item_id string [?, 4]"):
+        assert text in printed
+
+
+def test_recommend_prints_json_with_what_the_run_recommends(run, model_folder, capsys):
+    assert main(["recommend", "--model", str(model_folder / "7"), "--user", "u3", "--user", "x", "--json"]) == 0
+    known, unknown = json.loads(capsys.readouterr().out)
+    assert (known["user_id"], known["known"]) == ("u3", True)
+    assert [item["item_id"] for item in known["items"]] == best_items(run, 3, 10)
+    assert [item["rank"] for item in known["items"]] == list(range(1, 11))
+    assert known["items"][0]["score"] >= known["items"][1]["score"]
+    assert (unknown["known"], len(unknown["items"])) == (False, 10)
+
+
+def test_recommend_prints_a_table_that_tells_who_is_unknown(run, model_folder, capsys):
+    assert main(["recommend", "--model", str(model_folder), "--user", "u3", "--user", "x", "--k", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "x (unknown: popular items)" in printed
+    assert "u3 (unknown" not in printed
+    assert all(item in printed for item in best_items(run, 3, 2))
+
+
+WITHOUT_TRAINING = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("tf_metammf.model", "tf_metammf.trainer.assembly", "tf_metammf.records.reader") or (
+            name == "tensorflow_recommenders"
+        ):
+            raise ImportError(f"{name} is not to be had here")
+
+sys.meta_path.insert(0, Refuse())
+from tf_metammf.commands import recommend
+from tf_metammf.commands.parser import CommandParser
+
+parser = CommandParser()
+recommend.add_arguments(parser)
+sys.exit(recommend.run(parser.parse_args(sys.argv[1:])))
+"""
+
+
+def test_recommend_uses_the_saved_model_alone(run, model_folder):
+    words = ["--model", model_folder, "--user", "u3", "--k", "5", "--json"]
+    finished = subprocess.run([sys.executable, "-c", WITHOUT_TRAINING, *words], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert [item["item_id"] for item in json.loads(finished.stdout)[0]["items"]] == best_items(run, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["recommend", "--model", "{folder}/models"], "missing: user"),
+        (["recommend", "--model", "{folder}/nothing", "--user", "u1"], "nothing: is no folder"),
+        (["recommend", "--model", "{folder}/run", "--user", "u1"], "run: is no export"),
+        (["recommend", "--model", "{folder}/models", "--user", "u1", "--k", "0"], "k is 0, expected at least 1"),
+        (["export", "--run", "{folder}/records", "--output", "{folder}/other"], "records: has no configuration.yaml"),
+        (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--k", "0"], "--k is 0"),
+        (["export", "--run", "{folder}/run", "--output", "{folder}/models", "--version", "7"], "7: already exists"),
+        (["export", "--run", "{folder}/run", "--output", "{folder}/records/metadata.json"], "could not be written"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(run, model_folder, capsys, words, message):
+    assert main([word.format(folder=run.folder.parent) for word in words]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1 and printed.out == ""
+    assert not (run.folder.parent / "other").exists()

@@ -1,0 +1,73 @@
+"""Every kind of model is exported: fusions, combinations, precision, a user's own layer, IDs alone."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.recommender import Recommender
+
+
+class OwnFusion(keras.layers.Layer):
+    """A fusion that the project has never seen, with a constant that is no weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.projection = keras.layers.Dense(4)
+        self.offset = tf.constant([1.0, 2.0, 3.0, 4.0])
+
+    def call(self, inputs):
+        return self.projection(tf.concat([inputs[name] for name in sorted(inputs)], axis=-1)) + self.offset
+
+
+MODELS = {
+    "full tensors, embeddings added and normalised": {
+        "fusion_options": {"units": (6, 4), "meta_units": 2, "rank": None},
+        "combination": "add",
+        "normalize": True,
+    },
+    "a layer of the user's own, content alone, not standardised": {
+        "fusion": OwnFusion,
+        "fusion_options": None,
+        "id_units": 0,
+        "standardize": False,
+    },
+    "half precision": {"policy": "mixed_float16"},
+}
+
+
+@pytest.fixture(params=MODELS)
+def other_catalogue(request, make_catalogue):
+    options = dict(MODELS[request.param])
+    if options.get("fusion") is OwnFusion:
+        options["fusion"] = OwnFusion()
+    keras.mixed_precision.set_global_policy(options.pop("policy", "float32"))
+    try:
+        yield make_catalogue(**options)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
+def test_an_export_answers_as_its_model(other_catalogue, tmp_path):
+    recommender = Recommender(other_catalogue.export(tmp_path))
+    for found, scores in zip(
+        recommender.recommend(other_catalogue.user_ids, 5), other_catalogue.unseen_scores, strict=True
+    ):
+        ids, best = other_catalogue.best(scores, 5)
+        assert found.item_ids == [raw for raw in ids if raw]
+        np.testing.assert_allclose(found.scores, best[best > -np.inf], rtol=1e-5, atol=1e-5)
+    features = other_catalogue.new_items(6)
+    presence = {"acoustic": np.arange(6) != 1, "visual": np.arange(6) > 1}
+    expected = other_catalogue.model.embed_new_items(features, presence)
+    np.testing.assert_allclose(recommender.encode_items(features, presence=presence), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_model_of_ids_alone_has_no_signatures_for_new_items(make_catalogue, tmp_path):
+    catalogue = make_catalogue(fusion=None, fusion_options=None)
+    recommender = Recommender(catalogue.export(tmp_path))
+    assert sorted(recommender.signatures) == ["recommend", "serving_default", "similar_items"]
+    with pytest.raises(
+        InvalidInputError, match=r'no signature "encode_items", it has recommend.* need a model with a f'
+    ):
+        recommender.encode_items(catalogue.new_items(2))

@@ -1,0 +1,181 @@
+"""The contract with TensorFlow Serving: a process that has TensorFlow, nothing of this project and no Keras."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
+
+from tf_metammf.export.serving_module import ServingModule
+
+K = 3
+
+SERVE = """
+import importlib.util
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tf_metammf", "keras", "tf_keras", "tensorflow_recommenders"):
+            return importlib.util.spec_from_loader(name, self)
+
+    def create_module(self, spec):
+        raise ImportError(f"{spec.name} is not to be had here")
+
+    def exec_module(self, module):
+        pass
+
+sys.meta_path.insert(0, Refuse())
+
+import numpy as np
+import tensorflow as tf
+
+version, inputs_file, outputs_file = sys.argv[1:]
+inputs = {}
+for key, value in np.load(inputs_file).items():
+    signature, name = key.split("/")
+    inputs.setdefault(signature, {})[name] = value.astype(object) if value.dtype.kind == "S" else value
+
+answers = {}
+loaded = tf.saved_model.load(version)
+for signature, arrays in inputs.items():
+    tensors = {name: tf.constant(array) for name, array in arrays.items()}
+    for name, tensor in loaded.signatures[signature](**tensors).items():
+        answers[f"load/{signature}/{name}"] = tensor.numpy()
+
+with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    definitions = tf.compat.v1.saved_model.load(session, ["serve"], version).signature_def
+    for signature, arrays in inputs.items():
+        definition = definitions[signature]
+        feeds = {definition.inputs[name].name: array for name, array in arrays.items()}
+        fetches = {name: tensor.name for name, tensor in definition.outputs.items()}
+        for name, array in session.run(fetches, feeds).items():
+            answers[f"session/{signature}/{name}"] = array
+
+refused = [name for name in sys.modules if name.partition(".")[0] in ("tf_metammf", "keras", "tf_keras")]
+assert not refused, refused
+np.savez(outputs_file, **{key: a.astype("S") if a.dtype == object else a for key, a in answers.items()})
+"""
+
+
+def as_bytes(ids) -> np.ndarray:
+    return np.array([raw.encode() for raw in ids])
+
+
+@pytest.fixture(scope="module")
+def answers(catalogue, version, tmp_path_factory) -> dict[str, np.ndarray]:
+    """Outputs by ``load/SIGNATURE/NAME`` and ``session/SIGNATURE/NAME``."""
+    folder = tmp_path_factory.mktemp("stock")
+    users = as_bytes([*catalogue.user_ids, "nobody"])
+    features = catalogue.new_items(7)
+    features |= {f"{name}_present": np.arange(7) != position for position, name in enumerate(list(features))}
+    inputs = {
+        "serving_default": {"user_id": users},
+        "recommend": {
+            "user_id": users,
+            "k": np.int32(5),
+            "exclude_item_id": np.full((len(users), 1), catalogue.item_ids[4].encode()),
+            "exclude_seen": np.bool_(False),
+        },
+        "similar_items": {"item_id": as_bytes(catalogue.item_ids[:20])},
+        "encode_items": features,
+        "recommend_new_items": {"user_id": users} | features,
+    }
+    flat = {f"{signature}/{name}": array for signature, arrays in inputs.items() for name, array in arrays.items()}
+    np.savez(folder / "inputs.npz", **flat)
+    script = folder / "serve.py"
+    script.write_text(SERVE)
+    finished = subprocess.run(
+        [sys.executable, script, version, folder / "inputs.npz", folder / "outputs.npz"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return dict(np.load(folder / "outputs.npz"))
+
+
+WAYS = pytest.mark.parametrize("way", ["load", "session"])
+
+
+@WAYS
+def test_recommendations_are_those_of_the_model_in_scores_and_order(catalogue, answers, way):
+    for row, scores in enumerate([*catalogue.unseen_scores, catalogue.popularity]):
+        ids, best = catalogue.best(scores, K)
+        assert [item.decode() for item in answers[f"{way}/serving_default/item_id"][row]] == ids
+        np.testing.assert_allclose(answers[f"{way}/serving_default/score"][row], best, rtol=1e-5, atol=1e-5)
+
+
+@WAYS
+def test_exclusions_and_the_number_of_places_are_taken_from_the_request(catalogue, answers, way):
+    scores = np.vstack([catalogue.scores, catalogue.popularity])
+    scores[:, 4] = -np.inf
+    for row, expected in enumerate(scores):
+        ids, best = catalogue.best(expected, 5)
+        assert [item.decode() for item in answers[f"{way}/recommend/item_id"][row]] == ids
+        np.testing.assert_allclose(answers[f"{way}/recommend/score"][row], best, rtol=1e-5, atol=1e-5)
+    assert answers[f"{way}/recommend/known"].tolist() == [*~catalogue.untrained, False]
+
+
+@WAYS
+def test_new_items_are_embedded_and_scored_as_by_the_model(catalogue, answers, way):
+    features = catalogue.new_items(7)
+    presence = {name: np.arange(7) != position for position, name in enumerate(features)}
+    embeddings = catalogue.model.embed_new_items(features, presence).numpy()
+    np.testing.assert_allclose(answers[f"{way}/encode_items/embedding"], embeddings, rtol=1e-5, atol=1e-5)
+    scores = catalogue.model.user_embeddings().numpy() @ embeddings.T
+    scores[catalogue.untrained] = 0
+    np.testing.assert_allclose(answers[f"{way}/recommend_new_items/score"][:-1], scores, rtol=1e-5, atol=1e-5)
+    places = 1 + (catalogue.unseen_scores[:, None, :] >= scores[:, :, None]).sum(axis=-1)
+    places[catalogue.untrained] = len(catalogue.item_ids) + 1
+    np.testing.assert_array_equal(answers[f"{way}/recommend_new_items/rank"][:-1], places)
+
+
+@WAYS
+def test_similar_items_are_found(catalogue, answers, way):
+    embeddings = catalogue.model.item_embeddings().numpy()
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    cosines = embeddings @ embeddings.T
+    np.fill_diagonal(cosines, -np.inf)
+    for row in range(20):
+        ids, _ = catalogue.best(cosines[row], K)
+        assert [item.decode() for item in answers[f"{way}/similar_items/item_id"][row]] == ids
+
+
+def test_every_operation_is_tensorflows_own_and_runs_without_python(version):
+    graph = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+    functions = {function.signature.name for function in graph.library.function}
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    operations = {node.op for node in nodes} - functions
+    assert {"MatMul", "TopKV2"} <= operations
+    assert [name for name in sorted(operations) if op_def_registry.get(name) is None or "PyFunc" in name] == []
+
+
+def test_no_part_of_training_is_carried_along(catalogue, version):
+    checkpoint = tf.train.load_checkpoint(str(version / "variables" / "variables"))
+    types, shapes = checkpoint.get_variable_to_dtype_map(), checkpoint.get_variable_to_shape_map()
+    floats = {tuple(shapes[name]) for name, dtype in types.items() if dtype == tf.float32}
+    users, items = len(catalogue.user_ids), len(catalogue.item_ids)
+    width = catalogue.model.item_embeddings().shape[1]
+    with_a_row_an_item = {shape for shape in floats if shape and shape[0] in (items, users, users + 1)}
+    assert with_a_row_an_item == {(items, width), (users + 1, width), (items,), (items, 1)}
+    size = sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
+    assert size < 1_000_000
+
+
+def test_no_variable_is_both_gathered_from_and_read_whole(catalogue, tmp_path):
+    """TensorFlow copies such a variable at every later read, which costs more than the search."""
+    module = ServingModule(
+        catalogue.model, user_ids=catalogue.user_ids, item_ids=catalogue.item_ids, seen=catalogue.seen, labels=tmp_path
+    )
+    used = {"ResourceGather": set(), "ReadVariableOp": set()}
+    for function in module.signatures(K).values():
+        variable_of = {inner.name: id(outer) for outer, inner in function.graph.captures}
+        for operation in function.graph.get_operations():
+            if operation.type in used:
+                used[operation.type].add(variable_of[operation.inputs[0].name])
+    assert len(used["ResourceGather"]) == 3 and len(used["ReadVariableOp"]) >= 2
+    assert not used["ResourceGather"] & used["ReadVariableOp"]

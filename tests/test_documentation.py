@@ -1,0 +1,79 @@
+"""Every command and every Python block of the documentation runs as it stands there, page by page."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tf_metammf.trainer.configuration import Configuration
+
+PROJECT = Path(__file__).resolve().parents[1]
+FIRST = [PROJECT / "README.md", PROJECT / "docs/tutorial.md"]  # the other pages use what the tutorial makes
+PAGES = [*FIRST, *sorted(set((PROJECT / "docs").glob("*.md")) - set(FIRST))]
+BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def steps(page: Path) -> list[tuple[str, str]]:
+    """Commands (lines that start with "$ ") and Python blocks of a page, in its order."""
+    found = []
+    for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if kind == "python":
+            found.append((kind, text))
+        else:
+            found += [(kind, line[2:]) for line in text.splitlines() if line.startswith("$ ")]
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with the record set, the run and the export that pages other than the tutorial start from."""
+    return tmp_path_factory.mktemp("documentation")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_the_page_runs(page, folder):
+    for kind, text in steps(page):
+        if kind == "console" and text.startswith("make "):
+            target = text.split()[1]
+            assert re.search(rf"^{target}:", (PROJECT / "Makefile").read_text(), re.MULTILINE), f"no target {target}"
+            continue
+        words = [sys.executable, "-c", text] if kind == "python" else program(text)
+        ran = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, env=quiet())
+        assert ran.returncode == 0, f"{text}\n{ran.stdout}\n{ran.stderr}"
+
+
+def program(command: str) -> list[str]:
+    words = shlex.split(command)
+    assert words[0] == "tf-metammf", f"this test cannot run {command!r}"
+    return [sys.executable, "-m", "tf_metammf.commands.main", *words[1:]]
+
+
+def quiet() -> dict[str, str]:
+    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def test_the_table_of_fields_is_complete_and_has_the_defaults_of_the_code():
+    page = (PROJECT / "docs/configuration.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^\| `([a-z_.0-9]+)` \| `(.*?)` \|", page, re.MULTILINE))
+    assert documented == dict(flatten("", vars(Configuration())))
+
+
+def flatten(prefix: str, values: dict) -> list[tuple[str, str]]:
+    flat = []
+    for name, value in values.items():
+        if hasattr(value, "__dataclass_fields__"):
+            flat += flatten(f"{prefix}{name}.", vars(value))
+        else:
+            flat.append((f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)))
+    return flat
+
+
+def test_every_link_between_pages_leads_to_a_file():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

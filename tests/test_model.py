@@ -1,0 +1,230 @@
+"""MetaMMF as a whole: towers, sharing of work inside a batch, penalty, training by fit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.meta_fusion import MetaFusion
+from tf_metammf.model import MetaMMF
+from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax
+from tf_metammf.towers import ItemTower
+
+USERS, ITEMS = 12, 9
+REFERENCE = Path(__file__).resolve().parents[1].parent / "shared" / "reference"
+
+
+class SummingFusion(keras.layers.Layer):
+    """A user's own fusion: one linear map of all modalities side by side; remembers the rows it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.projection = keras.layers.Dense(4, use_bias=False)
+        self.rows = []
+
+    def call(self, inputs):
+        side_by_side = tf.concat([inputs[name] for name in sorted(inputs)], axis=-1)
+        self.rows.append(int(side_by_side.shape[0]))
+        return self.projection(side_by_side)
+
+
+def features(seed: int = 0) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    return {"visual": random.normal(3, 2, (ITEMS, 5)), "acoustic": random.normal(size=(ITEMS, 3))}
+
+
+def frequency() -> np.ndarray:
+    return np.array([3, 1, 0, 2, 5, 1, 1, 0, 4])
+
+
+def make(objective=None, **options) -> MetaMMF:
+    keras.utils.set_random_seed(1)
+    settings = {"fusion": "metammf", "fusion_options": {"units": (6, 4), "meta_units": 2, "rank": 3}, "id_units": 4}
+    objective = objective or InBatchSoftmax(frequency())
+    return MetaMMF(USERS, features(), objective, item_frequency=frequency(), **(settings | options))
+
+
+def batch(items=(4, 0, 4, 4, 8, 0), users=(0, 3, 5, 0, 11, 2)) -> dict[str, tf.Tensor]:
+    return {"user": tf.constant(users, tf.int64), "item": tf.constant(items, tf.int64)}
+
+
+def test_an_item_that_occurs_several_times_in_a_batch_is_fused_once():
+    fusion = SummingFusion()
+    model = make(fusion=fusion, fusion_options={})
+    fusion.rows.clear()
+    model.compute_loss(batch(items=(4, 0, 4, 4, 8, 0)))
+    assert fusion.rows == [3]
+
+
+@pytest.mark.parametrize("name", ["in_batch_softmax", "bpr", "full_softmax"])
+def test_the_loss_is_that_of_the_embeddings_of_every_item_the_objective_asks_for(name):
+    objective = {
+        "in_batch_softmax": InBatchSoftmax(frequency(), temperature=0.3),
+        "bpr": BPR(),
+        "full_softmax": FullSoftmax(frequency()),
+    }[name]
+    model = make(objective, normalize=True)
+    inputs = batch() | {"negative": tf.constant([[1, 2], [7, 7], [3, 1], [5, 6], [0, 1], [4, 4]], tf.int64)}
+    users, items = model.user_embeddings().numpy(), model.item_embeddings().numpy()
+    wanted = objective.candidates(inputs).numpy()
+    expected = objective(tf.constant(users[inputs["user"]]), tf.constant(items[wanted]), inputs)
+    np.testing.assert_allclose(model.compute_loss(inputs), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("combination", ["concatenate", "add"])
+def test_an_item_without_training_interactions_is_embedded_like_a_new_item(combination):
+    model = make(combination=combination)
+    rows = {name: tf.constant(values[[2, 7]], tf.float32) for name, values in features().items()}
+    presence = {name: tf.ones([2], tf.bool) for name in rows}
+    np.testing.assert_allclose(
+        model.embed_new_items(rows, presence), model.item_embeddings().numpy()[[2, 7]], atol=1e-6
+    )
+
+
+def test_id_dropout_hides_the_id_in_training_only():
+    tower = ItemTower(ITEMS, None, id_units=4, id_dropout=0.5)
+    items = tf.zeros([4000], tf.int64)
+    empty = {"visual": tf.zeros([4000, 1])}
+    hidden = np.all(tower(empty, {}, items=items, training=True).numpy() == 0, axis=1).mean()
+    assert abs(hidden - 0.5) < 0.05
+    assert np.all(np.any(tower(empty, {}, items=items).numpy() != 0, axis=1))
+
+
+def test_features_are_standardised_with_the_present_features_of_the_training_items():
+    values = features()
+    presence = {"visual": np.array([1, 1, 1, 0, 1, 1, 1, 1, 1], bool)}
+    model = MetaMMF(
+        USERS, values, InBatchSoftmax(frequency()), presence=presence, item_frequency=frequency(), fusion="sum",
+        fusion_options={"units": (4,)},
+    )  # fmt: skip
+    used = values["visual"][(frequency() > 0) & presence["visual"]].astype(np.float32)
+    layer = model.item_tower.standardization["visual"]
+    np.testing.assert_allclose(
+        layer(tf.constant(values["visual"], tf.float32)), (values["visual"] - used.mean(0)) / used.std(0), rtol=1e-4
+    )
+
+
+def test_normalised_embeddings_have_length_one_and_scores_are_their_dot_products():
+    model = make(normalize=True)
+    users, items = model.user_embeddings().numpy(), model.item_embeddings().numpy()
+    np.testing.assert_allclose(np.linalg.norm(np.concatenate([users, items]), axis=1), 1, rtol=1e-5)
+    inputs = batch()
+    expected = (users[inputs["user"]] * items[inputs["item"]]).sum(1)
+    np.testing.assert_allclose(model(inputs), expected, atol=1e-6)
+
+
+def test_the_penalty_counts_dense_weights_and_the_embedding_rows_of_the_batch():
+    model = make(l2=0.01)
+    plain = make(l2=0.0)
+    plain.set_weights(model.get_weights())
+    rows = [
+        model.user_tower.embedding.embeddings.numpy()[[0, 2, 3, 5, 11]],
+        model.item_tower.id_embedding.embeddings.numpy()[[0, 4, 8]],
+    ]
+    tables = {id(model.user_tower.embedding.embeddings), id(model.item_tower.id_embedding.embeddings)}
+    dense = [weight.numpy() for weight in model.trainable_variables if id(weight) not in tables]
+    penalty = 0.005 * sum(float((weight.astype(float) ** 2).sum()) for weight in dense + rows)
+    np.testing.assert_allclose(model.compute_loss(batch()) - plain.compute_loss(batch()), penalty, rtol=1e-4)
+
+
+def test_fit_learns_which_users_like_which_items():
+    users = np.repeat(np.arange(USERS), 3)
+    items = np.concatenate([[0, 3, 4] if user % 2 else [5, 6, 8] for user in range(USERS)])
+    counts = np.bincount(items, minlength=ITEMS)
+    keras.utils.set_random_seed(2)
+    model = MetaMMF(
+        USERS, features(), FullSoftmax(counts, temperature=0.2), item_frequency=counts, normalize=True,
+        fusion_options={"units": (6, 4), "rank": 3}, id_units=4,
+    )  # fmt: skip
+    model.compile(optimizer=keras.optimizers.Adam(0.05))
+    dataset = tf.data.Dataset.from_tensor_slices({"user": users, "item": items}).shuffle(36, seed=0).batch(12)
+    history = model.fit(dataset, epochs=30, verbose=0).history["loss"]
+    scores = model.user_embeddings().numpy() @ model.item_embeddings().numpy().T
+    assert history[-1] < history[0]
+    assert np.all(scores[1::2][:, [0, 3, 4]].min(1) > scores[1::2][:, [5, 6, 8]].max(1))
+    assert np.all(scores[::2][:, [5, 6, 8]].min(1) > scores[::2][:, [0, 3, 4]].max(1))
+
+
+def test_the_logged_loss_of_an_epoch_is_the_mean_over_its_batches():
+    model = make()
+    model.compile(optimizer=keras.optimizers.Adam(0.0))
+    batches = [batch(items=(4, 0, 1)), batch(items=(5, 8, 6, 1))]
+    batches = [{"user": one["user"][: len(one["item"])], "item": one["item"]} for one in batches]
+    expected = np.mean([float(model.compute_loss(one)) for one in batches])
+    signature = {name: tf.TensorSpec([None], tf.int64) for name in ("user", "item")}
+    dataset = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=signature)
+    logged = model.fit(dataset, epochs=2, verbose=0).history["loss"]
+    np.testing.assert_allclose(logged, [expected, expected], rtol=1e-5)
+
+
+def test_weights_saved_and_loaded_give_the_same_embeddings(tmp_path):
+    model, other = make(), make(fusion_options={"units": (6, 4), "meta_units": 2, "rank": 3})
+    model.user_tower.embedding.embeddings.assign_add(tf.ones([USERS, 8]))
+    model.save_weights(str(tmp_path / "model.weights.h5"))
+    other.load_weights(str(tmp_path / "model.weights.h5"))
+    np.testing.assert_array_equal(model.user_embeddings(), other.user_embeddings())
+    np.testing.assert_array_equal(model.item_embeddings(), other.item_embeddings())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"combination": "ad"}, 'unknown combination "ad"; did you mean "add"'),
+        ({"id_dropout": 1.0}, r"id_dropout is 1.0, expected a share in \[0, 1\)"),
+        ({"fusion": None, "fusion_options": {}, "id_units": 0}, "needs a fusion, an ID embedding"),
+        ({"user_units": 7}, "user_units is 7, but the item tower gives 8"),
+        ({"combination": "add", "id_units": 5}, "id_units is 5, but the fusion gives 4"),
+        ({"encoder": "fm"}, 'unknown encoder "fm"; did you mean "mf"'),
+        ({"fusion": "metamf", "fusion_options": {}}, 'unknown fusion "metamf"; did you mean "metammf"'),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        make(**options)
+
+
+def test_features_that_are_not_numbers_are_named():
+    values = features()
+    values["acoustic"][4, 1] = np.nan
+    with pytest.raises(InvalidInputError, match='modality "acoustic": item 4 has NaN'):
+        MetaMMF(USERS, values, BPR())
+
+
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference fixtures are not beside the checkout")
+def test_the_item_tower_equals_the_published_fusion_network():
+    fixture = np.load(REFERENCE / "released_fusion_net.npz", allow_pickle=False)
+    fusion = MetaFusion(units=(24, 20, 16, 8), meta_units=5, rank=3)
+    tower = ItemTower(17, fusion, id_units=8, standardize=False)
+    # Modalities are put side by side alphabetically; these names keep the published order.
+    inputs = {f"{n}_{name}": tf.constant(fixture[name]) for n, name in enumerate(("visual", "acoustic", "textual"))}
+    presence = {name: tf.ones([17], tf.bool) for name in inputs}
+    items = tf.range(17, dtype=tf.int64)
+    tower(inputs, presence, items=items)
+    tower.id_embedding.embeddings.assign(fixture["param/item_E"])
+    meta = fusion.meta_information
+    assign_published(meta, fusion, fixture)
+    np.testing.assert_allclose(tower(inputs, presence, items=items), fixture["outputs"], atol=1e-5)
+
+
+def assign_published(meta: keras.layers.Layer, fusion: MetaFusion, fixture) -> None:
+    """Puts the published weights, C' for C, where the layers keep theirs."""
+    values = {}
+    for layer in range(1, 5):
+        rank = fixture[f"param/layer_{layer}.A"].shape[1]
+        collapsed = fixture[f"param/layer_{layer}.C"].reshape(rank, -1).sum(0)
+        values[layer] = {
+            "static_kernel": fixture[f"param/layer_{layer}.M_1"],
+            "factor_a": fixture[f"param/layer_{layer}.A"],
+            "factor_b": fixture[f"param/layer_{layer}.B"],
+            "factor_c": np.tile(collapsed[:, None], (1, rank)),
+        }
+    for layer, dense in enumerate(fusion.fusion_layers, start=1):
+        for name, value in values[layer].items():
+            getattr(dense, name).assign(value)
+    meta.hidden_kernel.assign(fixture["param/mlp_signal.0.weight"].T)
+    meta.hidden_bias.assign(fixture["param/mlp_signal.0.bias"])
+    meta.kernel.assign(fixture["param/mlp_signal.2.weight"].T)
+    meta.bias.assign(fixture["param/mlp_signal.2.bias"])

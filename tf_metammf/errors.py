@@ -1,0 +1,44 @@
+"""Errors that a user can mend, and the messages they share.
+
+Every error of this kind names the thing, what was found, what was expected and what
+to do next. The command line prints it as one line and never shows a traceback.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MetaMMFError(ValueError):
+    """Something the user can mend; the message says what and how.
+
+    The command line prints the message as one line and exits with code 2.
+    """
+
+
+class InvalidInputError(MetaMMFError):
+    """A raw file, an argument or a feature is not what it has to be."""
+
+
+class InvalidRecordSetError(MetaMMFError):
+    """A record set on disk is damaged, incomplete or of another schema version."""
+
+
+class TrainingDivergedError(MetaMMFError):
+    """The loss became NaN or infinite; the last good weights were kept."""
+
+
+def unknown_name(kind: str, found: str, known: Iterable[str]) -> InvalidInputError:
+    """The error for a name that is not known, with the nearest known one.
+
+    Args:
+        kind: What the name stands for, e.g. ``"fusion"``.
+        found: The name that was given.
+        known: All names that exist.
+
+    Returns:
+        An error to raise: ``unknown fusion "metamf"; did you mean "metammf"? Known: …``.
+    """
+    names = sorted(known)
+    nearest = get_close_matches(found, names, n=1, cutoff=0.5)
+    guess = f'; did you mean "{nearest[0]}"?' if nearest else "."
+    return InvalidInputError(f'unknown {kind} "{found}"{guess} Known: {", ".join(names)}')

@@ -1,0 +1,112 @@
+"""A fusion by name, or a Keras layer of the user's own."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.meta_fusion import MetaFusion
+from tf_metammf.modalities import Presence
+from tf_metammf.static_fusions import AttentionFusion, ConcatenationFusion, GatedFusion, SumFusion
+
+FUSIONS: dict[str, Callable[..., keras.layers.Layer]] = {
+    "metammf": MetaFusion,
+    "concatenation": ConcatenationFusion,
+    "sum": SumFusion,
+    "gated": GatedFusion,
+    "attention": AttentionFusion,
+}
+"""Every fusion that has a name."""
+
+
+def make_fusion(fusion: str | keras.layers.Layer, **options: Any) -> keras.layers.Layer:
+    """A fusion by name, or the given layer itself.
+
+    Args:
+        fusion: ``"metammf"``, ``"concatenation"``, ``"sum"``, ``"gated"``, ``"attention"``, or a layer of
+            your own that keeps the contract of :class:`tf_metammf.fusion_layer.FusionLayer`.
+        **options: Constructor arguments of a fusion given by name.
+
+    Raises:
+        InvalidInputError: The name is unknown, an option is not one of the fusion's, or ``fusion``
+            is neither a name nor a Keras 2 layer.
+    """
+    if isinstance(fusion, str):
+        if fusion not in FUSIONS:
+            raise unknown_name("fusion", fusion, FUSIONS)
+        _check_options(fusion, options)
+        return FUSIONS[fusion](**options)
+    if not isinstance(fusion, keras.layers.Layer):
+        raise InvalidInputError(
+            f"the fusion is {fusion!r}, expected a name ({', '.join(sorted(FUSIONS))}) or an instance of "
+            "tf_keras.layers.Layer (Keras 2)."
+        )
+    if options:
+        raise InvalidInputError(
+            f'the fusion is the layer "{fusion.name}", but there are options: {", ".join(sorted(options))}. '
+            "Give them to the constructor of the layer."
+        )
+    return fusion
+
+
+def apply_fusion(
+    fusion: keras.layers.Layer,
+    features: Mapping[str, tf.Tensor],
+    presence: Presence | None = None,
+    *,
+    training: bool | None = None,
+) -> tf.Tensor:
+    """Calls a fusion with as much of the contract as its signature takes.
+
+    Args:
+        fusion: A layer. Where its ``call`` has no ``mask`` or no ``training``, it is called without.
+            Layers and models whose ``call`` Keras itself wrote get no ``mask``: to them it
+            means time steps, not modalities.
+        features: float ``[B, width]`` by modality.
+        presence: bool ``[B]`` by modality, or None where every item has all.
+        training: Whether the call belongs to training.
+
+    Returns:
+        Fused vectors, ``[B, width]``.
+
+    Raises:
+        InvalidInputError: The layer returned something else.
+    """
+    arguments: dict[str, Any] = {}
+    if _takes(fusion, "mask") and not _call_is_from_keras(fusion):
+        arguments["mask"] = presence
+    if _takes(fusion, "training"):
+        arguments["training"] = training
+    fused = fusion(features, **arguments)
+    if not tf.is_tensor(fused) or fused.shape.rank != 2 or fused.shape[-1] is None:
+        found = f"a tensor of shape {fused.shape}" if tf.is_tensor(fused) else f"{type(fused).__name__}"
+        raise InvalidInputError(
+            f'fusion "{fusion.name}" returned {found}, expected one tensor [batch, width] with a known width. '
+            "Change its call so that it returns one vector for each item."
+        )
+    return fused
+
+
+def _check_options(fusion: str, options: Mapping[str, Any]) -> None:
+    known = [
+        name for name, parameter in _parameters(FUSIONS[fusion]).items() if parameter.kind != parameter.VAR_KEYWORD
+    ]
+    for option in options:
+        if option not in [*known, "name", "dtype", "trainable"]:
+            raise unknown_name(f'option of the fusion "{fusion}"', option, known)
+
+
+def _takes(layer: keras.layers.Layer, argument: str) -> bool:
+    parameters = _parameters(layer.call)
+    return argument in parameters or any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters.values())
+
+
+def _call_is_from_keras(layer: keras.layers.Layer) -> bool:
+    return inspect.unwrap(type(layer).call).__module__.partition(".")[0] in ("tf_keras", "keras")
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function).parameters

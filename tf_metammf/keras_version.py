@@ -1,0 +1,27 @@
+"""TensorFlow Recommenders runs on Keras 2 only; this says so before anything fails obscurely."""
+
+import os
+
+import tensorflow as tf
+
+from tf_metammf.errors import MetaMMFError
+
+
+def require_keras_2() -> None:
+    """Checks that ``tf.keras`` is Keras 2 in this process.
+
+    TensorFlow decides when ``tf.keras`` is first used: Keras 2 where ``TF_USE_LEGACY_KERAS`` is 1,
+    which ``import tf_metammf`` sees to unless the variable has another value, and Keras 3 otherwise.
+
+    Raises:
+        MetaMMFError: ``tf.keras`` is Keras 3.
+    """
+    version = getattr(tf.keras, "version", None)  # tf.keras has no such function in Keras 2
+    if version is None:
+        return
+    setting = os.environ.get("TF_USE_LEGACY_KERAS", "")
+    raise MetaMMFError(
+        f'tf.keras is Keras {version()} in this process (TF_USE_LEGACY_KERAS is now "{setting}"), expected Keras 2: '
+        "TensorFlow Recommenders runs on no other. Import tf_metammf before tf.keras is first used, "
+        "or start Python with TF_USE_LEGACY_KERAS=1."
+    )

@@ -1,0 +1,166 @@
+"""MetaMMF's fusion: a network of its own for every item, generated from the item's features."""
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.fusion_layer import PUBLISHED_UNITS, FusionLayer
+from tf_metammf.layer_arguments import copied, optional_positive_integer, positive_integer
+from tf_metammf.meta_dense import MetaDense
+from tf_metammf.meta_information import MetaInformation
+from tf_metammf.modalities import Features, Presence, side_by_side
+
+
+@keras.saving.register_keras_serializable("tf_metammf")
+class MetaFusion(FusionLayer):
+    """Fuses the modalities of every item by a network generated for that item.
+
+    ``h = MetaInformation(x)`` once, then ``x_l = leaky_relu(x_(l-1) W_l(h))`` through the layers
+    :class:`tf_metammf.MetaDense`, with no activation after the last. ``x`` holds the modalities
+    side by side, in the alphabetical order of their names.
+
+    Input: float ``[B, width]`` by modality, or one tensor ``[B, F]`` of modalities already side
+    by side, which then has no mask.
+
+    Mask: bool ``[B]`` by modality, True where present. The meta information sees it: an item
+    that lacks a modality may get another network. None means that all are present.
+
+    Output: float ``[B, units[-1]]``.
+
+    Args:
+        units: Width of each fusion layer. Defaults to (1024, 512, 256, 32), as published.
+        meta_units: Width S of the meta information. Defaults to 5, as published.
+        rank: Rank R of the CP decomposition of every layer, or None for full tensors. Defaults
+            to 16, as published.
+        meta_hidden_units: Hidden width of the extractor. Defaults to None, which is F, as published.
+        negative_slope: Slope of LeakyReLU below zero. Defaults to 0.01.
+        kernel_initializer: Of the static kernels and of the extractor. Defaults to ``"glorot_uniform"``.
+        tensor_initializer: Of the tensors, or of their factors. Defaults to ``"lecun_normal"``;
+            see :class:`tf_metammf.MetaDense` on the scale this gives.
+        kernel_regularizer: Of the static kernels and of the kernels of the extractor.
+        tensor_regularizer: Of the tensors, or of their factors.
+        **options: Name, dtype and other arguments of a Keras layer.
+
+    Raises:
+        InvalidInputError: An argument is not acceptable, or the input does not keep the contract
+            of :class:`tf_metammf.fusion_layer.FusionLayer`.
+
+    Reference: Liu et al., Dynamic Multimodal Fusion via Meta-Learning Towards Micro-Video
+    Recommendation, ACM TOIS 42(2), 2023, arXiv 2501.07110.
+    """
+
+    def __init__(
+        self,
+        units: Any = PUBLISHED_UNITS,
+        *,
+        meta_units: int = 5,
+        rank: int | None = 16,
+        meta_hidden_units: int | None = None,
+        negative_slope: float = 0.01,
+        kernel_initializer: Any = "glorot_uniform",
+        tensor_initializer: Any = "lecun_normal",
+        kernel_regularizer: Any = None,
+        tensor_regularizer: Any = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            units,
+            negative_slope=negative_slope,
+            kernel_initializer=kernel_initializer,
+            kernel_regularizer=kernel_regularizer,
+            **options,
+        )
+        self.meta_units = positive_integer("MetaFusion", "meta_units", meta_units)
+        self.rank = optional_positive_integer("MetaFusion", "rank", rank)
+        self.meta_hidden_units = (
+            None
+            if meta_hidden_units is None
+            else positive_integer("MetaFusion", "meta_hidden_units", meta_hidden_units)
+        )
+        self.tensor_initializer = keras.initializers.get(tensor_initializer)
+        self.tensor_regularizer = keras.regularizers.get(tensor_regularizer)
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the extractor and the fusion layers."""
+        super().build(input_shape)
+        width = sum(self.widths)
+        self.meta_information = self._built(
+            MetaInformation(
+                self.meta_units,
+                self.meta_hidden_units,
+                modalities=len(self.modalities),
+                kernel_initializer=copied(self.kernel_initializer),
+                kernel_regularizer=self.kernel_regularizer,
+                dtype=self.dtype_policy,
+                name="meta_information",
+            ),
+            [None, width],
+        )
+        self.fusion_layers = [
+            self._built(self._fusion_layer(position), [[None, inputs], [None, self.meta_units]])
+            for position, inputs in enumerate([width, *self.units[:-1]])
+        ]
+
+    def call(self, inputs: Features, mask: Presence | None = None, training: bool | None = None) -> tf.Tensor:
+        """Fused vectors ``[B, units[-1]]``; ``training`` makes no difference."""
+        meta_information = self.extract_meta_information(inputs, mask)
+        fused = side_by_side(inputs)
+        for layer in self.fusion_layers[:-1]:
+            fused = tf.nn.leaky_relu(layer((fused, meta_information)), alpha=self.negative_slope)
+        return self.fusion_layers[-1]((fused, meta_information))
+
+    def extract_meta_information(self, inputs: Features, mask: Presence | None = None) -> tf.Tensor:
+        """Meta information ``[B, meta_units]`` of the items.
+
+        Raises:
+            InvalidInputError: The layer has no weights yet, or the input does not fit it.
+        """
+        if not self.built:
+            raise InvalidInputError(f'MetaFusion "{self.name}" has no weights yet. Call it on features first.')
+        self._check(inputs)
+        features = side_by_side(inputs)
+        return self.meta_information(features, absence=self._absence(features, mask))
+
+    def kernels(self, inputs: Features, mask: Presence | None = None) -> list[tf.Tensor]:
+        """The kernels of every item, one tensor ``[B, in, out]`` a fusion layer.
+
+        For inspection of a few items: nothing in this project computes with them.
+
+        Raises:
+            InvalidInputError: The layer has no weights yet, or the input does not fit it.
+        """
+        meta_information = self.extract_meta_information(inputs, mask)
+        return [layer.kernel(meta_information) for layer in self.fusion_layers]
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "meta_units": self.meta_units,
+            "rank": self.rank,
+            "meta_hidden_units": self.meta_hidden_units,
+            "tensor_initializer": keras.initializers.serialize(self.tensor_initializer),
+            "tensor_regularizer": keras.regularizers.serialize(self.tensor_regularizer),
+        }
+
+    def _absence(self, features: tf.Tensor, mask: Presence | None) -> tf.Tensor | None:
+        if mask is not None:
+            return 1.0 - self._presence(mask)
+        if not self.modalities:
+            return None
+        # Zeros, so that every weight has a gradient: Keras warns in training of one that has none.
+        return tf.zeros([tf.shape(features)[0], len(self.modalities)], self.compute_dtype)
+
+    def _fusion_layer(self, position: int) -> MetaDense:
+        return MetaDense(
+            self.units[position],
+            self.rank,
+            kernel_initializer=copied(self.kernel_initializer),
+            tensor_initializer=copied(self.tensor_initializer),
+            kernel_regularizer=self.kernel_regularizer,
+            tensor_regularizer=self.tensor_regularizer,
+            dtype=self.dtype_policy,
+            name=f"meta_dense_{position}",
+        )

@@ -1,0 +1,112 @@
+"""Missing modalities: a learned stand-in for each, and modality dropout in training."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.layer_arguments import share
+from tf_metammf.modalities import Presence, check_features, feature_widths, presence_matrix
+
+
+@keras.saving.register_keras_serializable("tf_metammf")
+class MissingModalities(keras.layers.Layer):
+    """Puts a learned stand-in in the place of every absent modality.
+
+    ``x_m = x_m`` where the item has modality m, else ``s_m``, a learned vector of the same width. In
+    training each present modality of an item is dropped with probability ``dropout`` and replaced
+    in the same way, but never the last one: where all of them would go, one of the present ones,
+    each equally likely, stays. So a fusion learns to do with what there is (modality dropout as in
+    Neverova et al., ModDrop, arXiv 1501.00102).
+
+    Input: float ``[B, width]`` by modality; rows of absent modalities may hold anything, even NaN.
+
+    Mask: bool ``[B]`` by modality, True where present; None where every item has all.
+
+    Output: a pair of features and mask, as the input, with stand-ins put in and the mask False
+    wherever there is one. The fusion takes both.
+
+    Args:
+        dropout: Probability that a present modality is hidden in training, in [0, 1). Defaults to 0.
+        initializer: Of the stand-ins. Defaults to ``"zeros"``, the mean of standardised features.
+        regularizer: Of the stand-ins.
+        seed: Seed of the dropout. Defaults to None, which is random unless a global seed is set.
+        **options: Name, dtype and other arguments of a Keras layer.
+
+    Raises:
+        InvalidInputError: ``dropout`` is not in [0, 1), the input is not a dictionary of ``[batch,
+            width]``, or the mask has other modalities than the input.
+    """
+
+    def __init__(
+        self,
+        dropout: float = 0.0,
+        *,
+        initializer: Any = "zeros",
+        regularizer: Any = None,
+        seed: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.dropout = share("MissingModalities", "dropout", dropout)
+        self.initializer = keras.initializers.get(initializer)
+        self.regularizer = keras.regularizers.get(regularizer)
+        self.seed = seed
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the stand-ins."""
+        if not isinstance(input_shape, Mapping):
+            raise InvalidInputError(
+                f"MissingModalities: the input has the shape {input_shape}, expected a dictionary of features by "
+                "modality name."
+            )
+        widths = feature_widths("MissingModalities", input_shape)
+        self.modalities, self.widths = tuple(widths), tuple(widths.values())
+        # One weight for all: names of modalities are free, names of weights are not.
+        self.stand_ins = self.add_weight(
+            name="stand_ins", shape=(sum(self.widths),), initializer=self.initializer, regularizer=self.regularizer
+        )
+        super().build(input_shape)
+
+    def call(
+        self, inputs: Mapping[str, tf.Tensor], mask: Presence | None = None, training: bool | None = None
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """Features and mask with stand-ins in the place of absent and dropped modalities."""
+        check_features(f'MissingModalities "{self.name}"', inputs, dict(zip(self.modalities, self.widths, strict=True)))
+        if mask is None:
+            items = tf.shape(inputs[self.modalities[0]])[0]
+            presence = tf.ones([items, len(self.modalities)], tf.bool)
+        else:
+            presence = presence_matrix(mask, self.modalities)
+        if self.dropout and training:
+            presence = self._dropped(presence)
+        stand_ins = dict(zip(self.modalities, tf.split(self.stand_ins, self.widths), strict=True))
+        present = dict(zip(self.modalities, tf.unstack(presence, axis=1), strict=True))
+        complete = {
+            name: tf.where(present[name][:, tf.newaxis], inputs[name], stand_ins[name]) for name in self.modalities
+        }
+        return complete, present
+
+    def _dropped(self, presence: tf.Tensor) -> tf.Tensor:
+        draw = tf.random.uniform(tf.shape(presence), seed=self.seed)
+        # The present modality with the largest draw is the last that would go, and never goes.
+        draw = tf.where(presence, draw, -1.0)
+        largest = tf.equal(draw, tf.reduce_max(draw, axis=1, keepdims=True))
+        return presence & (largest | (draw >= self.dropout))
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[dict[str, tf.TensorShape], dict[str, tf.TensorShape]]:
+        """Shapes of features and mask."""
+        shapes = {name: tf.TensorShape(shape) for name, shape in input_shape.items()}
+        return shapes, {name: shape[:1] for name, shape in shapes.items()}
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "dropout": self.dropout,
+            "initializer": keras.initializers.serialize(self.initializer),
+            "regularizer": keras.regularizers.serialize(self.regularizer),
+            "seed": self.seed,
+        }

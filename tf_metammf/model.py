@@ -1,0 +1,214 @@
+"""MetaMMF: users and dynamically fused items, scored by the dot product of their embeddings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+import tf_keras as keras
+from numpy.typing import NDArray
+
+from tf_metammf.encoders import make_encoder
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.feature_table import FeatureTable
+from tf_metammf.fusion import make_fusion
+from tf_metammf.objectives import Batch
+from tf_metammf.towers import ItemTower, UserTower
+
+ITEMS_AT_ONCE = 4096
+"""Items encoded in one step when the whole catalogue is embedded."""
+
+
+class MetaMMF(tfrs.Model):
+    """Dynamic multimodal fusion for recommendation (Liu et al., arXiv 2501.07110).
+
+    ``score(u, i) = e_u . e_i`` where ``(e_u, e_i) = encoder(user_tower(u), item_tower(x_i, i))``,
+    optionally L2-normalised. With ``encoder="mf"`` this is MetaMMF_MF (section 3.4).
+
+    Batches are dictionaries with ``user`` and ``item``, int64 ``[B]``, and ``negative``, int64
+    ``[B, n]``, for objectives that need it. An item that occurs several times in a batch is
+    fused once.
+
+    Args:
+        users: Number of users.
+        features: float ``[items, width]`` by modality name.
+        objective: A task of :mod:`tf_metammf.objectives`.
+        presence: bool ``[items]`` by modality name; a modality left out is present everywhere.
+        item_frequency: Training interactions of every item, ``[items]``; items with none are
+            represented by content alone. Defaults to every item being known.
+        fusion: ``"metammf"``, ``"concatenation"``, ``"sum"``, ``"gated"``, ``"attention"``, a
+            Keras layer of your own, or None for ID embeddings alone.
+        fusion_options: Arguments of a fusion given by name.
+        encoder: ``"mf"`` or a Keras layer of your own with the methods of
+            :class:`tf_metammf.encoders.Encoder`.
+        id_units: Width of the item ID embedding; 0 for content alone. Defaults to 32, as published.
+        user_units: Width of the user embedding. Defaults to what the item tower gives.
+        combination: How content and ID are joined: ``"concatenate"`` (published) or ``"add"``.
+        id_dropout: Share of items in a training batch that lose their ID part. Defaults to 0.
+        modality_dropout: Probability that a modality is hidden in training. Defaults to 0.
+        standardize: Whether features are standardised with the training items' mean and
+            deviation. Defaults to True; published: False.
+        normalize: Whether embeddings are L2-normalised. Defaults to False.
+        l2: Factor of ``0.5 * l2 * sum(weights ** 2)`` over the dense weights and the embedding
+            rows of the batch. Defaults to 0.
+        embeddings_initializer: Of the user and ID embeddings. Defaults to ``"glorot_uniform"``.
+
+    Raises:
+        InvalidInputError: An argument is not acceptable.
+    """
+
+    def __init__(
+        self,
+        users: int,
+        features: Mapping[str, NDArray[np.floating]],
+        objective: keras.layers.Layer,
+        *,
+        presence: Mapping[str, NDArray[np.bool_]] | None = None,
+        item_frequency: NDArray[np.integer] | None = None,
+        fusion: str | keras.layers.Layer | None = "metammf",
+        fusion_options: Mapping[str, Any] | None = None,
+        encoder: str | keras.layers.Layer = "mf",
+        id_units: int = 32,
+        user_units: int | None = None,
+        combination: str = "concatenate",
+        id_dropout: float = 0.0,
+        modality_dropout: float = 0.0,
+        standardize: bool = True,
+        normalize: bool = False,
+        l2: float = 0.0,
+        embeddings_initializer: Any = "glorot_uniform",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        if fusion is not None and not features:
+            raise InvalidInputError(
+                "there are no modalities to fuse. Give features, or set the fusion to none for ID embeddings alone."
+            )
+        self.feature_table = FeatureTable(
+            features, presence, items=None if features or item_frequency is None else len(item_frequency)
+        )
+        self.users = users
+        self.items = self.feature_table.items
+        self.objective = objective
+        self.normalize = normalize
+        self.l2 = l2
+        self.mean_loss = keras.metrics.Mean(name="loss")
+        known = np.ones(self.items, bool) if item_frequency is None else np.asarray(item_frequency) > 0
+        if known.shape != (self.items,):
+            raise InvalidInputError(
+                f"item_frequency has shape {known.shape}, expected [{self.items}]: one number for each item."
+            )
+        self._known = tf.constant(known)
+        self.item_tower = ItemTower(
+            self.items,
+            None if fusion is None else make_fusion(fusion, **dict(fusion_options or {})),
+            id_units=id_units,
+            combination=combination,
+            id_dropout=id_dropout,
+            modality_dropout=modality_dropout,
+            standardize=standardize,
+            initializer=embeddings_initializer,
+            name="item_tower",
+        )
+        self.item_tower.adapt(
+            {name: self.feature_table.present_rows(name, known) for name in self.feature_table.widths}
+        )
+        self.encoder = make_encoder(encoder)
+        width = int(self._represent_items(tf.zeros([1], tf.int64), training=False).shape[-1])
+        if user_units is not None and user_units != width:
+            raise InvalidInputError(
+                f"user_units is {user_units}, but the item tower gives {width} values; a dot product needs the same. "
+                "Leave user_units out, or change the units of the fusion or id_units."
+            )
+        self.user_tower = UserTower(users, width, initializer=embeddings_initializer, name="user_tower")
+        self.user_tower(tf.zeros([1], tf.int64))
+
+    def call(self, inputs: Batch, training: bool = False) -> tf.Tensor:
+        """Scores ``[B]`` of the pairs ``inputs["user"]``, ``inputs["item"]``, int64 ``[B]``."""
+        users, items = self.embed(inputs["user"], inputs["item"], training=training)
+        return tf.reduce_sum(users * items, axis=-1)
+
+    def compute_loss(self, inputs: Batch, training: bool = False) -> tf.Tensor:
+        """The objective's mean loss over the batch, plus the L2 penalty."""
+        wanted = self.objective.candidates(inputs)
+        if self.objective.distinct_candidates:
+            queries, candidates = self.embed(inputs["user"], wanted, training=training)
+        else:
+            distinct, position = tf.unique(wanted)
+            queries, fused = self.embed(inputs["user"], distinct, training=training)
+            candidates = tf.gather(fused, position)
+        loss = self.objective(queries, candidates, inputs)
+        return loss + self._penalty(inputs["user"], wanted) if self.l2 else loss
+
+    def train_step(self, inputs: Batch) -> dict[str, tf.Tensor]:
+        """The training step of :class:`tfrs.Model`; logs the mean of the loss over the epoch so far."""
+        logs = super().train_step(inputs)
+        self.mean_loss.update_state(logs["total_loss"])
+        return {"loss": self.mean_loss.result()}
+
+    def test_step(self, inputs: Batch) -> dict[str, tf.Tensor]:
+        """The test step of :class:`tfrs.Model`; logs the mean of the loss so far."""
+        logs = super().test_step(inputs)
+        self.mean_loss.update_state(logs["total_loss"])
+        return {"loss": self.mean_loss.result()}
+
+    def embed(self, users: tf.Tensor, items: tf.Tensor, *, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Embeddings, float32 ``[U, d]`` and ``[I, d]``, of dense user ids ``[U]`` and item ids ``[I]``."""
+        user_embeddings, item_embeddings = self.encoder.embed(
+            users,
+            items,
+            represent_users=self.user_tower,
+            represent_items=lambda ids: self._represent_items(ids, training=training),
+            training=training,
+        )
+        return self._finish(user_embeddings), self._finish(item_embeddings)
+
+    def embed_new_items(self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Embeddings ``[n, d]`` of items the model has never seen, from content alone.
+
+        Args:
+            features: float ``[n, width]`` by modality.
+            presence: bool ``[n]`` by modality.
+        """
+        return self._finish(self.encoder.embed_new_items(self.item_tower(features, presence)))
+
+    def user_embeddings(self) -> tf.Tensor:
+        """Embeddings of all users, float32 ``[users, d]``."""
+        return self._embed_users(tf.range(self.users, dtype=tf.int64))
+
+    def item_embeddings(self) -> tf.Tensor:
+        """Embeddings of all items, float32 ``[items, d]``, encoded in blocks of :data:`ITEMS_AT_ONCE`."""
+        starts = range(0, self.items, ITEMS_AT_ONCE)
+        blocks = [tf.range(start, min(start + ITEMS_AT_ONCE, self.items), dtype=tf.int64) for start in starts]
+        return tf.concat([self._embed_items(block) for block in blocks], axis=0)
+
+    def get_config(self) -> dict[str, Any]:
+        """The name alone: features and frequencies are data, so a model is made anew and its weights are loaded."""
+        return {"name": self.name}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
+    def _embed_users(self, users: tf.Tensor) -> tf.Tensor:
+        return self.embed(users, tf.zeros([0], tf.int64))[0]
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
+    def _embed_items(self, items: tf.Tensor) -> tf.Tensor:
+        return self.embed(tf.zeros([0], tf.int64), items)[1]
+
+    def _represent_items(self, items: tf.Tensor, *, training: bool) -> tf.Tensor:
+        features, presence = self.feature_table.lookup(items)
+        known = tf.gather(self._known, items)
+        return self.item_tower(features, presence, items=items, known=known, training=training)
+
+    def _finish(self, embeddings: tf.Tensor) -> tf.Tensor:
+        embeddings = tf.cast(embeddings, tf.float32)
+        return tf.math.l2_normalize(embeddings, axis=-1) if self.normalize else embeddings
+
+    def _penalty(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        tables = [self.user_tower.embedding.embeddings]
+        rows = [tf.gather(tables[0], tf.unique(users)[0])]
+        if self.item_tower.id_embedding is not None:
+            tables.append(self.item_tower.id_embedding.embeddings)
+            rows.append(tf.gather(tables[1], tf.unique(items)[0]))
+        dense = [weight for weight in self.trainable_variables if not any(weight is table for table in tables)]
+        return self.l2 * tf.add_n([tf.nn.l2_loss(weight) for weight in [*dense, *rows]])

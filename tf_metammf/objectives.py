@@ -1,0 +1,161 @@
+"""Objectives: TFRS tasks that turn embeddings into a loss.
+
+Every objective names the items whose embeddings it needs (:meth:`candidates`) and gets
+one embedding for each of them, in that order. Losses are means over the batch.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+import tf_keras as keras
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError
+
+Batch = Mapping[str, tf.Tensor]
+
+
+class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
+    """Softmax over the items of the batch, corrected for how often each gets there.
+
+    For a user ``u`` with the item ``i``, over the items ``j`` of the batch:
+    ``-log softmax_j(u . j / temperature - log q(j))[i]`` with ``q(j)`` proportional to the number
+    of training interactions of ``j`` (Yi et al., RecSys 2019, section 4). Other occurrences of
+    ``i`` in the batch are left out of the sum. Computed by :class:`tfrs.tasks.Retrieval`.
+
+    Args:
+        item_frequency: Training interactions of every item, ``[items]``.
+        temperature: Divides the scores. Defaults to 1.
+        correct_sampling: Whether to subtract ``log q``. Defaults to True.
+        remove_accidental_hits: Whether to leave out other occurrences of the positive. Defaults to True.
+
+    Raises:
+        InvalidInputError: ``temperature`` is not positive.
+    """
+
+    distinct_candidates = False
+
+    def __init__(
+        self,
+        item_frequency: NDArray[np.integer],
+        *,
+        temperature: float = 1.0,
+        correct_sampling: bool = True,
+        remove_accidental_hits: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name)
+        _require_positive("temperature", temperature)
+        self.correct_sampling = correct_sampling
+        # The softmax does not see a common factor of q. Dividing by the largest frequency, not by their
+        # sum, keeps q clear of the 1e-6 at which TFRS clips it, up to a million times rarer items.
+        frequency = np.maximum(np.asarray(item_frequency, np.float32), 1)
+        self._probability = tf.constant(frequency / frequency.max())
+        self.retrieval = tfrs.tasks.Retrieval(
+            temperature=temperature, remove_accidental_hits=remove_accidental_hits, name="retrieval"
+        )
+
+    def candidates(self, batch: Batch) -> tf.Tensor:
+        """Dense ids of the items whose embeddings the loss needs: those of the batch, ``[B]``."""
+        return batch["item"]
+
+    def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Mean loss of user embeddings ``[B, d]`` against the items of the batch ``[B, d]``."""
+        size = tf.shape(queries)[0]
+        return self.retrieval(
+            queries,
+            candidates,
+            sample_weight=tf.fill([size], 1.0 / tf.cast(size, tf.float32)),
+            candidate_ids=batch["item"],
+            candidate_sampling_probability=tf.gather(self._probability, batch["item"])
+            if self.correct_sampling
+            else None,
+            compute_metrics=False,
+        )
+
+
+class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
+    """Softmax over all items that have training interactions.
+
+    ``-log softmax_j(u . j / temperature)[i]`` over the ``j`` of the catalogue. Items without
+    training interactions are no candidates: they would only ever be pushed away, and their
+    content with them.
+
+    Args:
+        item_frequency: Training interactions of every item, ``[items]``.
+        temperature: Divides the scores. Defaults to 1.
+
+    Raises:
+        InvalidInputError: ``temperature`` is not positive.
+    """
+
+    distinct_candidates = True
+
+    def __init__(
+        self, item_frequency: NDArray[np.integer], *, temperature: float = 1.0, name: str | None = None
+    ) -> None:
+        super().__init__(name=name)
+        _require_positive("temperature", temperature)
+        self.temperature = temperature
+        warm = np.flatnonzero(np.asarray(item_frequency) > 0)
+        column = np.full(len(item_frequency), -1, np.int64)
+        column[warm] = np.arange(len(warm))
+        self._items = tf.constant(warm, tf.int64)
+        self._column = tf.constant(column)
+
+    def candidates(self, batch: Batch) -> tf.Tensor:
+        """Dense ids of the items whose embeddings the loss needs: all that occur in training."""
+        return self._items
+
+    def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Mean loss of user embeddings ``[B, d]`` against all training items ``[items, d]``."""
+        scores = tf.matmul(queries, candidates, transpose_b=True) / self.temperature
+        labels = tf.gather(self._column, batch["item"])
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores))
+
+
+class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
+    """Bayesian personalised ranking with sampled negatives (Rendle et al., UAI 2009).
+
+    ``-mean_n log sigmoid((u . i - u . j_n) / temperature)`` over the negatives ``j_n`` of the
+    batch's ``"negative"``, int64 ``[B, n]``.
+
+    Args:
+        temperature: Divides the scores. Defaults to 1, as published.
+
+    Raises:
+        InvalidInputError: ``temperature`` is not positive.
+    """
+
+    distinct_candidates = False
+
+    def __init__(self, *, temperature: float = 1.0, name: str | None = None) -> None:
+        super().__init__(name=name)
+        _require_positive("temperature", temperature)
+        self.temperature = temperature
+
+    def candidates(self, batch: Batch) -> tf.Tensor:
+        """Dense ids of the items whose embeddings the loss needs: positives ``[B]``, then negatives ``[B n]``."""
+        if "negative" not in batch:
+            raise InvalidInputError(
+                'BPR found no "negative" in the batch; give records.interactions(...) a NegativeSampler.'
+            )
+        return tf.concat([batch["item"], tf.reshape(batch["negative"], [-1])], axis=0)
+
+    def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Mean loss of user embeddings ``[B, d]`` against positives and negatives ``[B + B n, d]``."""
+        size = tf.shape(queries)[0]
+        positives = candidates[:size]
+        negatives = tf.reshape(candidates[size:], tf.concat([tf.shape(batch["negative"]), [candidates.shape[-1]]], 0))
+        margin = tf.reduce_sum(queries * positives, axis=-1)[:, tf.newaxis] - tf.einsum(
+            "bd,bnd->bn", queries, negatives
+        )
+        return tf.reduce_mean(tf.nn.softplus(-margin / self.temperature))
+
+
+def _require_positive(name: str, value: Any) -> None:
+    if not value > 0:
+        raise InvalidInputError(f"{name} is {value}, expected a number above 0.")

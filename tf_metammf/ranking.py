@@ -1,0 +1,167 @@
+"""Full ranking: every user of a split ranks the whole catalogue, on the device, in one pass for all metrics."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.metric_names import COLD_ONLY, METRICS, MetricName, check_metric
+from tf_metammf.ranking_metrics import averages
+from tf_metammf.ranking_pairs import Pairs, ranking_pairs
+from tf_metammf.ranking_parts import RankingPart, ranking_parts
+from tf_metammf.ranking_pass import Ranked, RankingPass, ScoreFunction
+
+SCORE_BYTES = 32 * 2**20
+MAXIMUM_BLOCK_USERS = 4096
+
+
+class FullRanking:
+    """Metrics of the full ranking of one split.
+
+    Built once for a split and evaluated as often as wanted::
+
+        validation = FullRanking(validation_pairs, users=9308, items=6710, masked=[training_pairs])
+        validation.evaluate(user_embeddings, item_embeddings)  # {"precision@10": 0.011, ...}
+
+    Every user with at least one positive ranks all items but the masked ones by score, in float32; of equal
+    scores the lower item id comes first. Users without positives are left out. A masked item is never recommended,
+    and where fewer than K items are left the list is shorter, but precision still divides by K. A pair that is
+    both masked and positive cannot be found, so it is no positive; ``pairs.masked_positives`` counts them. Pairs
+    given twice count once.
+
+    With ``warm_items`` the metrics are also reported by kind of item:
+
+    - ``"warm/recall@20"``, ``"cold/recall@20"``: the same lists, but only items of that kind are relevant.
+    - ``"cold_only/recall@20"``: the cold items alone are ranked, which shows how well they are told apart.
+
+    Users without a relevant item of that kind are left out of these averages, and a part without any user is left
+    out of the result. The coverage of a part is the share of its items that are recommended to anybody: to any
+    user with positives, for ``cold_only`` to any user with a cold positive.
+
+    Users are ranked in blocks by one compiled loop, so the memory does not grow with users times items.
+
+    Args:
+        positives: User ids and item ids of the interactions of the split, two integer arrays of equal length.
+        users: Number of users of the record set.
+        items: Number of items of the record set.
+        masked: Pairs taken out of the ranking, in the same form: the training interactions and, for the test
+            split, those of validation. Defaults to none.
+        cutoffs: The K to report. Defaults to 10, 20 and 50.
+        metrics: Names out of :data:`tf_metammf.metric_names.METRICS`, defined in
+            :mod:`tf_metammf.ranking_metrics`. Defaults to all of them.
+        warm_items: bool ``[items]``, True where the item has a training interaction; the others are cold.
+            Defaults to None: no report by kind of item.
+        score_bytes: Memory for the scores of a block of users; the peak of a block is about three times that.
+            Defaults to 32 MiB.
+
+    Attributes:
+        pairs: The pairs as they are used; ``pairs.users`` are the users with positives.
+        names: The keys of the result, in its order.
+
+    Raises:
+        InvalidInputError: An id is out of range, arrays do not match, no positive is left, a metric is unknown,
+            or a cut-off is below 1.
+    """
+
+    def __init__(
+        self,
+        positives: Pairs,
+        *,
+        users: int,
+        items: int,
+        masked: Sequence[Pairs] = (),
+        cutoffs: Sequence[int] = (10, 20, 50),
+        metrics: Sequence[str] = METRICS,
+        warm_items: ArrayLike | None = None,
+        score_bytes: int = SCORE_BYTES,
+    ):
+        for metric in metrics:
+            check_metric(metric)
+        if not cutoffs or min(cutoffs) < 1:
+            raise InvalidInputError(f"cut-offs: found {list(cutoffs)}, expected at least one, and none below 1.")
+        self.pairs = ranking_pairs(
+            positives,
+            masked,
+            users=users,
+            items=items,
+            maximum_block_rows=min(max(score_bytes // (4 * items), 1), MAXIMUM_BLOCK_USERS),
+        )
+        self._users, self._items = users, items
+        self._metrics = tuple(dict.fromkeys(metrics))
+        self._cutoffs = tuple(sorted(set(cutoffs)))
+        self._parts = ranking_parts(self.pairs, items=items, warm_items=warm_items)
+        self.names = tuple(str(name) for part in self._parts for name in self._part_names(part))
+        self._pass = RankingPass(self.pairs, self._parts, items=items, cutoffs=self._cutoffs)
+
+    def evaluate(self, user_embeddings: Any, item_embeddings: Any) -> dict[str, float]:
+        """Metrics of the ranking by dot product.
+
+        Args:
+            user_embeddings: ``[users, width]``, of all users.
+            item_embeddings: ``[items, width]``, of all items.
+
+        Returns:
+            By the keys of ``names``.
+
+        Raises:
+            InvalidInputError: The shapes do not fit, or an embedding or a score is NaN or infinite.
+        """
+        user_embeddings = _checked_embeddings(user_embeddings, what="user", rows=self._users)
+        item_embeddings = _checked_embeddings(item_embeddings, what="item", rows=self._items)
+        if user_embeddings.shape[1] != item_embeddings.shape[1]:
+            raise InvalidInputError(
+                f"full ranking: user embeddings are {user_embeddings.shape[1]} wide and item embeddings "
+                f"{item_embeddings.shape[1]}, expected the same width. Give the embeddings of one model."
+            )
+        return self._result(self._pass.rank_embeddings(user_embeddings, item_embeddings))
+
+    def evaluate_scores(self, score_function: ScoreFunction) -> dict[str, float]:
+        """Metrics of the ranking by any score.
+
+        Args:
+            score_function: From user ids, int64 ``[n]``, to their scores of all items, ``[n, items]``. It is
+                compiled together with the ranking, once for every function object: give the same one every time.
+
+        Returns:
+            By the keys of ``names``.
+
+        Raises:
+            InvalidInputError: The scores are not ``[n, items]``, or one is NaN or positive infinity.
+        """
+        return self._result(self._pass.rank_scores(score_function))
+
+    def _part_names(self, part: RankingPart) -> list[MetricName]:
+        return [MetricName(metric, k, part.name) for metric in self._metrics for k in self._cutoffs]
+
+    def _result(self, ranked: Ranked) -> dict[str, float]:
+        if not ranked.usable:
+            raise InvalidInputError(
+                "full ranking: scores are NaN or infinite, expected finite numbers (or minus infinity for an item "
+                "that must not be recommended). Look at the embeddings and at the loss of the training."
+            )
+        result: dict[str, float] = {}
+        for part, part_sums in zip(self._parts, ranked.sums.numpy(), strict=True):
+            values = averages(part_sums, cutoffs=self._cutoffs, users=part.users, relevant=int(part.relevant.sum()))
+            ranks = ranked.best_ranks[-1 if part.name == COLD_ONLY else 0].numpy()[:-1][part.is_item]
+            values["coverage"] = {k: float(np.mean(ranks <= k)) for k in self._cutoffs}
+            result |= {str(name): values[name.metric][name.k] for name in self._part_names(part)}
+        return result
+
+
+def _checked_embeddings(embeddings: Any, *, what: str, rows: int) -> Any:
+    embeddings = tf.cast(embeddings, tf.float32)
+    if embeddings.shape.rank != 2 or embeddings.shape[0] != rows:
+        raise InvalidInputError(
+            f"full ranking: {what} embeddings have shape {tuple(embeddings.shape)}, expected ({rows}, width). "
+            f"Give one row for every {what} of the record set."
+        )
+    broken = np.flatnonzero(~tf.reduce_all(tf.math.is_finite(embeddings), axis=1).numpy())
+    if len(broken):
+        raise InvalidInputError(
+            f"full ranking: {len(broken)} of {rows} {what} embeddings hold NaN or infinite values (the first is "
+            f"row {broken[0]}), expected finite numbers. Look at the loss: the training has probably diverged."
+        )
+    return embeddings

@@ -1,0 +1,169 @@
+"""Static fusions: the same network for every item, to compare MetaMMF with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_metammf.dense_stack import DenseStack
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.fusion_layer import FusionLayer
+from tf_metammf.layer_arguments import copied
+from tf_metammf.modalities import Features, Presence, side_by_side
+
+
+class StaticFusion(FusionLayer):
+    """A fusion made of ordinary dense layers. Arguments, input and output: see :class:`FusionLayer`."""
+
+    def _dense_stack(self, name: str, *, units: tuple[int, ...], width: int) -> DenseStack:
+        stack = DenseStack(
+            units,
+            negative_slope=self.negative_slope,
+            kernel_initializer=copied(self.kernel_initializer),
+            kernel_regularizer=self.kernel_regularizer,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+        return self._built(stack, [None, width])
+
+
+@keras.saving.register_keras_serializable("tf_metammf")
+class ConcatenationFusion(StaticFusion):
+    """Concatenation and an MLP: :class:`tf_metammf.MetaFusion` with static kernels alone, and biases.
+
+    ``y = W_L leaky_relu(... leaky_relu(W_1 [x_1; ...; x_M] + b_1) ...) + b_L``.
+
+    The mask is accepted and not used: a stand-in is the same vector for all items that lack the
+    modality, so through ``W_1`` it already is whatever an input for the absence could add.
+
+    Input, mask and output as for :class:`tf_metammf.MetaFusion`; ``inputs`` may be one tensor.
+
+    Args:
+        units: Width of each layer. Defaults to (1024, 512, 256, 32), those of the paper.
+        negative_slope: Slope of LeakyReLU below zero. Defaults to 0.01.
+        kernel_initializer: Of the kernels. Defaults to ``"glorot_uniform"``.
+        kernel_regularizer: Of the kernels.
+        **options: Name, dtype and other arguments of a Keras layer.
+
+    Raises:
+        InvalidInputError: An argument or the input is not acceptable.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the layers."""
+        super().build(input_shape)
+        self.dense_stack = self._dense_stack("dense_stack", units=self.units, width=sum(self.widths))
+
+    def call(self, inputs: Features, mask: Presence | None = None, training: bool | None = None) -> tf.Tensor:
+        """Fused vectors ``[B, units[-1]]``; ``mask`` and ``training`` make no difference."""
+        self._check(inputs)
+        return self.dense_stack(side_by_side(inputs))
+
+
+class ProjectionFusion(StaticFusion):
+    """A weighted sum of projections, one of each modality.
+
+    ``y = sum_m w_m * p_m`` with ``p_m = MLP_m(x_m)``, an MLP of the given widths for each modality.
+    A subclass says what the weights are; an absent modality always has the weight zero, so an item
+    without any modality gets the vector zero.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the projections."""
+        if not isinstance(input_shape, Mapping):
+            raise InvalidInputError(
+                f"{type(self).__name__}: the input is one tensor of shape {input_shape}, expected a dictionary of "
+                "features by modality name: modalities are projected each on its own."
+            )
+        super().build(input_shape)
+        self.projections = [
+            self._dense_stack(f"projection_{position}", units=self.units, width=width)
+            for position, width in enumerate(self.widths)
+        ]
+
+    def call(
+        self, inputs: Mapping[str, tf.Tensor], mask: Presence | None = None, training: bool | None = None
+    ) -> tf.Tensor:
+        """Fused vectors ``[B, units[-1]]``; ``training`` makes no difference."""
+        self._check(inputs)
+        projected = tf.stack(
+            [projection(inputs[name]) for name, projection in zip(self.modalities, self.projections, strict=True)],
+            axis=1,
+        )
+        presence = tf.ones_like(projected[:, :, 0]) if mask is None else self._presence(mask)
+        return tf.reduce_sum(self._modality_weights(inputs, projected, presence) * projected, axis=1)
+
+    def _modality_weights(
+        self, inputs: Mapping[str, tf.Tensor], projected: tf.Tensor, presence: tf.Tensor
+    ) -> tf.Tensor:
+        """Weights, ``[B, M, 1]`` or ``[B, M, units[-1]]``.
+
+        Args:
+            inputs: ``[B, width]`` by modality.
+            projected: ``[B, M, units[-1]]``.
+            presence: 1 where present, 0 elsewhere, ``[B, M]``.
+        """
+        raise NotImplementedError
+
+
+@keras.saving.register_keras_serializable("tf_metammf")
+class SumFusion(ProjectionFusion):
+    """Mean of the projections of the modalities an item has.
+
+    ``y = sum_m present_m p_m / sum_m present_m``. The sum is divided by the number of modalities so
+    that vectors of items that lack one are as long as the others. See :class:`ProjectionFusion`.
+    """
+
+    def _modality_weights(
+        self, inputs: Mapping[str, tf.Tensor], projected: tf.Tensor, presence: tf.Tensor
+    ) -> tf.Tensor:
+        number = tf.reduce_sum(presence, axis=1, keepdims=True)
+        return (presence / tf.maximum(number, 1.0))[:, :, tf.newaxis]
+
+
+@keras.saving.register_keras_serializable("tf_metammf")
+class GatedFusion(ProjectionFusion):
+    """Sum of the projections, each value behind a gate that all modalities open or close.
+
+    ``y = sum_m present_m sigmoid(G_m [x_1; ...; x_M] + g_m) * p_m``, the gated multimodal unit of
+    Arevalo et al., Gated Multimodal Units for Information Fusion, arXiv 1702.01992, with an MLP in
+    place of its tanh projection. See :class:`ProjectionFusion`.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the projections and the gates."""
+        super().build(input_shape)
+        gates = len(self.widths) * self.units[-1]
+        self.gates = self._dense_stack("gates", units=(gates,), width=sum(self.widths))
+
+    def _modality_weights(
+        self, inputs: Mapping[str, tf.Tensor], projected: tf.Tensor, presence: tf.Tensor
+    ) -> tf.Tensor:
+        gates = tf.sigmoid(self.gates(side_by_side(inputs)))
+        return tf.reshape(gates, tf.shape(projected)) * presence[:, :, tf.newaxis]
+
+
+@keras.saving.register_keras_serializable("tf_metammf")
+class AttentionFusion(ProjectionFusion):
+    """Sum of the projections, weighted by attention over the modalities an item has.
+
+    ``y = sum_m a_m p_m`` with ``a = softmax_m(v . tanh(V p_m + b) + c)`` over the present modalities,
+    ``V [units[-1], units[-1]]`` and ``v`` shared by all of them; after Hori et al., Attention-Based
+    Multimodal Fusion for Video Description, ICCV 2017. See :class:`ProjectionFusion`.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the projections and the scoring layers."""
+        super().build(input_shape)
+        self.attention = self._dense_stack("attention", units=(self.units[-1],), width=self.units[-1])
+        self.score = self._dense_stack("score", units=(1,), width=self.units[-1])
+
+    def _modality_weights(
+        self, inputs: Mapping[str, tf.Tensor], projected: tf.Tensor, presence: tf.Tensor
+    ) -> tf.Tensor:
+        scores = self.score(tf.tanh(self.attention(projected)))
+        present = presence[:, :, tf.newaxis]
+        attention = tf.nn.softmax(tf.where(present > 0, scores, scores.dtype.min), axis=1)
+        # Where nothing is present the softmax is uniform; the product makes those weights zero too.
+        return attention * present

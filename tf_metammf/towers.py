@@ -1,0 +1,169 @@
+"""User and item towers: from ids and features to the vectors that an encoder takes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.fusion import apply_fusion
+from tf_metammf.missing_modalities import MissingModalities
+
+COMBINATIONS = ("concatenate", "add")
+
+
+class UserTower(keras.layers.Layer):
+    """One embedding per user.
+
+    Args:
+        users: Number of users.
+        units: Width of the embedding.
+        initializer: Initialiser of the embeddings. Defaults to ``"glorot_uniform"``, as published.
+    """
+
+    def __init__(self, users: int, units: int, *, initializer: Any = "glorot_uniform", **options: Any) -> None:
+        super().__init__(**options)
+        self.users = users
+        self.units = units
+        self.embedding = keras.layers.Embedding(users, units, embeddings_initializer=initializer, name="embedding")
+
+    def call(self, users: tf.Tensor) -> tf.Tensor:
+        """Embeddings ``[B, units]`` of dense user ids ``[B]``."""
+        return self.embedding(users)
+
+
+class ItemTower(keras.layers.Layer):
+    """Fuses the features of items and joins the result with an ID embedding.
+
+    ``content = fusion(stand_in(standardise(features)))``; the representation is
+    ``[content ; id]`` (``combination="concatenate"``, as published) or ``content + id``
+    (``"add"``). An item whose ID was never trained has an ID part of zeros, so it is
+    represented by its content alone; ID dropout prepares the tower for that.
+
+    Args:
+        items: Number of items that have an ID embedding.
+        fusion: A fusion layer, or None to represent items by their ID alone.
+        id_units: Width of the ID embedding; 0 to represent items by their content alone.
+        combination: ``"concatenate"`` or ``"add"``.
+        id_dropout: Share of items in a training batch that lose their ID part.
+        modality_dropout: Probability that a modality of an item is hidden in training.
+        standardize: Whether features are standardised with the statistics given to :meth:`adapt`.
+        initializer: Initialiser of the ID embeddings. Defaults to ``"glorot_uniform"``.
+
+    Raises:
+        InvalidInputError: ``combination`` is unknown, ``id_dropout`` is not in [0, 1), or there
+            is neither fusion nor ID embedding.
+    """
+
+    def __init__(
+        self,
+        items: int,
+        fusion: keras.layers.Layer | None,
+        *,
+        id_units: int = 32,
+        combination: str = "concatenate",
+        id_dropout: float = 0.0,
+        modality_dropout: float = 0.0,
+        standardize: bool = True,
+        initializer: Any = "glorot_uniform",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        if combination not in COMBINATIONS:
+            raise unknown_name("combination", combination, COMBINATIONS)
+        if not 0 <= id_dropout < 1:
+            raise InvalidInputError(f"id_dropout is {id_dropout}, expected a share in [0, 1).")
+        if fusion is None and id_units == 0:
+            raise InvalidInputError("an item tower needs a fusion, an ID embedding (id_units above 0), or both.")
+        self.items = items
+        self.fusion = fusion
+        self.id_units = id_units
+        self.combination = combination
+        self.id_dropout = id_dropout
+        self.missing_modalities = MissingModalities(dropout=modality_dropout)
+        self.standardize = standardize
+        self.standardization: dict[str, keras.layers.Normalization] = {}
+        self.id_embedding: Any = (
+            keras.layers.Embedding(items, id_units, embeddings_initializer=initializer, name="id_embedding")
+            if id_units
+            else None
+        )
+
+    def adapt(self, rows: Mapping[str, NDArray[np.float32]]) -> None:
+        """Fixes the statistics of the standardisation.
+
+        Args:
+            rows: float32 ``[n, width]`` by modality: present features of the training items.
+        """
+        if not self.standardize or self.fusion is None:
+            return
+        for name, features in sorted(rows.items()):
+            layer = keras.layers.Normalization(name=f"standardize_{name}")
+            layer.build((None, features.shape[1]))
+            statistics = features.astype(np.float64) if len(features) else np.zeros((1, features.shape[1]))
+            variance = statistics.var(axis=0)
+            layer.adapt_mean.assign(statistics.mean(axis=0))
+            # A feature that never varies would be divided by almost nothing.
+            layer.adapt_variance.assign(np.where(variance > 0, variance, 1.0))
+            layer.finalize_state()
+            self.standardization[name] = layer
+
+    def content(
+        self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor], *, training: bool = False
+    ) -> tf.Tensor:
+        """Fused vectors ``[B, units]`` of features ``[B, width]`` and presence ``[B]`` by modality."""
+        if self.fusion is None:
+            raise InvalidInputError("this item tower has no fusion: items are represented by their ID alone.")
+        standardized = {
+            name: self.standardization[name](values) if name in self.standardization else values
+            for name, values in features.items()
+        }
+        complete, mask = self.missing_modalities(standardized, mask=dict(presence), training=training)
+        return apply_fusion(self.fusion, complete, mask, training=training)
+
+    def call(
+        self,
+        features: Mapping[str, tf.Tensor],
+        presence: Mapping[str, tf.Tensor],
+        items: tf.Tensor | None = None,
+        known: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """Representations ``[B, width]``.
+
+        Args:
+            features: float ``[B, width]`` by modality.
+            presence: bool ``[B]`` by modality.
+            items: Dense ids ``[B]``, or None for items that have none.
+            known: bool ``[B]``: whether the ID embedding was trained; None means it was.
+            training: Whether dropout is applied.
+        """
+        if self.id_embedding is None:
+            return self.content(features, presence, training=training)
+        identity = self._identity(features, items, known, training=training)
+        if self.fusion is None:
+            return identity
+        content = self.content(features, presence, training=training)
+        if self.combination == "add":
+            if content.shape[-1] != self.id_units:
+                raise InvalidInputError(
+                    f"id_units is {self.id_units}, but the fusion gives {content.shape[-1]} values; to add them, "
+                    "make them the same, or set combination to concatenate."
+                )
+            return content + identity
+        return tf.concat([content, identity], axis=-1)
+
+    def _identity(
+        self, features: Mapping[str, tf.Tensor], items: tf.Tensor | None, known: tf.Tensor | None, *, training: bool
+    ) -> tf.Tensor:
+        if items is None:
+            rows = tf.shape(next(iter(features.values())))[0]
+            return tf.zeros([rows, self.id_units], self.compute_dtype)
+        identity = self.id_embedding(items)
+        kept = tf.ones_like(items, tf.bool) if known is None else known
+        if training and self.id_dropout:
+            kept = tf.logical_and(kept, tf.random.uniform(tf.shape(items)) >= self.id_dropout)
+        return identity * tf.cast(kept, identity.dtype)[:, tf.newaxis]

@@ -1,0 +1,194 @@
+"""The configuration of a training run: typed, with every default in one place.
+
+The defaults are the preset ``default``: what was found best on validation data, not on one
+data set alone (see ``docs/configuration.md``). No TensorFlow is imported here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tf_metammf.errors import InvalidInputError, unknown_name
+
+PRESETS_FOLDER = files("tf_metammf.trainer") / "presets"
+
+
+@dataclass
+class FusionConfiguration:
+    """How the modalities of an item become one vector.
+
+    Attributes:
+        name: metammf, concatenation, sum, gated, attention, or none for ID embeddings alone.
+        units: Width of each fusion layer; the last one is the width of the fused vector.
+        meta_units: Width of the meta information (metammf only).
+        rank: Rank of the CP decomposition, or null for full tensors (metammf only).
+    """
+
+    name: str = "metammf"
+    units: list[int] = field(default_factory=lambda: [256, 64])
+    meta_units: int = 5
+    rank: int | None = 16
+
+
+@dataclass
+class ModelConfiguration:
+    """Towers, encoder and score.
+
+    Attributes:
+        encoder: What happens between towers and score: mf.
+        fusion: How modalities are fused.
+        modalities: Modalities to use, or null for all of the record set.
+        id_units: Width of the item ID embedding; 0 for content alone.
+        combination: How fused vector and ID embedding are joined: concatenate or add.
+        id_dropout: Share of items in a training batch that lose their ID part.
+        modality_dropout: Probability that a modality of an item is hidden in training.
+        standardize: Whether features are standardised with statistics of the training items.
+        normalize: Whether embeddings are L2-normalised before scoring.
+        l2: L2 penalty on dense weights and on the embedding rows of the batch.
+    """
+
+    encoder: str = "mf"
+    fusion: FusionConfiguration = field(default_factory=FusionConfiguration)
+    modalities: list[str] | None = None
+    id_units: int = 64
+    combination: str = "add"
+    id_dropout: float = 0.0
+    modality_dropout: float = 0.0
+    standardize: bool = True
+    normalize: bool = True
+    l2: float = 0.0
+
+
+@dataclass
+class ObjectiveConfiguration:
+    """What is minimised.
+
+    Attributes:
+        name: in_batch_softmax, full_softmax or bpr.
+        temperature: Divides the scores.
+        negatives: Sampled negatives for each positive (bpr only).
+        popularity_power: Negatives are drawn with popularity to this power; 0 is uniform (bpr only).
+    """
+
+    name: str = "in_batch_softmax"
+    temperature: float = 0.2
+    negatives: int = 5
+    popularity_power: float = 0.0
+
+
+@dataclass
+class TrainingConfiguration:
+    """How it is minimised.
+
+    Attributes:
+        epochs: At most so many passes over the training interactions.
+        batch_size: Interactions in a step.
+        learning_rate: Of Adam.
+        patience: Epochs without a better validation metric after which training stops; 0 never stops early.
+        seed: Of initialisation, order of the data, negatives and dropout.
+    """
+
+    epochs: int = 100
+    batch_size: int = 2048
+    learning_rate: float = 1e-3
+    patience: int = 10
+    seed: int = 0
+
+
+@dataclass
+class EvaluationConfiguration:
+    """How it is judged: full ranking, training items masked.
+
+    Attributes:
+        k: Cut-offs.
+        monitor: Validation metric that early stopping and the choice of weights follow.
+    """
+
+    k: list[int] = field(default_factory=lambda: [10, 20, 50])
+    monitor: str = "ndcg@20"
+
+
+@dataclass
+class Configuration:
+    """Everything a training run depends on besides its record set."""
+
+    model: ModelConfiguration = field(default_factory=ModelConfiguration)
+    objective: ObjectiveConfiguration = field(default_factory=ObjectiveConfiguration)
+    training: TrainingConfiguration = field(default_factory=TrainingConfiguration)
+    evaluation: EvaluationConfiguration = field(default_factory=EvaluationConfiguration)
+
+    def to_yaml(self) -> str:
+        """The configuration as YAML that ``train --config`` takes."""
+        return yaml.safe_dump(asdict(self), sort_keys=False)
+
+    @classmethod
+    def from_mapping(cls, content: Mapping[str, Any]) -> "Configuration":
+        """A configuration from nested plain values; what is left out keeps its default.
+
+        Raises:
+            InvalidInputError: A section or field is unknown, or a value has the wrong type.
+        """
+        return _parse(content)
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that are shipped."""
+    return sorted(Path(entry.name).stem for entry in PRESETS_FOLDER.iterdir() if entry.name.endswith(".yaml"))
+
+
+def preset_path(name: str) -> Path:
+    """The YAML file of a preset.
+
+    Raises:
+        InvalidInputError: There is no such preset.
+    """
+    if name not in preset_names():
+        raise unknown_name("preset", name, preset_names())
+    return Path(str(PRESETS_FOLDER / f"{name}.yaml"))
+
+
+def configuration_file(name: str) -> Path:
+    """The file of that name, or of the preset of that name where there is no such file.
+
+    Raises:
+        InvalidInputError: The name has no suffix and is neither a file nor a preset.
+    """
+    path = Path(name)
+    return path if path.suffix or path.is_file() else preset_path(name)
+
+
+def load_configuration(path: str | Path) -> Configuration:
+    """Reads a configuration from a YAML file, or a preset by its name.
+
+    Raises:
+        InvalidInputError: The file cannot be read or is not a configuration.
+    """
+    file = configuration_file(str(path))
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InvalidInputError(f"{file}: cannot be read as a configuration ({reason}).") from error
+    if not isinstance(content or {}, dict):
+        raise InvalidInputError(f"{file}: is no configuration; expected sections such as model and training.")
+    return _parse(content or {}, source=str(file))
+
+
+def _parse(content: Mapping[str, Any], *, source: str = "configuration") -> Configuration:
+    from jsonargparse import ArgumentParser
+
+    sections = [section.name for section in fields(Configuration)]
+    for section in content:
+        if section not in sections:
+            raise unknown_name(f"section of {source}:", str(section), sections)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Configuration)
+    try:
+        parsed = parser.instantiate(parser.parse_object(dict(content)))
+    except Exception as error:
+        raise InvalidInputError(f"{source}: {' '.join(str(error).split())}") from error
+    return Configuration(**vars(parsed))

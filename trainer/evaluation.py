@@ -1,0 +1,47 @@
+"""Evaluation of a finished run."""
+
+from pathlib import Path
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.model import MetaMMF
+from tf_metammf.trainer.assembly import TrainingData, make_full_ranking, make_model, make_objective
+from tf_metammf.trainer.run_directory import RunDirectory
+
+
+def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[MetaMMF, TrainingData]:
+    """The model of a run with its best weights, and the data it was trained on.
+
+    Args:
+        run: The run directory.
+        records: Where the record set is now; None for where it was in training.
+
+    Raises:
+        InvalidInputError: The record set is not the one of the run.
+    """
+    configuration = run.configuration
+    data = TrainingData(run.open_records(records), configuration.model.modalities)
+    model = make_model(configuration.model, make_objective(configuration.objective, data.item_frequency), data)
+    try:
+        model.load_weights(str(run.weights_file))
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InvalidInputError(
+            f"{run.weights_file}: is damaged or does not fit configuration.yaml ({reason}). Train the model again."
+        ) from error
+    return model, data
+
+
+def evaluate(run: RunDirectory, *, records: str | Path | None = None, split: str = "test") -> dict[str, float]:
+    """Full-ranking metrics of a run's best weights on a split.
+
+    Args:
+        run: The run directory.
+        records: Where the record set is now; None for where it was in training.
+        split: ``"validation"`` or ``"test"``.
+
+    Returns:
+        Metrics by name, e.g. ``"recall@20"``; those of cold and warm items as ``"cold/recall@20"``.
+    """
+    model, data = load_model(run, records)
+    ranking = make_full_ranking(data, split, cutoffs=run.configuration.evaluation.k)
+    return ranking.evaluate(model.user_embeddings(), model.item_embeddings())

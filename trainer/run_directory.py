@@ -1,0 +1,159 @@
+"""A run directory: everything a training run leaves, readable without this project.
+
+======================  ==========================================================
+``configuration.yaml``  the whole configuration, as ``train --config`` takes it
+``records.json``        the record set: path, name, checksum, counts, modalities
+``environment.json``    versions of Python and of the packages, platform, processor
+``state.json``          running, finished, stopped, failed or diverged; best epoch, seconds, memory
+``history.csv``         one line an epoch: losses, validation metrics
+``model.weights.h5``          the best weights on validation, Keras HDF5
+``metrics.json``        metrics by split of those weights
+``training_curve.png``  losses and the monitored metric over the epochs
+``tensorboard/``        the same for TensorBoard
+======================  ==========================================================
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.record_set import RecordSet, open_record_set
+from tf_metammf.records.staging import require_absent
+from tf_metammf.trainer.configuration import Configuration, load_configuration
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths and contents of a run directory.
+
+    Attributes:
+        folder: Where it is.
+    """
+
+    folder: Path
+
+    @property
+    def configuration_file(self) -> Path:
+        """The configuration, YAML."""
+        return self.folder / "configuration.yaml"
+
+    @property
+    def history_file(self) -> Path:
+        """One line an epoch, CSV."""
+        return self.folder / "history.csv"
+
+    @property
+    def weights_file(self) -> Path:
+        """The best weights, HDF5."""
+        return self.folder / "model.weights.h5"
+
+    @property
+    def metrics_file(self) -> Path:
+        """Metrics by split, JSON."""
+        return self.folder / "metrics.json"
+
+    @property
+    def training_curve_file(self) -> Path:
+        """Plot of losses and of the monitored metric."""
+        return self.folder / "training_curve.png"
+
+    @property
+    def tensorboard_folder(self) -> Path:
+        """Logs for TensorBoard."""
+        return self.folder / "tensorboard"
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration of the run."""
+        return load_configuration(self.configuration_file)
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Contents of one of the JSON files, e.g. ``read("state")``."""
+        path = self.folder / f"{name}.json"
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InvalidInputError(f"{path}: cannot be read ({error}). Train the model again.") from error
+        if not isinstance(content, dict):
+            raise InvalidInputError(f"{path}: is no JSON object. Train the model again.")
+        return content
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        """Writes one of the JSON files."""
+        aside = self.folder / f".{name}.json.partial"
+        aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        aside.replace(self.folder / f"{name}.json")
+
+    def open_records(self, folder: str | Path | None = None) -> RecordSet:
+        """Opens the record set of the run, or another place of the same data.
+
+        Args:
+            folder: Where the record set is now; None for where it was in training.
+
+        Raises:
+            InvalidInputError: The record set holds other data than the run was trained on.
+            InvalidRecordSetError: It is no record set or is damaged.
+        """
+        trained_on = self.read("records")
+        if not {"path", "name", "checksum"} <= set(trained_on):
+            raise InvalidInputError(f"{self.folder / 'records.json'}: lacks path, name or checksum. Train again.")
+        if folder is None and not Path(trained_on["path"]).is_dir():
+            raise InvalidInputError(
+                f"{trained_on['path']}: the record set of {self.folder} is no longer there. "
+                "Say where it is with --records."
+            )
+        record_set = open_record_set(folder or trained_on["path"])
+        checksum = record_set.metadata.checksum
+        if checksum != trained_on["checksum"]:
+            raise InvalidInputError(
+                f"{record_set.folder}: has the checksum {checksum[:12]}, but {self.folder} was trained on "
+                f'{trained_on["checksum"][:12]} ("{trained_on["name"]}"). Give that one with --records.'
+            )
+        return record_set
+
+
+def create_run_directory(folder: str | Path, configuration: Configuration, record_set: RecordSet) -> RunDirectory:
+    """Creates a run directory with its configuration and the description of its record set.
+
+    Raises:
+        InvalidInputError: The folder exists or cannot be written.
+    """
+    run = RunDirectory(Path(folder))
+    require_absent(run.folder, option="--run")
+    try:
+        run.folder.mkdir(parents=True)
+        run.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInputError(f"{run.folder}: cannot be written ({error.strerror}). Choose another --run.") from error
+    metadata = record_set.metadata
+    run.write(
+        "records",
+        {
+            "path": str(record_set.folder.resolve()),
+            "name": metadata.name,
+            "checksum": metadata.checksum,
+            "users": metadata.users,
+            "items": metadata.items,
+            "interactions": {name: split.interactions for name, split in metadata.splits.items()},
+            "modalities": {name: modality.width for name, modality in metadata.modalities.items()},
+        },
+    )
+    return run
+
+
+def open_run_directory(folder: str | Path) -> RunDirectory:
+    """Opens a run directory that has weights.
+
+    Raises:
+        InvalidInputError: There is no such run, or it has no weights.
+    """
+    run = RunDirectory(Path(folder))
+    if not run.configuration_file.is_file():
+        raise InvalidInputError(
+            f'{folder}: has no configuration.yaml, so it is no run directory. Make one with "tf-metammf train".'
+        )
+    if not run.weights_file.is_file():
+        raise InvalidInputError(f"{folder}: has no model.weights.h5; its training did not get to the end of an epoch.")
+    return run
