@@ -11,6 +11,7 @@ from rich.table import Table
 from tf_metammf.trainer.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results"
+_FILE_WIDTH = 160
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -37,4 +38,6 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
-    Console().print(table)
+    console = Console()
+    # A file takes whole lines; only a terminal has a width of its own.
+    (console if console.is_terminal else Console(width=_FILE_WIDTH)).print(table)

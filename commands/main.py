@@ -1,16 +1,17 @@
 """``tf-metammf``: from raw files to recommendations.
 
 Exit codes: 0 done, 1 findings of ``records validate``, 2 something the user can mend, in one
-line on stderr, 130 interrupted.
+line on stderr, 130 interrupted, 143 terminated.
 """
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from types import ModuleType
-from typing import Any
+from types import FrameType, ModuleType
+from typing import Any, NoReturn
 
 from jsonargparse import Namespace
 
@@ -20,6 +21,7 @@ from tf_metammf.errors import MetaMMFError
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 RECORD_COMMANDS = ("convert", "describe", "validate", "synthesize")
 COMMANDS = ("train", "evaluate", "export", "recommend", "quickstart")
@@ -34,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    if arguments is None:
+        # Ended from outside, a command of its own process tidies up as it does when interrupted.
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         parser = _parser()
         module, options = _chosen(parser.instantiate(parser.parse_args(arguments)))
@@ -52,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("tf-metammf: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(EXIT_TERMINATED)
 
 
 def _one_line(error: MetaMMFError) -> str:

@@ -194,7 +194,13 @@ class Recommender:
 def _ids(name: str, ids: Sequence[str]) -> tf.Tensor:
     if isinstance(ids, str):
         raise InvalidInputError(f'{name} is the text "{ids}", expected a list of ids: ["{ids}"].')
-    return tf.constant([str(raw) for raw in ids], tf.string)
+    texts = [str(raw) for raw in ids]
+    for raw in texts:
+        try:
+            raw.encode()
+        except UnicodeEncodeError:
+            raise InvalidInputError(f"{name} has {raw!r}, which is no UTF-8 text. Raw ids are UTF-8.") from None
+    return tf.constant(texts, tf.string)
 
 
 def _rows_of_ids(rows: Sequence[Sequence[str]]) -> tf.Tensor:

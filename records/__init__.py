@@ -16,6 +16,7 @@ _MODULE_OF = {
     "RawData": "raw_data",
     "RecordSet": "record_set",
     "Splitting": "splitting",
+    "SyntheticVideos": "synthesis",
     "convert": "conversion",
     "describe": "description",
     "explain_damage": "damage",
@@ -24,6 +25,7 @@ _MODULE_OF = {
     "open_record_set": "record_set",
     "read_interactions": "reader",
     "read_items": "reader",
+    "synthesize": "synthesis",
     "validate": "validation",
     "write_record_set": "writer",
 }

@@ -1,1 +1,1 @@
-"""trainer"""
+"""Training: configuration, assembly of model and data, fit, evaluation, run directories."""

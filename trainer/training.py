@@ -139,7 +139,7 @@ def _state_written(run: RunDirectory) -> Iterator[dict[str, object]]:
     except TrainingDivergedError:
         ending = "diverged"
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         ending = "stopped"
         raise
     finally:

@@ -97,7 +97,12 @@ def raw_data(
 
     Returns:
         The data, with splits where the interactions have them.
+
+    Raises:
+        InvalidInputError: No item of a modality has an interaction.
     """
+    for modality, of_modality in features.items():
+        _check_overlap(modality, of_modality, named.item)
     user_ids = in_order(named.user.distinct)
     item_ids = in_order(chain(named.item.distinct, *(of_modality.item_ids for of_modality in features.values())))
     interactions = Interactions(
@@ -118,6 +123,14 @@ def raw_data(
         splits=splits,
         provenance=provenance,
     )
+
+
+def _check_overlap(modality: str, features: NamedFeatures, interacted: IdColumn) -> None:
+    if len(features.item_ids) and set(interacted.distinct).isdisjoint(features.item_ids):
+        raise InvalidInputError(
+            f'modality "{modality}": none of its {len(features.item_ids)} items ("{features.item_ids[0]}", ...) has an '
+            f'interaction; the interactions have items such as "{interacted.distinct[0]}". Write the same ids in both.'
+        )
 
 
 def _split_labels(table: Table, name: str) -> NDArray[np.int64]:

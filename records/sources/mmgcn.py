@@ -15,7 +15,9 @@ from tf_metammf.records.raw_files.input_files import fingerprints, only_file, re
 from tf_metammf.records.raw_files.restricted_pickle import load_object_array
 
 _NO_ITEMS = np.zeros(0, np.int64)
-_LARGEST_NUMBER = 10**8
+_LARGEST_NUMBER = 10**9
+_LARGEST_USER = 10**6
+"""A larger number is taken for a mistake unless there are users enough for it."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,11 @@ def _pairs(file: Path) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
         raise InvalidInputError(f"{file}: has no items. Fetch or write the file again.")
     item = np.concatenate(lists)
     user = _numbers(list(content), "user", file)
+    if user.max() > max(_LARGEST_USER, 10 * len(user)):
+        raise InvalidInputError(
+            f"{file}: has the user {user.max()}; every number up to the largest is a user, and it lists {len(user)}. "
+            "Number the users from 0 without gaps."
+        )
     return int(user.max()) + 1, np.repeat(user, [len(items) for items in lists]), item
 
 

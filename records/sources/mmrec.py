@@ -13,7 +13,8 @@ from tf_metammf.records.raw_files.input_files import fingerprints, only_file
 from tf_metammf.records.raw_files.tables import ColumnKind, Table
 
 _FEATURE_ENDING = "_feat"
-_LARGEST_USER = 10**8
+_LARGEST_USER = 10**6
+"""A larger number is taken for a mistake unless there are interactions enough for it."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,12 @@ def _check_numbers(interactions: Interactions, items: int, *, table: Table, opti
             raise InvalidInputError(
                 f'{table.path}: record {row + 1} has {numbers[row]} in column "{column}"; numbers start at 0. Mend it.'
             )
-    if interactions.user.max() > _LARGEST_USER:
-        row = int(np.argmax(interactions.user > _LARGEST_USER))
+    largest_user = max(_LARGEST_USER, 10 * len(interactions))
+    if interactions.user.max() > largest_user:
+        row = int(np.argmax(interactions.user > largest_user))
         raise InvalidInputError(
             f"{table.path}: record {row + 1} has user {interactions.user[row]}; every number up to the largest is a "
-            f"user, and more than {_LARGEST_USER} are not expected. Number the users from 0 without large gaps."
+            f"user, and {len(interactions)} interactions cannot be of so many. Number the users from 0 without gaps."
         )
     if interactions.item.max() >= items:
         row = int(np.argmax(interactions.item >= items))

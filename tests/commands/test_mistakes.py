@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,18 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(full_disk, capsys):
     )
     assert "could not be written" in line and "space" in line.lower()
     assert nothing_but(full_disk)
+
+
+def test_a_terminated_command_leaves_nothing(tmp_path):
+    target = tmp_path / "here" / "videos"
+    words = ["records", "synthesize", "--output", target, "--users", "300", "--items", "100000"]
+    with subprocess.Popen([sys.executable, "-m", "tf_metammf.commands.main", *map(str, words)]) as process:
+        while not list(tmp_path.glob("here/.videos.partial-*/*/*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.terminate()
+    assert process.returncode == 143
+    assert nothing_but(target.parent)
 
 
 def test_keras_3_is_refused_with_what_to_do():

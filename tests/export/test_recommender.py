@@ -73,6 +73,7 @@ def test_new_items_have_a_place_for_every_user(catalogue, recommender):
     ("arguments", "message"),
     [
         ({"user_ids": "17"}, r'user_ids is the text "17", expected a list of ids: \["17"\]'),
+        ({"user_ids": ["17", "\udcff"]}, r"user_ids has '\\udcff', which is no UTF-8 text"),
         ({"user_ids": ["17"], "k": 0}, "k is 0, expected at least 1"),
         ({"user_ids": ["17", "18"], "exclude": [["a"]]}, "exclude has 1 lists for 2 users"),
     ],

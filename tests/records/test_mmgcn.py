@@ -85,6 +85,7 @@ def test_the_offset_can_be_given_and_has_to_be_where_two_fit(tmp_path):
         ({0: [-1]}, "has the item -1, expected 0 to"),
         ({-2: [1]}, "has the user -2, expected 0 to"),
         ({0: [10**12]}, "has the item 1000000000000"),
+        ({9999999: [1]}, "has the user 9999999"),
         ({0: ["1"]}, "has the item '1', expected whole numbers"),
         ({0: [1.0]}, "has the item 1.0, expected whole numbers"),
         ({0: [True]}, "has the item True, expected whole numbers"),

@@ -253,6 +253,7 @@ def test_interactions_that_are_not_acceptable_are_refused(text, message, tmp_pat
         ("item,f0,f1\nb,1,2\nb,3,4\n", 'has item "b" 2 times, expected once'),
         ("item,f0,f1\nb,,\n", "no item has a value in f0, f1"),
         ("item,list\nb,1 2\nc,1 2 3\n", 'has 2 values for item "b", others have 3'),
+        ("item,f\nB,1\nC,2\n", 'modality "visual": none of its 2 items ("B", ...) has an interaction'),
         ("item,list\nb,1 two\n", "Failed to parse string: 'two'"),
     ],
 )
