@@ -106,8 +106,9 @@ def compare(
     from tf_metammf.records.synthesis import SyntheticVideos, synthesize
     from tf_metammf.records.validation import validate
     from tf_metammf.records.writer import write_record_set
-    from tf_metammf.trainer.assembly import TrainingData, make_full_ranking
+    from tf_metammf.trainer.assembly import make_full_ranking
     from tf_metammf.trainer.training import train
+    from tf_metammf.trainer.training_data import TrainingData
 
     data = synthesize(SyntheticVideos(users=users, items=items, unseen_items=1, seed=seed))
     record_set = write_record_set(data.raw, data.splits, folder / "videos", seed=seed)

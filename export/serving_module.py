@@ -47,8 +47,9 @@ class ServingModule(tf.Module):
         labels: Path,
     ) -> None:
         super().__init__()
-        user_embeddings = _embeddings(model.user_embeddings(), user_ids, kind="user")
-        item_embeddings = _embeddings(model.item_embeddings(), item_ids, kind="item")
+        of_users, of_items = model.embeddings()
+        user_embeddings = _embeddings(of_users, user_ids, kind="user")
+        item_embeddings = _embeddings(of_items, item_ids, kind="item")
         vectors = _variable("item_embeddings", item_embeddings)
         self._unknown_user = len(user_ids)
         self._users = _id_table(labels / "users.txt", user_ids, kind="user", unknown=self._unknown_user)

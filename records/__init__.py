@@ -13,6 +13,7 @@ _MODULE_OF = {
     "Metadata": "metadata",
     "ModalityFeatures": "raw_data",
     "NegativeSampler": "negatives",
+    "NeighbourSampler": "neighbours",
     "RawData": "raw_data",
     "RecordSet": "record_set",
     "Splitting": "splitting",

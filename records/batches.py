@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.negatives import NegativeSampler
+from tf_metammf.records.neighbours import NeighbourSampler
 
-Batch = dict[str, tf.Tensor]
+Batch = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class BatchPlan:
         first_epoch: Number of the first epoch.
         drop_remainder: Whether to leave out the last, smaller batch of an epoch.
         negatives: Sampler of the negatives of every batch, or None.
+        neighbours: Sampler of the neighbourhood of every batch, or None.
     """
 
     share: InputShare
@@ -31,6 +34,7 @@ class BatchPlan:
     first_epoch: int = 0
     drop_remainder: bool = False
     negatives: NegativeSampler | None = None
+    neighbours: NeighbourSampler | None = None
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.epochs < 0:
@@ -59,12 +63,16 @@ class BatchPlan:
             return tf.data.Dataset.counter(self.first_epoch)
         return tf.data.Dataset.range(self.first_epoch, self.first_epoch + self.epochs)
 
-    def with_negatives(self, batch: Batch, *, epoch: tf.Tensor, number: tf.Tensor) -> Batch:
-        """Adds ``negative`` to a batch, if negatives are sampled."""
-        if self.negatives is None:
-            return batch
-        seed = self.negatives.batch_seed(epoch, number)
-        return {**batch, "negative": self.negatives.sample(batch["user"], seed)}
+    def with_samples(self, batch: Batch, *, epoch: tf.Tensor, number: tf.Tensor) -> Batch:
+        """Adds what is sampled to a batch: ``negative``, then ``neighbourhood``."""
+        if self.negatives is not None:
+            seed = self.negatives.batch_seed(epoch, number)
+            batch = {**batch, "negative": self.negatives.sample(batch["user"], seed)}
+        if self.neighbours is not None:
+            seed = self.neighbours.batch_seed(epoch, number)
+            items = [batch["item"], *([tf.reshape(batch["negative"], [-1])] if "negative" in batch else [])]
+            batch = {**batch, "neighbourhood": self.neighbours.sample(batch["user"], tf.concat(items, axis=0), seed)}
+        return batch
 
 
 def in_memory_batches(table: tf.Tensor, names: Sequence[str], plan: BatchPlan) -> tf.data.Dataset:
@@ -96,7 +104,7 @@ def in_memory_batches(table: tf.Tensor, names: Sequence[str], plan: BatchPlan) -
             first, end = share.rows(number, total)
             rows = tf.ensure_shape(order[first:end], [share.replica_batch_size if plan.drop_remainder else None])
             columns = tf.unstack(tf.gather(table, rows), axis=1)
-            return plan.with_negatives(dict(zip(names, columns, strict=True)), epoch=epoch, number=number)
+            return plan.with_samples(dict(zip(names, columns, strict=True)), epoch=epoch, number=number)
 
         return tf.data.Dataset.range(delivered).map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 

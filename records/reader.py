@@ -10,6 +10,7 @@ from tf_metammf.records.examples import interaction_columns, parse_blocks, parse
 from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.item_features import ItemFeatures
 from tf_metammf.records.negatives import NegativeSampler
+from tf_metammf.records.neighbours import NeighbourSampler
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.record_stream import (
@@ -34,6 +35,7 @@ def interactions(
     first_epoch: int = 0,
     drop_remainder: bool = False,
     negatives: NegativeSampler | None = None,
+    neighbours: NeighbourSampler | None = None,
     memory_budget: int = 2**30,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
@@ -59,6 +61,7 @@ def interactions(
         first_epoch: Number of the first epoch.
         drop_remainder: Whether to leave out the last, smaller batch of an epoch.
         negatives: Adds sampled negatives to every batch.
+        neighbours: Adds to every batch the sampled neighbourhood of its users, items and negatives.
         memory_budget: Bytes that the interactions may take. In memory they take 8 for each
             column and 16 for two permutations: 32 an interaction, 40 with timestamps.
         input_context: Delivers only the part of an input worker, in batches for one replica, as
@@ -71,9 +74,10 @@ def interactions(
     Returns:
         A prefetched dataset with elements ``{"user": int64 [B], "item": int64 [B]}``, and
         ``"timestamp": int64 [B]`` where the record set has them, and ``"negative": int64 [B, n]`` with
-        ``negatives``. ``B`` is ``batch_size`` (with ``input_context``, its part for one replica); the last
-        batch of an epoch is smaller, and ``B`` not static, unless ``drop_remainder``. The cardinality is
-        known, but for a part of a split beyond the memory budget.
+        ``negatives``, and ``"neighbourhood"`` with ``neighbours`` (see :meth:`NeighbourSampler.sample`).
+        ``B`` is ``batch_size`` (with ``input_context``, its part for one replica); the last batch of an epoch is
+        smaller, and ``B`` not static, unless ``drop_remainder``. The cardinality is known, but for a part of
+        a split beyond the memory budget.
 
     Raises:
         InvalidInputError: The split is not known, or an argument is out of range.
@@ -90,6 +94,7 @@ def interactions(
         first_epoch=first_epoch,
         drop_remainder=drop_remainder,
         negatives=negatives,
+        neighbours=neighbours,
     )
     record_set.interaction_shards(split)  # refuses an unknown split
     names = interaction_columns(record_set.metadata)

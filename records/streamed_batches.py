@@ -53,7 +53,7 @@ def streamed_batches(record_set: RecordSet, split: str, plan: BatchPlan, *, memo
         if plan.negatives is None:
             return batches
         return batches.enumerate().map(
-            lambda delivered, batch: plan.with_negatives(batch, epoch=epoch, number=share.batch_number(delivered)),
+            lambda delivered, batch: plan.with_samples(batch, epoch=epoch, number=share.batch_number(delivered)),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )

@@ -24,11 +24,12 @@ class MetaMMF(tfrs.Model):
     """Dynamic multimodal fusion for recommendation (Liu et al., arXiv 2501.07110).
 
     ``score(u, i) = e_u . e_i`` where ``(e_u, e_i) = encoder(user_tower(u), item_tower(x_i, i))``,
-    optionally L2-normalised. With ``encoder="mf"`` this is MetaMMF_MF (section 3.4).
+    optionally L2-normalised. With ``encoder="mf"`` this is MetaMMF_MF, with ``"sage"`` MetaMMF_GCN (section 3.4).
 
     Batches are dictionaries with ``user`` and ``item``, int64 ``[B]``, and ``negative``, int64
     ``[B, n]``, for objectives that need it. An item that occurs several times in a batch is
-    fused once.
+    fused once. Graph encoders take ``neighbourhood`` where the batch has one (see
+    :class:`tf_metammf.records.NeighbourSampler`), and propagate the whole graph in every step elsewhere.
 
     Args:
         users: Number of users.
@@ -40,10 +41,11 @@ class MetaMMF(tfrs.Model):
         fusion: ``"metammf"``, ``"concatenation"``, ``"sum"``, ``"gated"``, ``"attention"``, a
             Keras layer of your own, or None for ID embeddings alone.
         fusion_options: Arguments of a fusion given by name.
-        encoder: ``"mf"`` or a Keras layer of your own with the methods of
-            :class:`tf_metammf.encoders.Encoder`.
+        encoder: ``"mf"``, ``"sage"`` (MetaMMF_GCN of the paper), ``"lightgcn"``, or a Keras layer of your own
+            with the methods of :class:`tf_metammf.encoder.Encoder`.
+        encoder_options: Arguments of an encoder given by name; those of graphs need ``graph``, an
+            :class:`tf_metammf.InteractionGraph` of the training interactions.
         id_units: Width of the item ID embedding; 0 for content alone. Defaults to 32, as published.
-        user_units: Width of the user embedding. Defaults to what the item tower gives.
         combination: How content and ID are joined: ``"concatenate"`` (published) or ``"add"``.
         id_dropout: Share of items in a training batch that lose their ID part. Defaults to 0.
         modality_dropout: Probability that a modality is hidden in training. Defaults to 0.
@@ -69,8 +71,8 @@ class MetaMMF(tfrs.Model):
         fusion: str | keras.layers.Layer | None = "metammf",
         fusion_options: Mapping[str, Any] | None = None,
         encoder: str | keras.layers.Layer = "mf",
+        encoder_options: Mapping[str, Any] | None = None,
         id_units: int = 32,
-        user_units: int | None = None,
         combination: str = "concatenate",
         id_dropout: float = 0.0,
         modality_dropout: float = 0.0,
@@ -114,13 +116,10 @@ class MetaMMF(tfrs.Model):
         self.item_tower.adapt(
             {name: self.feature_table.present_rows(name, known) for name in self.feature_table.widths}
         )
-        self.encoder = make_encoder(encoder)
-        width = int(self._represent_items(tf.zeros([1], tf.int64), training=False).shape[-1])
-        if user_units is not None and user_units != width:
-            raise InvalidInputError(
-                f"user_units is {user_units}, but the item tower gives {width} values; a dot product needs the same. "
-                "Leave user_units out, or change the units of the fusion or id_units."
-            )
+        self.encoder = make_encoder(encoder, **dict(encoder_options or {}))
+        representation = self._represent_items(tf.zeros([1], tf.int64), training=False)
+        self.encoder.embed_new_items(representation)
+        width = int(representation.shape[-1])
         self.user_tower = UserTower(users, width, initializer=embeddings_initializer, name="user_tower")
         self.user_tower(tf.zeros([1], tf.int64))
 
@@ -132,11 +131,17 @@ class MetaMMF(tfrs.Model):
     def compute_loss(self, inputs: Batch, training: bool = False) -> tf.Tensor:
         """The objective's mean loss over the batch, plus the L2 penalty."""
         wanted = self.objective.candidates(inputs)
+        neighbourhood = inputs.get("neighbourhood")
         if self.objective.distinct_candidates:
+            if neighbourhood is not None:
+                raise InvalidInputError(
+                    f"{type(self.objective).__name__} needs the embeddings of all items, and sampled neighbourhoods "
+                    "have those of the batch. Train on the whole graph, or with another objective."
+                )
             queries, candidates = self.embed(inputs["user"], wanted, training=training)
         else:
             distinct, position = tf.unique(wanted)
-            queries, fused = self.embed(inputs["user"], distinct, training=training)
+            queries, fused = self.embed(inputs["user"], distinct, neighbourhood=neighbourhood, training=training)
             candidates = tf.gather(fused, position)
         loss = self.objective(queries, candidates, inputs)
         return loss + self._penalty(inputs["user"], wanted) if self.l2 else loss
@@ -153,13 +158,21 @@ class MetaMMF(tfrs.Model):
         self.mean_loss.update_state(logs["total_loss"])
         return {"loss": self.mean_loss.result()}
 
-    def embed(self, users: tf.Tensor, items: tf.Tensor, *, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+    def embed(
+        self,
+        users: tf.Tensor,
+        items: tf.Tensor,
+        *,
+        neighbourhood: Mapping[str, Any] | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Embeddings, float32 ``[U, d]`` and ``[I, d]``, of dense user ids ``[U]`` and item ids ``[I]``."""
         user_embeddings, item_embeddings = self.encoder.embed(
             users,
             items,
             represent_users=self.user_tower,
             represent_items=lambda ids: self._represent_items(ids, training=training),
+            neighbourhood=neighbourhood,
             training=training,
         )
         return self._finish(user_embeddings), self._finish(item_embeddings)
@@ -173,27 +186,36 @@ class MetaMMF(tfrs.Model):
         """
         return self._finish(self.encoder.embed_new_items(self.item_tower(features, presence)))
 
-    def user_embeddings(self) -> tf.Tensor:
-        """Embeddings of all users, float32 ``[users, d]``."""
-        return self._embed_users(tf.range(self.users, dtype=tf.int64))
+    def embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Embeddings of all users and of all items, float32 ``[users, d]`` and ``[items, d]``.
 
-    def item_embeddings(self) -> tf.Tensor:
-        """Embeddings of all items, float32 ``[items, d]``, encoded in blocks of :data:`ITEMS_AT_ONCE`."""
+        Items go through their tower in blocks of :data:`ITEMS_AT_ONCE`, then all through the encoder at once.
+        """
         starts = range(0, self.items, ITEMS_AT_ONCE)
         blocks = [tf.range(start, min(start + ITEMS_AT_ONCE, self.items), dtype=tf.int64) for start in starts]
-        return tf.concat([self._embed_items(block) for block in blocks], axis=0)
+        items = tf.concat([self._represent_block(block) for block in blocks], axis=0)
+        return self._embed_all(self.user_tower(tf.range(self.users, dtype=tf.int64)), items)
+
+    def user_embeddings(self) -> tf.Tensor:
+        """The first of :meth:`embeddings`."""
+        return self.embeddings()[0]
+
+    def item_embeddings(self) -> tf.Tensor:
+        """The second of :meth:`embeddings`."""
+        return self.embeddings()[1]
 
     def get_config(self) -> dict[str, Any]:
         """The name alone: features and frequencies are data, so a model is made anew and its weights are loaded."""
         return {"name": self.name}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
-    def _embed_users(self, users: tf.Tensor) -> tf.Tensor:
-        return self.embed(users, tf.zeros([0], tf.int64))[0]
+    def _represent_block(self, items: tf.Tensor) -> tf.Tensor:
+        return self._represent_items(items, training=False)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
-    def _embed_items(self, items: tf.Tensor) -> tf.Tensor:
-        return self.embed(tf.zeros([0], tf.int64), items)[1]
+    @tf.function(reduce_retracing=True)
+    def _embed_all(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        of_users, of_items = self.encoder.embed_all(users, items)
+        return self._finish(of_users), self._finish(of_items)
 
     def _represent_items(self, items: tf.Tensor, *, training: bool) -> tf.Tensor:
         features, presence = self.feature_table.lookup(items)

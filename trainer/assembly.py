@@ -1,8 +1,6 @@
 """From a configuration and a record set to a model, its data and its full ranking."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
@@ -14,53 +12,13 @@ from tf_metammf.metric_names import METRICS
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax
 from tf_metammf.ranking import FullRanking
-from tf_metammf.records.item_features import ItemFeatures
 from tf_metammf.records.negatives import NegativeSampler
-from tf_metammf.records.raw_data import Interactions
-from tf_metammf.records.reader import interactions, read_interactions, read_items
-from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.reader import interactions
 from tf_metammf.trainer.configuration import Configuration, ModelConfiguration, ObjectiveConfiguration
+from tf_metammf.trainer.graph_training import make_encoder_options, make_neighbour_sampler
+from tf_metammf.trainer.training_data import TrainingData
 
 OBJECTIVES = ("in_batch_softmax", "full_softmax", "bpr")
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """A record set as training and evaluation need it, each part read once.
-
-    Attributes:
-        record_set: The opened record set.
-        modalities: Modalities to use, or None for all.
-    """
-
-    record_set: RecordSet
-    modalities: list[str] | None = None
-
-    @cached_property
-    def item_features(self) -> ItemFeatures:
-        """Features and presence of all items."""
-        features = read_items(self.record_set)
-        return features if self.modalities is None else features.select(self.modalities)
-
-    @cached_property
-    def train(self) -> Interactions:
-        """The training interactions."""
-        return read_interactions(self.record_set, "train")
-
-    @cached_property
-    def item_frequency(self) -> NDArray[np.int64]:
-        """Training interactions of every item, int64 ``[items]``."""
-        return np.bincount(self.train.item, minlength=self.record_set.metadata.items)
-
-    @property
-    def warm_items(self) -> NDArray[np.bool_]:
-        """bool ``[items]``: which items have training interactions."""
-        return self.item_frequency > 0
-
-    def interactions_of(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Users and items of a split."""
-        pairs = self.train if split == "train" else read_interactions(self.record_set, split)
-        return pairs.user, pairs.item
 
 
 def make_model(configuration: ModelConfiguration, objective: keras.layers.Layer, data: TrainingData) -> MetaMMF:
@@ -78,6 +36,7 @@ def make_model(configuration: ModelConfiguration, objective: keras.layers.Layer,
         fusion=None if fusion.name == "none" else fusion.name,
         fusion_options=options,
         encoder=configuration.encoder,
+        encoder_options=make_encoder_options(configuration, data),
         id_units=configuration.id_units,
         combination=configuration.combination,
         id_dropout=configuration.id_dropout,
@@ -130,6 +89,7 @@ def make_training_dataset(configuration: Configuration, data: TrainingData) -> t
         shuffle_seed=configuration.training.seed,
         epochs=None,
         negatives=negatives,
+        neighbours=make_neighbour_sampler(configuration, data),
     )
 
 

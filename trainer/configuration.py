@@ -35,11 +35,33 @@ class FusionConfiguration:
 
 
 @dataclass
+class GraphConfiguration:
+    """Propagation over the graph of training interactions (encoders sage and lightgcn only).
+
+    Attributes:
+        layers: Number of layers.
+        dropout: Dropout after each layer, one number for each or one for all (sage only).
+        edge_dropout: Probability that an edge is left out of a training step on the whole graph.
+        fan_outs: Neighbours that a training step samples of a node, one number for each layer, or null
+            for the whole graph where the budget allows it.
+        budget_gb: Estimated size in GB of a training step on the whole graph, above which neighbourhoods
+            are sampled, 10 neighbours in each layer.
+    """
+
+    layers: int = 2
+    dropout: list[float] = field(default_factory=lambda: [0.5, 0.2])
+    edge_dropout: float = 0.0
+    fan_outs: list[int] | None = None
+    budget_gb: float = 4.0
+
+
+@dataclass
 class ModelConfiguration:
     """Towers, encoder and score.
 
     Attributes:
-        encoder: What happens between towers and score: mf.
+        encoder: What happens between towers and score: mf, sage or lightgcn.
+        graph: Propagation of sage and lightgcn.
         fusion: How modalities are fused.
         modalities: Modalities to use, or null for all of the record set.
         id_units: Width of the item ID embedding; 0 for content alone.
@@ -52,6 +74,7 @@ class ModelConfiguration:
     """
 
     encoder: str = "mf"
+    graph: GraphConfiguration = field(default_factory=GraphConfiguration)
     fusion: FusionConfiguration = field(default_factory=FusionConfiguration)
     modalities: list[str] | None = None
     id_units: int = 64

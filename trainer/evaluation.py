@@ -4,8 +4,9 @@ from pathlib import Path
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.model import MetaMMF
-from tf_metammf.trainer.assembly import TrainingData, make_full_ranking, make_model, make_objective
+from tf_metammf.trainer.assembly import make_full_ranking, make_model, make_objective
 from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.training_data import TrainingData
 
 
 def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[MetaMMF, TrainingData]:
@@ -44,4 +45,4 @@ def evaluate(run: RunDirectory, *, records: str | Path | None = None, split: str
     """
     model, data = load_model(run, records)
     ranking = make_full_ranking(data, split, cutoffs=run.configuration.evaluation.k)
-    return ranking.evaluate(model.user_embeddings(), model.item_embeddings())
+    return ranking.evaluate(*model.embeddings())

@@ -16,7 +16,6 @@ from tf_metammf.ranking import FullRanking
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import require_absent
 from tf_metammf.trainer.assembly import (
-    TrainingData,
     make_full_ranking,
     make_model,
     make_objective,
@@ -28,6 +27,7 @@ from tf_metammf.trainer.divergence import StopOnDivergence
 from tf_metammf.trainer.environment import describe_environment, peak_memory_bytes
 from tf_metammf.trainer.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.training_curve import draw_training_curve
+from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.validation import FullRankingValidation
 
 
@@ -81,7 +81,7 @@ def train(
     with _state_written(run) as state:
         _fit(model, dataset, len(data.train), validation, configuration, run=run, state=state, verbose=verbose)
         model.load_weights(str(run.weights_file))
-        embeddings = model.user_embeddings(), model.item_embeddings()
+        embeddings = model.embeddings()
         run.write("metrics", {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()})
     return run
 

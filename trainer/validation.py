@@ -29,7 +29,7 @@ class FullRankingValidation(keras.callbacks.Callback):
         """Ranks the validation split with the weights at the end of the epoch."""
         if logs is None or self.model.stop_training:
             return
-        users, items = self.model.user_embeddings(), self.model.item_embeddings()
+        users, items = self.model.embeddings()
         if not bool(tf.reduce_all(tf.math.is_finite(users)) & tf.reduce_all(tf.math.is_finite(items))):
             self.divergence.stop()
             return

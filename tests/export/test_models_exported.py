@@ -34,6 +34,8 @@ MODELS = {
         "standardize": False,
     },
     "half precision": {"policy": "mixed_float16"},
+    "a graph with weights": {"encoder": "sage"},
+    "a graph without weights, half precision": {"encoder": "lightgcn", "policy": "mixed_float16"},
 }
 
 

@@ -1,0 +1,36 @@
+"""What tests of several parts share."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+
+from tf_metammf.meta_fusion import MetaFusion
+
+
+@pytest.fixture
+def assign_published() -> Callable[[MetaFusion, Mapping[str, np.ndarray]], None]:
+    """Puts the weights of a published network into a fusion of the same sizes."""
+    return _assign_published
+
+
+def _assign_published(fusion: MetaFusion, fixture: Mapping[str, np.ndarray]) -> None:
+    """Puts the published weights, C' for C, where the layers keep theirs."""
+    meta = fusion.meta_information
+    values = {}
+    for layer in range(1, 5):
+        rank = fixture[f"param/layer_{layer}.A"].shape[1]
+        collapsed = fixture[f"param/layer_{layer}.C"].reshape(rank, -1).sum(0)
+        values[layer] = {
+            "static_kernel": fixture[f"param/layer_{layer}.M_1"],
+            "factor_a": fixture[f"param/layer_{layer}.A"],
+            "factor_b": fixture[f"param/layer_{layer}.B"],
+            "factor_c": np.tile(collapsed[:, None], (1, rank)),
+        }
+    for layer, dense in enumerate(fusion.fusion_layers, start=1):
+        for name, value in values[layer].items():
+            getattr(dense, name).assign(value)
+    meta.hidden_kernel.assign(fixture["param/mlp_signal.0.weight"].T)
+    meta.hidden_bias.assign(fixture["param/mlp_signal.0.bias"])
+    meta.kernel.assign(fixture["param/mlp_signal.2.weight"].T)
+    meta.bias.assign(fixture["param/mlp_signal.2.bias"])

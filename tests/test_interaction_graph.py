@@ -1,0 +1,88 @@
+"""The interaction graph: its edges and the sums over neighbours, against dense NumPy matrices."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_metammf import InteractionGraph
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.interaction_graph import Adjacency
+
+USERS, ITEMS = 11, 7
+
+
+def pairs(seed: int = 0, count: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    # The last user and the last item have no edge; some pairs repeat.
+    return random.integers(0, USERS - 1, count), random.integers(0, ITEMS - 1, count)
+
+
+def dense(user: np.ndarray, item: np.ndarray) -> np.ndarray:
+    matrix = np.zeros((USERS, ITEMS), np.float32)
+    matrix[user, item] = 1
+    return matrix
+
+
+def test_pairs_that_repeat_are_one_edge_and_degrees_count_edges():
+    user, item = pairs()
+    graph = InteractionGraph(user, item, users=USERS, items=ITEMS)
+    matrix = dense(user, item)
+    assert graph.edges == matrix.sum() < len(user)
+    np.testing.assert_array_equal(dense(graph.edge_user, graph.edge_item), matrix)
+    np.testing.assert_array_equal(graph.user_degree[:, 0], matrix.sum(1))
+    np.testing.assert_array_equal(graph.item_degree[:, 0], matrix.sum(0))
+    assert sorted(graph.by_item) == list(range(graph.edges))
+
+
+def test_products_and_their_gradients_are_those_of_the_dense_matrix():
+    user, item = pairs()
+    matrix = dense(user, item)
+    random = np.random.default_rng(1)
+    of_users, of_items = (tf.constant(random.normal(size=(n, 5)), tf.float32) for n in (USERS, ITEMS))
+    weights = tf.constant(random.normal(size=(USERS, 5)), tf.float32)
+    products = Adjacency(InteractionGraph(user, item, users=USERS, items=ITEMS)).products()
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([of_users, of_items])
+        to_users, to_items = products.to_users(of_items), products.to_items(of_users)
+        loss = tf.reduce_sum(weights * to_users**2), tf.reduce_sum(to_items**3)
+    np.testing.assert_allclose(to_users, matrix @ of_items, atol=1e-5)
+    np.testing.assert_allclose(to_items, matrix.T @ of_users, atol=1e-5)
+    expected = matrix.T @ (2 * weights.numpy() * (matrix @ of_items))
+    np.testing.assert_allclose(tape.gradient(loss[0], of_items), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        tape.gradient(loss[1], of_users), matrix @ (3 * (matrix.T @ of_users) ** 2), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_an_edge_is_dropped_from_both_directions_and_the_others_are_scaled():
+    user, item = pairs(count=60)
+    matrix = dense(user, item)
+    adjacency = Adjacency(InteractionGraph(user, item, users=USERS, items=ITEMS))
+    seen = []
+    for _ in range(3):
+        products = adjacency.products(edge_dropout=0.4)
+        kept = products.to_users(tf.eye(ITEMS)).numpy()
+        np.testing.assert_array_equal(products.to_items(tf.eye(USERS)), kept.T)
+        np.testing.assert_allclose(kept[kept != 0], 1 / 0.6, rtol=1e-6)
+        assert 0 < np.count_nonzero(kept) < matrix.sum()
+        assert not kept[matrix == 0].any()
+        seen.append(kept)
+    assert not np.array_equal(seen[0], seen[1])
+
+
+def test_a_graph_without_edges_has_sums_of_zero():
+    adjacency = Adjacency(InteractionGraph([], [], users=USERS, items=ITEMS))
+    assert not adjacency.products().to_users(tf.ones([ITEMS, 3])).numpy().any()
+
+
+@pytest.mark.parametrize(
+    ("user", "item", "message"),
+    [
+        ([0, USERS], [0, 0], f"user ids from 0 to {USERS}, expected 0 to {USERS - 1}"),
+        ([0, 0], [-1, 0], "item ids from -1 to 0"),
+        ([0, 0, 1], [0, 0], "found 3 user ids and 2 item ids, expected as many"),
+    ],
+)
+def test_ids_that_are_not_acceptable_are_refused(user, item, message):
+    with pytest.raises(InvalidInputError, match=message):
+        InteractionGraph(user, item, users=USERS, items=ITEMS)

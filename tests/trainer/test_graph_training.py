@@ -1,0 +1,97 @@
+"""Training on the graph: which edges it has, when neighbourhoods are sampled, and that it learns."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.reader import read_interactions
+from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.evaluation import evaluate, load_model
+from tf_metammf.trainer.graph_training import fan_outs, make_encoder_options, whole_graph_step_bytes
+from tf_metammf.trainer.training import train
+from tf_metammf.trainer.training_data import TrainingData
+
+
+def configured(encoder: str, *, objective: str = "in_batch_softmax", **graph) -> Configuration:
+    return Configuration.from_mapping(
+        {
+            "model": {
+                "encoder": encoder,
+                "graph": {"dropout": [0.1], **graph},
+                "fusion": {"units": [8, 4], "meta_units": 2, "rank": 3},
+                "id_units": 4,
+            },
+            "objective": {"name": objective},
+            "training": {"epochs": 12, "batch_size": 64, "learning_rate": 0.05, "patience": 0},
+            "evaluation": {"k": [3, 5], "monitor": "ndcg@5"},
+        }
+    )
+
+
+@pytest.mark.parametrize("sampling", [{}, {"fan_outs": [3, 2]}])
+@pytest.mark.parametrize("encoder", ["sage", "lightgcn"])
+def test_a_graph_encoder_learns_and_is_evaluated_alike_later(encoder, sampling, halves, tmp_path):
+    run = train(halves, tmp_path / "run", configured(encoder, **sampling), verbose=0)
+    metrics = json.loads(run.metrics_file.read_text())
+    assert metrics["validation"]["recall@5"] > 0.5  # chance gives 0.2
+    assert evaluate(run) == pytest.approx(metrics["test"], rel=1e-6)
+    assert load_model(run)[0].encoder.layers == 2
+
+
+def test_no_edge_of_another_split_enters_the_graph(halves):
+    data = TrainingData(halves)
+    graph = make_encoder_options(configured("lightgcn").model, data)["graph"]
+    pairs = read_interactions(halves, "train")
+    edges = set(zip(graph.edge_user.tolist(), graph.edge_item.tolist(), strict=True))
+    assert edges == set(zip(pairs.user.tolist(), pairs.item.tolist(), strict=True))
+    for split in ("validation", "test"):
+        others = read_interactions(halves, split)
+        assert edges.isdisjoint(zip(others.user.tolist(), others.item.tolist(), strict=True))
+
+
+def test_test_interactions_change_nothing_of_a_graph_model(write_halves, tmp_path):
+    runs = [
+        train(
+            write_halves(tmp_path / f"records{seed}", test_seed=seed),
+            tmp_path / f"run{seed}",
+            configured("sage"),
+            verbose=0,
+        )
+        for seed in (0, 1)
+    ]
+    one, other = (load_model(run)[0].embeddings() for run in runs)
+    np.testing.assert_array_equal(one[0], other[0])
+    np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_neighbourhoods_are_sampled_where_the_whole_graph_is_beyond_the_budget(halves):
+    needed = whole_graph_step_bytes(configured("sage").model, halves.metadata) / 2**30
+    within = configured("sage", budget_gb=1.01 * needed)
+    beyond = configured("sage", budget_gb=0.99 * needed)
+    assert fan_outs(within, halves.metadata) is None
+    assert fan_outs(beyond, halves.metadata) == [10, 10]
+    assert fan_outs(configured("sage", fan_outs=[4, 3]), halves.metadata) == [4, 3]
+    assert fan_outs(configured("mf", budget_gb=0.0), halves.metadata) is None
+
+
+@pytest.mark.parametrize(
+    ("configuration", "message"),
+    [
+        (configured("sage", fan_outs=[3]), "fan_outs has 1 numbers for 2 layers"),
+        (configured("sage", fan_outs=[3, 0]), r"fan_outs is \[3, 0\]"),
+        (configured("sage", layers=0), "layers is 0, expected at least 1"),
+        (configured("sage", layers=3, dropout=[0.1, 0.2]), "dropout has 2 values for 3 layers"),
+        (configured("lightgcn", edge_dropout=1.0), "edge_dropout is 1.0"),
+        (
+            configured("sage", objective="full_softmax", budget_gb=0.0),
+            "objective.name is full_softmax, which needs all",
+        ),
+        (configured("lightgen"), 'unknown encoder "lightgen"; did you mean "lightgcn"'),
+    ],
+)
+def test_settings_that_do_not_fit_leave_no_run_directory(configuration, message, halves, tmp_path):
+    with pytest.raises(InvalidInputError, match=message):
+        train(halves, tmp_path / "run", configuration, verbose=0)
+    assert not (tmp_path / "run").exists()

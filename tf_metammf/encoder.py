@@ -1,0 +1,34 @@
+"""The contract of an encoder, which stands between what the towers give and the embeddings that are scored."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+Represent = Callable[[tf.Tensor], tf.Tensor]
+"""From dense ids ``[n]`` to tower outputs ``[n, width]``."""
+
+
+class Encoder(Protocol):
+    """What :class:`tf_metammf.MetaMMF` asks of an encoder; any Keras layer with these methods will do."""
+
+    def embed(
+        self,
+        users: tf.Tensor,
+        items: tf.Tensor,
+        *,
+        represent_users: Represent,
+        represent_items: Represent,
+        neighbourhood: Mapping[str, Any] | None = None,
+        training: bool,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Embeddings ``[U, d]`` of dense user ids ``[U]`` and ``[I, d]`` of dense item ids ``[I]``.
+
+        ``neighbourhood`` is that of the batch, where :class:`tf_metammf.records.NeighbourSampler` added one.
+        """
+
+    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Embeddings ``[users, d]`` and ``[items, d]`` of everybody and everything, from the tower outputs of all."""
+
+    def embed_new_items(self, representations: tf.Tensor) -> tf.Tensor:
+        """Embeddings ``[n, d]`` of items without interactions from their tower outputs ``[n, width]``."""

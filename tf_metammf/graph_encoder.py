@@ -1,0 +1,90 @@
+"""What the graph encoders share: which nodes are represented, and from where their neighbours come."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_metammf.encoder import Represent
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.interaction_graph import Adjacency, InteractionGraph
+from tf_metammf.layer_arguments import share
+from tf_metammf.neighbourhoods import Neighbourhoods, NoNeighbours, SampledNeighbourhoods, Sides, WholeGraph
+
+
+class GraphEncoder(keras.layers.Layer):
+    """Propagates tower outputs over the graph of training interactions.
+
+    In training, the whole graph is propagated in every step, or, where the batch carries sampled
+    neighbourhoods, what the batch needs of it. At inference it is always the whole graph.
+
+    Args:
+        graph: The training interactions.
+        layers: Number of layers, at least 1.
+        edge_dropout: Probability that an edge is left out of a training step, of both directions alike; the
+            others are scaled by ``1 / (1 - edge_dropout)``. Not with sampled neighbourhoods, which
+            leave out edges of their own. Defaults to 0.
+
+    Raises:
+        InvalidInputError: An argument is not acceptable.
+    """
+
+    def __init__(self, graph: InteractionGraph, *, layers: int, edge_dropout: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
+        name = type(self).__name__
+        if layers < 1:
+            raise InvalidInputError(f"{name}: layers is {layers}, expected at least 1.")
+        self.layers = layers
+        self.edge_dropout = share(name, "edge_dropout", edge_dropout)
+        self.users = graph.users
+        self.items = graph.items
+        self.adjacency = Adjacency(graph)
+
+    @abstractmethod
+    def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
+        """Embeddings of the nodes of the last layer.
+
+        Args:
+            users: Tower outputs of the users of layer 0, ``[n, width]``.
+            items: Tower outputs of the items of layer 0, ``[m, width]``.
+            neighbourhoods: The graph.
+            training: Whether dropout is applied.
+        """
+
+    def embed(
+        self,
+        users: tf.Tensor,
+        items: tf.Tensor,
+        *,
+        represent_users: Represent,
+        represent_items: Represent,
+        neighbourhood: Mapping[str, Any] | None = None,
+        training: bool,
+    ) -> Sides:
+        """Embeddings ``[U, d]`` of dense user ids ``[U]`` and ``[I, d]`` of dense item ids ``[I]``.
+
+        With ``neighbourhood``, the ids have to be those that it was sampled for.
+        """
+        if neighbourhood is not None:
+            around = SampledNeighbourhoods(neighbourhood, self.adjacency.degrees)
+            represented = represent_users(neighbourhood["user"]), represent_items(neighbourhood["item"])
+            of_users, of_items = self.propagate(*represented, around, training=training)
+            return tf.gather(of_users, neighbourhood["user_position"]), of_items
+        of_users, of_items = self.propagate(
+            represent_users(tf.range(self.users, dtype=tf.int64)),
+            represent_items(tf.range(self.items, dtype=tf.int64)),
+            WholeGraph(self.adjacency, edge_dropout=self.edge_dropout if training else 0.0),
+            training=training,
+        )
+        return tf.gather(of_users, users), tf.gather(of_items, items)
+
+    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> Sides:
+        """Embeddings of all users and items from their tower outputs, propagated layer by layer."""
+        return self.propagate(users, items, WholeGraph(self.adjacency), training=False)
+
+    def embed_new_items(self, representations: tf.Tensor) -> tf.Tensor:
+        """Embeddings ``[n, d]`` of items without edges from their tower outputs ``[n, width]``."""
+        nobody = tf.zeros([0, representations.shape[-1]], representations.dtype)
+        return self.propagate(nobody, representations, NoNeighbours(), training=False)[1]

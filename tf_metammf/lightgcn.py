@@ -1,0 +1,46 @@
+"""LightGCN: propagation without weights."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tf_metammf.graph_encoder import GraphEncoder
+from tf_metammf.interaction_graph import InteractionGraph
+from tf_metammf.neighbourhoods import Neighbourhoods, Sides
+
+
+class LightGCN(GraphEncoder):
+    """Light graph convolution (He et al., SIGIR 2020) of the tower outputs.
+
+    ``x_l[u] = sum over i in N(u) of x_(l-1)[i] / sqrt(|N(u)| |N(i)|)``, and the same for items; the embedding is
+    the mean of ``x_0 ... x_L`` (section 3.1). A node without neighbours keeps ``x_0 / (L + 1)``: its
+    direction is that of its tower output.
+
+    Args:
+        graph: The training interactions.
+        layers: L. Defaults to 2.
+        edge_dropout: As in :class:`GraphEncoder`. Defaults to 0, as published.
+
+    Raises:
+        InvalidInputError: An argument is not acceptable.
+    """
+
+    def __init__(self, graph: InteractionGraph, *, layers: int = 2, edge_dropout: float = 0.0, **options: Any) -> None:
+        super().__init__(graph, layers=layers, edge_dropout=edge_dropout, **options)
+
+    def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
+        """Embeddings of the nodes of the last layer, as :meth:`GraphEncoder.propagate`."""
+        users, items = tf.cast(users, tf.float32), tf.cast(items, tf.float32)
+        totals: Sides = users, items
+        for layer in range(1, self.layers + 1):
+            scaled = _by_root(users, items, neighbourhoods.degrees(layer - 1))
+            users, items = _by_root(*neighbourhoods.sums(layer, *scaled), neighbourhoods.degrees(layer))
+            user_total, item_total = neighbourhoods.nodes(layer, *totals)
+            totals = user_total + users, item_total + items
+        return totals[0] / (self.layers + 1), totals[1] / (self.layers + 1)
+
+
+def _by_root(users: tf.Tensor, items: tf.Tensor, degrees: Sides) -> Sides:
+    """Rows divided by the root of their degree; rows of degree 0 become 0."""
+    roots = [tf.math.divide_no_nan(1.0, tf.sqrt(degree)) for degree in degrees]
+    return users * roots[0], items * roots[1]

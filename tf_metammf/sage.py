@@ -1,0 +1,89 @@
+"""GraphSAGE over users and items: the encoder of MetaMMF_GCN."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.graph_encoder import GraphEncoder
+from tf_metammf.interaction_graph import InteractionGraph
+from tf_metammf.layer_arguments import share
+from tf_metammf.neighbourhoods import Neighbourhoods, Sides
+
+PUBLISHED_DROPOUT = (0.5, 0.2)
+
+
+class SAGE(GraphEncoder):
+    """GraphSAGE with mean aggregation (Hamilton et al., NeurIPS 2017), as MetaMMF_GCN uses it.
+
+    ``x_l = dropout_l(a_l(W_l mean(x_(l-1) of the neighbours) + b_l + V_l x_(l-1)))`` with LeakyReLU for ``a_l``, and
+    the identity in the last layer; users and items share the weights (Liu et al., arXiv 2501.07110,
+    section 3.4). A node without neighbours has the mean 0, so it is represented by its own term.
+
+    Args:
+        graph: The training interactions.
+        layers: Number of layers. Defaults to 2, as published.
+        dropout: Dropout after each layer, one number for each; a single one holds for all. Defaults to
+            (0.5, 0.2), as published.
+        edge_dropout: As in :class:`GraphEncoder`.
+        negative_slope: Slope of LeakyReLU below zero. Defaults to 0.01.
+
+    Raises:
+        InvalidInputError: An argument is not acceptable.
+    """
+
+    def __init__(
+        self,
+        graph: InteractionGraph,
+        *,
+        layers: int = 2,
+        dropout: Sequence[float] = PUBLISHED_DROPOUT,
+        edge_dropout: float = 0.0,
+        negative_slope: float = 0.01,
+        **options: Any,
+    ) -> None:
+        super().__init__(graph, layers=layers, edge_dropout=edge_dropout, **options)
+        shares = [share("SAGE", "dropout", value) for value in dropout]
+        if len(shares) not in (1, layers):
+            raise InvalidInputError(
+                f"SAGE: dropout has {len(shares)} values for {layers} layers; expected one for each, or one for all."
+            )
+        self.negative_slope = share("SAGE", "negative_slope", negative_slope)
+        self.dropouts = [keras.layers.Dropout(value) for value in shares * (layers if len(shares) == 1 else 1)]
+        self.neighbour_layers: list[keras.layers.Layer] = []
+        self.self_layers: list[keras.layers.Layer] = []
+
+    def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
+        """Embeddings of the nodes of the last layer, as :meth:`GraphEncoder.propagate`."""
+        self._build_layers(int(users.shape[-1]))
+        for layer in range(1, self.layers + 1):
+            sums = neighbourhoods.sums(layer, users, items)
+            means = [
+                tf.math.divide_no_nan(total, tf.cast(degree, total.dtype))
+                for total, degree in zip(sums, neighbourhoods.degrees(layer), strict=True)
+            ]
+            users, items = (
+                self._layer(layer, mean, nodes, training=training)
+                for mean, nodes in zip(means, neighbourhoods.nodes(layer, users, items), strict=True)
+            )
+        return users, items
+
+    def _layer(self, layer: int, mean: tf.Tensor, nodes: tf.Tensor, *, training: bool) -> tf.Tensor:
+        outputs = self.neighbour_layers[layer - 1](mean) + self.self_layers[layer - 1](nodes)
+        if layer < self.layers:
+            outputs = tf.nn.leaky_relu(outputs, self.negative_slope)
+        return self.dropouts[layer - 1](outputs, training=training)
+
+    def _build_layers(self, width: int) -> None:
+        if self.neighbour_layers:
+            return
+        for layer in range(1, self.layers + 1):
+            self.neighbour_layers.append(keras.layers.Dense(width, name=f"neighbour_{layer}", dtype=self.dtype_policy))
+            self.self_layers.append(
+                keras.layers.Dense(width, use_bias=False, name=f"self_{layer}", dtype=self.dtype_policy)
+            )
+            for dense in (self.neighbour_layers[-1], self.self_layers[-1]):
+                with tf.name_scope(dense.name):
+                    dense.build((None, width))
