@@ -24,6 +24,7 @@ _MODULE_OF = {
     "InBatchSoftmax": "objectives",
     "InteractionGraph": "interaction_graph",
     "ItemTower": "towers",
+    "LazyAdam": "lazy_adam",
     "LightGCN": "lightgcn",
     "MatrixFactorization": "matrix_factorization",
     "MetaDense": "meta_dense",

@@ -55,6 +55,11 @@ class MetaMMF(tfrs.Model):
         l2: Factor of ``0.5 * l2 * sum(weights ** 2)`` over the dense weights and the embedding
             rows of the batch. Defaults to 0.
         embeddings_initializer: Of the user and ID embeddings. Defaults to ``"glorot_uniform"``.
+        jit_compile: Whether XLA compiles the fusion in training. The rest of a step, with its distinct items
+            and sparse products, is not for XLA, so ``compile(jit_compile=True)`` does not work. Defaults to False.
+        **options: Name, dtype and other arguments of a Keras model. With ``dtype="mixed_bfloat16"`` or
+            ``"mixed_float16"`` towers and encoder compute with 16 bits; weights, standardisation, sums over
+            neighbours, scores and loss have 32, and ``compile`` adds the loss scaling that float16 needs.
 
     Raises:
         InvalidInputError: An argument is not acceptable.
@@ -80,9 +85,11 @@ class MetaMMF(tfrs.Model):
         normalize: bool = False,
         l2: float = 0.0,
         embeddings_initializer: Any = "glorot_uniform",
+        jit_compile: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        policy = self.dtype_policy
         if fusion is not None and not features:
             raise InvalidInputError(
                 "there are no modalities to fuse. Give features, or set the fusion to none for ID embeddings alone."
@@ -104,23 +111,25 @@ class MetaMMF(tfrs.Model):
         self._known = tf.constant(known)
         self.item_tower = ItemTower(
             self.items,
-            None if fusion is None else make_fusion(fusion, **dict(fusion_options or {})),
+            None if fusion is None else make_fusion(fusion, **_with_policy(fusion, fusion_options, policy)),
             id_units=id_units,
             combination=combination,
             id_dropout=id_dropout,
             modality_dropout=modality_dropout,
             standardize=standardize,
             initializer=embeddings_initializer,
+            jit_compile=jit_compile,
+            dtype=policy,
             name="item_tower",
         )
         self.item_tower.adapt(
             {name: self.feature_table.present_rows(name, known) for name in self.feature_table.widths}
         )
-        self.encoder = make_encoder(encoder, **dict(encoder_options or {}))
+        self.encoder = make_encoder(encoder, **_with_policy(encoder, encoder_options, policy))
         representation = self._represent_items(tf.zeros([1], tf.int64), training=False)
         self.encoder.embed_new_items(representation)
         width = int(representation.shape[-1])
-        self.user_tower = UserTower(users, width, initializer=embeddings_initializer, name="user_tower")
+        self.user_tower = UserTower(users, width, initializer=embeddings_initializer, dtype=policy, name="user_tower")
         self.user_tower(tf.zeros([1], tf.int64))
 
     def call(self, inputs: Batch, training: bool = False) -> tf.Tensor:
@@ -147,9 +156,16 @@ class MetaMMF(tfrs.Model):
         return loss + self._penalty(inputs["user"], wanted) if self.l2 else loss
 
     def train_step(self, inputs: Batch) -> dict[str, tf.Tensor]:
-        """The training step of :class:`tfrs.Model`; logs the mean of the loss over the epoch so far."""
-        logs = super().train_step(inputs)
-        self.mean_loss.update_state(logs["total_loss"])
+        """The training step of :class:`tfrs.Model`, with loss scaling; logs the mean of the loss over the epoch."""
+        scaled = isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
+        with tf.GradientTape() as tape:
+            loss = tf.add_n([self.compute_loss(inputs, training=True), *map(tf.reduce_sum, self.losses)])
+            minimised = self.optimizer.get_scaled_loss(loss) if scaled else loss
+        gradients = tape.gradient(minimised, self.trainable_variables)
+        if scaled:
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self.mean_loss.update_state(loss)
         return {"loss": self.mean_loss.result()}
 
     def test_step(self, inputs: Batch) -> dict[str, tf.Tensor]:
@@ -234,3 +250,8 @@ class MetaMMF(tfrs.Model):
             rows.append(tf.gather(tables[1], tf.unique(items)[0]))
         dense = [weight for weight in self.trainable_variables if not any(weight is table for table in tables)]
         return self.l2 * tf.add_n([tf.nn.l2_loss(weight) for weight in [*dense, *rows]])
+
+
+def _with_policy(part: Any, options: Mapping[str, Any] | None, policy: Any) -> dict[str, Any]:
+    """Options of a part, with the dtype policy where the part is made here, by its name."""
+    return {"dtype": policy, **(options or {})} if isinstance(part, str) else dict(options or {})

@@ -14,6 +14,9 @@ from tf_metammf.missing_modalities import MissingModalities
 
 COMBINATIONS = ("concatenate", "add")
 
+COMPILED_ITEMS = 256
+"""XLA compiles a fusion once for every multiple of so many items; batches are padded to the next one."""
+
 
 class UserTower(keras.layers.Layer):
     """One embedding per user.
@@ -28,7 +31,9 @@ class UserTower(keras.layers.Layer):
         super().__init__(**options)
         self.users = users
         self.units = units
-        self.embedding = keras.layers.Embedding(users, units, embeddings_initializer=initializer, name="embedding")
+        self.embedding = keras.layers.Embedding(
+            users, units, embeddings_initializer=initializer, dtype=self.dtype_policy, name="embedding"
+        )
 
     def call(self, users: tf.Tensor) -> tf.Tensor:
         """Embeddings ``[B, units]`` of dense user ids ``[B]``."""
@@ -52,6 +57,9 @@ class ItemTower(keras.layers.Layer):
         modality_dropout: Probability that a modality of an item is hidden in training.
         standardize: Whether features are standardised with the statistics given to :meth:`adapt`.
         initializer: Initialiser of the ID embeddings. Defaults to ``"glorot_uniform"``.
+        jit_compile: Whether XLA compiles the fusion in training. Defaults to False.
+        **options: Name, dtype and other arguments of a Keras layer. Features are standardised in float32
+            whatever the dtype policy, because raw features may not fit float16.
 
     Raises:
         InvalidInputError: ``combination`` is unknown, ``id_dropout`` is not in [0, 1), or there
@@ -69,9 +77,10 @@ class ItemTower(keras.layers.Layer):
         modality_dropout: float = 0.0,
         standardize: bool = True,
         initializer: Any = "glorot_uniform",
+        jit_compile: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
+        super().__init__(**{"autocast": False, **options})
         if combination not in COMBINATIONS:
             raise unknown_name("combination", combination, COMBINATIONS)
         if not 0 <= id_dropout < 1:
@@ -83,11 +92,14 @@ class ItemTower(keras.layers.Layer):
         self.id_units = id_units
         self.combination = combination
         self.id_dropout = id_dropout
-        self.missing_modalities = MissingModalities(dropout=modality_dropout)
+        self.missing_modalities = MissingModalities(dropout=modality_dropout, dtype=self.dtype_policy)
         self.standardize = standardize
+        self.jit_compile = jit_compile
         self.standardization: dict[str, keras.layers.Normalization] = {}
         self.id_embedding: Any = (
-            keras.layers.Embedding(items, id_units, embeddings_initializer=initializer, name="id_embedding")
+            keras.layers.Embedding(
+                items, id_units, embeddings_initializer=initializer, dtype=self.dtype_policy, name="id_embedding"
+            )
             if id_units
             else None
         )
@@ -101,7 +113,7 @@ class ItemTower(keras.layers.Layer):
         if not self.standardize or self.fusion is None:
             return
         for name, features in sorted(rows.items()):
-            layer = keras.layers.Normalization(name=f"standardize_{name}")
+            layer = keras.layers.Normalization(dtype="float32", name=f"standardize_{name}")
             layer.build((None, features.shape[1]))
             statistics = features.astype(np.float64) if len(features) else np.zeros((1, features.shape[1]))
             variance = statistics.var(axis=0)
@@ -117,12 +129,30 @@ class ItemTower(keras.layers.Layer):
         """Fused vectors ``[B, units]`` of features ``[B, width]`` and presence ``[B]`` by modality."""
         if self.fusion is None:
             raise InvalidInputError("this item tower has no fusion: items are represented by their ID alone.")
+        if not (self.jit_compile and training):
+            return self._fused(features, presence, training=training)
+        items = tf.shape(next(iter(features.values())))[0]
+        padding = [[0, -items % COMPILED_ITEMS]]
+        fused = self._compiled_fused(
+            {name: tf.pad(values, [*padding, [0, 0]]) for name, values in features.items()},
+            {name: tf.pad(present, padding) for name, present in presence.items()},
+        )
+        return fused[:items]
+
+    @tf.function(jit_compile=True)
+    def _compiled_fused(self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return self._fused(features, presence, training=True)
+
+    def _fused(
+        self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor], *, training: bool
+    ) -> tf.Tensor:
         standardized = {
             name: self.standardization[name](values) if name in self.standardization else values
             for name, values in features.items()
         }
         complete, mask = self.missing_modalities(standardized, mask=dict(presence), training=training)
-        return apply_fusion(self.fusion, complete, mask, training=training)
+        # A fusion of the user's own may have another dtype policy.
+        return tf.cast(apply_fusion(self.fusion, complete, mask, training=training), self.compute_dtype)
 
     def call(
         self,

@@ -8,22 +8,31 @@ import tf_keras as keras
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.lazy_adam import LazyAdam
 from tf_metammf.metric_names import METRICS
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax
 from tf_metammf.ranking import FullRanking
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.reader import interactions
-from tf_metammf.trainer.configuration import Configuration, ModelConfiguration, ObjectiveConfiguration
+from tf_metammf.trainer.configuration import Configuration, ObjectiveConfiguration, TrainingConfiguration
 from tf_metammf.trainer.graph_training import make_encoder_options, make_neighbour_sampler
 from tf_metammf.trainer.training_data import TrainingData
 
 OBJECTIVES = ("in_batch_softmax", "full_softmax", "bpr")
+DTYPE_POLICIES = {None: "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
-def make_model(configuration: ModelConfiguration, objective: keras.layers.Layer, data: TrainingData) -> MetaMMF:
-    """The model of a configuration for the users, items and features of a record set."""
-    fusion = configuration.fusion
+def make_model(configuration: Configuration, objective: keras.layers.Layer, data: TrainingData) -> MetaMMF:
+    """The model of a configuration for the users, items and features of a record set.
+
+    Raises:
+        InvalidInputError: A setting is not acceptable, or does not fit the record set.
+    """
+    settings, precision = configuration.model, configuration.training.mixed_precision
+    if precision not in DTYPE_POLICIES:
+        raise unknown_name("training.mixed_precision", precision, ["bfloat16", "float16"])
+    fusion = settings.fusion
     options: dict[str, object] = {"units": tuple(fusion.units)}
     if fusion.name == "metammf":
         options |= {"meta_units": fusion.meta_units, "rank": fusion.rank}
@@ -35,15 +44,17 @@ def make_model(configuration: ModelConfiguration, objective: keras.layers.Layer,
         item_frequency=data.item_frequency,
         fusion=None if fusion.name == "none" else fusion.name,
         fusion_options=options,
-        encoder=configuration.encoder,
-        encoder_options=make_encoder_options(configuration, data),
-        id_units=configuration.id_units,
-        combination=configuration.combination,
-        id_dropout=configuration.id_dropout,
-        modality_dropout=configuration.modality_dropout,
-        standardize=configuration.standardize,
-        normalize=configuration.normalize,
-        l2=configuration.l2,
+        encoder=settings.encoder,
+        encoder_options=make_encoder_options(settings, data),
+        id_units=settings.id_units,
+        combination=settings.combination,
+        id_dropout=settings.id_dropout,
+        modality_dropout=settings.modality_dropout,
+        standardize=settings.standardize,
+        normalize=settings.normalize,
+        l2=settings.l2,
+        jit_compile=configuration.training.jit_compile,
+        dtype=DTYPE_POLICIES[precision],
     )
 
 
@@ -61,6 +72,13 @@ def make_objective(configuration: ObjectiveConfiguration, item_frequency: NDArra
         case "bpr":
             return BPR(temperature=configuration.temperature)
     raise unknown_name("objective", configuration.name, OBJECTIVES)
+
+
+def make_optimizer(configuration: TrainingConfiguration) -> keras.optimizers.Optimizer:
+    """Adam, lazy for large ID tables."""
+    if configuration.lazy_rows is None:
+        return keras.optimizers.Adam(configuration.learning_rate)
+    return LazyAdam(configuration.learning_rate, lazy_rows=configuration.lazy_rows)
 
 
 def make_training_dataset(configuration: Configuration, data: TrainingData) -> tf.data.Dataset:

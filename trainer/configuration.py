@@ -111,6 +111,10 @@ class TrainingConfiguration:
         epochs: At most so many passes over the training interactions.
         batch_size: Interactions in a step.
         learning_rate: Of Adam.
+        lazy_rows: ID tables with at least so many rows are updated by lazy Adam, which changes only the rows
+            that a step uses; null for none.
+        mixed_precision: bfloat16 or float16 to compute towers and encoder with 16 bits; null for float32.
+        jit_compile: Whether XLA compiles the fusion of a training step.
         patience: Epochs without a better validation metric after which training stops; 0 never stops early.
         seed: Of initialisation, order of the data, negatives and dropout.
     """
@@ -118,6 +122,9 @@ class TrainingConfiguration:
     epochs: int = 100
     batch_size: int = 2048
     learning_rate: float = 1e-3
+    lazy_rows: int | None = 100_000
+    mixed_precision: str | None = None
+    jit_compile: bool = False
     patience: int = 10
     seed: int = 0
 

@@ -21,7 +21,7 @@ def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[Me
     """
     configuration = run.configuration
     data = TrainingData(run.open_records(records), configuration.model.modalities)
-    model = make_model(configuration.model, make_objective(configuration.objective, data.item_frequency), data)
+    model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
     try:
         model.load_weights(str(run.weights_file))
     except (OSError, ValueError, KeyError) as error:

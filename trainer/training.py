@@ -19,6 +19,7 @@ from tf_metammf.trainer.assembly import (
     make_full_ranking,
     make_model,
     make_objective,
+    make_optimizer,
     make_training_dataset,
 )
 from tf_metammf.trainer.best_weights import KeepBestWeights
@@ -58,7 +59,8 @@ def train(
     require_absent(Path(folder), option="--run")
     keras.utils.set_random_seed(configuration.training.seed)
     data = TrainingData(record_set, configuration.model.modalities)
-    model = make_model(configuration.model, make_objective(configuration.objective, data.item_frequency), data)
+    model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+    model.compile(optimizer=make_optimizer(configuration.training))
     dataset = make_training_dataset(configuration, data)
     validation = make_full_ranking(
         data,
@@ -100,7 +102,6 @@ def _fit(
     monitor = configuration.evaluation.monitor
     divergence = StopOnDivergence()
     best = KeepBestWeights(run.weights_file, monitor=f"val_{monitor}")
-    model.compile(optimizer=keras.optimizers.Adam(configuration.training.learning_rate))
     model.fit(
         dataset,
         epochs=configuration.training.epochs,
