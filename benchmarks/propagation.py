@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.report import print_table, spread, write_report
+from benchmarks.report import exponent, print_table, spread, write_report
 from tf_metammf.interaction_graph import Adjacency, InteractionGraph
 
 WIDTH = 64
@@ -57,12 +57,12 @@ def main() -> None:
     if arguments.quick:
         return
     growth = {edges: edge_seconds(edges, repeats=arguments.repeats) for edges in GROWTH}
-    exponent = float(np.polyfit(np.log(list(growth)), np.log([value["median"] for value in growth.values()]), 1)[0])
+    fitted = exponent(growth, [value["median"] for value in growth.values()])
     rows = [[f"{edges:,}", *(1e3 * value[key] for key in value)] for edges, value in growth.items()]
-    print_table(f"ours by edges, ms; time grows with edges ** {exponent:.2f}", ["edges", *spread([0.0])], rows)
+    print_table(f"ours by edges, ms; time grows with edges ** {fitted:.2f}", ["edges", *spread([0.0])], rows)
     settings = {"width": WIDTH, "seed": SEED, "repeats": arguments.repeats, "graphs": GRAPHS}
     write_report(
-        "propagation", {"settings": settings, "graphs": results, "growth": {"edges": growth, "exponent": exponent}}
+        "propagation", {"settings": settings, "graphs": results, "growth": {"edges": growth, "exponent": fitted}}
     )
 
 

@@ -1,5 +1,7 @@
 """Objectives against their equations in NumPy, one example at a time, in float64."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,9 +9,18 @@ import tensorflow as tf
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax
 
+import tensorflow_recommenders as tfrs  # isort: skip - after the package, which chooses Keras 2
+
 
 def embeddings(rows: int, width: int = 6, *, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(rows, width)).astype(np.float32)
+
+
+def with_gradients(loss: Callable[[], tf.Tensor], inputs: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        value = loss()
+    return value, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(value, inputs)]
 
 
 def log_sum_exp(values: np.ndarray) -> float:
@@ -33,8 +44,38 @@ def test_in_batch_softmax_corrects_for_sampling_and_leaves_out_accidental_hits(t
             scores = scores - np.log(frequency[items[columns]] / frequency.sum())
         losses.append(log_sum_exp(scores) - scores[columns.index(row)])
 
-    loss = objective(tf.constant(queries), tf.constant(catalogue[items]), {"item": tf.constant(items)})
+    batch = {"item": tf.constant(items)}
+    wanted = objective.candidates(batch).numpy()
+    np.testing.assert_array_equal(wanted, [3, 1, 0, 4])
+    loss = objective(tf.constant(queries), tf.constant(catalogue[wanted]), batch)
     np.testing.assert_allclose(loss, np.mean(losses), rtol=1e-5)
+
+
+@pytest.mark.parametrize("remove_accidental_hits", [True, False])
+@pytest.mark.parametrize("correct_sampling", [True, False])
+def test_in_batch_softmax_has_the_loss_and_the_gradients_of_tfrs_retrieval(correct_sampling, remove_accidental_hits):
+    random = np.random.default_rng(8)
+    items, frequency = random.integers(0, 9, 40), random.integers(1, 50, 9)
+    queries, catalogue = tf.constant(embeddings(40, seed=9)), tf.constant(embeddings(9, seed=10))
+    batch = {"item": tf.constant(items)}
+    options = {"temperature": 0.3, "remove_accidental_hits": remove_accidental_hits}
+    objective = InBatchSoftmax(frequency, correct_sampling=correct_sampling, **options)
+    retrieval = tfrs.tasks.Retrieval(**options)
+
+    def ours() -> tf.Tensor:
+        return objective(queries, tf.gather(catalogue, objective.candidates(batch)), batch)
+
+    def theirs() -> tf.Tensor:
+        probability = tf.constant(frequency[items] / frequency.sum(), tf.float32) if correct_sampling else None
+        candidates = tf.gather(catalogue, items)
+        return retrieval(
+            queries, candidates, candidate_sampling_probability=probability, candidate_ids=batch["item"]
+        ) / len(items)
+
+    (loss, gradients), (expected_loss, expected) = (with_gradients(way, [queries, catalogue]) for way in (ours, theirs))
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-6)
+    for found, wanted in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
 def test_full_softmax_sums_over_the_items_that_occur_in_training():

@@ -141,13 +141,13 @@ class MetaMMF(tfrs.Model):
         """The objective's mean loss over the batch, plus the L2 penalty."""
         wanted = self.objective.candidates(inputs)
         neighbourhood = inputs.get("neighbourhood")
+        if self.objective.needs_all_items and neighbourhood is not None:
+            raise InvalidInputError(
+                f"{type(self.objective).__name__} needs the embeddings of all items, and sampled neighbourhoods "
+                "have those of the batch. Train on the whole graph, or with another objective."
+            )
         if self.objective.distinct_candidates:
-            if neighbourhood is not None:
-                raise InvalidInputError(
-                    f"{type(self.objective).__name__} needs the embeddings of all items, and sampled neighbourhoods "
-                    "have those of the batch. Train on the whole graph, or with another objective."
-                )
-            queries, candidates = self.embed(inputs["user"], wanted, training=training)
+            queries, candidates = self.embed(inputs["user"], wanted, neighbourhood=neighbourhood, training=training)
         else:
             distinct, position = tf.unique(wanted)
             queries, fused = self.embed(inputs["user"], distinct, neighbourhood=neighbourhood, training=training)

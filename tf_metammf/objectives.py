@@ -1,7 +1,9 @@
 """Objectives: TFRS tasks that turn embeddings into a loss.
 
 Every objective names the items whose embeddings it needs (:meth:`candidates`) and gets
-one embedding for each of them, in that order. Losses are means over the batch.
+one embedding for each of them, in that order. It says whether those ids are distinct already
+(``distinct_candidates``), and whether they are all items whatever the batch
+(``needs_all_items``). Losses are means over the batch.
 """
 
 from collections.abc import Mapping
@@ -24,7 +26,11 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     For a user ``u`` with the item ``i``, over the items ``j`` of the batch:
     ``-log softmax_j(u . j / temperature - log q(j))[i]`` with ``q(j)`` proportional to the number
     of training interactions of ``j`` (Yi et al., RecSys 2019, section 4). Other occurrences of
-    ``i`` in the batch are left out of the sum. Computed by :class:`tfrs.tasks.Retrieval`.
+    ``i`` in the batch are left out of the sum.
+
+    It is the loss of :class:`tfrs.tasks.Retrieval`, summed over the ``D`` distinct items of the batch instead
+    of all ``B``: an item that occurs ``n`` times counts ``n`` times, ``exp(s + log n)`` for ``n exp(s)``. So a step
+    takes ``B D`` scores and not ``B^2``, and needs no search for accidental hits among them.
 
     Args:
         item_frequency: Training interactions of every item, ``[items]``.
@@ -36,7 +42,8 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         InvalidInputError: ``temperature`` is not positive.
     """
 
-    distinct_candidates = False
+    distinct_candidates = True
+    needs_all_items = False
 
     def __init__(
         self,
@@ -49,32 +56,31 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     ) -> None:
         super().__init__(name=name)
         _require_positive("temperature", temperature)
+        self.temperature = temperature
         self.correct_sampling = correct_sampling
-        # The softmax does not see a common factor of q. Dividing by the largest frequency, not by their
-        # sum, keeps q clear of the 1e-6 at which TFRS clips it, up to a million times rarer items.
-        frequency = np.maximum(np.asarray(item_frequency, np.float32), 1)
-        self._probability = tf.constant(frequency / frequency.max())
-        self.retrieval = tfrs.tasks.Retrieval(
-            temperature=temperature, remove_accidental_hits=remove_accidental_hits, name="retrieval"
-        )
+        self.remove_accidental_hits = remove_accidental_hits
+        frequency = np.maximum(np.asarray(item_frequency, np.float64), 1)
+        self._log_probability = tf.constant(np.log(frequency / frequency.sum()), tf.float32)
 
     def candidates(self, batch: Batch) -> tf.Tensor:
-        """Dense ids of the items whose embeddings the loss needs: those of the batch, ``[B]``."""
-        return batch["item"]
+        """Dense ids of the items whose embeddings the loss needs: the distinct ones of the batch, ``[D]``."""
+        return tf.unique(batch["item"]).y
 
     def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Mean loss of user embeddings ``[B, d]`` against the items of the batch ``[B, d]``."""
-        size = tf.shape(queries)[0]
-        return self.retrieval(
-            queries,
-            candidates,
-            sample_weight=tf.fill([size], 1.0 / tf.cast(size, tf.float32)),
-            candidate_ids=batch["item"],
-            candidate_sampling_probability=tf.gather(self._probability, batch["item"])
-            if self.correct_sampling
-            else None,
-            compute_metrics=False,
-        )
+        """Mean loss of user embeddings ``[B, d]`` against the distinct items of the batch ``[D, d]``."""
+        items, positive, occurrences = tf.unique_with_counts(batch["item"])
+        log_occurrences = tf.math.log(tf.cast(occurrences, tf.float32))
+        offsets = log_occurrences
+        if self.correct_sampling:
+            offsets -= tf.gather(self._log_probability, items)
+        scores = tf.matmul(queries, candidates / self.temperature, transpose_b=True) + offsets
+        if self.remove_accidental_hits:
+            places = tf.stack([tf.range(tf.size(positive)), positive], axis=1)
+            scores = tf.tensor_scatter_nd_sub(scores, places, tf.gather(log_occurrences, positive))
+            return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=positive, logits=scores))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=positive, logits=scores)
+        # The positive is one of its occurrences, not all of them together.
+        return tf.reduce_mean(losses + tf.gather(log_occurrences, positive))
 
 
 class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
@@ -93,6 +99,7 @@ class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     """
 
     distinct_candidates = True
+    needs_all_items = True
 
     def __init__(
         self, item_frequency: NDArray[np.integer], *, temperature: float = 1.0, name: str | None = None
@@ -131,6 +138,7 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
     """
 
     distinct_candidates = False
+    needs_all_items = False
 
     def __init__(self, *, temperature: float = 1.0, name: str | None = None) -> None:
         super().__init__(name=name)
