@@ -1,6 +1,5 @@
 """Writes a record set: interactions in blocks, items one Example each, metadata last."""
 
-import errno
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +21,7 @@ from tf_metammf.records.record_set import (
     open_record_set,
 )
 from tf_metammf.records.staging import staged_directory
+from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 from tf_metammf.records.tfds_metadata import write_tfds_metadata
 
 BLOCK_SIZE = 1024
@@ -70,7 +70,7 @@ def write_record_set(
     if len(timestamps) > 1:
         raise InvalidInputError(f"{data.name}: only some splits have timestamps. Give them to all or to none.")
     target = Path(target)
-    with staged_directory(target) as folder, _tensorflow_errors_as_os_errors():
+    with staged_directory(target) as folder, tensorflow_errors_as_os_errors():
         id_files = (
             _write_ids(folder, USERS_FILE, data.user_ids),
             _write_ids(folder, ITEMS_FILE, data.item_ids),
@@ -224,14 +224,3 @@ def _write_examples(path: Path, examples: Iterable[bytes]) -> int:
             writer.write(example)
             records += 1
     return records
-
-
-class _tensorflow_errors_as_os_errors:  # noqa: N801 - used as a statement, like contextlib's own
-    """TensorFlow reports a full disk as its own kind of error; the rest of the way knows OSError."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, tf.errors.OpError):
-            raise OSError(errno.EIO, error.message) from error

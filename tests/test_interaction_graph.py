@@ -54,20 +54,14 @@ def test_products_and_their_gradients_are_those_of_the_dense_matrix():
     )
 
 
-def test_an_edge_is_dropped_from_both_directions_and_the_others_are_scaled():
-    user, item = pairs(count=60)
-    matrix = dense(user, item)
-    adjacency = Adjacency(InteractionGraph(user, item, users=USERS, items=ITEMS))
-    seen = []
-    for _ in range(3):
-        products = adjacency.products(edge_dropout=0.4)
-        kept = products.to_users(tf.eye(ITEMS)).numpy()
-        np.testing.assert_array_equal(products.to_items(tf.eye(USERS)), kept.T)
-        np.testing.assert_allclose(kept[kept != 0], 1 / 0.6, rtol=1e-6)
-        assert 0 < np.count_nonzero(kept) < matrix.sum()
-        assert not kept[matrix == 0].any()
-        seen.append(kept)
-    assert not np.array_equal(seen[0], seen[1])
+def test_the_weight_of_an_edge_holds_in_both_directions():
+    graph = InteractionGraph(*pairs(count=60), users=USERS, items=ITEMS)
+    weights = np.random.default_rng(2).normal(size=graph.edges).astype(np.float32)
+    matrix = np.zeros((USERS, ITEMS), np.float32)
+    matrix[graph.edge_user, graph.edge_item] = weights
+    products = Adjacency(graph).products(tf.constant(weights))
+    np.testing.assert_array_equal(products.to_users(tf.eye(ITEMS)), matrix)
+    np.testing.assert_array_equal(products.to_items(tf.eye(USERS)), matrix.T)
 
 
 def test_a_graph_without_edges_has_sums_of_zero():

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_metammf.dropout import dropout, new_generator
 from tf_metammf.encoder import Represent
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.interaction_graph import Adjacency, InteractionGraph
@@ -41,6 +42,7 @@ class GraphEncoder(keras.layers.Layer):
         self.users = graph.users
         self.items = graph.items
         self.adjacency = Adjacency(graph)
+        self.generator = new_generator()
 
     @abstractmethod
     def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
@@ -75,10 +77,16 @@ class GraphEncoder(keras.layers.Layer):
         of_users, of_items = self.propagate(
             represent_users(tf.range(self.users, dtype=tf.int64)),
             represent_items(tf.range(self.items, dtype=tf.int64)),
-            WholeGraph(self.adjacency, edge_dropout=self.edge_dropout if training else 0.0),
+            WholeGraph(self.adjacency, edge_weights=self._edge_weights() if training else None),
             training=training,
         )
         return tf.gather(of_users, users), tf.gather(of_items, items)
+
+    def _edge_weights(self) -> tf.Tensor | None:
+        """0 for every edge that is left out and ``1 / (1 - edge_dropout)`` for the others, float32 ``[edges]``."""
+        if not self.edge_dropout:
+            return None
+        return dropout(self.generator, tf.ones([self.adjacency.edges]), self.edge_dropout)
 
     def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> Sides:
         """Embeddings of all users and items from their tower outputs, propagated layer by layer."""

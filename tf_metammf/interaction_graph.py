@@ -55,8 +55,8 @@ class InteractionGraph:
 class Adjacency:
     """Sums over neighbours, on the device: one sparse-dense product for each direction.
 
-    ``to_users(X)[u] = sum_i a_ui X[i]`` and ``to_items(X)[i] = sum_u a_ui X[u]``, with ``a_ui`` 1 for an edge. The
-    gradient of each is the other one; none is computed with respect to the edges.
+    ``to_users(X)[u] = sum_i a_ui X[i]`` and ``to_items(X)[i] = sum_u a_ui X[u]``, with ``a_ui`` the weight of an
+    edge. The gradient of each is the other one; none is computed with respect to the edges.
 
     Args:
         graph: The edges. They take 40 bytes each, and 16 more while a step uses them.
@@ -75,23 +75,22 @@ class Adjacency:
         self._by_item = tf.constant(by_item)
         self._shape = (graph.users, graph.items)
 
-    def products(self, *, edge_dropout: float = 0.0) -> "Products":
+    def products(self, edge_weights: tf.Tensor | None = None) -> "Products":
         """The two products of one step.
 
         Args:
-            edge_dropout: Probability that an edge is left out, of both directions alike; the others are
-                scaled by ``1 / (1 - edge_dropout)``. Defaults to 0.
+            edge_weights: ``a_ui`` of every edge, by user and then by item, float32 ``[edges]``. Defaults to 1.
         """
-        weights = tf.ones([self.edges])
-        if edge_dropout:
-            weights = tf.nn.dropout(weights, edge_dropout)
+        weights = tf.ones([self.edges]) if edge_weights is None else edge_weights
         users, items = self._shape
         # Compressed rows are made anew in every step: that costs a sixth of one product, lets edges have other
         # weights in every step, and keeps matrices, which no SavedModel can hold, out of the captured state.
         return Products(
             to_users=_compressed_rows(self._user_rows, weights, [users, items]),
             to_items=_compressed_rows(
-                self._item_rows, tf.gather(weights, self._by_item) if edge_dropout else weights, [items, users]
+                self._item_rows,
+                weights if edge_weights is None else tf.gather(weights, self._by_item),
+                [items, users],
             ),
         )
 

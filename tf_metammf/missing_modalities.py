@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_metammf.dropout import new_generator, uniform
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.layer_arguments import share
 from tf_metammf.modalities import Presence, check_features, feature_widths, presence_matrix
@@ -32,7 +33,8 @@ class MissingModalities(keras.layers.Layer):
         dropout: Probability that a present modality is hidden in training, in [0, 1). Defaults to 0.
         initializer: Of the stand-ins. Defaults to ``"zeros"``, the mean of standardised features.
         regularizer: Of the stand-ins.
-        seed: Seed of the dropout. Defaults to None, which is random unless a global seed is set.
+        seed: Seed of the dropout. Defaults to None: drawn from Python's ``random``, which
+            ``tf_keras.utils.set_random_seed`` seeds.
         **options: Name, dtype and other arguments of a Keras layer.
 
     Raises:
@@ -54,6 +56,7 @@ class MissingModalities(keras.layers.Layer):
         self.initializer = keras.initializers.get(initializer)
         self.regularizer = keras.regularizers.get(regularizer)
         self.seed = seed
+        self.generator = new_generator(seed)
 
     def build(self, input_shape: Any) -> None:
         """Creates the stand-ins."""
@@ -90,7 +93,7 @@ class MissingModalities(keras.layers.Layer):
         return complete, present
 
     def _dropped(self, presence: tf.Tensor) -> tf.Tensor:
-        draw = tf.random.uniform(tf.shape(presence), seed=self.seed)
+        draw = uniform(self.generator, tf.shape(presence))
         # The present modality with the largest draw is the last that would go, and never goes.
         draw = tf.where(presence, draw, -1.0)
         largest = tf.equal(draw, tf.reduce_max(draw, axis=1, keepdims=True))

@@ -25,10 +25,10 @@ class Neighbourhoods(Protocol):
 
 
 class WholeGraph:
-    """Every node in every layer, with all of its neighbours."""
+    """Every node in every layer, with all of its neighbours, the edges weighted where there are weights."""
 
-    def __init__(self, adjacency: Adjacency, *, edge_dropout: float = 0.0) -> None:
-        self._products = adjacency.products(edge_dropout=edge_dropout)
+    def __init__(self, adjacency: Adjacency, *, edge_weights: tf.Tensor | None = None) -> None:
+        self._products = adjacency.products(edge_weights)
         self._degrees = adjacency.degrees
 
     def sums(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> Sides:

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_metammf.dropout import dropout as dropped
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.graph_encoder import GraphEncoder
 from tf_metammf.interaction_graph import InteractionGraph
@@ -51,7 +52,7 @@ class SAGE(GraphEncoder):
                 f"SAGE: dropout has {len(shares)} values for {layers} layers; expected one for each, or one for all."
             )
         self.negative_slope = share("SAGE", "negative_slope", negative_slope)
-        self.dropouts = [keras.layers.Dropout(value) for value in shares * (layers if len(shares) == 1 else 1)]
+        self.dropout = shares * (layers if len(shares) == 1 else 1)
         self.neighbour_layers: list[keras.layers.Layer] = []
         self.self_layers: list[keras.layers.Layer] = []
 
@@ -74,7 +75,7 @@ class SAGE(GraphEncoder):
         outputs = self.neighbour_layers[layer - 1](mean) + self.self_layers[layer - 1](nodes)
         if layer < self.layers:
             outputs = tf.nn.leaky_relu(outputs, self.negative_slope)
-        return self.dropouts[layer - 1](outputs, training=training)
+        return dropped(self.generator, outputs, self.dropout[layer - 1]) if training else outputs
 
     def _build_layers(self, width: int) -> None:
         if self.neighbour_layers:

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import NDArray
 
+from tf_metammf.dropout import new_generator, uniform
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.fusion import apply_fusion
 from tf_metammf.missing_modalities import MissingModalities
@@ -95,6 +96,7 @@ class ItemTower(keras.layers.Layer):
         self.missing_modalities = MissingModalities(dropout=modality_dropout, dtype=self.dtype_policy)
         self.standardize = standardize
         self.jit_compile = jit_compile
+        self.generator = new_generator()
         self.standardization: dict[str, keras.layers.Normalization] = {}
         self.id_embedding: Any = (
             keras.layers.Embedding(
@@ -195,5 +197,5 @@ class ItemTower(keras.layers.Layer):
         identity = self.id_embedding(items)
         kept = tf.ones_like(items, tf.bool) if known is None else known
         if training and self.id_dropout:
-            kept = tf.logical_and(kept, tf.random.uniform(tf.shape(items)) >= self.id_dropout)
+            kept = tf.logical_and(kept, uniform(self.generator, tf.shape(items)) >= self.id_dropout)
         return identity * tf.cast(kept, identity.dtype)[:, tf.newaxis]

@@ -20,11 +20,11 @@ def configured(encoder: str, *, objective: str = "in_batch_softmax", **graph) ->
             "model": {
                 "encoder": encoder,
                 "graph": {"dropout": [0.1], **graph},
-                "fusion": {"units": [8, 4], "meta_units": 2, "rank": 3},
-                "id_units": 4,
+                "fusion": {"units": [16, 8], "meta_units": 2, "rank": 3},
+                "id_units": 8,
             },
             "objective": {"name": objective},
-            "training": {"epochs": 12, "batch_size": 64, "learning_rate": 0.05, "patience": 0},
+            "training": {"epochs": 20, "batch_size": 64, "learning_rate": 0.02, "patience": 0},
             "evaluation": {"k": [3, 5], "monitor": "ndcg@5"},
         }
     )
