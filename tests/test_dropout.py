@@ -57,5 +57,5 @@ def test_a_model_restored_from_a_checkpoint_goes_on_with_the_same_random_numbers
     expected = losses(model, 3)
     restored = make(5)
     losses(restored, 1)
-    tf.train.Checkpoint(model=restored, optimizer=restored.optimizer).restore(path).assert_consumed()
+    tf.train.Checkpoint(model=restored, optimizer=restored.optimizer).read(path).assert_consumed()
     np.testing.assert_array_equal(losses(restored, 3), expected)

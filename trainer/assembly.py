@@ -81,8 +81,16 @@ def make_optimizer(configuration: TrainingConfiguration) -> keras.optimizers.Opt
     return LazyAdam(configuration.learning_rate, lazy_rows=configuration.lazy_rows)
 
 
-def make_training_dataset(configuration: Configuration, data: TrainingData) -> tf.data.Dataset:
+def make_training_dataset(
+    configuration: Configuration, data: TrainingData, *, first_epoch: int = 0, first_step: int = 0
+) -> tf.data.Dataset:
     """An endless stream of shuffled training batches, epoch after epoch, with negatives where the objective needs them.
+
+    Args:
+        configuration: Objective and training settings.
+        data: The record set.
+        first_epoch: The epoch to begin with.
+        first_step: The step of that epoch to begin with.
 
     Raises:
         InvalidInputError: There are no training interactions.
@@ -100,15 +108,17 @@ def make_training_dataset(configuration: Configuration, data: TrainingData) -> t
             popularity_power=configuration.objective.popularity_power,
             seed=configuration.training.seed,
         )
-    return interactions(
+    batches = interactions(
         data.record_set,
         "train",
         batch_size=configuration.training.batch_size,
         shuffle_seed=configuration.training.seed,
         epochs=None,
+        first_epoch=first_epoch,
         negatives=negatives,
         neighbours=make_neighbour_sampler(configuration, data),
     )
+    return batches.skip(first_step) if first_step else batches
 
 
 def make_full_ranking(

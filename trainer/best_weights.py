@@ -5,6 +5,8 @@ from typing import Any
 
 import tf_keras as keras
 
+from tf_metammf.trainer.training_state import TrainingState
+
 
 class KeepBestWeights(keras.callbacks.Callback):
     """Writes the weights after every epoch whose monitored metric is the best so far.
@@ -13,26 +15,22 @@ class KeepBestWeights(keras.callbacks.Callback):
 
     Args:
         path: The file, ending in ``.weights.h5``.
+        state: The state, shared with the other callbacks; it remembers the best epoch and its metric.
         monitor: The metric in the logs of an epoch; higher is better.
-
-    Attributes:
-        epoch: The best epoch, counted from 1, or None before the first.
-        value: Its metric, or None.
     """
 
-    def __init__(self, path: Path, *, monitor: str) -> None:
+    def __init__(self, path: Path, state: TrainingState, *, monitor: str) -> None:
         super().__init__()
         self.path = path
+        self.state = state
         self.monitor = monitor
-        self.epoch: int | None = None
-        self.value: float | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the weights if the epoch is the best so far."""
         value = (logs or {}).get(self.monitor)
-        if value is None or (self.value is not None and value <= self.value):
+        if value is None or not self.state.is_better(value):
             return
-        self.epoch, self.value = epoch + 1, float(value)
+        self.state.best_epoch, self.state.best_value = epoch + 1, float(value)
         aside = self.path.with_name(f"partial.{self.path.name}")
         self.model.save_weights(str(aside))
         aside.replace(self.path)

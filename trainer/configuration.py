@@ -117,6 +117,12 @@ class TrainingConfiguration:
         jit_compile: Whether XLA compiles the fusion of a training step.
         patience: Epochs without a better validation metric after which training stops; 0 never stops early.
         seed: Of initialisation, order of the data, negatives and dropout.
+        deterministic: Whether the same seed gives the same bits, at the price of slower operations.
+        checkpoint_seconds: Least time between two checkpoints, which come at ends of steps or epochs.
+        checkpoints: How many of the last ones are kept.
+        rollbacks: How often training may go back to the last checkpoint, with half the learning rate, when the
+            loss becomes NaN, infinite or a spike.
+        spike_factor: A loss above so many times the median of the last 100 steps is a spike.
     """
 
     epochs: int = 100
@@ -127,6 +133,11 @@ class TrainingConfiguration:
     jit_compile: bool = False
     patience: int = 10
     seed: int = 0
+    deterministic: bool = False
+    checkpoint_seconds: float = 60.0
+    checkpoints: int = 2
+    rollbacks: int = 0
+    spike_factor: float = 10.0
 
 
 @dataclass

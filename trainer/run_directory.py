@@ -10,6 +10,7 @@
 ``metrics.json``        metrics by split of those weights
 ``training_curve.png``  losses and the monitored metric over the epochs
 ``tensorboard/``        the same for TensorBoard
+``checkpoints/``        what an interrupted training goes on from
 ======================  ==========================================================
 """
 
@@ -20,7 +21,7 @@ from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.record_set import RecordSet, open_record_set
-from tf_metammf.records.staging import require_absent
+from tf_metammf.records.staging import staged_directory
 from tf_metammf.trainer.configuration import Configuration, load_configuration
 
 
@@ -48,6 +49,21 @@ class RunDirectory:
     def weights_file(self) -> Path:
         """The best weights, HDF5."""
         return self.folder / "model.weights.h5"
+
+    @property
+    def checkpoints_folder(self) -> Path:
+        """What an interrupted training goes on from."""
+        return self.folder / "checkpoints"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether training got to its end, metrics included."""
+        return self.metrics_file.is_file() and self.read("state").get("state") == "finished"
+
+    @property
+    def seconds(self) -> float:
+        """How long the run was trained for so far."""
+        return float(self.read("state").get("seconds", 0)) if (self.folder / "state.json").is_file() else 0.0
 
     @property
     def metrics_file(self) -> Path:
@@ -120,26 +136,22 @@ def create_run_directory(folder: str | Path, configuration: Configuration, recor
     Raises:
         InvalidInputError: The folder exists or cannot be written.
     """
-    run = RunDirectory(Path(folder))
-    require_absent(run.folder, option="--run")
-    try:
-        run.folder.mkdir(parents=True)
-        run.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
-    except OSError as error:
-        raise InvalidInputError(f"{run.folder}: cannot be written ({error.strerror}). Choose another --run.") from error
-    metadata = record_set.metadata
-    run.write(
-        "records",
-        {
-            "path": str(record_set.folder.resolve()),
-            "name": metadata.name,
-            "checksum": metadata.checksum,
-            "users": metadata.users,
-            "items": metadata.items,
-            "interactions": {name: split.interactions for name, split in metadata.splits.items()},
-            "modalities": {name: modality.width for name, modality in metadata.modalities.items()},
-        },
-    )
+    run, metadata = RunDirectory(Path(folder)), record_set.metadata
+    with staged_directory(run.folder, option="--run") as staging:
+        aside = RunDirectory(staging)
+        aside.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
+        aside.write(
+            "records",
+            {
+                "path": str(record_set.folder.resolve()),
+                "name": metadata.name,
+                "checksum": metadata.checksum,
+                "users": metadata.users,
+                "items": metadata.items,
+                "interactions": {name: split.interactions for name, split in metadata.splits.items()},
+                "modalities": {name: modality.width for name, modality in metadata.modalities.items()},
+            },
+        )
     return run
 
 

@@ -1,6 +1,5 @@
-"""Training: fit with full-ranking validation, best weights kept, everything written to a run directory."""
+"""Training: a run directory from a record set and a configuration, begun or gone on with."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +8,8 @@ from pathlib import Path
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.errors import InvalidInputError, TrainingDivergedError
+from tf_metammf.errors import InvalidInputError, TrainingDivergedError, unknown_name
 from tf_metammf.metric_names import ALL, MetricName
-from tf_metammf.model import MetaMMF
 from tf_metammf.ranking import FullRanking
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import require_absent
@@ -22,46 +20,95 @@ from tf_metammf.trainer.assembly import (
     make_optimizer,
     make_training_dataset,
 )
-from tf_metammf.trainer.best_weights import KeepBestWeights
 from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.divergence import StopOnDivergence
 from tf_metammf.trainer.environment import describe_environment, peak_memory_bytes
+from tf_metammf.trainer.fitting import fit
+from tf_metammf.trainer.resumption import RESUME, check_resumable
 from tf_metammf.trainer.run_directory import RunDirectory, create_run_directory
+from tf_metammf.trainer.run_lock import locked
 from tf_metammf.trainer.training_curve import draw_training_curve
 from tf_metammf.trainer.training_data import TrainingData
-from tf_metammf.trainer.validation import FullRankingValidation
+from tf_metammf.trainer.training_state import TrainingState
 
 
 def train(
-    record_set: RecordSet, folder: str | Path, configuration: Configuration, *, verbose: int | None = None
+    record_set: RecordSet,
+    folder: str | Path,
+    configuration: Configuration,
+    *,
+    resume: str = "auto",
+    verbose: int | None = None,
 ) -> RunDirectory:
-    """Trains a model and writes its run directory.
+    """Trains a model and writes its run directory, or goes on with one.
 
     After every epoch the validation split is ranked in full; early stopping and the choice of
     weights follow ``configuration.evaluation.monitor``. The test split is evaluated once, at
     the end, with the chosen weights, and influences nothing.
 
+    A run that was killed goes on from its newest checkpoint; one that is finished is left as it is.
+
     Args:
         record_set: The data.
-        folder: The run directory to create.
+        folder: The run directory to create or to go on with.
         configuration: Model, objective, training and evaluation.
+        resume: What to do with a run directory that is there: ``"auto"`` goes on if configuration and data are the
+            same; ``"force"`` also with other values of :data:`tf_metammf.trainer.resumption.CHANGEABLE`, and with a
+            finished run; ``"never"`` refuses.
         verbose: 0 silent, 1 progress bar, 2 one line an epoch; by default 1 on a terminal, else 2.
 
     Returns:
         The run directory.
 
     Raises:
-        InvalidInputError: The configuration does not fit the data, or the folder exists.
+        InvalidInputError: The configuration does not fit the data or the run, another process is training in the
+            run directory, or the folder is something else.
         TrainingDivergedError: The loss became NaN or infinite; the best weights so far are kept.
+        SystemExit, KeyboardInterrupt: A signal asked the process to leave; a checkpoint is written.
     """
-    _check(configuration)
-    monitored = MetricName.parse(configuration.evaluation.monitor)
-    require_absent(Path(folder), option="--run")
+    _check(configuration, resume)
+    run = RunDirectory(Path(folder))
+    if run.folder.exists() or run.folder.is_symlink():
+        if resume == "never" or not run.configuration_file.is_file():
+            require_absent(run.folder, option="--run")
+        check_resumable(run, configuration, record_set, force=resume == "force")
+        if resume == "auto" and run.is_finished:
+            return run
+    if configuration.training.deterministic:
+        tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(configuration.training.seed)
     data = TrainingData(record_set, configuration.model.modalities)
     model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
     model.compile(optimizer=make_optimizer(configuration.training))
-    dataset = make_training_dataset(configuration, data)
+    make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
+    validation = _validation_ranking(data, configuration)
+    rankings = {
+        split: make_full_ranking(data, split, cutoffs=configuration.evaluation.k)
+        for split in ("validation", "test")
+        if split in record_set.metadata.splits and record_set.metadata.splits[split].interactions
+    }
+    if not run.configuration_file.is_file():
+        create_run_directory(run.folder, configuration, record_set)
+    state = TrainingState()
+    with locked(run.folder), _state_written(run, state, monitor=configuration.evaluation.monitor):
+        run.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
+        fit(
+            model,
+            lambda epoch, step: make_training_dataset(configuration, data, first_epoch=epoch, first_step=step),
+            steps=-(-len(data.train) // configuration.training.batch_size),
+            validation=validation,
+            configuration=configuration,
+            run=run,
+            state=state,
+            verbose=verbose,
+        )
+        model.load_weights(str(run.weights_file))
+        embeddings = model.embeddings()
+        run.write("metrics", {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()})
+    return run
+
+
+def _validation_ranking(data: TrainingData, configuration: Configuration) -> FullRanking:
+    monitored = MetricName.parse(configuration.evaluation.monitor)
     validation = make_full_ranking(
         data,
         "validation",
@@ -74,68 +121,18 @@ def train(
             f'evaluation.monitor is "{monitored}", but the validation split has no {monitored.part} items to find. '
             f"It has: {', '.join(validation.names)}."
         )
-    rankings = {
-        split: make_full_ranking(data, split, cutoffs=configuration.evaluation.k)
-        for split in ("validation", "test")
-        if split in record_set.metadata.splits and record_set.metadata.splits[split].interactions
-    }
-    run = create_run_directory(folder, configuration, record_set)
-    with _state_written(run) as state:
-        _fit(model, dataset, len(data.train), validation, configuration, run=run, state=state, verbose=verbose)
-        model.load_weights(str(run.weights_file))
-        embeddings = model.embeddings()
-        run.write("metrics", {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()})
-    return run
-
-
-def _fit(
-    model: MetaMMF,
-    dataset: tf.data.Dataset,
-    interactions: int,
-    validation: FullRanking,
-    configuration: Configuration,
-    *,
-    run: RunDirectory,
-    state: dict[str, object],
-    verbose: int | None,
-) -> None:
-    monitor = configuration.evaluation.monitor
-    divergence = StopOnDivergence()
-    best = KeepBestWeights(run.weights_file, monitor=f"val_{monitor}")
-    model.fit(
-        dataset,
-        epochs=configuration.training.epochs,
-        steps_per_epoch=-(-interactions // configuration.training.batch_size),
-        verbose=_verbosity() if verbose is None else verbose,
-        callbacks=[
-            divergence,
-            FullRankingValidation(validation, divergence),
-            best,
-            keras.callbacks.CSVLogger(str(run.history_file)),
-            keras.callbacks.TensorBoard(str(run.tensorboard_folder), write_graph=False),
-            *_early_stopping(configuration),
-        ],
-    )
-    state |= {"best_epoch": best.epoch, f"validation {monitor}": best.value}
-    draw_training_curve(run, monitor=monitor)
-    if divergence.step is not None:
-        state["step"] = divergence.step
-        raise TrainingDivergedError(
-            f"{run.folder}: the loss became {divergence.loss} at step {divergence.step}; training stopped. "
-            f"{_kept_weights(best)} Lower training.learning_rate or raise objective.temperature."
-        )
+    return validation
 
 
 @contextmanager
-def _state_written(run: RunDirectory) -> Iterator[dict[str, object]]:
-    """Keeps ``state.json`` true, however training ends; what is put into the dictionary goes there too."""
-    started = time.perf_counter()
-    details: dict[str, object] = {}
+def _state_written(run: RunDirectory, state: TrainingState, *, monitor: str) -> Iterator[None]:
+    """Keeps ``state.json`` true, however training ends."""
+    started, before = time.perf_counter(), run.seconds
     ending = "failed"
     run.write("environment", describe_environment())
-    run.write("state", {"state": "running"})
+    run.write("state", {"state": "running", "seconds": before})
     try:
-        yield details
+        yield
         ending = "finished"
     except TrainingDivergedError:
         ending = "diverged"
@@ -144,18 +141,37 @@ def _state_written(run: RunDirectory) -> Iterator[dict[str, object]]:
         ending = "stopped"
         raise
     finally:
-        seconds = round(time.perf_counter() - started, 2)
-        run.write("state", {"state": ending, **details, "seconds": seconds, "peak_memory_bytes": peak_memory_bytes()})
+        if run.history_file.is_file():
+            draw_training_curve(run, monitor=monitor)
+        run.write(
+            "state",
+            {
+                "state": ending,
+                "epoch": state.epoch,
+                "step": state.step,
+                "best_epoch": state.best_epoch,
+                f"validation {monitor}": state.best_value,
+                "rollbacks": state.rollbacks,
+                "seconds": round(before + time.perf_counter() - started, 2),
+                "peak_memory_bytes": peak_memory_bytes(),
+            },
+        )
 
 
-def _check(configuration: Configuration) -> None:
-    """Refuses numbers that nothing could be done with."""
+def _check(configuration: Configuration, resume: str) -> None:
+    """Refuses values that nothing could be done with."""
+    if resume not in RESUME:
+        raise unknown_name("--resume", resume, RESUME)
     least = {
         "training.epochs": 1,
         "training.batch_size": 1,
         "training.patience": 0,
         "training.learning_rate": 0,
         "training.seed": 0,
+        "training.checkpoint_seconds": 0,
+        "training.checkpoints": 1,
+        "training.rollbacks": 0,
+        "training.spike_factor": 1,
         "model.id_units": 0,
         "model.l2": 0,
     }
@@ -163,29 +179,9 @@ def _check(configuration: Configuration) -> None:
         section, _, field = name.partition(".")
         value = getattr(getattr(configuration, section), field)
         limit = 2.0**31 if isinstance(value, int) else float("inf")
-        if not bound <= value < limit:
+        if not bound <= value <= limit:
             raise InvalidInputError(f"{name} is {value}, expected at least {bound} and below {limit:g}.")
     if not configuration.evaluation.k:
         raise InvalidInputError("evaluation.k is empty, expected cut-offs such as [10, 20].")
     for cutoff in configuration.evaluation.k:
         MetricName.parse(f"recall@{cutoff}")
-
-
-def _early_stopping(configuration: Configuration) -> list[keras.callbacks.Callback]:
-    if not configuration.training.patience:
-        return []
-    return [
-        keras.callbacks.EarlyStopping(
-            monitor=f"val_{configuration.evaluation.monitor}", mode="max", patience=configuration.training.patience
-        )
-    ]
-
-
-def _verbosity() -> int:
-    return 1 if sys.stdout.isatty() else 2
-
-
-def _kept_weights(best: KeepBestWeights) -> str:
-    if best.epoch is None:
-        return "No epoch had ended before, so there are no weights."
-    return f"The weights of epoch {best.epoch}, the best before that, are in {best.path.name}."

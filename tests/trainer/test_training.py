@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tf_metammf.trainer.divergence import StopOnDivergence
 from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.run_directory import RunDirectory, open_run_directory
 from tf_metammf.trainer.training import train
+from tf_metammf.trainer.training_state import TrainingState
 
 
 def history_of(run) -> list[dict[str, float]]:
@@ -173,12 +175,13 @@ def test_the_best_weights_before_a_divergence_stay_on_disk(tmp_path):
             if not self.model.stop_training:
                 logs["val_score"] = float(epoch)
 
-    model, divergence = Diverging(), StopOnDivergence()
+    model, state = Diverging(), TrainingState()
     model.compile()
-    best = KeepBestWeights(tmp_path / "model.weights.h5", monitor="val_score")
+    divergence = StopOnDivergence(state, spike_factor=10.0)
+    best = KeepBestWeights(tmp_path / "model.weights.h5", state, monitor="val_score")
     batches = tf.data.Dataset.range(1).repeat()
     model.fit(batches, epochs=9, steps_per_epoch=5, verbose=0, callbacks=[divergence, Score(), best])
-    assert (divergence.step, best.epoch) == (8, 1)
+    assert (math.isnan(divergence.loss), state.best_epoch) == (True, 1)
     restored = Diverging()
     restored.load_weights(str(best.path))
     assert float(restored.steps) == 5.0

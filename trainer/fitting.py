@@ -1,0 +1,130 @@
+"""Keras ``fit`` from where a run is to its end: resumed, rolled back, preempted."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_metammf.errors import TrainingDivergedError
+from tf_metammf.model import MetaMMF
+from tf_metammf.ranking import FullRanking
+from tf_metammf.trainer.best_weights import KeepBestWeights
+from tf_metammf.trainer.checkpointing import Checkpointing
+from tf_metammf.trainer.checkpoints import Checkpoints
+from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.divergence import StopOnDivergence
+from tf_metammf.trainer.history import WriteHistory
+from tf_metammf.trainer.preemption import Preemption
+from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.training_state import TrainingState
+from tf_metammf.trainer.validation import FullRankingValidation
+
+ROLLBACK_FACTOR = 0.5
+"""What the learning rate is multiplied with at a rollback."""
+
+MakeDataset = Callable[[int, int], tf.data.Dataset]
+"""From the numbers of finished epochs and of finished steps of the next one to the endless stream of batches."""
+
+
+def fit(
+    model: MetaMMF,
+    make_dataset: MakeDataset,
+    *,
+    steps: int,
+    validation: FullRanking,
+    configuration: Configuration,
+    run: RunDirectory,
+    state: TrainingState,
+    verbose: int | None = None,
+) -> None:
+    """Trains a compiled model to the end of its run, from the newest checkpoint if there is one.
+
+    Args:
+        model: The model, compiled.
+        make_dataset: The training batches.
+        steps: Steps of an epoch.
+        validation: Full ranking of the validation split.
+        configuration: Training and evaluation settings.
+        run: Where checkpoints, best weights and history go.
+        state: Takes over how far training is.
+        verbose: 0 silent, 1 progress bar, 2 one line an epoch; by default 1 on a terminal, else 2.
+
+    Raises:
+        TrainingDivergedError: The loss became NaN or infinite and may not be rolled back again.
+        SystemExit, KeyboardInterrupt: A signal asked the process to leave; a checkpoint is written.
+    """
+    settings, monitor = configuration.training, configuration.evaluation.monitor
+    preemption = Preemption()
+    divergence = StopOnDivergence(state, spike_factor=settings.spike_factor, stop_at_spikes=settings.rollbacks > 0)
+    model.optimizer.build(model.trainable_variables)
+    checkpointing = Checkpointing(
+        Checkpoints(run.checkpoints_folder, keep=settings.checkpoints),
+        tf.train.Checkpoint(model=model, optimizer=model.optimizer),
+        state,
+        steps=steps,
+        epochs=settings.epochs,
+        patience=settings.patience,
+        seconds=settings.checkpoint_seconds,
+        files=[run.weights_file],
+        preemption=preemption,
+    )
+    callbacks = [
+        divergence,
+        FullRankingValidation(validation, divergence),
+        KeepBestWeights(run.weights_file, state, monitor=f"val_{monitor}"),
+        WriteHistory(run.history_file, state),
+        keras.callbacks.TensorBoard(str(run.tensorboard_folder), write_graph=False),
+        checkpointing,
+    ]
+    if not checkpointing.restore(into=run.folder):
+        checkpointing.save()
+    # An earlier end may have been that of fewer epochs.
+    state.complete = state.is_exhausted(epochs=settings.epochs, patience=settings.patience)
+    verbose = _verbosity() if verbose is None else verbose
+    while not state.complete:
+        with preemption.deferred():
+            # The rest of an epoch is a fit of its own: Keras knows only epochs of one length.
+            model.fit(
+                make_dataset(state.epoch, state.step_of_epoch),
+                initial_epoch=state.epoch,
+                epochs=state.epoch + 1 if state.step_of_epoch else settings.epochs,
+                steps_per_epoch=steps - state.step_of_epoch,
+                verbose=verbose,
+                callbacks=callbacks,
+            )
+        if divergence.step is not None:
+            _roll_back(model, divergence, checkpointing, run, rollbacks=settings.rollbacks)
+
+
+def _roll_back(
+    model: MetaMMF, divergence: StopOnDivergence, checkpointing: Checkpointing, run: RunDirectory, *, rollbacks: int
+) -> None:
+    state = checkpointing.state
+    step, loss, done = divergence.step, divergence.loss, list(state.rollbacks)
+    learning_rate = ROLLBACK_FACTOR * float(keras.backend.get_value(model.optimizer.learning_rate))
+    if len(done) >= rollbacks or not checkpointing.restore(into=run.folder):
+        tried = f" after {len(done)} rollbacks" if done else ""
+        raise TrainingDivergedError(
+            f"{run.folder}: the loss became {loss} at step {step}; training stopped{tried}. "
+            f"{_kept_weights(state, run.weights_file)} Lower training.learning_rate, raise objective.temperature, or "
+            "set training.rollbacks to go back to a checkpoint with half the learning rate."
+        )
+    keras.backend.set_value(model.optimizer.learning_rate, learning_rate)
+    state.rollbacks = [*done, {"step": float(step or 0), "loss": float(loss or 0), "learning_rate": learning_rate}]
+    checkpointing.save()
+    print(
+        f"the loss became {loss} at step {step}: back to step {state.step}, learning rate {learning_rate:g}",
+        file=sys.stderr,
+    )
+
+
+def _verbosity() -> int:
+    return 1 if sys.stdout.isatty() else 2
+
+
+def _kept_weights(state: TrainingState, path: Path) -> str:
+    if state.best_epoch is None:
+        return "No epoch had ended before, so there are no weights."
+    return f"The weights of epoch {state.best_epoch}, the best before that, are in {path.name}."

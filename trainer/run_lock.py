@@ -1,0 +1,39 @@
+"""One process at a time in a run directory."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tf_metammf.errors import InvalidInputError
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the run directory; the operating system lets go of it however the process ends.
+
+    Raises:
+        InvalidInputError: Another process holds it.
+    """
+    with (folder / LOCK_FILE).open("a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InvalidInputError(
+                f"{folder}: another process is training in this run directory. Wait for it, or choose another --run."
+            ) from error
+        yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds the run directory at this moment."""
+    try:
+        with (folder / LOCK_FILE).open("r", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
