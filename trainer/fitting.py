@@ -80,6 +80,7 @@ def fit(
     ]
     if not checkpointing.restore(into=run.folder):
         checkpointing.save()
+    _set_learning_rate(model, settings.learning_rate, state)
     # An earlier end may have been that of fewer epochs.
     state.complete = state.is_exhausted(epochs=settings.epochs, patience=settings.patience)
     verbose = _verbosity() if verbose is None else verbose
@@ -95,15 +96,20 @@ def fit(
                 callbacks=callbacks,
             )
         if divergence.step is not None:
-            _roll_back(model, divergence, checkpointing, run, rollbacks=settings.rollbacks)
+            _roll_back(divergence, checkpointing, run, rollbacks=settings.rollbacks)
+            _set_learning_rate(model, settings.learning_rate, state)
+            checkpointing.save()
+
+
+def _set_learning_rate(model: MetaMMF, learning_rate: float, state: TrainingState) -> None:
+    keras.backend.set_value(model.optimizer.learning_rate, learning_rate * ROLLBACK_FACTOR ** len(state.rollbacks))
 
 
 def _roll_back(
-    model: MetaMMF, divergence: StopOnDivergence, checkpointing: Checkpointing, run: RunDirectory, *, rollbacks: int
+    divergence: StopOnDivergence, checkpointing: Checkpointing, run: RunDirectory, *, rollbacks: int
 ) -> None:
     state = checkpointing.state
     step, loss, done = divergence.step, divergence.loss, list(state.rollbacks)
-    learning_rate = ROLLBACK_FACTOR * float(keras.backend.get_value(model.optimizer.learning_rate))
     if len(done) >= rollbacks or not checkpointing.restore(into=run.folder):
         tried = f" after {len(done)} rollbacks" if done else ""
         raise TrainingDivergedError(
@@ -111,11 +117,9 @@ def _roll_back(
             f"{_kept_weights(state, run.weights_file)} Lower training.learning_rate, raise objective.temperature, or "
             "set training.rollbacks to go back to a checkpoint with half the learning rate."
         )
-    keras.backend.set_value(model.optimizer.learning_rate, learning_rate)
-    state.rollbacks = [*done, {"step": float(step or 0), "loss": float(loss or 0), "learning_rate": learning_rate}]
-    checkpointing.save()
+    state.rollbacks = [*done, {"step": float(step or 0), "loss": float(loss or 0), "to_step": float(state.step)}]
     print(
-        f"the loss became {loss} at step {step}: back to step {state.step}, learning rate {learning_rate:g}",
+        f"the loss became {loss} at step {step}: back to step {state.step}, with half the learning rate",
         file=sys.stderr,
     )
 

@@ -17,7 +17,7 @@ class TrainingState:
         history: One row a finished epoch: its number from 0, loss, learning rate, validation metrics.
         best_epoch: The epoch with the best monitored metric, counted from 1, or None.
         best_value: Its metric, or None.
-        rollbacks: What was rolled back: step, loss, and the learning rate from there on.
+        rollbacks: What was rolled back: step, loss, and the step gone back to. Each halves the learning rate.
         spikes: Steps of the epoch under way whose loss was far above those before.
         recent_losses: Losses of the last steps that were no spikes.
         loss_sum: Sum of the losses of the epoch under way.
