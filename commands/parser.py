@@ -2,12 +2,14 @@
 
 import re
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-defined]
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.trainer.configuration import configuration_file
+from tf_metammf.trainer.run_directory import RunDirectory
 
 
 class CommandParser(ArgumentParser):
@@ -20,11 +22,19 @@ class CommandParser(ArgumentParser):
 
 
 class ConfigurationFile(ActionConfigFile):
-    """A YAML file, or the name of a preset."""
+    """``--config`` takes a YAML file or the name of a preset, ``--from`` a run directory."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        """Takes the file, or the file of the preset."""
-        super().__call__(parser, namespace, str(configuration_file(str(values))), option_string)
+        """Takes the file, or the file of the preset or of the run."""
+        file = configuration_file(str(values)) if option_string == "--config" else _file_of_run(Path(str(values)))
+        super().__call__(parser, namespace, str(file), option_string)
+
+
+def _file_of_run(folder: Path) -> Path:
+    run = RunDirectory(folder)
+    if not run.configuration_file.is_file():
+        raise InvalidInputError(f"--from {folder}: has no {run.configuration_file.name}, so it is no run directory.")
+    return run.configuration_file
 
 
 def _one_line(message: str, options: list[str]) -> str:

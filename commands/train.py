@@ -1,22 +1,28 @@
 """Train a model on a record set and write a run directory."""
 
+import sys
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.parser import ConfigurationFile
 from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.environment import environment_differences
+from tf_metammf.trainer.run_directory import RunDirectory
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf train``."""
-    parser.add_argument("--records", type=Path, required=True, help="The record set.")
+    parser.add_argument("--records", type=Path, help="The record set; that of --from where it is left out.")
     parser.add_argument("--run", type=Path, required=True, help="The run directory to create, or to go on with.")
     parser.add_argument(
         "--config",
+        "--from",
         action=ConfigurationFile,
-        help="A YAML file, or a preset: default, kwai, movielens, tiktok. Options after it override it.",
+        help="--config: a YAML file, or a preset: default, kwai, movielens, tiktok. --from: a run directory to repeat, "
+        "with its record set unless --records is given. Options after it override it.",
     )
     parser.add_argument(
         "--resume",
@@ -30,6 +36,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Trains and prints the metrics of the best weights."""
+    source = _repeated_run(arguments)
+    if source is None and arguments.records is None:
+        raise InvalidInputError("missing: records. Give --records, or a run to repeat with --from.")
     import_tensorflow()
     from tf_metammf.commands.metric_table import print_metrics
     from tf_metammf.records.record_set import open_record_set
@@ -41,6 +50,17 @@ def run(arguments: Namespace) -> int:
         training=arguments.training,
         evaluation=arguments.evaluation,
     )
-    finished = train(open_record_set(arguments.records), arguments.run, configuration, resume=arguments.resume)
+    if source is not None:
+        for difference in environment_differences(source.read("environment")):
+            print(f"not as in {source.folder}: {difference}", file=sys.stderr)
+    record_set = open_record_set(arguments.records) if source is None else source.open_records(arguments.records)
+    finished = train(record_set, arguments.run, configuration, resume=arguments.resume)
     print_metrics(finished.read("metrics"), title=f"{finished.folder}: best weights", only=["recall", "ndcg"])
     return 0
+
+
+def _repeated_run(arguments: Namespace) -> RunDirectory | None:
+    """The run whose configuration is taken, if it is one of a run."""
+    folders = [Path(str(file)).parent for file in arguments.config or [] if file is not None]
+    runs = [RunDirectory(folder) for folder in folders if (folder / "records.json").is_file()]
+    return runs[-1] if runs else None

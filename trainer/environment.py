@@ -4,8 +4,10 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 PACKAGES = (
     "tf-metammf",
@@ -27,6 +29,18 @@ def describe_environment() -> dict[str, object]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
     }
+
+
+def environment_differences(before: Mapping[str, Any]) -> list[str]:
+    """What is another version or processor than an earlier :func:`describe_environment` says, a phrase for each."""
+    now = describe_environment()
+    versions = {
+        "python": (before.get("python"), now["python"]),
+        "processor": (before.get("processor"), now["processor"]),
+    }
+    packages: Any = now["packages"]
+    versions |= {name: (before.get("packages", {}).get(name), version) for name, version in packages.items()}
+    return [f"{name} is {new}, was {old}" for name, (old, new) in versions.items() if old != new]
 
 
 def peak_memory_bytes() -> int:

@@ -1,0 +1,51 @@
+"""List run directories: how each of them is, and its best validation metric."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of ``tf-metammf runs``."""
+    parser.add_argument("folder", type=Path, help="The folder that holds the run directories, or one of them.")
+    parser.add_argument("--json", action="store_true", help="Print JSON.")
+
+
+def run(arguments: Namespace) -> int:
+    """Prints a table of the runs."""
+    from tf_metammf.trainer.run_listing import list_runs
+
+    runs = list_runs(arguments.folder)
+    if arguments.json:
+        print(json.dumps([{**asdict(each), "folder": str(each.folder)} for each in runs], indent=2))
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("run", "state", title=f"{arguments.folder}: {len(runs)} runs", title_justify="left")
+    for column in ("epochs", "best", "validation", "time", "MiB"):
+        table.add_column(column, justify="right")
+    for each in runs:
+        table.add_row(
+            str(each.folder.relative_to(arguments.folder)),
+            each.state,
+            _cell(each.epoch),
+            _cell(each.best_epoch),
+            "" if each.value is None else f"{each.metric} {each.value:.4f}",
+            _time(each.seconds),
+            f"{each.bytes / 2**20:.1f}",
+        )
+    Console().print(table)
+    return 0
+
+
+def _cell(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
