@@ -253,5 +253,6 @@ class MetaMMF(tfrs.Model):
 
 
 def _with_policy(part: Any, options: Mapping[str, Any] | None, policy: Any) -> dict[str, Any]:
-    """Options of a part, with the dtype policy where the part is made here, by its name."""
-    return {"dtype": policy, **(options or {})} if isinstance(part, str) else dict(options or {})
+    """Options of a part, with name and dtype policy where the part is made here, by its name."""
+    # Keras would number the names, and weights of two models would not find each other by them.
+    return {"dtype": policy, "name": part, **(options or {})} if isinstance(part, str) else dict(options or {})

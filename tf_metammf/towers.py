@@ -93,7 +93,9 @@ class ItemTower(keras.layers.Layer):
         self.id_units = id_units
         self.combination = combination
         self.id_dropout = id_dropout
-        self.missing_modalities = MissingModalities(dropout=modality_dropout, dtype=self.dtype_policy)
+        self.missing_modalities = MissingModalities(
+            dropout=modality_dropout, dtype=self.dtype_policy, name="missing_modalities"
+        )
         self.standardize = standardize
         self.jit_compile = jit_compile
         self.generator = new_generator()

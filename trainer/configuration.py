@@ -117,6 +117,7 @@ class TrainingConfiguration:
         jit_compile: Whether XLA compiles the fusion of a training step.
         patience: Epochs without a better validation metric after which training stops; 0 never stops early.
         seed: Of initialisation, order of the data, negatives and dropout.
+        init_from: A finished run whose weights to begin with, rows matched by raw id; null to begin anew.
         deterministic: Whether the same seed gives the same bits, at the price of slower operations.
         checkpoint_seconds: Least time between two checkpoints, which come at ends of steps or epochs.
         checkpoints: How many of the last ones are kept.
@@ -133,6 +134,7 @@ class TrainingConfiguration:
     jit_compile: bool = False
     patience: int = 10
     seed: int = 0
+    init_from: str | None = None
     deterministic: bool = False
     checkpoint_seconds: float = 60.0
     checkpoints: int = 2

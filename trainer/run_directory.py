@@ -10,6 +10,7 @@
 ``metrics.json``        metrics by split of those weights
 ``training_curve.png``  losses and the monitored metric over the epochs
 ``tensorboard/``        the same for TensorBoard
+``warm_start.json``     with ``training.init_from``: what was taken over from the run before
 ``checkpoints/``        what an interrupted training goes on from
 ======================  ==========================================================
 """

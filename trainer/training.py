@@ -24,11 +24,12 @@ from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.environment import describe_environment, peak_memory_bytes
 from tf_metammf.trainer.fitting import fit
 from tf_metammf.trainer.resumption import RESUME, check_resumable
-from tf_metammf.trainer.run_directory import RunDirectory, create_run_directory
+from tf_metammf.trainer.run_directory import RunDirectory, create_run_directory, open_run_directory
 from tf_metammf.trainer.run_lock import locked
 from tf_metammf.trainer.training_curve import draw_training_curve
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.training_state import TrainingState
+from tf_metammf.trainer.warm_start import warm_start
 
 
 def train(
@@ -86,11 +87,16 @@ def train(
         for split in ("validation", "test")
         if split in record_set.metadata.splits and record_set.metadata.splits[split].interactions
     }
+    start = configuration.training.init_from
+    report = None if start is None else warm_start(model, data, open_run_directory(start))
     if not run.configuration_file.is_file():
         create_run_directory(run.folder, configuration, record_set)
     state = TrainingState()
     with locked(run.folder), _state_written(run, state, monitor=configuration.evaluation.monitor):
         run.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
+        if report is not None:
+            run.write("warm_start", report.to_json())
+            print(report)
         fit(
             model,
             lambda epoch, step: make_training_dataset(configuration, data, first_epoch=epoch, first_step=step),
