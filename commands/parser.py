@@ -30,6 +30,15 @@ class ConfigurationFile(ActionConfigFile):
         super().__call__(parser, namespace, str(file), option_string)
 
 
+def add_short_name(parser: ArgumentParser, name: str, option: str) -> None:
+    """Lets an option be given by another name too; a switch needs no value then: ``--NAME`` is ``--NAME true``."""
+    action = parser._option_string_actions[option]
+    action.option_strings.append(name)
+    parser._option_string_actions[name] = action
+    if isinstance(action.default, bool):
+        action.nargs, action.const = "?", True
+
+
 def _file_of_run(folder: Path) -> Path:
     run = RunDirectory(folder)
     if not run.configuration_file.is_file():

@@ -5,12 +5,15 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from tf_metammf.commands.parser import ConfigurationFile
+from tf_metammf.commands.parser import ConfigurationFile, add_short_name
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.environment import environment_differences
 from tf_metammf.trainer.run_directory import RunDirectory
+
+SHORT_NAMES = ("deterministic", "init_from", "jit_compile", "mixed_precision")
+"""Fields of the training section that need no prefix."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -32,11 +35,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "with other settings where the checkpoints still fit (force), or refuse (never).",
     )
     parser.add_class_arguments(Configuration)
+    for name in SHORT_NAMES:
+        add_short_name(parser, f"--{name}", f"--training.{name}")
 
 
 def run(arguments: Namespace) -> int:
     """Trains and prints the metrics of the best weights."""
-    source = _repeated_run(arguments)
+    source = None if arguments.records else _repeated_run(arguments)
     if source is None and arguments.records is None:
         raise InvalidInputError("missing: records. Give --records, or a run to repeat with --from.")
     import_tensorflow()
@@ -53,7 +58,7 @@ def run(arguments: Namespace) -> int:
     if source is not None:
         for difference in environment_differences(source.read("environment")):
             print(f"not as in {source.folder}: {difference}", file=sys.stderr)
-    record_set = open_record_set(arguments.records) if source is None else source.open_records(arguments.records)
+    record_set = open_record_set(arguments.records) if source is None else source.open_records()
     finished = train(record_set, arguments.run, configuration, resume=arguments.resume)
     print_metrics(finished.read("metrics"), title=f"{finished.folder}: best weights", only=["recall", "ndcg"])
     return 0
