@@ -14,6 +14,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.feature_table import FeatureTable
 from tf_metammf.fusion import make_fusion
 from tf_metammf.objectives import Batch
+from tf_metammf.replicas import gathered, replica_count
 from tf_metammf.towers import ItemTower, UserTower
 
 ITEMS_AT_ONCE = 4096
@@ -159,13 +160,15 @@ class MetaMMF(tfrs.Model):
         """The training step of :class:`tfrs.Model`, with loss scaling; logs the mean of the loss over the epoch."""
         scaled = isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
         with tf.GradientTape() as tape:
-            loss = tf.add_n([self.compute_loss(inputs, training=True), *map(tf.reduce_sum, self.losses)])
+            regularization = [tf.reduce_sum(loss) / replica_count() for loss in self.losses]
+            loss = tf.add_n([self.compute_loss(inputs, training=True), *regularization])
             minimised = self.optimizer.get_scaled_loss(loss) if scaled else loss
         gradients = tape.gradient(minimised, self.trainable_variables)
         if scaled:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        self.mean_loss.update_state(loss)
+        # The parts of the replicas add up to the loss; the metric takes their mean.
+        self.mean_loss.update_state(loss * replica_count())
         return {"loss": self.mean_loss.result()}
 
     def test_step(self, inputs: Batch) -> dict[str, tf.Tensor]:
@@ -244,12 +247,12 @@ class MetaMMF(tfrs.Model):
 
     def _penalty(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         tables = [self.user_tower.embedding.embeddings]
-        rows = [tf.gather(tables[0], tf.unique(users)[0])]
+        rows = [tf.gather(tables[0], tf.unique(gathered(users))[0])]
         if self.item_tower.id_embedding is not None:
             tables.append(self.item_tower.id_embedding.embeddings)
-            rows.append(tf.gather(tables[1], tf.unique(items)[0]))
+            rows.append(tf.gather(tables[1], tf.unique(gathered(items))[0]))
         dense = [weight for weight in self.trainable_variables if not any(weight is table for table in tables)]
-        return self.l2 * tf.add_n([tf.nn.l2_loss(weight) for weight in [*dense, *rows]])
+        return self.l2 / replica_count() * tf.add_n([tf.nn.l2_loss(weight) for weight in [*dense, *rows]])
 
 
 def _with_policy(part: Any, options: Mapping[str, Any] | None, policy: Any) -> dict[str, Any]:

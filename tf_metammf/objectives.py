@@ -3,7 +3,8 @@
 Every objective names the items whose embeddings it needs (:meth:`candidates`) and gets
 one embedding for each of them, in that order. It says whether those ids are distinct already
 (``distinct_candidates``), and whether they are all items whatever the batch
-(``needs_all_items``). Losses are means over the batch.
+(``needs_all_items``). Losses are means over the batch; where replicas share a batch, each gives its part of the
+mean over all of it, and the in-batch softmax has the items of all of them for candidates.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import tf_keras as keras
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.replicas import first_row, gathered, mean_over_batch, replica_count
 
 Batch = Mapping[str, tf.Tensor]
 
@@ -69,6 +71,8 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Mean loss of user embeddings ``[B, d]`` against the distinct items of the batch ``[D, d]``."""
         items, positive, occurrences = tf.unique_with_counts(batch["item"])
+        if replica_count() > 1:
+            items, positive, occurrences, candidates = _of_all_replicas(items, positive, occurrences, candidates)
         log_occurrences = tf.math.log(tf.cast(occurrences, tf.float32))
         offsets = log_occurrences
         if self.correct_sampling:
@@ -77,10 +81,10 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         if self.remove_accidental_hits:
             places = tf.stack([tf.range(tf.size(positive)), positive], axis=1)
             scores = tf.tensor_scatter_nd_sub(scores, places, tf.gather(log_occurrences, positive))
-            return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=positive, logits=scores))
+            return mean_over_batch(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=positive, logits=scores))
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=positive, logits=scores)
         # The positive is one of its occurrences, not all of them together.
-        return tf.reduce_mean(losses + tf.gather(log_occurrences, positive))
+        return mean_over_batch(losses + tf.gather(log_occurrences, positive))
 
 
 class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
@@ -121,7 +125,7 @@ class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         """Mean loss of user embeddings ``[B, d]`` against all training items ``[items, d]``."""
         scores = tf.matmul(queries, candidates, transpose_b=True) / self.temperature
         labels = tf.gather(self._column, batch["item"])
-        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores))
+        return mean_over_batch(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores))
 
 
 class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
@@ -161,7 +165,23 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
         margin = tf.reduce_sum(queries * positives, axis=-1)[:, tf.newaxis] - tf.einsum(
             "bd,bnd->bn", queries, negatives
         )
-        return tf.reduce_mean(tf.nn.softplus(-margin / self.temperature))
+        return mean_over_batch(tf.reshape(tf.nn.softplus(-margin / self.temperature), [-1]))
+
+
+def _of_all_replicas(
+    items: tf.Tensor, positive: tf.Tensor, occurrences: tf.Tensor, candidates: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Distinct items, positions of the own positives among them, occurrences and embeddings, of all replicas."""
+    first = first_row(items)
+    distinct, position = tf.unique(gathered(items))
+    count = tf.size(distinct)
+    # An item that several replicas have has one embedding, so the mean is it, and shares its gradient out.
+    return (
+        distinct,
+        tf.gather(position, first + positive),
+        tf.math.unsorted_segment_sum(gathered(occurrences), position, count),
+        tf.math.unsorted_segment_mean(gathered(candidates), position, count),
+    )
 
 
 def _require_positive(name: str, value: Any) -> None:

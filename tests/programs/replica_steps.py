@@ -1,0 +1,84 @@
+"""Prints, as JSON, what a step of gradient descent does on one device and on two that share every batch."""
+
+import json
+import os
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import numpy as np
+import tensorflow as tf
+
+from tf_metammf import BPR, FullSoftmax, InBatchSoftmax, InteractionGraph, MetaMMF
+
+import tf_keras as keras  # isort: skip - after the package, which chooses Keras 2
+
+USERS, ITEMS, BATCH = 12, 9, 17
+CASES = [(objective, "mf") for objective in ("in_batch_softmax", "full_softmax", "bpr")]
+CASES += [("in_batch_softmax", encoder) for encoder in ("sage", "lightgcn")]
+
+
+def main() -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    # One strategy for all cases: collectives of two in one process would be taken for each other's.
+    strategies = {1: tf.distribute.get_strategy(), 2: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])}
+    results = {}
+    for objective, encoder in CASES:
+        for devices, strategy in strategies.items():
+            results[f"{objective} {encoder} {devices}"] = step(strategy, objective, encoder)
+    print(json.dumps(results))
+
+
+def step(strategy: tf.distribute.Strategy, objective: str, encoder: str) -> dict:
+    random = np.random.default_rng(0)
+    keras.utils.set_random_seed(1)
+    train = random.integers(0, USERS, 40), random.integers(0, ITEMS - 1, 40)
+    frequency = np.bincount(train[1], minlength=ITEMS)
+    graph = {} if encoder == "mf" else {"graph": InteractionGraph(*train, users=USERS, items=ITEMS)}
+    with strategy.scope():
+        model = MetaMMF(
+            USERS,
+            {"visual": random.normal(size=(ITEMS, 4)), "acoustic": random.normal(size=(ITEMS, 3))},
+            make(objective, frequency),
+            item_frequency=frequency,
+            fusion_options={"units": (5, 4), "meta_units": 2, "rank": 2},
+            encoder=encoder,
+            encoder_options=graph | ({"dropout": [0.0]} if encoder == "sage" else {}),
+            id_units=4,
+            normalize=True,
+            l2=0.01,
+        )
+        model.compile(optimizer=keras.optimizers.SGD(0.5))
+    start = [weight.numpy().tolist() for weight in model.trainable_variables]
+    batch = {"user": train[0][:BATCH], "item": train[1][:BATCH], "negative": random.integers(0, ITEMS, (BATCH, 2))}
+    return {
+        "loss": trained(strategy, model, batch),
+        "start": start,
+        "weights": [weight.numpy().tolist() for weight in model.trainable_variables],
+    }
+
+
+def make(objective: str, frequency: np.ndarray) -> keras.layers.Layer:
+    if objective == "bpr":
+        return BPR()
+    return {"in_batch_softmax": InBatchSoftmax, "full_softmax": FullSoftmax}[objective](frequency, temperature=0.5)
+
+
+def trained(strategy: tf.distribute.Strategy, model: MetaMMF, batch: dict[str, np.ndarray]) -> float:
+    """Takes the step, each device on its part of the batch; the parts are not equally large."""
+    replicas = strategy.num_replicas_in_sync
+    parts = [
+        {name: tf.constant(part) for name, part in zip(batch, columns, strict=True)}
+        for columns in zip(*(np.array_split(values, replicas) for values in batch.values()), strict=True)
+    ]
+    inputs = parts[0]
+    if replicas > 1:
+        inputs = strategy.experimental_distribute_values_from_function(
+            lambda context: parts[context.replica_id_in_sync_group]
+        )
+    tf.function(lambda: strategy.run(model.train_step, (inputs,)))()
+    return float(model.mean_loss.result())
+
+
+if __name__ == "__main__":
+    main()

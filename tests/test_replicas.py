@@ -1,0 +1,38 @@
+"""Replicas that share a batch take the step that one device takes with all of it. Two logical CPU devices."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+CASES = [("in_batch_softmax", "mf"), ("full_softmax", "mf"), ("bpr", "mf")]
+CASES += [("in_batch_softmax", "sage"), ("in_batch_softmax", "lightgcn")]
+
+PROGRAM = Path(__file__).parent / "programs" / "replica_steps.py"
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """Loss and weights after a step on one device and on two, by objective and encoder, of a process of its own:
+
+    devices cannot be made anew once TensorFlow has started.
+    """
+    ran = subprocess.run([sys.executable, str(PROGRAM)], check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(("objective", "encoder"), CASES)
+def test_loss_and_weights_are_those_of_one_device(objective, encoder, steps):
+    one, two = steps[f"{objective} {encoder} 1"], steps[f"{objective} {encoder} 2"]
+    np.testing.assert_allclose(two["loss"], one["loss"], rtol=1e-5)
+    for found, expected in zip(two["weights"], one["weights"], strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    moved = [
+        not np.allclose(weight, start, atol=1e-4) for weight, start in zip(one["weights"], one["start"], strict=True)
+    ]
+    # Nothing is absent, so stand-ins and the kernel of absences have no gradient.
+    assert moved.count(False) <= 2

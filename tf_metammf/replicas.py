@@ -1,0 +1,38 @@
+"""A batch that is shared by the replicas of a ``tf.distribute`` strategy: what each needs of the others.
+
+The gradients that a strategy adds up over its replicas are those of one device with the whole batch, because
+losses are sums over the part of a replica divided by the size of the whole. Outside of a strategy, and with one
+replica, everything here is what it says without the word "all".
+"""
+
+import tensorflow as tf
+
+
+def replica_count() -> int:
+    """Replicas that share a batch."""
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None else int(context.num_replicas_in_sync)
+
+
+def mean_over_batch(losses: tf.Tensor) -> tf.Tensor:
+    """The part of this replica in the mean of the losses ``[B]`` of all replicas: they add up to the mean."""
+    size = tf.size(losses)
+    if replica_count() > 1:
+        size = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, size)
+    return tf.reduce_sum(losses) / tf.cast(tf.maximum(size, 1), losses.dtype)
+
+
+def gathered(values: tf.Tensor) -> tf.Tensor:
+    """Rows ``[B, ...]`` of all replicas, in their order; gradients go back to where the rows came from."""
+    if replica_count() == 1:
+        return values
+    return tf.distribute.get_replica_context().all_gather(values, axis=0)
+
+
+def first_row(rows: tf.Tensor) -> tf.Tensor:
+    """Where the rows ``[B, ...]`` of this replica begin among those of :func:`gathered`, int32 ``[]``."""
+    if replica_count() == 1:
+        return tf.constant(0)
+    context = tf.distribute.get_replica_context()
+    sizes = context.all_gather(tf.shape(rows)[:1], axis=0)
+    return tf.reduce_sum(sizes[: context.replica_id_in_sync_group])
