@@ -33,7 +33,7 @@ class ConfigurationFile(ActionConfigFile):
 def add_short_name(parser: ArgumentParser, name: str, option: str) -> None:
     """Lets an option be given by another name too; a switch needs no value then: ``--NAME`` is ``--NAME true``."""
     action = parser._option_string_actions[option]
-    action.option_strings.append(name)
+    action.option_strings = [*action.option_strings, name]
     parser._option_string_actions[name] = action
     if isinstance(action.default, bool):
         action.nargs, action.const = "?", True

@@ -31,7 +31,7 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
     """
     settings, precision = configuration.model, configuration.training.mixed_precision
     if precision not in DTYPE_POLICIES:
-        raise unknown_name("training.mixed_precision", precision, ["bfloat16", "float16"])
+        raise unknown_name("training.mixed_precision", str(precision), ["bfloat16", "float16"])
     fusion = settings.fusion
     options: dict[str, object] = {"units": tuple(fusion.units)}
     if fusion.name == "metammf":

@@ -1,7 +1,7 @@
 """Training that begins with the weights of an earlier run, on a record set that may have grown."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -82,15 +82,15 @@ def warm_start(model: MetaMMF, data: TrainingData, source: RunDirectory) -> Warm
     modalities = [name for name, width in new_widths.items() if old_widths.get(name) == width]
     axes = {
         (sum(old_widths.values()), sum(new_widths.values())): _features(old_widths, new_widths, modalities),
-        (len(old_widths), len(new_widths)): tuple(
-            np.array([list(widths).index(name) for name in modalities], np.int64) for widths in (old_widths, new_widths)
-        ),
+        (len(old_widths), len(new_widths)): (_positions(modalities, old_widths), _positions(modalities, new_widths)),
     }
     tables = {"user_tower/embedding/embeddings:0": users, "item_tower/id_embedding/embeddings:0": items}
     values = {
         _renamed(weight.name, list(old_widths), list(new_widths)): weight for weight in before.trainable_variables
     }
-    copied, matched, fresh = [], [], []
+    copied: list[str] = []
+    matched: list[str] = []
+    fresh: list[str] = []
     for weight in model.trainable_variables:
         found = values.get(weight.name)
         places = None if found is None else _places(found.shape, weight.shape, axes, rows=tables.get(weight.name))
@@ -121,6 +121,11 @@ def _matched(before: Sequence[str], now: Sequence[str]) -> Places:
     pairs = [(position[name], place) for place, name in enumerate(now) if name in position]
     columns = np.array(pairs, np.int64).reshape(-1, 2).T
     return columns[0], columns[1]
+
+
+def _positions(names: Sequence[str], among: Iterable[str]) -> NDArray[np.int64]:
+    position = {name: place for place, name in enumerate(among)}
+    return np.array([position[name] for name in names], np.int64)
 
 
 def _features(before: Mapping[str, int], now: Mapping[str, int], modalities: Sequence[str]) -> Places:
