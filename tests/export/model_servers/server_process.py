@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -51,22 +52,27 @@ class ServerProcess:
 
     def __enter__(self) -> "ServerProcess":
         self.grpc_port, self.rest_port = free_port(), free_port()
-        self.process = subprocess.Popen(self._words(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        # Not a pipe: a server says a lot, and would wait for a reader.
+        self._log = tempfile.TemporaryFile(mode="w+", errors="replace")
+        self.process = subprocess.Popen(self._words(), stdout=subprocess.DEVNULL, stderr=self._log)
         started = time.monotonic()
         while not self.is_available():
             if self.process.poll() is not None or time.monotonic() - started > SECONDS_TO_START:
                 self.process.kill()
-                raise RuntimeError(f"the server did not start: {self.process.communicate()[1][-2000:]}")
+                self.process.wait()
+                self._log.seek(0)
+                raise RuntimeError(f"the server did not start: {self._log.read()[-2000:]}")
             time.sleep(0.1)
         return self
 
     def __exit__(self, *_: Any) -> None:
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.communicate(timeout=20)
+            self.process.wait(timeout=20)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
+        self._log.close()
 
     def endpoint(self, scheme: str) -> str:
         return f"{scheme}://127.0.0.1:{self.rest_port if scheme == 'http' else self.grpc_port}"
