@@ -114,10 +114,10 @@ def export_model(
         with staged_directory(target) as folder:
             try:
                 tf.saved_model.save(module, str(folder), signatures=signatures)
+                if write_assets is not None:
+                    write_assets(folder)
             except tf.errors.OpError as error:
                 raise OSError(error.message) from error
-            if write_assets is not None:
-                write_assets(folder)
     return target
 
 

@@ -9,8 +9,10 @@ from server_process import NO_REAL_SERVER, ServerProcess, real_server
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.client import Client
+from tf_metammf.export.endpoint import ModelSpec, open_endpoint
 from tf_metammf.export.recommender import Recommender
 from tf_metammf.export.serving_error import ServingError
+from tf_metammf.export.signatures import Signature, read_signatures
 
 USERS = 21
 METHODS = ("recommend", "similar_items", "encode_items", "place_of_new_items")
@@ -57,9 +59,10 @@ def test_methods_are_those_of_the_recommender():
 
 
 def test_recommendations_are_those_of_the_model_in_this_process(catalogue, recommender, client):
-    users = [*catalogue.user_ids, "nobody", "", "x" * 2**20]
+    long = [str(user) * 2**20 for user in range(5)]  # more than 4 MB, which gRPC takes by itself
+    users = [*catalogue.user_ids, "nobody", "", *long]
     assert_same(client.recommend(users, 7), recommender.recommend(users, 7))
-    exclude = [[], ["no such item"], *([catalogue.item_ids[4], catalogue.item_ids[user]] for user in range(22))]
+    exclude = [[], ["no such item"], *([catalogue.item_ids[4], catalogue.item_ids[user]] for user in range(26))]
     arguments = {"exclude": exclude, "exclude_seen": False}
     assert_same(client.recommend(users, 10**12, **arguments), recommender.recommend(users, 10**12, **arguments))
 
@@ -112,7 +115,7 @@ def test_nothing_asked_is_nothing_answered(catalogue, client):
     assert client.place_of_new_items([], catalogue.new_items(3)).ranks.shape == (0, 3)
 
 
-def test_any_signature_can_be_asked_with_types_and_infinities_intact(catalogue, client):
+def test_any_signature_can_be_asked_with_types_and_infinities_intact(catalogue, version, client):
     answer = client.predict("similar_items", {"item_id": [catalogue.item_ids[0], b"\xff\x00 no UTF-8"]})
     assert {name: (array.dtype, array.shape) for name, array in answer.items()} == {
         "item_id": (np.dtype(object), (2, 3)),
@@ -122,9 +125,7 @@ def test_any_signature_can_be_asked_with_types_and_infinities_intact(catalogue, 
     assert answer["known"].tolist() == [True, False]
     assert answer["item_id"][1].tolist() == [b"", b"", b""]
     assert answer["score"][1].tolist() == [-np.inf] * 3
-    assert sorted(client.signatures()) == sorted(
-        ["serving_default", "recommend", "similar_items", "encode_items", "recommend_new_items"]
-    )
+    assert client.signatures() == read_signatures(version)
 
 
 def test_features_that_are_no_numbers_reach_the_model_and_harm_their_row_alone(catalogue, client):
@@ -145,7 +146,7 @@ BAD_REQUESTS = [
     ("serving_default", {"user_id": [["7"]]}, "has the shape \\[1, 1\\], expected string \\[\\?\\]"),
     ("serving_default", {"user_id": "7"}, "has the shape \\[\\], expected string"),
     ("serving_default", {"user_id": ["\udcff"]}, "no UTF-8 text; give it as bytes"),
-    ("no_such", {}, 'has no signature "no_such", it has encode_items, recommend'),
+    ("no_such", {}, 'has no signature "no_such", it has encode_items, '),
 ]
 
 
@@ -174,6 +175,25 @@ def test_what_only_the_model_can_refuse_comes_back_in_its_words_and_the_next_req
     with pytest.raises(InvalidInputError, match=r": exclude_item_id: found \[1 1\], expected one row for each"):
         client.predict("recommend", inputs)
     assert client.recommend([catalogue.user_ids[3]])[0].known
+
+
+@pytest.mark.parametrize(
+    ("signature", "inputs"),
+    [
+        ("serving_default", {"user_id": np.array([1.5], np.float32)}),
+        ("serving_default", {"user_id": np.array([[b"7"]], object)}),
+        ("recommend", {"user_id": np.array([b"7"], object), "k": np.array(1, np.int32)}),
+        ("no_such", {"user_id": np.array([b"7"], object)}),
+    ],
+    ids=["type", "rank", "missing", "signature"],
+)
+def test_a_bad_request_that_is_sent_all_the_same_is_refused_by_the_server_and_harms_nobody(client, signature, inputs):
+    endpoint = open_endpoint(client._name.rpartition(":")[0], ModelSpec("model"))
+    with pytest.raises((InvalidInputError, ServingError)) as refused:
+        endpoint.predict(signature, Signature({}, {}), inputs, 10.0)
+    assert getattr(refused.value, "code", "INVALID_ARGUMENT") in ("INVALID_ARGUMENT", "FAILED_PRECONDITION")
+    assert client.recommend(["nobody"])[0].item_ids
+    endpoint.close()
 
 
 @pytest.mark.parametrize("options", [{"model": "other"}, {"version": 99}])

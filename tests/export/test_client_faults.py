@@ -2,6 +2,8 @@
 
 import http.server
 import socket
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -182,3 +184,12 @@ def test_an_answer_that_is_not_a_model_servers_is_told_as_such():
 def test_a_client_that_could_not_work_is_refused(arguments, message):
     with pytest.raises(InvalidInputError, match=message):
         Client(**({"endpoint": "http://localhost:8501"} | arguments))
+
+
+def test_a_rest_client_needs_neither_tensorflow_nor_grpc():
+    program = (
+        "from tf_metammf.export import Client; import sys; Client('http://127.0.0.1:1'); print(sorted(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "'numpy'" in ran.stdout
+    assert "'tensorflow'" not in ran.stdout and "'grpc'" not in ran.stdout

@@ -62,9 +62,9 @@ def rows(request: Any) -> int:
 
 
 def test_every_signature_is_warmed_up_with_every_batch_size(complete):
-    found = {(request.model_spec.signature_name, rows(request)) for request in warmup_requests(complete)}
-    assert found == {(name, size) for name in CAN_BE_MERGED | CANNOT for size in ALLOWED_BATCH_SIZES}
-    assert len(warmup_requests(complete)) <= MAX_RECORDS
+    found = [(request.model_spec.signature_name, rows(request)) for request in warmup_requests(complete)]
+    assert set(found) == {(name, size) for name in read_signatures(complete) for size in ALLOWED_BATCH_SIZES}
+    assert len(found) == len(set(found)) <= MAX_RECORDS
 
 
 def test_a_server_that_feeds_every_request_by_the_names_of_the_tensors_is_answered(complete):
@@ -79,7 +79,7 @@ def test_a_server_that_feeds_every_request_by_the_names_of_the_tensors_is_answer
             feeds = {definition.inputs[name].name: tf.make_ndarray(value) for name, value in request.inputs.items()}
             found = session.run({name: tensor.name for name, tensor in definition.outputs.items()}, feeds)
             assert len(next(iter(found.values()))) == rows(request)
-            assert found.get("known", np.array(True)).any()
+            assert rows(request) == 1 or found.get("known", np.array(True)).any()
             assert found.get("valid", np.array(True)).all()
 
 
@@ -99,7 +99,8 @@ def test_requests_have_the_ids_and_features_of_the_data(catalogue, complete):
 
 def test_only_what_a_batching_server_can_merge_is_in_its_warm_up(for_batching):
     requests = warmup_requests(for_batching)
-    assert {request.model_spec.signature_name for request in requests} == CAN_BE_MERGED
+    names = {request.model_spec.signature_name for request in requests}
+    assert names >= CAN_BE_MERGED and not names & CANNOT
     for request in requests:
         # What such a server demands of every request, alone or not.
         assert len({tuple(dim.size for dim in value.tensor_shape.dim)[:1] for value in request.inputs.values()}) == 1
@@ -155,7 +156,8 @@ def test_the_card_has_data_metrics_configuration_signatures_packages_and_latency
     card = json.loads((complete / "assets.extra" / "model_card.json").read_text())
     assert {name: card[name] for name in PROVENANCE} == PROVENANCE
     assert set(card["signatures"]) == set(read_signatures(version))
-    assert {name for name, signature in card["signatures"].items() if signature["server_batching"]} == CAN_BE_MERGED
+    batched = {name for name, signature in card["signatures"].items() if signature["server_batching"]}
+    assert batched >= CAN_BE_MERGED and not batched & CANNOT
     recommend = card["signatures"]["recommend"]
     assert recommend["inputs"]["k"] == {"dtype": "int32", "shape": []}
     assert recommend["outputs"]["item_id"] == {"dtype": "string", "shape": [None, None]}
@@ -169,7 +171,8 @@ def test_the_card_can_be_read_by_people(complete):
     text = (complete / "assets.extra" / "model_card.md").read_text()
     assert "| recall@20 | 0.2500 |" in text and "map@20" not in text
     assert "| `recommend` | input | `k` | int32 | [] |" in text
-    assert "A server may batch requests to `encode_items`, `serving_default`, `similar_items`." in text
+    (note,) = [line for line in text.splitlines() if line.startswith("A server may batch requests to ")]
+    assert "`serving_default`" in note and "`recommend`" not in note
     assert "| checksum | abc |" in text and "id_units: 4" in text
 
 
