@@ -39,7 +39,7 @@ types: wheel
 	cd $(WHEEL_VENV) && ../$(BIN)/mypy --config-file ../pyproject.toml --python-executable bin/python -p tf_metammf
 
 lock:
-	uv pip compile setup.py --extra test --extra tune --extra serving --universal --python-version 3.11 \
+	uv pip compile setup.py --extra test --extra tune --universal --python-version 3.11 \
 		--generate-hashes --quiet --output-file requirements.lock --custom-compile-command "make lock"
 
 clean:

@@ -56,6 +56,7 @@ setup(
         "rich>=13",
         "matplotlib>=3.9",
         "tensorboard>=2.20",
+        "tensorflow-serving-api>=2.21,<2.22",  # messages in Python; asks for nothing that TensorFlow does not
     ],
     extras_require={
         "test": [
@@ -69,7 +70,6 @@ setup(
             "setuptools>=77",
         ],
         "tune": ["keras-tuner>=1.4.8", "scipy>=1.13", "scikit-learn>=1.5"],
-        "serving": ["tensorflow-serving-api>=2.21,<2.22"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
     entry_points={"console_scripts": ["tf-metammf = tf_metammf.commands.main:main"]},

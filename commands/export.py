@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.errors import InvalidInputError
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -17,26 +18,56 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--records", type=Path, help="Where the record set is now, if it was moved.")
     parser.add_argument("--k", type=int, default=20, help="Items that serving_default and similar_items return.")
-    parser.add_argument("--version", type=int, help="Number of the version; by default the next one.")
+    parser.add_argument("--version", type=str, help='Number of the version, or "timestamp"; by default the next one.')
+    parser.add_argument("--keep", type=int, help="How many versions to keep; older ones are deleted. Default: all.")
+    parser.add_argument(
+        "--deployment", type=Path, help="A folder for files that run a server; those that are there stay as they are."
+    )
+    parser.add_argument("--model_name", type=str, default="model", help="What the server calls the model.")
+    parser.add_argument(
+        "--batching", action="store_true", help="For a server with --enable_batching, which refuses some signatures."
+    )
 
 
 def run(arguments: Namespace) -> int:
-    """Exports, and prints the version directory and its signatures."""
+    """Exports, and prints the version directory, what was deleted and written beside it, and the signatures."""
     import_tensorflow()
+    from tf_metammf.export.deployment import Deployment
     from tf_metammf.export.recommender import Recommender
+    from tf_metammf.export.retention import delete_old_versions, require_keep
     from tf_metammf.export.saved_model import export_run
     from tf_metammf.trainer.run_directory import open_run_directory
 
+    require_keep(arguments.keep)
+    deployment = Deployment(arguments.output, arguments.model_name, batching=arguments.batching)
     version = export_run(
         open_run_directory(arguments.run),
         arguments.output,
         records=arguments.records,
         k=arguments.k,
-        version=arguments.version,
+        version=_version(arguments.version),
+        batching=arguments.batching,
     )
     print(version)
+    if arguments.keep is not None:
+        for folder in delete_old_versions(arguments.output, keep=arguments.keep, written=version):
+            print(f"deleted {folder}")
+    if arguments.deployment is not None:
+        for file in deployment.write(arguments.deployment):
+            print(f"written {file}")
     _print_signatures(Recommender(version).signatures)
     return 0
+
+
+def _version(text: str | None) -> int | Literal["timestamp"] | None:
+    if text is None:
+        return None
+    if text == "timestamp":
+        return "timestamp"
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidInputError(f'--version is {text}, expected a number or "timestamp".') from None
 
 
 def _print_signatures(signatures: Mapping[str, Any]) -> None:

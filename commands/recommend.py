@@ -1,13 +1,13 @@
-"""Ask an exported SavedModel for recommendations."""
+"""Ask an exported SavedModel, or a server that has it loaded, for recommendations."""
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from tf_metammf.export.recommender import Recommendations
@@ -16,24 +16,41 @@ if TYPE_CHECKING:
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf recommend``."""
     parser.add_argument(
-        "--model", type=Path, required=True, help="What export wrote: the folder of all versions, or one version."
+        "--model",
+        type=str,
+        help="What export wrote, the folder of all versions or one version; with --endpoint the server's name of the "
+        'model, by default "model".',
     )
+    parser.add_argument("--endpoint", type=str, help="Ask a server: http://HOST:PORT (REST) or grpc://HOST:PORT.")
+    parser.add_argument("--timeout", type=float, default=10.0, help="Seconds that the server may take.")
     parser.add_argument("--user", action="append", required=True, help="Raw id of a user; may be given several times.")
     parser.add_argument("--k", type=int, default=10, help="At most so many items for each user.")
     parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
 
 
 def run(arguments: Namespace) -> int:
-    """Asks and prints; uses the SavedModel alone."""
+    """Asks and prints; uses the SavedModel or the server alone."""
+    if arguments.model is None and arguments.endpoint is None:
+        raise InvalidInputError("missing: model, or endpoint. See --help.")
     import_tensorflow()
-    from tf_metammf.export.recommender import Recommender
-
-    found = Recommender(arguments.model).recommend(arguments.user, arguments.k)
+    found = _found(arguments)
     if arguments.json:
         print(json.dumps([_as_json(recommendations) for recommendations in found], indent=2, ensure_ascii=False))
     else:
         _print_table(found)
     return 0
+
+
+def _found(arguments: Namespace) -> "list[Recommendations]":
+    if arguments.endpoint is None:
+        from tf_metammf.export.recommender import Recommender
+
+        return Recommender(arguments.model).recommend(arguments.user, arguments.k)
+    from tf_metammf.export.client import Client
+    from tf_metammf.export.served_model import DEFAULT_MODEL
+
+    with Client(arguments.endpoint, arguments.model or DEFAULT_MODEL, timeout=arguments.timeout) as client:
+        return client.recommend(arguments.user, arguments.k)
 
 
 def _as_json(recommendations: "Recommendations") -> dict[str, object]:

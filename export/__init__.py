@@ -7,11 +7,16 @@ when they are first used.
 from tf_metammf.lazy_names import lazy_names
 
 _MODULE_OF = {
+    "Client": "client",
+    "Deployment": "deployment",
     "ExactIndex": "index",
     "NewItemPlaces": "recommender",
     "Recommendations": "recommender",
     "Recommender": "recommender",
+    "Retries": "retries",
+    "ServingError": "serving_error",
     "ServingModule": "serving_module",
+    "delete_old_versions": "retention",
     "export_model": "saved_model",
     "export_run": "saved_model",
 }

@@ -1,9 +1,9 @@
 """Writes the SavedModel of a trained model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -27,16 +27,19 @@ def export_run(
     *,
     records: str | Path | None = None,
     k: int = DEFAULT_K,
-    version: int | None = None,
+    version: int | Literal["timestamp"] | None = None,
+    batching: bool = False,
 ) -> Path:
-    """Exports the best weights of a run.
+    """Exports the best weights of a run, with warm-up requests and a model card.
 
     Args:
         run: The run directory.
         output: The folder of all versions; created where it does not exist.
         records: Where the record set is now; None for where it was in training.
         k: Places of ``serving_default`` and ``similar_items``; capped by the catalogue. Defaults to 20.
-        version: Number of the version; None for the next one.
+        version: Number of the version; None for the next one, ``"timestamp"`` for the seconds since 1970.
+        batching: Whether the server will run with ``--enable_batching``; only requests that it
+            takes then are in the warm-up. Defaults to False.
 
     Returns:
         The version directory, ``output/<version>``.
@@ -45,10 +48,19 @@ def export_run(
         InvalidInputError: An argument is not acceptable, the version exists or cannot be
             written, or the record set is not the one of the run.
     """
+    from tf_metammf.export.model_card import provenance_of
+    from tf_metammf.export.sample_requests import SampleRequests
+    from tf_metammf.export.serving_assets import write_serving_assets
     from tf_metammf.trainer.evaluation import load_model
 
     _check(Path(output), k, version)
     model, data = load_model(run, records)
+
+    def write_assets(folder: Path) -> None:
+        ids, items = data.record_set, data.item_features
+        samples = SampleRequests(ids.user_ids, ids.item_ids, items.features, items.presence)
+        write_serving_assets(folder, samples, batching=batching, provenance=provenance_of(run))
+
     return export_model(
         model,
         output,
@@ -57,6 +69,7 @@ def export_run(
         seen=data.interactions_of("train"),
         k=k,
         version=version,
+        write_assets=write_assets,
     )
 
 
@@ -68,7 +81,8 @@ def export_model(
     item_ids: Sequence[str],
     seen: tuple[NDArray[np.integer], NDArray[np.integer]],
     k: int = DEFAULT_K,
-    version: int | None = None,
+    version: int | Literal["timestamp"] | None = None,
+    write_assets: Callable[[Path], None] | None = None,
 ) -> Path:
     """Exports a model with its ids and training interactions.
 
@@ -82,7 +96,8 @@ def export_model(
         item_ids: Raw item ids by dense id.
         seen: Dense user ids and item ids of the training interactions, two integer arrays ``[n]``.
         k: Places of ``serving_default`` and ``similar_items``; capped by the catalogue. Defaults to 20.
-        version: Number of the version; None for the next one.
+        version: Number of the version; None for the next one, ``"timestamp"`` for the seconds since 1970.
+        write_assets: Called with the folder of the SavedModel before it becomes a version, to add files.
 
     Returns:
         The version directory, ``output/<version>``.
@@ -99,12 +114,14 @@ def export_model(
         with staged_directory(target) as folder:
             try:
                 tf.saved_model.save(module, str(folder), signatures=signatures)
+                if write_assets is not None:
+                    write_assets(folder)
             except tf.errors.OpError as error:
                 raise OSError(error.message) from error
     return target
 
 
-def _check(output: Path, k: int, version: int | None) -> Path:
+def _check(output: Path, k: int, version: int | Literal["timestamp"] | None) -> Path:
     if k < 1:
         raise InvalidInputError(f"--k is {k}, expected at least 1.")
     return version_directory(output, version)

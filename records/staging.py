@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tf_metammf.errors import InvalidInputError
@@ -27,9 +27,9 @@ def require_absent(target: Path, *, option: str = "--output") -> None:
 def staged_directory(target: Path, *, option: str = "--output") -> Iterator[Path]:
     """Gives a new folder beside ``target`` and renames it to ``target`` when the block ends well.
 
-    Files are synced to disk before the rename. Whoever is killed half-way leaves only a
-    folder named ``.NAME.partial-PID``, which nothing takes for a finished one; an error
-    removes it.
+    Every file and folder is synced to disk before the rename, and what the rename changes
+    after it. Whoever is killed half-way leaves only a folder named ``.NAME.partial-PID``,
+    which nothing takes for a finished one; an error removes it.
 
     Args:
         target: The folder to create; must not exist.
@@ -45,12 +45,18 @@ def staged_directory(target: Path, *, option: str = "--output") -> Iterator[Path
     require_absent(target, option=option)
     staging = target.parent / f".{target.name}.partial-{os.getpid()}"
     try:
+        new_parents = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
         yield staging
-        _sync(staging)
+        for path in [*staging.rglob("*"), staging]:
+            sync(path)
         staging.rename(target)
+        # The target is whole from here on, also where a file system cannot sync folders.
+        with suppress(OSError):
+            for folder in [target.parent, *(parent.parent for parent in new_parents)]:
+                sync(folder)
     except OSError as error:
         raise InvalidInputError(
             f"{target}: could not be written ({error.strerror or error}). "
@@ -60,10 +66,10 @@ def staged_directory(target: Path, *, option: str = "--output") -> Iterator[Path
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _sync(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def sync(path: Path) -> None:
+    """Waits until a file, or what a folder lists, is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

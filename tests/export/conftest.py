@@ -1,6 +1,6 @@
 """A small catalogue with every oddity, a model of it, and its export."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
+from stand_in_server import StandInServer
 
 from tf_metammf.export.saved_model import export_model
 from tf_metammf.interaction_graph import InteractionGraph
@@ -69,14 +70,8 @@ class Catalogue:
 
     def export(self, output: Path, **options: Any) -> Path:
         """Exports with ``K`` places unless told otherwise."""
-        return export_model(
-            self.model,
-            output,
-            user_ids=self.user_ids,
-            item_ids=self.item_ids,
-            seen=self.seen,
-            **({"k": K} | options),
-        )
+        known = {"user_ids": self.user_ids, "item_ids": self.item_ids, "seen": self.seen, "k": K}
+        return export_model(self.model, output, **(known | options))
 
 
 def new_catalogue(**options: Any) -> Catalogue:
@@ -130,3 +125,10 @@ def version(catalogue, tmp_path_factory) -> Path:
 def signatures(version) -> Any:
     """The signatures of the loaded export."""
     return tf.saved_model.load(str(version)).signatures
+
+
+@pytest.fixture(scope="module")
+def stand_in(version) -> Iterator[StandInServer]:
+    """A server of the version, in this process, on sockets of loopback."""
+    with StandInServer(version.parent) as server:
+        yield server

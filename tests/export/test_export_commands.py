@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stand_in_server import StandInServer
 
 from tf_metammf.commands.main import main
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
@@ -133,6 +134,12 @@ def test_recommend_uses_the_saved_model_alone(run, model_folder):
         (["export", "--run", "{folder}/records", "--output", "{folder}/other"], "records: has no configuration.yaml"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--k", "0"], "--k is 0"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/models", "--version", "7"], "7: already exists"),
+        (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--version", "new"], "--version is new"),
+        (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--keep", "0"], "--keep is 0"),
+        (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--model_name", "a/b"], "--model_name is"),
+        (["recommend", "--user", "u1"], "missing: model, or endpoint"),
+        (["recommend", "--endpoint", "localhost:8500", "--user", "u1"], "expected http://HOST:PORT or grpc://"),
+        (["recommend", "--endpoint", "http://127.0.0.1:9", "--timeout", "0.1", "--user", "u1"], "9: UNAVAILABLE: "),
         (["export", "--run", "{folder}/run", "--output", "{folder}/records/metadata.json"], "could not be written"),
     ],
 )
@@ -142,3 +149,38 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, model_folder, capsys, words,
     assert message in printed.err
     assert printed.err.count("\n") == 1 and printed.out == ""
     assert not (run.folder.parent / "other").exists()
+
+
+def test_an_export_has_warm_up_and_model_card_and_makes_room_for_itself(run, tmp_path, capsys):
+    words = ["export", "--run", str(run.folder), "--output", str(tmp_path / "models"), "--k", "4"]
+    for options in (["--version", "3"], ["--version", "timestamp", "--keep", "1", "--batching"]):
+        assert main([*words, *options, "--deployment", str(tmp_path / "deployment"), "--model_name", "videos"]) == 0
+    (version,) = (tmp_path / "models").iterdir()
+    printed = capsys.readouterr().out
+    assert int(version.name) > 10**9
+    assert f"deleted {tmp_path / 'models' / '3'}\n" in printed
+    assert printed.count(f"written {tmp_path / 'deployment' / 'compose.yaml'}\n") == 1
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    assert card["data"]["checksum"] == run.read("records")["checksum"] and "path" not in card["data"]
+    assert card["data"]["interactions"]["train"] == 40
+    assert card["configuration"]["model"]["fusion"]["units"] == [8, 4]
+    assert card["metrics"] is None
+    assert (version / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
+
+
+def test_recommend_asks_a_server_as_it_asks_a_folder(run, model_folder, capsys):
+    words = ["--user", "u3", "--user", "x", "--k", "5", "--json"]
+    assert main(["recommend", "--model", str(model_folder), *words]) == 0
+    expected = json.loads(capsys.readouterr().out)
+    with StandInServer(model_folder, "videos") as server:
+        for scheme in ("http", "grpc"):
+            endpoint = server.endpoint(scheme)
+            assert main(["recommend", "--endpoint", endpoint, "--model", "videos", *words]) == 0
+            found = json.loads(capsys.readouterr().out)
+            assert without_scores(found) == without_scores(expected)
+            assert main(["recommend", "--endpoint", endpoint, *words]) == 2
+            assert capsys.readouterr().err.startswith(f"tf-metammf: error: {endpoint}: NOT_FOUND: ")
+
+
+def without_scores(found: list) -> list:
+    return [[one["user_id"], one["known"], [(item["rank"], item["item_id"]) for item in one["items"]]] for one in found]

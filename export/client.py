@@ -1,0 +1,201 @@
+"""Recommendations from a server that has an exported model loaded."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.request_inputs import Arrays, feature_inputs, ids_of, rows_of_ids
+from tf_metammf.export.retries import Retries
+from tf_metammf.export.served_model import DEFAULT_MODEL, DEFAULT_TIMEOUT, ServedModel
+from tf_metammf.export.server_batching import MAX_BATCH_SIZE
+
+if TYPE_CHECKING:
+    from tf_metammf.export.recommender import NewItemPlaces, Recommendations
+
+_LARGEST_K = 2**31 - 1
+
+
+class Client(ServedModel):
+    """Asks a server what :class:`tf_metammf.export.Recommender` asks a model in this process.
+
+    Args:
+        endpoint: ``http://HOST:PORT`` for the server's REST port, ``grpc://HOST:PORT`` for its gRPC port.
+        model: What the server calls the model. Defaults to ``"model"``.
+        version: Number of the version to ask; None for the one the server takes itself, the newest.
+        label: Label of the version to ask, as the server's configuration has it; instead of ``version``.
+        timeout: Seconds that a request may take, retries included. Defaults to 10.
+        retries: How requests that find nobody (``UNAVAILABLE``) are made again. Defaults to 5 times with
+            exponential back-off and jitter.
+        rows_per_request: Users or items in one request at most; longer lists become several requests.
+            Defaults to 64, the most that a batching server takes by the files of ``tf-metammf export``.
+
+    Raises:
+        InvalidInputError: An argument is not acceptable.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        model: str = DEFAULT_MODEL,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        retries: Retries | None = None,
+        rows_per_request: int = MAX_BATCH_SIZE,
+    ) -> None:
+        super().__init__(endpoint, model, version=version, label=label, timeout=timeout, retries=retries)
+        if rows_per_request < 1:
+            raise InvalidInputError(f"rows_per_request is {rows_per_request}, expected at least 1.")
+        self._rows = rows_per_request
+
+    def recommend(
+        self,
+        user_ids: Sequence[str],
+        k: int = 10,
+        *,
+        exclude: Sequence[Sequence[str]] | None = None,
+        exclude_seen: bool = True,
+    ) -> "list[Recommendations]":
+        """The best items for every user.
+
+        Args:
+            user_ids: Raw user ids.
+            k: At most so many items for each. Defaults to 10.
+            exclude: Raw ids of items that a user must not get, one list a user; unknown ones do no harm.
+            exclude_seen: Whether training items of the user are left out. Defaults to True.
+
+        Returns:
+            One entry a user, in their order.
+
+        Raises:
+            InvalidInputError: An argument is not acceptable.
+            ServingError: The server did not answer, or not with recommendations.
+        """
+        if k < 1:
+            raise InvalidInputError(f"k is {k}, expected at least 1.")
+        users = ids_of("user_ids", user_ids)
+        if exclude is not None and len(exclude) != len(users):
+            raise InvalidInputError(f"exclude has {len(exclude)} lists for {len(users)} users; expected one a user.")
+        unwanted = rows_of_ids("exclude", exclude or [[] for _ in users])
+        found: list[Recommendations] = []
+        for rows in self._parts(len(users)):
+            question: dict[str, ArrayLike] = {
+                "user_id": users[rows],
+                "k": min(k, _LARGEST_K),
+                "exclude_item_id": unwanted[rows],
+                "exclude_seen": exclude_seen,
+            }
+            found += _recommendations(users[rows], self.predict("recommend", question))
+        return found
+
+    def similar_items(self, item_ids: Sequence[str]) -> "list[Recommendations]":
+        """The most similar items of every item, as many as the export fixed.
+
+        Args:
+            item_ids: Raw item ids.
+
+        Returns:
+            One entry an item, in their order.
+
+        Raises:
+            ServingError: The server did not answer, or not with items.
+        """
+        items = ids_of("item_ids", item_ids)
+        found: list[Recommendations] = []
+        for rows in self._parts(len(items)):
+            found += _recommendations(items[rows], self.predict("similar_items", {"item_id": items[rows]}))
+        return found
+
+    def encode_items(
+        self, features: Mapping[str, ArrayLike], *, presence: Mapping[str, ArrayLike] | None = None
+    ) -> NDArray[np.float32]:
+        """Embeddings of new items.
+
+        Args:
+            features: float ``[B, width]`` by modality, raw as in the record set; a modality left out is absent.
+            presence: bool ``[B]`` by modality; one left out is present wherever it has features.
+
+        Returns:
+            float32 ``[B, d]``.
+
+        Raises:
+            InvalidInputError: A modality is unknown, a shape is wrong, or a present feature is not finite.
+            ServingError: The server did not answer, or not with embeddings.
+        """
+        signature = self.signature("encode_items")
+        inputs = feature_inputs(signature, features, presence)
+        _, width = signature.outputs["embedding"].shape or (None, None)
+        found = [np.zeros((0, width or 0), np.float32)]
+        for rows in self._parts(_rows(inputs)):
+            answer = self.predict("encode_items", _part(inputs, rows))
+            _require_valid(answer["valid"], rows.start)
+            found.append(answer["embedding"])
+        return np.concatenate(found)
+
+    def place_of_new_items(
+        self,
+        user_ids: Sequence[str],
+        features: Mapping[str, ArrayLike],
+        *,
+        presence: Mapping[str, ArrayLike] | None = None,
+    ) -> "NewItemPlaces":
+        """Scores of new items, and the places they would take in the users' rankings.
+
+        Args:
+            user_ids: Raw user ids ``[U]``.
+            features: Of the items, as in :meth:`encode_items`.
+            presence: Of the items, as in :meth:`encode_items`.
+
+        Raises:
+            InvalidInputError: As in :meth:`encode_items`.
+            ServingError: The server did not answer, or not with places.
+        """
+        from tf_metammf.export.recommender import NewItemPlaces
+
+        users = ids_of("user_ids", user_ids)
+        inputs = feature_inputs(self.signature("recommend_new_items"), features, presence)
+        shape = (len(users), _rows(inputs))
+        places = NewItemPlaces(np.zeros(len(users), bool), np.zeros(shape, np.float32), np.zeros(shape, np.int32))
+        for of_users in self._parts(shape[0]):
+            for rows in self._parts(shape[1]):
+                question: dict[str, ArrayLike] = {"user_id": users[of_users], **_part(inputs, rows)}
+                answer = self.predict("recommend_new_items", question)
+                _require_valid(answer["valid"], rows.start)
+                places.known[of_users] = answer["known"]
+                places.scores[of_users, rows] = answer["score"]
+                places.ranks[of_users, rows] = answer["rank"]
+        if not shape[1]:
+            places.known[:] = [found.known for found in self.recommend(users, 1)]
+        return places
+
+    def _parts(self, rows: int) -> list[slice]:
+        return [slice(start, min(start + self._rows, rows)) for start in range(0, rows, self._rows)]
+
+
+def _rows(inputs: Arrays) -> int:
+    return len(next(iter(inputs.values())))
+
+
+def _part(inputs: Arrays, rows: slice) -> Arrays:
+    return {name: values[rows] for name, values in inputs.items()}
+
+
+def _recommendations(ids: Sequence[str], found: Mapping[str, NDArray[Any]]) -> "list[Recommendations]":
+    from tf_metammf.export.recommender import Recommendations
+
+    return [
+        Recommendations(raw, bool(known), [item.decode() for item in items if item], scores[items != b""])
+        for raw, known, items, scores in zip(ids, found["known"], found["item_id"], found["score"], strict=True)
+    ]
+
+
+def _require_valid(valid: NDArray[np.bool_], first: int) -> None:
+    if not valid.all():
+        raise InvalidInputError(
+            f"new item {first + int(np.argmin(valid))} has NaN or infinite features. Mend them, or mark the "
+            "modality as absent for this item."
+        )

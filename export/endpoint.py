@@ -1,0 +1,95 @@
+"""The way to a model on a server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.signatures import Signature
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which model, and which version of it; neither number nor label is the newest.
+
+    Attributes:
+        name: What the server calls the model.
+        version: Number of the version.
+        label: Label of the version in the server's configuration.
+
+    Raises:
+        InvalidInputError: Both version and label are given, or the name is none.
+    """
+
+    name: str
+    version: int | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name or any(mark in self.name for mark in "/:"):
+            raise InvalidInputError(f'model is "{self.name}", expected a name without "/" and ":".')
+        if self.version is not None and self.label is not None:
+            raise InvalidInputError(f'version {self.version} and label "{self.label}" are given, expected one of them.')
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """What a server does with a version.
+
+    Attributes:
+        version: Its number.
+        state: ``START``, ``LOADING``, ``AVAILABLE``, ``UNLOADING`` or ``END``.
+        error: Why it could not be loaded; empty where nothing went wrong.
+    """
+
+    version: int
+    state: str
+    error: str = ""
+
+
+class Endpoint(Protocol):
+    """What REST and gRPC have in common. Every method may be called from several threads.
+
+    A ``timeout`` is in seconds. All raise what :func:`tf_metammf.export.serving_error.serving_error` returns.
+    """
+
+    def predict(
+        self, name: str, signature: Signature, inputs: Mapping[str, NDArray[Any]], timeout: float
+    ) -> dict[str, NDArray[Any]]:
+        """Outputs by name of a signature of the model."""
+
+    def signatures(self, timeout: float) -> dict[str, Signature]:
+        """Signatures of the model by name."""
+
+    def status(self, timeout: float) -> list[VersionStatus]:
+        """The versions that the server has or had, in ascending order."""
+
+    def close(self) -> None:
+        """Closes all connections."""
+
+
+def open_endpoint(url: str, model: ModelSpec) -> Endpoint:
+    """The endpoint for a URL: ``http://HOST:PORT`` is REST, ``grpc://HOST:PORT`` gRPC. Nothing is sent yet.
+
+    Raises:
+        InvalidInputError: The URL is neither.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if host is None or port is None or parts.scheme not in ("http", "grpc") or parts.query or parts.fragment:
+        raise InvalidInputError(f'endpoint is "{url}", expected http://HOST:PORT or grpc://HOST:PORT.')
+    if parts.scheme == "http":
+        from tf_metammf.export.rest_endpoint import RestEndpoint
+
+        return RestEndpoint(url, host, port, model, prefix=parts.path.rstrip("/"))
+    if parts.path.strip("/"):
+        raise InvalidInputError(f'endpoint is "{url}", expected grpc://HOST:PORT without a path.')
+    from tf_metammf.export.grpc_endpoint import GrpcEndpoint
+
+    return GrpcEndpoint(url, host, port, model)

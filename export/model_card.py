@@ -1,0 +1,143 @@
+"""The model card of a version: what it was trained on, how good and how fast it is, what it takes and returns."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tf_metammf.export.signatures import Signature, TensorSpec
+from tf_metammf.trainer.environment import describe_environment
+
+if TYPE_CHECKING:
+    from tf_metammf.trainer.run_directory import RunDirectory
+
+JSON_CARD = Path("assets.extra") / "model_card.json"
+MARKDOWN_CARD = Path("assets.extra") / "model_card.md"
+
+_SHOWN = re.compile(r"^(cold/|warm/)?(recall|ndcg)@")
+
+
+def provenance_of(run: "RunDirectory") -> dict[str, Any]:
+    """What a run directory tells of a model: data, configuration, training and metrics, as JSON.
+
+    Paths are left out: a version is copied to other machines. What the run did not get to write is None.
+    """
+
+    def read(name: str) -> dict[str, Any] | None:
+        return run.read(name) if (run.folder / f"{name}.json").is_file() else None
+
+    records = read("records") or {}
+    return {
+        "data": {name: value for name, value in records.items() if name != "path"},
+        "configuration": asdict(run.configuration),
+        "training": {"state": read("state"), "environment": read("environment")},
+        "metrics": read("metrics"),
+    }
+
+
+def write_model_card(
+    version: Path,
+    signatures: Mapping[str, Signature],
+    *,
+    mergeable: Mapping[str, bool],
+    latency: Sequence[Mapping[str, float]],
+    provenance: Mapping[str, Any],
+) -> None:
+    """Writes the card as JSON and as Markdown.
+
+    Args:
+        version: The SavedModel.
+        signatures: Its signatures by name.
+        mergeable: By signature whether a server may batch its requests; left out where it was not tried.
+        latency: Measurements of ``serving_default`` on this machine, one a batch size.
+        provenance: As :func:`provenance_of` returns it.
+    """
+    card = {
+        "exported": datetime.now(UTC).isoformat(timespec="seconds"),
+        **provenance,
+        "signatures": {
+            name: {
+                "inputs": _specs(signature.inputs),
+                "outputs": _specs(signature.outputs),
+                "server_batching": mergeable.get(name),
+            }
+            for name, signature in signatures.items()
+        },
+        "latency": {"signature": "serving_default", "measured": list(latency), "environment": describe_environment()},
+    }
+    (version / JSON_CARD).parent.mkdir(exist_ok=True)
+    (version / JSON_CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (version / MARKDOWN_CARD).write_text(_markdown(card), encoding="utf-8")
+
+
+def _specs(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
+    return {
+        name: {"dtype": spec.dtype, "shape": None if spec.shape is None else list(spec.shape)}
+        for name, spec in specs.items()
+    }
+
+
+def _markdown(card: Mapping[str, Any]) -> str:
+    data, environment = card.get("data", {}), card["latency"]["environment"]
+    packages = environment["packages"]
+    sections = [
+        f"# Model card\n\nExported {card['exported']} with tf-metammf {packages.get('tf-metammf')}, "
+        f"TensorFlow {packages.get('tensorflow')}.",
+        "## Data\n\n" + _table(("", ""), [(name, _inline(value)) for name, value in data.items()]),
+        "## Metrics\n\n" + _metrics(card.get("metrics")),
+        "## Signatures\n\n" + _signatures(card["signatures"]),
+        "## Latency\n\n"
+        f"`serving_default`, in one process, on {environment['processor']}, {environment['cores']} cores.\n\n"
+        + _table(
+            ("batch size", "calls", "median, ms", "maximum, ms"),
+            [
+                (row["batch_size"], row["calls"], f"{row['median_ms']:.3g}", f"{row['maximum_ms']:.3g}")
+                for row in card["latency"]["measured"]
+            ],
+        ),
+        f"## Configuration\n\n```yaml\n{yaml.safe_dump(card.get('configuration'), sort_keys=False)}```",
+        "## Packages\n\n" + _table(("package", "version"), packages.items()),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _metrics(metrics: Mapping[str, Mapping[str, float]] | None) -> str:
+    if not metrics:
+        return "The run has none: its training did not get to its end."
+    names = sorted({name for values in metrics.values() for name in values if _SHOWN.search(name)})
+    rows = [(name, *(_number(values.get(name)) for values in metrics.values())) for name in names]
+    return _table(("metric", *metrics), rows) + f"\n\nAll metrics are in `{JSON_CARD.name}`."
+
+
+def _signatures(signatures: Mapping[str, Any]) -> str:
+    rows = [
+        (f"`{name}`", direction.removesuffix("s"), f"`{key}`", spec["dtype"], _shape(spec["shape"]))
+        for name, signature in signatures.items()
+        for direction in ("inputs", "outputs")
+        for key, spec in signature[direction].items()
+    ]
+    batched = [f"`{name}`" for name, signature in signatures.items() if signature["server_batching"]]
+    note = f"A server may batch requests to {', '.join(batched) or 'none of them'}."
+    return _table(("signature", "", "name", "type", "shape"), rows) + f"\n\n{note}"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _shape(shape: Sequence[int | None] | None) -> str:
+    return "?" if shape is None else "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _inline(value: Any) -> str:
+    return ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else str(value)
