@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
+from tf_metammf.fused_adam import FusedAdam
 from tf_metammf.metric_names import ALL, MetricName
 from tf_metammf.model import MetaMMF
 from tf_metammf.ranking import FullRanking
@@ -100,7 +101,7 @@ def _fit(
     monitor = configuration.evaluation.monitor
     divergence = StopOnDivergence()
     best = KeepBestWeights(run.weights_file, monitor=f"val_{monitor}")
-    model.compile(optimizer=keras.optimizers.Adam(configuration.training.learning_rate))
+    model.compile(optimizer=FusedAdam(configuration.training.learning_rate))
     model.fit(
         dataset,
         epochs=configuration.training.epochs,
