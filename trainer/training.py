@@ -102,6 +102,8 @@ def _fit(
     divergence = StopOnDivergence()
     best = KeepBestWeights(run.weights_file, monitor=f"val_{monitor}")
     model.compile(optimizer=FusedAdam(configuration.training.learning_rate))
+    # The first step would be traced twice if it made the moments.
+    model.optimizer.build(model.trainable_variables)
     model.fit(
         dataset,
         epochs=configuration.training.epochs,
