@@ -9,17 +9,13 @@ what the first call needs on top of embeddings and pairs, compiling included. Ne
 
 import argparse
 import json
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.measurement import added_peak_mib, in_turn, of_its_own_process, ratios, seconds
 from benchmarks.report import print_table, spread, write_report
 from tf_metammf.ranking import FullRanking
 
@@ -61,7 +57,7 @@ def main() -> None:
         print(json.dumps(measure(sizes[arguments.size])))
         return
     chosen = sizes if arguments.large else SIZES
-    results = {name: _measure_in_its_own_process(name) for name in chosen}
+    results = {name: of_its_own_process("benchmarks.full_ranking", "--size", name) for name in chosen}
     rows = [[name, *_row(result)] for name, result in results.items()]
     columns = ["users x items", "full ranking s", "GEMM + top_k s", "ratio", "first call s", "added peak MiB"]
     print_table("Full ranking, K = 10, 20, 50 (median, minimum to maximum)", columns, rows)
@@ -83,23 +79,21 @@ def measure(size: Size) -> dict[str, Any]:
         cutoffs=CUTOFFS,
         warm_items=generator.random(size.items) >= COLD_SHARE,
     )
-    _reset_peak_memory()
-    memory_before = _memory_kib("VmRSS")
-    first_call = _seconds(lambda: ranking.evaluate(users, items))
-    added_memory = _memory_kib("VmHWM") - memory_before
-    _least(users, items, block_users=ranking.pairs.block_rows)
-    full, least = [], []
-    for _ in range(size.repeats):
-        full.append(_seconds(lambda: ranking.evaluate(users, items)))
-        least.append(_seconds(lambda: _least(users, items, block_users=ranking.pairs.block_rows)))
+    sides = {
+        "full ranking": lambda: ranking.evaluate(users, items),
+        "GEMM + top_k": lambda: _least(users, items, block_users=ranking.pairs.block_rows),
+    }
+    first_call: list[float] = []
+    added_memory = added_peak_mib(lambda: first_call.append(seconds(sides["full ranking"])))
+    full, least = in_turn(sides, repeats=size.repeats).values()
     return {
         "size": asdict(size),
         "block_users": ranking.pairs.block_rows,
-        "first_call_seconds": first_call,
+        "first_call_seconds": first_call[0],
         "full_ranking_seconds": spread(full),
         "gemm_top_k_seconds": spread(least),
-        "ratio": spread([ours / theirs for ours, theirs in zip(full, least, strict=True)]),
-        "added_peak_mib": added_memory / 2**10,
+        "ratio": ratios(full, least),
+        "added_peak_mib": added_memory,
     }
 
 
@@ -117,31 +111,6 @@ def _gemm_top_k(users: Any, items: Any, *, block_users: int) -> Any:
         return first + block_users, total + tf.reduce_sum(tf.math.top_k(scores, max(CUTOFFS)).indices)
 
     return tf.while_loop(lambda first, _: first < users.shape[0], rank_next, (0, 0), parallel_iterations=1)[1]
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-def _reset_peak_memory() -> None:
-    """Lowers the peak (``VmHWM``) to what is resident now, so that making the data does not hide what comes after."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _memory_kib(field: str) -> int:
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1])
-    raise SystemExit(f"/proc/self/status has no {field}; this benchmark needs Linux.")
-
-
-def _measure_in_its_own_process(name: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.full_ranking", "--size", name]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    result: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return result
 
 
 def _row(result: dict[str, Any]) -> list[Any]:

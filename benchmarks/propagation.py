@@ -11,8 +11,8 @@ dropout allows. Then ours over four numbers of edges, with the exponent of its g
 
 import argparse
 import os
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -20,7 +20,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.report import exponent, print_table, spread, write_report
+from benchmarks.measurement import growth_exponent, in_turn
+from benchmarks.report import print_table, spread, write_report
 from tf_metammf.interaction_graph import Adjacency, InteractionGraph
 
 WIDTH = 64
@@ -57,12 +58,12 @@ def main() -> None:
     if arguments.quick:
         return
     growth = {edges: edge_seconds(edges, repeats=arguments.repeats) for edges in GROWTH}
-    fitted = exponent(growth, [value["median"] for value in growth.values()])
+    exponent = growth_exponent(list(growth), [value["median"] for value in growth.values()])
     rows = [[f"{edges:,}", *(1e3 * value[key] for key in value)] for edges, value in growth.items()]
-    print_table(f"ours by edges, ms; time grows with edges ** {fitted:.2f}", ["edges", *spread([0.0])], rows)
+    print_table(f"ours by edges, ms; time grows with edges ** {exponent:.2f}", ["edges", *spread([0.0])], rows)
     settings = {"width": WIDTH, "seed": SEED, "repeats": arguments.repeats, "graphs": GRAPHS}
     write_report(
-        "propagation", {"settings": settings, "graphs": results, "growth": {"edges": growth, "exponent": fitted}}
+        "propagation", {"settings": settings, "graphs": results, "growth": {"edges": growth, "exponent": exponent}}
     )
 
 
@@ -87,11 +88,8 @@ def compare(graph: InteractionGraph, *, repeats: int) -> dict[str, Any]:
         for found, wanted in zip(step(*rows), expected, strict=True):
             if not np.allclose(found, wanted, rtol=1e-3, atol=1e-2):
                 raise AssertionError(f"{name} computes something else")
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(repeats):
-        for name, step in steps.items():
-            seconds[name].append(_seconds(step, *rows))
-    spreads = {name: spread(values) for name, values in seconds.items()}
+    sides = {name: partial(_finished, step, *rows) for name, step in steps.items()}
+    spreads = {name: spread(values) for name, values in in_turn(sides, repeats=repeats).items()}
     best = min(value["median"] for value in spreads.values())
     return {name: {"seconds": value, "ratio": value["median"] / best} for name, value in spreads.items()}
 
@@ -141,8 +139,7 @@ def edge_seconds(edges: int, *, repeats: int) -> dict[str, float]:
     graph = random_graph(users=55_485, items=100_000, edges=edges)
     rows = random_rows(graph)
     step = _forward_and_backward(ways(graph)["ours"])
-    step(*rows)
-    return spread([_seconds(step, *rows) for _ in range(repeats)])
+    return spread(in_turn({"ours": partial(_finished, step, *rows)}, repeats=repeats)["ours"])
 
 
 def random_rows(graph: InteractionGraph) -> list[Any]:
@@ -195,10 +192,8 @@ def _forward_and_backward(way: Step) -> Step:
     return step
 
 
-def _seconds(step: Step, *rows: Any) -> float:
-    started = time.perf_counter()
+def _finished(step: Step, *rows: Any) -> None:
     tf.nest.map_structure(lambda tensor: tensor.numpy(), step(*rows))
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

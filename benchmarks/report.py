@@ -1,11 +1,10 @@
 """What every benchmark shares: the machine, a table on the screen, JSON in ``benchmarks/results``."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -21,11 +20,6 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     middle = len(ordered) // 2
     median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
     return {"median": median, "minimum": ordered[0], "maximum": ordered[-1]}
-
-
-def exponent(sizes: Iterable[float], seconds: Iterable[float]) -> float:
-    """The ``p`` of ``seconds = c size ** p``, by least squares of the logarithms."""
-    return float(np.polyfit(np.log(list(sizes)), np.log(list(seconds)), 1)[0])
 
 
 def write_report(name: str, content: dict[str, Any]) -> Path:

@@ -17,8 +17,6 @@ elsewhere (256 wide, layers 256-64).
 
 import argparse
 import os
-import time
-from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -27,7 +25,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from benchmarks.report import exponent, print_table, spread, write_report
+from benchmarks.measurement import Run, growth_exponent, in_turn
+from benchmarks.report import print_table, spread, write_report
 from tf_metammf import InBatchSoftmax, InteractionGraph, LazyAdam, MetaMMF
 
 import tensorflow_recommenders as tfrs  # isort: skip - after the package, which chooses Keras 2
@@ -36,7 +35,6 @@ SEED = 0
 ITEMS = 20_000
 WIDTH = 256
 INTERACTIONS = 4_096
-Step = Callable[[], Any]
 
 
 def main() -> None:
@@ -87,7 +85,7 @@ def _growth(repeats: int) -> dict[str, Any]:
             for n, (distinct, interactions) in sizes.items()
         }
         seconds = _in_turn(steps, repeats)
-        fitted = exponent(sizes, [seconds[str(n)]["median"] for n in sizes])
+        fitted = growth_exponent(list(sizes), [seconds[str(n)]["median"] for n in sizes])
         print_table(
             f"a step by {name}, ms; time grows with {name} ** {fitted:.2f}",
             [name, *_COLUMNS],
@@ -165,7 +163,7 @@ def _model(
     return model
 
 
-def _step(model: MetaMMF, items: np.ndarray, *, way: str = "ours") -> Step:
+def _step(model: MetaMMF, items: np.ndarray, *, way: str = "ours") -> Run:
     """A compiled training step on interactions with the given items: ours, or with the loss of TFRS."""
     random = np.random.default_rng(SEED)
     batch = {
@@ -201,16 +199,8 @@ def _step(model: MetaMMF, items: np.ndarray, *, way: str = "ours") -> Step:
     return lambda: step(batch).numpy()
 
 
-def _in_turn(steps: dict[str, Step], repeats: int) -> dict[str, dict[str, float]]:
-    for step in steps.values():
-        step()
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(repeats):
-        for name, step in steps.items():
-            started = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: spread(values) for name, values in seconds.items()}
+def _in_turn(steps: dict[str, Run], repeats: int) -> dict[str, dict[str, float]]:
+    return {name: spread(values) for name, values in in_turn(steps, repeats=repeats).items()}
 
 
 _COLUMNS = ("median", "minimum", "maximum")

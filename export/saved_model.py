@@ -13,6 +13,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.serving_module import ServingModule
 from tf_metammf.export.versions import version_directory
 from tf_metammf.records.staging import staged_directory
+from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 
 if TYPE_CHECKING:
     from tf_metammf.trainer.run_directory import RunDirectory
@@ -111,13 +112,10 @@ def export_model(
     with TemporaryDirectory() as labels:
         module = ServingModule(model, user_ids=user_ids, item_ids=item_ids, seen=seen, labels=Path(labels))
         signatures = module.signatures(k)
-        with staged_directory(target) as folder:
-            try:
-                tf.saved_model.save(module, str(folder), signatures=signatures)
-                if write_assets is not None:
-                    write_assets(folder)
-            except tf.errors.OpError as error:
-                raise OSError(error.message) from error
+        with staged_directory(target) as folder, tensorflow_errors_as_os_errors():
+            tf.saved_model.save(module, str(folder), signatures=signatures)
+            if write_assets is not None:
+                write_assets(folder)
     return target
 
 

@@ -48,7 +48,8 @@ def test_where_every_row_is_used_it_is_adam_of_keras(gradients):
         for seed in range(4):
             gradient = sparse(list(range(ROWS)), seed)
             optimizer.apply_gradients([(gradient.values if gradients == "dense" else gradient, weight)])
-    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    # Rounded to float32, 1 - beta_2 is 1.3e-5 off in one of the two.
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=5e-6)
 
 
 def test_a_table_below_the_size_is_updated_as_in_keras():

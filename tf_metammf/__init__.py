@@ -20,6 +20,7 @@ _MODULE_OF = {
     "ConcatenationFusion": "static_fusions",
     "FullRanking": "ranking",
     "FullSoftmax": "objectives",
+    "FusedAdam": "fused_adam",
     "GatedFusion": "static_fusions",
     "InBatchSoftmax": "objectives",
     "InteractionGraph": "interaction_graph",

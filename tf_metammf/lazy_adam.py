@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.fused_adam import FusedAdam
 from tf_metammf.layer_arguments import positive_integer
 
 LAZY_ROWS = 100_000
@@ -13,7 +14,7 @@ LAZY_ROWS = 100_000
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
-class LazyAdam(keras.optimizers.Adam):
+class LazyAdam(FusedAdam):
     """Adam (Kingma & Ba, ICLR 2015) whose step takes the time of the rows it uses, not of the table.
 
     For a row ``w`` with the gradient ``g`` in step ``t``::
@@ -25,7 +26,7 @@ class LazyAdam(keras.optimizers.Adam):
     Keras' Adam does this for all rows in every step, with ``g = 0`` where a row is not used, so that each
     step reads and writes three tables. Here the rows that a step does not use keep ``w``, ``m`` and ``v``. Only sparse
     gradients (``tf.IndexedSlices``, as embedding look-ups have) of tables with at least ``lazy_rows`` rows
-    are treated so; everything else is updated as in Keras.
+    are treated so; everything else is updated as by :class:`FusedAdam`.
 
     Args:
         learning_rate: Step size. Defaults to 1e-3.

@@ -8,6 +8,7 @@ import tf_keras as keras
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.fused_adam import FusedAdam
 from tf_metammf.lazy_adam import LazyAdam
 from tf_metammf.metric_names import METRICS
 from tf_metammf.model import MetaMMF
@@ -77,7 +78,7 @@ def make_objective(configuration: ObjectiveConfiguration, item_frequency: NDArra
 def make_optimizer(configuration: TrainingConfiguration) -> keras.optimizers.Optimizer:
     """Adam, lazy for large ID tables."""
     if configuration.lazy_rows is None:
-        return keras.optimizers.Adam(configuration.learning_rate)
+        return FusedAdam(configuration.learning_rate)
     return LazyAdam(configuration.learning_rate, lazy_rows=configuration.lazy_rows)
 
 
