@@ -12,7 +12,7 @@ from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.environment import environment_differences
 from tf_metammf.trainer.run_directory import RunDirectory
 
-SHORT_NAMES = ("deterministic", "init_from", "jit_compile", "mixed_precision")
+SHORT_NAMES = ("deterministic", "init_from", "jit_compile", "mixed_precision", "strategy")
 """Fields of the training section that need no prefix."""
 
 

@@ -14,6 +14,7 @@ from tf_metammf.metric_names import METRICS
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax
 from tf_metammf.ranking import FullRanking
+from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.reader import interactions
 from tf_metammf.trainer.configuration import Configuration, ObjectiveConfiguration, TrainingConfiguration
@@ -83,7 +84,12 @@ def make_optimizer(configuration: TrainingConfiguration) -> keras.optimizers.Opt
 
 
 def make_training_dataset(
-    configuration: Configuration, data: TrainingData, *, first_epoch: int = 0, first_step: int = 0
+    configuration: Configuration,
+    data: TrainingData,
+    *,
+    first_epoch: int = 0,
+    first_step: int = 0,
+    input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """An endless stream of shuffled training batches, epoch after epoch, with negatives where the objective needs them.
 
@@ -92,6 +98,8 @@ def make_training_dataset(
         data: The record set.
         first_epoch: The epoch to begin with.
         first_step: The step of that epoch to begin with.
+        input_context: Delivers only the part of an input pipeline of a distributed training, in batches for one
+            replica.
 
     Raises:
         InvalidInputError: There are no training interactions.
@@ -118,8 +126,12 @@ def make_training_dataset(
         first_epoch=first_epoch,
         negatives=negatives,
         neighbours=make_neighbour_sampler(configuration, data),
+        input_context=input_context,
     )
-    return batches.skip(first_step) if first_step else batches
+    if not first_step:
+        return batches
+    share = InputShare.of(configuration.training.batch_size, input_context)
+    return batches.skip(first_step * share.batches_a_step)
 
 
 def make_full_ranking(

@@ -115,6 +115,7 @@ class TrainingConfiguration:
             that a step uses; null for none.
         mixed_precision: bfloat16 or float16 to compute towers and encoder with 16 bits; null for float32.
         jit_compile: Whether XLA compiles the fusion of a training step.
+        strategy: Devices that share a step: none for one, mirrored for all GPUs of the machine.
         patience: Epochs without a better validation metric after which training stops; 0 never stops early.
         seed: Of initialisation, order of the data, negatives and dropout.
         init_from: A finished run whose weights to begin with, rows matched by raw id; null to begin anew.
@@ -132,6 +133,7 @@ class TrainingConfiguration:
     lazy_rows: int | None = 100_000
     mixed_precision: str | None = None
     jit_compile: bool = False
+    strategy: str = "none"
     patience: int = 10
     seed: int = 0
     init_from: str | None = None

@@ -42,7 +42,7 @@ def fit(
     """Trains a compiled model to the end of its run, from the newest checkpoint if there is one.
 
     Args:
-        model: The model, compiled.
+        model: The model, compiled, its optimiser built.
         make_dataset: The training batches.
         steps: Steps of an epoch.
         validation: Full ranking of the validation split.
@@ -58,7 +58,6 @@ def fit(
     settings, monitor = configuration.training, configuration.evaluation.monitor
     preemption = Preemption()
     divergence = StopOnDivergence(state, spike_factor=settings.spike_factor, stop_at_spikes=settings.rollbacks > 0)
-    model.optimizer.build(model.trainable_variables)
     checkpointing = Checkpointing(
         Checkpoints(run.checkpoints_folder, keep=settings.checkpoints),
         tf.train.Checkpoint(model=model, optimizer=model.optimizer),

@@ -22,10 +22,12 @@ from tf_metammf.trainer.assembly import (
 )
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.environment import describe_environment, peak_memory_bytes
+from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.fitting import fit
 from tf_metammf.trainer.resumption import RESUME, check_resumable
 from tf_metammf.trainer.run_directory import RunDirectory, create_run_directory, open_run_directory
 from tf_metammf.trainer.run_lock import locked
+from tf_metammf.trainer.strategy import make_strategy, require_divisible, shared_dataset
 from tf_metammf.trainer.training_curve import draw_training_curve
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.training_state import TrainingState
@@ -78,8 +80,12 @@ def train(
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(configuration.training.seed)
     data = TrainingData(record_set, configuration.model.modalities)
-    model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
-    model.compile(optimizer=make_optimizer(configuration.training))
+    strategy = make_strategy(configuration.training.strategy)
+    require_divisible(configuration.training.batch_size, strategy)
+    with strategy.scope():
+        model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+        model.compile(optimizer=make_optimizer(configuration.training))
+        model.optimizer.build(model.trainable_variables)
     make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
     validation = _validation_ranking(data, configuration)
     rankings = {
@@ -99,7 +105,12 @@ def train(
             print(report)
         fit(
             model,
-            lambda epoch, step: make_training_dataset(configuration, data, first_epoch=epoch, first_step=step),
+            lambda epoch, step: shared_dataset(
+                strategy,
+                lambda context: make_training_dataset(
+                    configuration, data, first_epoch=epoch, first_step=step, input_context=context
+                ),
+            ),
             steps=-(-len(data.train) // configuration.training.batch_size),
             validation=validation,
             configuration=configuration,
@@ -107,7 +118,11 @@ def train(
             state=state,
             verbose=verbose,
         )
-        model.load_weights(str(run.weights_file))
+        if strategy.num_replicas_in_sync == 1:
+            model.load_weights(str(run.weights_file))
+        else:
+            # Keras cannot load the variables of a metric, which are among the weights, into replicas.
+            model, _ = load_model(run, record_set.folder)
         embeddings = model.embeddings()
         run.write("metrics", {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()})
     return run
