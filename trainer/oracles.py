@@ -89,6 +89,8 @@ def make_oracle(
 class Resumable(Oracle):
     """Keeps the files of an oracle whole, and its trials in step with its state, whenever it is killed."""
 
+    trials: dict[str, Any]
+
     def save(self) -> None:
         """Writes the state, aside first."""
         with _renamed(Path(self._get_oracle_fname())) as aside:

@@ -28,7 +28,7 @@ def train_with_seeds(
         ``seeds``: metrics of every run by split; ``mean`` and ``deviation`` (sample standard deviation, None
         for a single seed): by split and metric.
     """
-    seeds = []
+    seeds: list[dict[str, Any]] = []
     for seed, run in runs.items():
         keras.backend.clear_session()
         seeded = replace(configuration, training=replace(configuration.training, seed=seed))

@@ -113,7 +113,7 @@ def load_search_space(
     return SearchSpace.from_mapping(_nested({**values, **searched}), source=source)
 
 
-def field_types(section: type = Configuration, prefix: str = "") -> dict[str, Any]:
+def field_types(section: Any = Configuration, prefix: str = "") -> dict[str, Any]:
     """The type of every field of a configuration by its name, such as ``"model.fusion.rank"``."""
     types: dict[str, Any] = {}
     for name, hint in get_type_hints(section).items():

@@ -60,7 +60,7 @@ def _draw_over_trials(
 ) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    numbers, values = [number for number, _ in finished], [record.value for _, record in finished]
+    numbers, values = [number for number, _ in finished], [record.value or 0.0 for _, record in finished]
     so_far = [max(values[: place + 1]) for place in range(len(values))]
     axes.step(
         [*numbers, len(records) - 1], [*so_far, so_far[-1]], where="post", color="tab:orange", label="best so far"

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -49,12 +50,12 @@ def history(run: RunDirectory) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def bayesian(halves, tmp_path_factory):
-    """Five trials, of which the last follow the Gaussian process, and two seeds of the best."""
-    return tune(halves, tmp_path_factory.mktemp("search") / "out", space_of(), trials=5, seeds=2, verbose=0)
+    """Four trials, of which the last follows the Gaussian process, and two seeds of the best."""
+    return tune(halves, tmp_path_factory.mktemp("search") / "out", space_of(), trials=4, seeds=2, verbose=0)
 
 
 def test_a_trial_is_a_run_directory_that_the_test_split_was_kept_from(bayesian):
-    assert [record.trial_id for record in bayesian.trials] == list("01234")
+    assert [record.trial_id for record in bayesian.trials] == list("0123")
     for record in bayesian.trials:
         run = bayesian.search.trial(record.trial_id)
         assert list(run.read("metrics")) == ["validation"]
@@ -63,7 +64,7 @@ def test_a_trial_is_a_run_directory_that_the_test_split_was_kept_from(bayesian):
         assert configuration.model.fusion.rank == record.parameters["model.fusion.rank"]
         assert configuration.training.learning_rate == record.parameters["training.learning_rate"]
         assert record.value == max(float(row["val_ndcg@5"]) for row in history(run))
-    assert len({json.dumps(record.parameters) for record in bayesian.trials}) == 5
+    assert len({json.dumps(record.parameters) for record in bayesian.trials}) == 4
 
 
 def test_the_best_configuration_is_a_file_that_train_takes(bayesian):
@@ -88,15 +89,14 @@ def test_the_report_holds_every_trial(bayesian):
     rows = list(csv.DictReader((bayesian.search.folder / "trials.csv").open()))
     assert [float(row["validation ndcg@5"]) for row in rows] == [record.value for record in bayesian.trials]
     assert {row["model.fusion.rank"] for row in rows} <= {"2", "null"}
-    assert [row["trial_id"] for row in json.loads((bayesian.search.folder / "trials.json").read_text())] == list(
-        "01234"
-    )
+    assert [row["trial_id"] for row in json.loads((bayesian.search.folder / "trials.json").read_text())] == list("0123")
     assert bayesian.search.plot_file.read_bytes().startswith(b"\x89PNG")
 
 
 def test_tensorboard_shows_hyperparameters_with_the_objective(bayesian):
     from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
     from tensorboard.plugins.hparams import plugin_data_pb2
+    from tensorboard.util.tensor_util import make_ndarray
 
     events = EventMultiplexer().AddRunsFromDirectory(str(bayesian.search.tensorboard_folder)).Reload()
     for record in bayesian.trials:
@@ -105,25 +105,25 @@ def test_tensorboard_shows_hyperparameters_with_the_objective(bayesian):
         learning_rate = content.session_start_info.hparams["training.learning_rate"].number_value
         assert learning_rate == pytest.approx(record.parameters["training.learning_rate"])
         (event,) = events.Tensors(record.trial_id, "validation ndcg@5")
-        assert event.tensor_proto.float_val[0] == pytest.approx(record.value)
+        assert make_ndarray(event.tensor_proto) == pytest.approx(record.value)
 
 
 def test_a_finished_search_is_left_as_it_is(bayesian, halves, monkeypatch):
     monkeypatch.setattr(trial_tuner, "train", lambda *_, **__: pytest.fail("a trial was repeated"))
-    again = tune(halves, bayesian.search.folder, space_of(), trials=5, seeds=2, verbose=0)
+    again = tune(halves, bayesian.search.folder, space_of(), trials=4, seeds=2, verbose=0)
     assert again.trials == bayesian.trials and again.final == bayesian.final
 
 
 def test_another_search_is_not_mixed_in(bayesian, halves, write_halves, tmp_path):
     folder = bayesian.search.folder
     with pytest.raises(InvalidInputError, match=r"another search \(training.epochs: 2 in the folder, 3 now\)"):
-        tune(halves, folder, space_of(epochs=3), trials=5)
+        tune(halves, folder, space_of(epochs=3), trials=4)
     with pytest.raises(InvalidInputError, match="tuner: bayesian in the folder, random now"):
-        tune(halves, folder, space_of(), tuner="random", trials=5)
+        tune(halves, folder, space_of(), tuner="random", trials=4)
     with pytest.raises(InvalidInputError, match="checksum of the record set"):
-        tune(write_halves(tmp_path / "other", test_seed=9), folder, space_of(), trials=5)
+        tune(write_halves(tmp_path / "other", test_seed=9), folder, space_of(), trials=4)
     with pytest.raises(InvalidInputError, match="already exists"):
-        tune(halves, halves.folder, space_of(), trials=5)
+        tune(halves, halves.folder, space_of(), trials=4)
 
 
 @pytest.mark.parametrize(
@@ -187,44 +187,36 @@ class Killed(BaseException):
 
 
 def test_a_search_that_is_killed_again_and_again_tries_the_same(bayesian, halves, tmp_path, monkeypatch):
-    train, begun = trial_tuner.train, []
+    begun = []
 
-    def killed_in_every_trial(*arguments, **options):
-        folder = arguments[1]
+    def killed_in_every_trial(_records, folder, configuration, **_):
         if folder not in begun:
             begun.append(folder)
             raise Killed
-        return train(*arguments, **options)
+        run = RunDirectory(shutil.copytree(bayesian.search.trial(folder.name).folder, folder))
+        assert run.configuration == configuration
 
     monkeypatch.setattr(trial_tuner, "train", killed_in_every_trial)
-    for _ in range(5):
+    for _ in range(4):
         with pytest.raises(Killed):
-            tune(halves, tmp_path / "out", space_of(), trials=5, seeds=0)
-    results = tune(halves, tmp_path / "out", space_of(), trials=5, seeds=0)
-    assert len(begun) == 5
-    for found, expected in zip(results.trials, bayesian.trials, strict=True):
-        assert (found.parameters, found.value) == (expected.parameters, expected.value)
+            tune(halves, tmp_path / "out", space_of(), trials=4, seeds=0)
+    results = tune(halves, tmp_path / "out", space_of(), trials=4, seeds=0)
+    assert len(begun) == 4 and results.trials == bayesian.trials
 
 
-def test_hyperband_goes_on_with_the_runs_that_it_promotes(halves, tmp_path):
-    space = space_of(epochs=4, deterministic=True)
-    results = tune(halves, tmp_path / "out", space, tuner="hyperband", seeds=0)
-    records = {record.trial_id: record for record in results.trials}
-    promoted = [record for record in results.trials if record.continues]
-    assert promoted and all(record.epochs == 4 for record in promoted)
-    assert load_configuration(results.search.best_file).training.epochs == 4
-    for record in promoted:
-        before = records[record.continues]
-        assert record.parameters == before.parameters and before.epochs < record.epochs
-        rows = history(results.search.trial(record.trial_id))
-        assert rows[: before.epochs] == history(results.search.trial(before.trial_id))
-        assert [row["epoch"] for row in rows] == ["0", "1", "2", "3"]
-    # What began with the checkpoint, its optimiser included, is what was never interrupted.
-    record, whole = promoted[0], tmp_path / "whole"
-    configuration = results.search.trial(record.trial_id).configuration
-    assert history(trial_tuner.train(halves, whole, configuration, verbose=0)) == history(
-        results.search.trial(record.trial_id)
-    )
+def test_hyperband_goes_on_with_the_run_that_it_promotes(halves, tmp_path):
+    space = space_of(epochs=3, deterministic=True)
+    results = tune(halves, tmp_path / "out", space, tuner="hyperband", trials=4, seeds=0)
+    assert [record.epochs for record in results.trials] == [1, 1, 1, 3]
+    best, promoted = max(results.trials[:3], key=lambda record: record.value), results.trials[3]
+    assert promoted.continues == best.trial_id and promoted.parameters == best.parameters
+    before, after = results.search.trial(best.trial_id), results.search.trial(promoted.trial_id)
+    assert history(after)[:1] == history(before)
+    assert [row["epoch"] for row in history(after)] == ["0", "1", "2"]
+    # Weights and optimiser were those of the end of the first epoch: it is as if it had never stopped.
+    whole = trial_tuner.train(halves, tmp_path / "whole", after.configuration, verbose=0)
+    assert history(after) == history(whole)
+    assert load_configuration(results.search.best_file).training.epochs == 3
 
 
 def free_port() -> int:
@@ -248,10 +240,17 @@ def quiet(**more: str) -> dict[str, str]:
 
 def test_a_chief_and_two_workers_search_together(command, tmp_path):
     output, port = tmp_path / "out", str(free_port())
-    words = command(output, "--tuner", "random", "--trials", "4", "--seeds", "1")
+    words = command(output, "--tuner", "random", "--trials", "3", "--seeds", "1")
+    # Keras Tuner's chief looks every 20 seconds whether all workers have left.
+    impatient = "import time; s = time.sleep; time.sleep = lambda n: s(min(n, 0.2)); "
+    program = [
+        sys.executable,
+        "-c",
+        f"{impatient}import sys; from tf_metammf.commands.main import main; sys.exit(main())",
+    ]
     processes = {
         name: subprocess.Popen(
-            words,
+            [*program, *words[3:]],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -266,7 +265,7 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
             process.kill()
     assert {name: process.returncode for name, process in processes.items()} == dict.fromkeys(processes, 0), printed
     trials = json.loads((output / "trials.json").read_text())
-    assert [trial["state"] for trial in trials] == ["finished"] * 4
+    assert [trial["state"] for trial in trials] == ["finished"] * 3
     for trial in trials:
         announced = [name for name in printed if f"trial {trial['trial_id']}: ndcg@5" in printed[name]]
         assert len(announced) == 1 and announced[0] != "chief"
@@ -276,20 +275,22 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
 
 def test_a_killed_command_goes_on_in_the_trial_under_way(command, tmp_path):
     output = tmp_path / "out"
-    words = command(output, "--tuner", "random", "--trials", "2", "--seeds", "0", "--training.epochs", "6")
+    words = command(output, "--tuner", "random", "--trials", "1", "--seeds", "0", "--training.epochs", "6")
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=quiet())
     deadline = time.monotonic() + 120
-    while not list(output.glob("trials/1/checkpoints/000-000*")) and process.poll() is None:
+    rows = output / "trials/0/history.csv"
+    while not (rows.is_file() and rows.read_text().count("\n") > 1) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    first = (output / "trials/0/state.json").stat().st_mtime_ns
+    before = rows.read_text()
+    assert before.count("\n") < 7, "the trial was over before it was killed"
     ran = subprocess.run(words, capture_output=True, text=True, check=False, env=quiet())
     assert ran.returncode == 0, ran.stderr
-    assert "trial 1: ndcg@5" in ran.stdout and "trial 0:" not in ran.stdout
-    assert (output / "trials/0/state.json").stat().st_mtime_ns == first
-    assert [row["epoch"] for row in history(RunDirectory(output / "trials/1"))] == list("012345")
+    assert "trial 0: ndcg@5" in ran.stdout
+    after = rows.read_text()
+    assert after.startswith(before) and after.count("\n") == 7
 
 
 def test_half_of_the_variables_of_keras_tuner_are_refused(halves, tmp_path, monkeypatch):
