@@ -42,7 +42,7 @@ setup(
     packages=list(FOLDERS),
     package_dir=FOLDERS,
     include_package_data=False,
-    package_data={"tf_metammf": ["py.typed"], "tf_metammf.trainer": ["presets/*.yaml"]},
+    package_data={"tf_metammf": ["py.typed"], "tf_metammf.trainer": ["presets/*.yaml", "search_spaces/*.yaml"]},
     install_requires=[
         "tensorflow>=2.21,<2.22",
         "tf-keras>=2.21,<2.22",

@@ -24,7 +24,7 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 RECORD_COMMANDS = ("convert", "describe", "validate", "synthesize")
-COMMANDS = ("train", "evaluate", "runs", "export", "recommend", "quickstart")
+COMMANDS = ("train", "tune", "evaluate", "runs", "export", "recommend", "quickstart")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

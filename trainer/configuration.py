@@ -171,13 +171,17 @@ class Configuration:
         return yaml.safe_dump(asdict(self), sort_keys=False)
 
     @classmethod
-    def from_mapping(cls, content: Mapping[str, Any]) -> "Configuration":
+    def from_mapping(cls, content: Mapping[str, Any], *, source: str = "configuration") -> "Configuration":
         """A configuration from nested plain values; what is left out keeps its default.
+
+        Args:
+            content: The values.
+            source: Where they come from, for messages.
 
         Raises:
             InvalidInputError: A section or field is unknown, or a value has the wrong type.
         """
-        return _parse(content)
+        return _parse(content, source=source)
 
 
 def preset_names() -> list[str]:
@@ -212,6 +216,15 @@ def load_configuration(path: str | Path) -> Configuration:
     Raises:
         InvalidInputError: The file cannot be read or is not a configuration.
     """
+    return _parse(read_configuration(path), source=str(configuration_file(str(path))))
+
+
+def read_configuration(path: str | Path) -> dict[str, Any]:
+    """Reads the plain values of a configuration file, or of a preset by its name, as they stand there.
+
+    Raises:
+        InvalidInputError: The file cannot be read or holds no sections.
+    """
     file = configuration_file(str(path))
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -220,10 +233,10 @@ def load_configuration(path: str | Path) -> Configuration:
         raise InvalidInputError(f"{file}: cannot be read as a configuration ({reason}).") from error
     if not isinstance(content or {}, dict):
         raise InvalidInputError(f"{file}: is no configuration; expected sections such as model and training.")
-    return _parse(content or {}, source=str(file))
+    return content or {}
 
 
-def _parse(content: Mapping[str, Any], *, source: str = "configuration") -> Configuration:
+def _parse(content: Mapping[str, Any], *, source: str) -> Configuration:
     from jsonargparse import ArgumentParser
 
     sections = [section.name for section in fields(Configuration)]

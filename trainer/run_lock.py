@@ -11,8 +11,12 @@ LOCK_FILE = ".lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, option: str = "--run") -> Iterator[None]:
     """Holds the run directory; the operating system lets go of it however the process ends.
+
+    Args:
+        folder: The run directory, or another one that a process works in alone.
+        option: The command-line option that named it, for the message.
 
     Raises:
         InvalidInputError: Another process holds it.
@@ -22,7 +26,7 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InvalidInputError(
-                f"{folder}: another process is training in this run directory. Wait for it, or choose another --run."
+                f"{folder}: another process is training in this run directory. Wait for it, or choose another {option}."
             ) from error
         yield
 

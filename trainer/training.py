@@ -1,7 +1,7 @@
 """Training: a run directory from a record set and a configuration, begun or gone on with."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,6 +40,7 @@ def train(
     configuration: Configuration,
     *,
     resume: str = "auto",
+    splits: Sequence[str] = ("validation", "test"),
     verbose: int | None = None,
 ) -> RunDirectory:
     """Trains a model and writes its run directory, or goes on with one.
@@ -57,6 +58,7 @@ def train(
         resume: What to do with a run directory that is there: ``"auto"`` goes on if configuration and data are the
             same; ``"force"`` also with other values of :data:`tf_metammf.trainer.resumption.CHANGEABLE`, and with a
             finished run; ``"never"`` refuses.
+        splits: Splits that the chosen weights are ranked on at the end. A trial of a search leaves ``"test"`` out.
         verbose: 0 silent, 1 progress bar, 2 one line an epoch; by default 1 on a terminal, else 2.
 
     Returns:
@@ -90,7 +92,7 @@ def train(
     validation = _validation_ranking(data, configuration)
     rankings = {
         split: make_full_ranking(data, split, cutoffs=configuration.evaluation.k)
-        for split in ("validation", "test")
+        for split in splits
         if split in record_set.metadata.splits and record_set.metadata.splits[split].interactions
     }
     start = configuration.training.init_from
@@ -180,9 +182,17 @@ def _state_written(run: RunDirectory, state: TrainingState, *, monitor: str) -> 
 
 
 def _check(configuration: Configuration, resume: str) -> None:
-    """Refuses values that nothing could be done with."""
     if resume not in RESUME:
         raise unknown_name("--resume", resume, RESUME)
+    check_bounds(configuration)
+
+
+def check_bounds(configuration: Configuration) -> None:
+    """Refuses values that nothing could be done with.
+
+    Raises:
+        InvalidInputError: A number is out of its bounds; the message names the field.
+    """
     least = {
         "training.epochs": 1,
         "training.batch_size": 1,

@@ -1,0 +1,103 @@
+"""Search for the best settings on validation, and train with them over several seeds."""
+
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import SUPPRESS, ArgumentParser, Namespace
+
+from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.trainer.search_space import field_types, load_search_space
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of ``tf-metammf tune``."""
+    parser.add_argument("--records", type=Path, required=True, help="The record set.")
+    parser.add_argument("--output", type=Path, required=True, help="The search directory to create, or to go on with.")
+    parser.add_argument("--tuner", default="bayesian", help="bayesian, random or hyperband.")
+    parser.add_argument(
+        "--trials", type=int | None, help="Trials at most; by default 30, or one round of hyperband's brackets."
+    )
+    metric = parser.add_argument(
+        "--metric",
+        type=str | None,
+        help="--metric or --objective: the validation metric to raise; by default evaluation.monitor.",
+    )
+    # As an ordinary alias it would take "--objective.temperature" for a part of itself.
+    parser._option_string_actions["--objective"] = metric
+    parser.add_argument("--seeds", type=int, default=3, help="How often the best settings are trained and tested.")
+    parser.add_argument(
+        "--config", type=str | None, help="A YAML file or a preset, in which fields may be ranges or choices."
+    )
+    for name in field_types():
+        parser.add_argument(
+            f"--{name}", type=Any, default=SUPPRESS, help='A value, "{range: [low, high]}", log_range or choice.'
+        )
+
+
+def run(arguments: Namespace) -> int:
+    """Searches, and prints the trials and the metrics of the best settings."""
+    given = arguments.as_dict()
+    overrides = {section: given[section] for section in {name.partition(".")[0] for name in field_types()} & set(given)}
+    space = load_search_space(arguments.config, overrides=overrides)
+    if arguments.metric is not None:
+        space = space.with_fixed("evaluation.monitor", arguments.metric)
+    import_tensorflow()
+    from tf_metammf.records.record_set import open_record_set
+    from tf_metammf.trainer.tuning import tune
+
+    results = tune(
+        open_record_set(arguments.records),
+        arguments.output,
+        space,
+        tuner=arguments.tuner,
+        trials=arguments.trials,
+        seeds=arguments.seeds,
+    )
+    if results is None:
+        print("no trials are left; the chief writes the results")
+        return 0
+    _print_trials(results)
+    if results.final["seeds"]:
+        _print_final(results)
+    print(results.search.best_file)
+    return 0
+
+
+def _print_trials(results: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = sorted(results.trials, key=lambda trial: (trial.state != "finished", -(trial.value or 0)))[:20]
+    table = Table(title=f"{len(results.trials)} trials, the best first", title_justify="left")
+    for heading in ("trial", "state"):
+        table.add_column(heading)
+    for heading in ("validation", "epochs", *(name.rpartition(".")[2] for name in results.best.parameters)):
+        table.add_column(heading, justify="right")
+    for trial in shown:
+        table.add_row(
+            trial.trial_id,
+            trial.state,
+            "" if trial.value is None else f"{trial.value:.4f}",
+            "" if trial.epochs is None else str(trial.epochs),
+            *(f"{value:.4g}" if isinstance(value, float) else str(value) for value in trial.parameters.values()),
+        )
+    Console().print(table)
+
+
+def _print_final(results: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    final = results.final
+    table = Table(title=f"the best settings, {len(final['seeds'])} seeds", title_justify="left")
+    for heading in ("split", "metric"):
+        table.add_column(heading)
+    for heading in ("mean", "deviation"):
+        table.add_column(heading, justify="right")
+    for split, metrics in final["mean"].items():
+        for name, mean in metrics.items():
+            if name.partition("@")[0] in ("recall", "ndcg"):
+                deviation = final["deviation"][split][name]
+                table.add_row(split, name, f"{mean:.4f}", "" if deviation is None else f"{deviation:.4f}")
+        table.add_section()
+    Console().print(table)

@@ -1,0 +1,122 @@
+"""The tuner of Keras Tuner that trains a run directory for every trial."""
+
+import math
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_metammf.errors import MetaMMFError
+from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.staging import staged_directory
+from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.run_lock import is_locked
+from tf_metammf.trainer.search_directory import SearchDirectory
+from tf_metammf.trainer.search_space import SearchSpace
+from tf_metammf.trainer.training import train
+
+if TYPE_CHECKING:
+    from keras_tuner import Oracle
+    from keras_tuner.engine.base_tuner import BaseTuner
+else:
+    BaseTuner = object  # Keras Tuner is an extra, and is imported where it is used
+
+POLL_SECONDS = 1.0
+
+
+def make_tuner(oracle: "Oracle", search: SearchDirectory, space: SearchSpace, record_set: RecordSet) -> "TrialTuner":
+    """A tuner that asks an oracle, or the chief's, what to try, and goes on from what is in the search directory.
+
+    Args:
+        oracle: What chooses.
+        search: Where trials and the state of the oracle are.
+        space: The search space.
+        record_set: The data.
+    """
+    from keras_tuner.engine.base_tuner import BaseTuner as KerasTuner
+
+    class_ = type("TrialTuner", (TrialTuner, KerasTuner), {})
+    tuner: TrialTuner = class_(oracle=oracle, directory=str(search.folder), project_name="oracle")
+    tuner.search_directory, tuner.space, tuner.record_set = search, space, record_set
+    tuner.save()  # Keras Tuner would begin anew where it was killed in its first trial
+    return tuner
+
+
+class TrialTuner(BaseTuner):
+    """Trains the trials, as run directories that are judged on the validation split alone.
+
+    A trial that Hyperband promotes begins with a copy of the run directory of the trial that it continues. One that
+    was under way when the search was killed goes on from its checkpoint.
+
+    Attributes:
+        search_directory: Where the run directories are.
+        space: The search space.
+        record_set: The data.
+    """
+
+    search_directory: SearchDirectory
+    space: SearchSpace
+    record_set: RecordSet
+    _idle = False
+
+    def pre_create_trial(self) -> None:
+        """Waits a little where the oracle had nothing to do the last time."""
+        if self._idle:
+            time.sleep(POLL_SECONDS)
+        self._idle = True
+
+    def on_trial_begin(self, trial: Any) -> None:
+        """Remembers that there was something to do."""
+        self._idle = False
+
+    def run_trial(self, trial: Any, **_: Any) -> dict[str, float]:
+        """Trains a trial.
+
+        Returns:
+            The best value of the objective, or NaN, which Keras Tuner takes for a failure.
+        """
+        keras.backend.clear_session()
+        values = trial.hyperparameters.values
+        configuration = self.space.configuration(
+            {name: parameter.value(values[name]) for name, parameter in self.space.parameters.items()}
+        )
+        configuration.training.epochs = values.get("tuner/epochs", configuration.training.epochs)
+        value, reason = self._train(trial.trial_id, configuration, continues=values.get("tuner/trial_id"))
+        objective = configuration.evaluation.monitor
+        if reason:
+            self.search_directory.write_failure(trial.trial_id, reason)
+            print(f"trial {trial.trial_id} failed: {reason}", flush=True)
+        else:
+            state = self.search_directory.trial(trial.trial_id).read("state")
+            print(
+                f"trial {trial.trial_id}: {objective} {value:.4f} at epoch {state['best_epoch']} of {state['epoch']}, "
+                f"{state['seconds']:.0f} s",
+                flush=True,
+            )
+        return {objective: value}
+
+    def _train(self, trial_id: str, configuration: Configuration, *, continues: str | None) -> tuple[float, str]:
+        """The best value and no reason, or NaN and why."""
+        run = self.search_directory.trial(trial_id)
+        while is_locked(run.folder):
+            time.sleep(POLL_SECONDS)  # the worker that had the trial before the chief was started again
+        try:
+            if continues is not None and not run.folder.exists():
+                with staged_directory(run.folder) as staging:
+                    shutil.copytree(self.search_directory.trial(continues).folder, staging, dirs_exist_ok=True)
+            train(
+                self.record_set,
+                run.folder,
+                configuration,
+                resume="auto" if continues is None else "force",
+                splits=["validation"],
+                verbose=0,
+            )
+        except (MetaMMFError, tf.errors.OpError) as error:
+            return math.nan, " ".join(str(error).split())
+        value = run.read("state").get(f"validation {configuration.evaluation.monitor}")
+        if value is None or not math.isfinite(value):
+            return math.nan, f"no epoch ended with a validation {configuration.evaluation.monitor}."
+        return float(value), ""
