@@ -1,4 +1,4 @@
-"""Ask an exported SavedModel for recommendations."""
+"""Ask an exported SavedModel for recommendations, for users it knows or for a history of items."""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from tf_metammf.export.recommender import Recommendations
@@ -18,7 +19,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--model", type=Path, required=True, help="What export wrote: the folder of all versions, or one version."
     )
-    parser.add_argument("--user", action="append", required=True, help="Raw id of a user; may be given several times.")
+    parser.add_argument("--user", action="append", default=[], help="Raw id of a user; may be given several times.")
+    parser.add_argument(
+        "--history",
+        nargs="+",
+        metavar="ID",
+        default=[],
+        help="Raw ids of items that somebody liked whom the model has never seen.",
+    )
     parser.add_argument("--k", type=int, default=10, help="At most so many items for each user.")
     parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
 
@@ -28,11 +36,17 @@ def run(arguments: Namespace) -> int:
     import_tensorflow()
     from tf_metammf.export.recommender import Recommender
 
-    found = Recommender(arguments.model).recommend(arguments.user, arguments.k)
+    if not arguments.user and not arguments.history:
+        raise InvalidInputError("missing: user or history. See --help.")
+    recommender = Recommender(arguments.model)
+    found = recommender.recommend(arguments.user, arguments.k) if arguments.user else []
+    histories = recommender.recommend_for_history([arguments.history], arguments.k) if arguments.history else []
     if arguments.json:
-        print(json.dumps([_as_json(recommendations) for recommendations in found], indent=2, ensure_ascii=False))
+        of_users = [{"user_id": each.query} | _as_json(each) for each in found]
+        of_histories = [{"history": arguments.history} | _as_json(each) for each in histories]
+        print(json.dumps(of_users + of_histories, indent=2, ensure_ascii=False))
     else:
-        _print_table(found)
+        _print_table([*found, *histories])
     return 0
 
 
@@ -41,7 +55,7 @@ def _as_json(recommendations: "Recommendations") -> dict[str, object]:
         {"rank": rank, "item_id": item, "score": float(score)}
         for rank, (item, score) in enumerate(zip(recommendations.item_ids, recommendations.scores, strict=True), 1)
     ]
-    return {"user_id": recommendations.query, "known": recommendations.known, "items": items}
+    return {"known": recommendations.known, "items": items}
 
 
 def _print_table(found: "Sequence[Recommendations]") -> None:
@@ -50,7 +64,7 @@ def _print_table(found: "Sequence[Recommendations]") -> None:
     from rich.text import Text
 
     table = Table()
-    for heading in ("user", "rank", "item", "score"):
+    for heading in ("for", "rank", "item", "score"):
         table.add_column(heading, justify="right" if heading in ("rank", "score") else "left")
     for recommendations in found:
         # Ids are text of the user's, never markup.

@@ -7,12 +7,18 @@ when they are first used.
 from tf_metammf.lazy_names import lazy_names
 
 _MODULE_OF = {
+    "Changes": "refresh",
     "ExactIndex": "index",
+    "IndexOptions": "indices",
+    "ModalityShares": "recommender",
     "NewItemPlaces": "recommender",
+    "PartitionedIndex": "partitioned_index",
     "Recommendations": "recommender",
     "Recommender": "recommender",
+    "Scores": "recommender",
     "ServingModule": "serving_module",
     "export_model": "saved_model",
+    "export_refreshed": "saved_model",
     "export_run": "saved_model",
 }
 

@@ -49,6 +49,37 @@ class NewItemPlaces:
     ranks: NDArray[np.int32]
 
 
+@dataclass(frozen=True)
+class Scores:
+    """Scores of pairs of a user and an item.
+
+    Attributes:
+        scores: float32 ``[B]``; for an unknown user the item's share of the training interactions, for an
+            unknown item -inf.
+        known_users: bool ``[B]``: where the model knows the user.
+        known_items: bool ``[B]``: where the model knows the item.
+    """
+
+    scores: NDArray[np.float32]
+    known_users: NDArray[np.bool_]
+    known_items: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ModalityShares:
+    """What the fused vector of an item comes from.
+
+    Attributes:
+        query: The raw id of the item, or its number among the new ones.
+        known: Whether the model knows the item; of one that it does not know there are no shares.
+        shares: Share by modality: 0 for absent ones, 1 in sum.
+    """
+
+    query: str
+    known: bool
+    shares: dict[str, float]
+
+
 class Recommender:
     """Asks an exported model, in this process, without the code that trained it.
 
@@ -107,6 +138,75 @@ class Recommender:
             exclude_seen=tf.constant(exclude_seen),
         )
         return _recommendations(user_ids, found)
+
+    def recommend_for_history(self, histories: Sequence[Sequence[str]], k: int = 10) -> list[Recommendations]:
+        """The best items for users who are nothing but the items they liked; those are left out.
+
+        Args:
+            histories: Raw item ids, one list a user; unknown ones do no harm, repeated ones count once.
+            k: At most so many items for each. Defaults to 10.
+
+        Returns:
+            One entry a history, in their order; ``query`` is the ids with commas between. A history without a
+            known item gets the popular items.
+
+        Raises:
+            InvalidInputError: An argument is not acceptable.
+        """
+        if k < 1:
+            raise InvalidInputError(f"k is {k}, expected at least 1.")
+        for history in histories:
+            _ids("histories", history)
+        found = self._call(
+            "recommend_for_history",
+            history_item_id=_rows_of_ids(histories),
+            k=tf.constant(min(k, tf.int32.max), tf.int32),
+        )
+        return _recommendations([", ".join(str(raw) for raw in history) for history in histories], found)
+
+    def score(self, user_ids: Sequence[str], item_ids: Sequence[str]) -> Scores:
+        """Scores of pairs.
+
+        Args:
+            user_ids: Raw user ids ``[B]``.
+            item_ids: Raw item ids ``[B]``.
+
+        Raises:
+            InvalidInputError: The lists are not as long as each other.
+        """
+        found = self._call("score", user_id=_ids("user_ids", user_ids), item_id=_ids("item_ids", item_ids))
+        return Scores(found["score"], found["known_user"], found["known_item"])
+
+    def explain_items(self, item_ids: Sequence[str]) -> list[ModalityShares]:
+        """What the fused vectors of items of the catalogue come from.
+
+        Args:
+            item_ids: Raw item ids.
+
+        Returns:
+            One entry an item, in their order.
+
+        Raises:
+            InvalidInputError: The model has no fusion.
+        """
+        found = self._call("explain_items", item_id=_ids("item_ids", item_ids))
+        return _modality_shares(item_ids, found["known"], found)
+
+    def explain_new_items(
+        self, features: Mapping[str, ArrayLike], *, presence: Mapping[str, ArrayLike] | None = None
+    ) -> list[ModalityShares]:
+        """What the fused vectors of new items come from.
+
+        Args:
+            features: As in :meth:`encode_items`.
+            presence: As in :meth:`encode_items`.
+
+        Raises:
+            InvalidInputError: As in :meth:`encode_items`.
+        """
+        found = self._with_features("explain_new_items", features, presence)
+        numbers = [str(number) for number in range(len(found["valid"]))]
+        return _modality_shares(numbers, found["valid"], found)
 
     def similar_items(self, item_ids: Sequence[str]) -> list[Recommendations]:
         """The most similar items of every item, as many as the export fixed.
@@ -186,7 +286,7 @@ class Recommender:
         if signature not in self.signatures:
             raise InvalidInputError(
                 f'{self.folder}: has no signature "{signature}", it has {", ".join(sorted(self.signatures))}. Those '
-                'for new items need a model with a fusion; the others are in all that "tf-metammf export" writes.'
+                'of modalities need a model with a fusion; the others are in all that "tf-metammf export" writes.'
             )
         return sorted(self.signatures[signature].structured_input_signature[1])
 
@@ -236,6 +336,19 @@ def _recommendations(ids: Sequence[str], found: Mapping[str, NDArray[Any]]) -> l
     return [
         Recommendations(str(raw), bool(known), [item.decode() for item in items if item], scores[items != b""])
         for raw, known, items, scores in zip(ids, found["known"], found["item_id"], found["score"], strict=True)
+    ]
+
+
+def _modality_shares(
+    ids: Sequence[str], known: NDArray[np.bool_], found: Mapping[str, NDArray[Any]]
+) -> list[ModalityShares]:
+    return [
+        ModalityShares(
+            str(raw),
+            bool(is_known),
+            {name.decode(): float(share) for name, share in zip(names, shares, strict=True)} if is_known else {},
+        )
+        for raw, is_known, names, shares in zip(ids, known, found["modality"], found["share"], strict=True)
     ]
 
 

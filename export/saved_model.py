@@ -1,6 +1,6 @@
 """Writes the SavedModel of a trained model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,16 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.indices import IndexOptions
+from tf_metammf.export.reports import write_reports
 from tf_metammf.export.serving_module import ServingModule
 from tf_metammf.export.versions import version_directory
 from tf_metammf.records.staging import staged_directory
 
 if TYPE_CHECKING:
+    from tf_metammf.export.refresh import Changes
     from tf_metammf.trainer.run_directory import RunDirectory
+    from tf_metammf.trainer.training_data import TrainingData
 
 DEFAULT_K = 20
 """Places of the signatures whose number of places is fixed."""
@@ -28,6 +32,7 @@ def export_run(
     records: str | Path | None = None,
     k: int = DEFAULT_K,
     version: int | None = None,
+    index: IndexOptions | None = None,
 ) -> Path:
     """Exports the best weights of a run.
 
@@ -37,6 +42,7 @@ def export_run(
         records: Where the record set is now; None for where it was in training.
         k: Places of ``serving_default`` and ``similar_items``; capped by the catalogue. Defaults to 20.
         version: Number of the version; None for the next one.
+        index: How the best items are found. Defaults to exactly.
 
     Returns:
         The version directory, ``output/<version>``.
@@ -49,15 +55,51 @@ def export_run(
 
     _check(Path(output), k, version)
     model, data = load_model(run, records)
-    return export_model(
-        model,
+    return _export_data(model, data, output, k=k, version=version, index=index)
+
+
+def export_refreshed(
+    run: "RunDirectory",
+    output: str | Path,
+    *,
+    records: str | Path,
+    trained_on: str | Path | None = None,
+    k: int = DEFAULT_K,
+    version: int | None = None,
+    index: IndexOptions | None = None,
+) -> tuple[Path, "Changes"]:
+    """Exports a run over a grown record set, without training (see :func:`tf_metammf.export.refresh.refresh`).
+
+    Args:
+        run: The run directory.
+        output: As :func:`export_run` has it.
+        records: The grown record set.
+        trained_on: Where the record set of the training is now; None for where it was.
+        k: As :func:`export_run` has it.
+        version: As :func:`export_run` has it.
+        index: As :func:`export_run` has it.
+
+    Returns:
+        The version directory, and what is new; that is also in its ``assets.extra/changes.json``.
+
+    Raises:
+        InvalidInputError: As :func:`export_run`, or the record set does not fit the run.
+    """
+    from tf_metammf.export.refresh import refresh
+
+    _check(Path(output), k, version)
+    found = refresh(run, records, trained_on=trained_on)
+    target = _export_data(
+        found.model,
+        found.data,
         output,
-        user_ids=data.record_set.user_ids,
-        item_ids=data.record_set.item_ids,
-        seen=data.interactions_of("train"),
         k=k,
         version=version,
+        index=index,
+        untrained=found.untrained,
+        reports={"changes": found.changes.as_json()},
     )
+    return target, found.changes
 
 
 def export_model(
@@ -69,6 +111,9 @@ def export_model(
     seen: tuple[NDArray[np.integer], NDArray[np.integer]],
     k: int = DEFAULT_K,
     version: int | None = None,
+    index: IndexOptions | None = None,
+    untrained: NDArray[np.bool_] | None = None,
+    reports: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Path:
     """Exports a model with its ids and training interactions.
 
@@ -83,6 +128,10 @@ def export_model(
         seen: Dense user ids and item ids of the training interactions, two integer arrays ``[n]``.
         k: Places of ``serving_default`` and ``similar_items``; capped by the catalogue. Defaults to 20.
         version: Number of the version; None for the next one.
+        index: How the best items are found; what was measured of it is in ``assets.extra/index.json``. Defaults to
+            exactly.
+        untrained: bool ``[users]``: users who came after training (see :class:`ServingModule`). Defaults to nobody.
+        reports: JSON objects to put into ``assets.extra``, by name of the file.
 
     Returns:
         The version directory, ``output/<version>``.
@@ -94,14 +143,35 @@ def export_model(
     # The name of the temporary folder goes into the names of the tables. As it is a new one each time, two versions
     # in one process never share a table.
     with TemporaryDirectory() as labels:
-        module = ServingModule(model, user_ids=user_ids, item_ids=item_ids, seen=seen, labels=Path(labels))
-        signatures = module.signatures(k)
+        module = ServingModule(
+            model,
+            user_ids=user_ids,
+            item_ids=item_ids,
+            seen=seen,
+            labels=Path(labels),
+            k=k,
+            index=index,
+            untrained=untrained,
+        )
+        signatures = module.signatures()
         with staged_directory(target) as folder:
             try:
                 tf.saved_model.save(module, str(folder), signatures=signatures)
             except tf.errors.OpError as error:
                 raise OSError(error.message) from error
+            write_reports(folder, {"index": module.indices.report, **(reports or {})})
     return target
+
+
+def _export_data(model: Any, data: "TrainingData", output: str | Path, **options: Any) -> Path:
+    return export_model(
+        model,
+        output,
+        user_ids=data.record_set.user_ids,
+        item_ids=data.record_set.item_ids,
+        seen=data.interactions_of("train"),
+        **options,
+    )
 
 
 def _check(output: Path, k: int, version: int | None) -> Path:
