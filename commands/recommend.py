@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
@@ -10,7 +11,9 @@ from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from tf_metammf.export.recommender import Recommendations
+    from tf_metammf.export.answers import Recommendations
+    from tf_metammf.export.client import Client
+    from tf_metammf.export.recommender import Recommender
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -23,7 +26,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--endpoint", type=str, help="Ask a server: http://HOST:PORT (REST) or grpc://HOST:PORT.")
     parser.add_argument("--timeout", type=float, default=10.0, help="Seconds that the server may take.")
-    parser.add_argument("--user", action="append", required=True, help="Raw id of a user; may be given several times.")
+    parser.add_argument("--user", action="append", default=[], help="Raw id of a user; may be given several times.")
+    parser.add_argument(
+        "--history",
+        nargs="+",
+        metavar="ID",
+        default=[],
+        help="Raw ids of items that somebody liked whom the model has never seen.",
+    )
     parser.add_argument("--k", type=int, default=10, help="At most so many items for each user.")
     parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
 
@@ -33,24 +43,30 @@ def run(arguments: Namespace) -> int:
     if arguments.model is None and arguments.endpoint is None:
         raise InvalidInputError("missing: model, or endpoint. See --help.")
     import_tensorflow()
-    found = _found(arguments)
+    if not arguments.user and not arguments.history:
+        raise InvalidInputError("missing: user or history. See --help.")
+    with _asked(arguments) as asked:
+        found = asked.recommend(arguments.user, arguments.k) if arguments.user else []
+        histories = asked.recommend_for_history([arguments.history], arguments.k) if arguments.history else []
     if arguments.json:
-        print(json.dumps([_as_json(recommendations) for recommendations in found], indent=2, ensure_ascii=False))
+        of_users = [{"user_id": each.query} | _as_json(each) for each in found]
+        of_histories = [{"history": arguments.history} | _as_json(each) for each in histories]
+        print(json.dumps(of_users + of_histories, indent=2, ensure_ascii=False))
     else:
-        _print_table(found)
+        _print_table([*found, *histories])
     return 0
 
 
-def _found(arguments: Namespace) -> "list[Recommendations]":
+def _asked(arguments: Namespace) -> "AbstractContextManager[Client | Recommender]":
+    """The server, or the model in this process."""
     if arguments.endpoint is None:
         from tf_metammf.export.recommender import Recommender
 
-        return Recommender(arguments.model).recommend(arguments.user, arguments.k)
+        return nullcontext(Recommender(arguments.model))
     from tf_metammf.export.client import Client
     from tf_metammf.export.served_model import DEFAULT_MODEL
 
-    with Client(arguments.endpoint, arguments.model or DEFAULT_MODEL, timeout=arguments.timeout) as client:
-        return client.recommend(arguments.user, arguments.k)
+    return Client(arguments.endpoint, arguments.model or DEFAULT_MODEL, timeout=arguments.timeout)
 
 
 def _as_json(recommendations: "Recommendations") -> dict[str, object]:
@@ -58,7 +74,7 @@ def _as_json(recommendations: "Recommendations") -> dict[str, object]:
         {"rank": rank, "item_id": item, "score": float(score)}
         for rank, (item, score) in enumerate(zip(recommendations.item_ids, recommendations.scores, strict=True), 1)
     ]
-    return {"user_id": recommendations.query, "known": recommendations.known, "items": items}
+    return {"known": recommendations.known, "items": items}
 
 
 def _print_table(found: "Sequence[Recommendations]") -> None:
@@ -67,7 +83,7 @@ def _print_table(found: "Sequence[Recommendations]") -> None:
     from rich.text import Text
 
     table = Table()
-    for heading in ("user", "rank", "item", "score"):
+    for heading in ("for", "rank", "item", "score"):
         table.add_column(heading, justify="right" if heading in ("rank", "score") else "left")
     for recommendations in found:
         # Ids are text of the user's, never markup.

@@ -7,17 +7,23 @@ when they are first used.
 from tf_metammf.lazy_names import lazy_names
 
 _MODULE_OF = {
+    "Changes": "refresh",
     "Client": "client",
     "Deployment": "deployment",
     "ExactIndex": "index",
-    "NewItemPlaces": "recommender",
-    "Recommendations": "recommender",
+    "IndexOptions": "indices",
+    "ModalityShares": "answers",
+    "NewItemPlaces": "answers",
+    "PartitionedIndex": "partitioned_index",
+    "Recommendations": "answers",
     "Recommender": "recommender",
     "Retries": "retries",
+    "Scores": "answers",
     "ServingError": "serving_error",
     "ServingModule": "serving_module",
     "delete_old_versions": "retention",
     "export_model": "saved_model",
+    "export_refreshed": "saved_model",
     "export_run": "saved_model",
 }
 

@@ -1,19 +1,24 @@
 """Recommendations from a server that has an exported model loaded."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.answers import (
+    ModalityShares,
+    NewItemPlaces,
+    Recommendations,
+    Scores,
+    modality_shares,
+    recommendations,
+    require_valid,
+)
 from tf_metammf.export.request_inputs import Arrays, feature_inputs, ids_of, rows_of_ids
 from tf_metammf.export.retries import Retries
 from tf_metammf.export.served_model import DEFAULT_MODEL, DEFAULT_TIMEOUT, ServedModel
 from tf_metammf.export.server_batching import MAX_BATCH_SIZE
-
-if TYPE_CHECKING:
-    from tf_metammf.export.recommender import NewItemPlaces, Recommendations
 
 _LARGEST_K = 2**31 - 1
 
@@ -59,7 +64,7 @@ class Client(ServedModel):
         *,
         exclude: Sequence[Sequence[str]] | None = None,
         exclude_seen: bool = True,
-    ) -> "list[Recommendations]":
+    ) -> list[Recommendations]:
         """The best items for every user.
 
         Args:
@@ -89,10 +94,97 @@ class Client(ServedModel):
                 "exclude_item_id": unwanted[rows],
                 "exclude_seen": exclude_seen,
             }
-            found += _recommendations(users[rows], self.predict("recommend", question))
+            found += recommendations(users[rows], self.predict("recommend", question))
         return found
 
-    def similar_items(self, item_ids: Sequence[str]) -> "list[Recommendations]":
+    def recommend_for_history(self, histories: Sequence[Sequence[str]], k: int = 10) -> list[Recommendations]:
+        """The best items for users who are nothing but the items they liked; those are left out.
+
+        Args:
+            histories: Raw item ids, one list a user; unknown ones do no harm, repeated ones count once.
+            k: At most so many items for each. Defaults to 10.
+
+        Returns:
+            One entry a history, in their order; ``query`` is the ids with commas between. A history without a
+            known item gets the popular items.
+
+        Raises:
+            InvalidInputError: An argument is not acceptable.
+            ServingError: The server did not answer, or not with recommendations.
+        """
+        if k < 1:
+            raise InvalidInputError(f"k is {k}, expected at least 1.")
+        rows_of_items = rows_of_ids("histories", histories)
+        names = [", ".join(str(raw) for raw in history) for history in histories]
+        found: list[Recommendations] = []
+        for rows in self._parts(len(names)):
+            question: dict[str, ArrayLike] = {"history_item_id": rows_of_items[rows], "k": min(k, _LARGEST_K)}
+            found += recommendations(names[rows], self.predict("recommend_for_history", question))
+        return found
+
+    def score(self, user_ids: Sequence[str], item_ids: Sequence[str]) -> Scores:
+        """Scores of pairs.
+
+        Args:
+            user_ids: Raw user ids ``[B]``.
+            item_ids: Raw item ids ``[B]``.
+
+        Raises:
+            InvalidInputError: The lists are not as long as each other.
+            ServingError: The server did not answer, or not with scores.
+        """
+        users, items = ids_of("user_ids", user_ids), ids_of("item_ids", item_ids)
+        if len(users) != len(items):
+            raise InvalidInputError(f"there are {len(users)} user ids and {len(items)} item ids, expected as many.")
+        found = Scores(np.zeros(len(users), np.float32), np.zeros(len(users), bool), np.zeros(len(users), bool))
+        for rows in self._parts(len(users)):
+            answer = self.predict("score", {"user_id": users[rows], "item_id": items[rows]})
+            found.scores[rows] = answer["score"]
+            found.known_users[rows], found.known_items[rows] = answer["known_user"], answer["known_item"]
+        return found
+
+    def explain_items(self, item_ids: Sequence[str]) -> list[ModalityShares]:
+        """What the fused vectors of items of the catalogue come from.
+
+        Args:
+            item_ids: Raw item ids.
+
+        Returns:
+            One entry an item, in their order.
+
+        Raises:
+            ServingError: The server did not answer, or the model has no fusion.
+        """
+        items = ids_of("item_ids", item_ids)
+        found: list[ModalityShares] = []
+        for rows in self._parts(len(items)):
+            answer = self.predict("explain_items", {"item_id": items[rows]})
+            found += modality_shares(items[rows], answer["known"], answer)
+        return found
+
+    def explain_new_items(
+        self, features: Mapping[str, ArrayLike], *, presence: Mapping[str, ArrayLike] | None = None
+    ) -> list[ModalityShares]:
+        """What the fused vectors of new items come from.
+
+        Args:
+            features: As in :meth:`encode_items`.
+            presence: As in :meth:`encode_items`.
+
+        Raises:
+            InvalidInputError: As in :meth:`encode_items`.
+            ServingError: The server did not answer, or not with shares.
+        """
+        inputs = feature_inputs(self.signature("explain_new_items"), features, presence)
+        found: list[ModalityShares] = []
+        for rows in self._parts(_rows(inputs)):
+            answer = self.predict("explain_new_items", _part(inputs, rows))
+            require_valid(answer["valid"], first=rows.start)
+            names = [str(number) for number in range(rows.start, rows.stop)]
+            found += modality_shares(names, answer["valid"], answer)
+        return found
+
+    def similar_items(self, item_ids: Sequence[str]) -> list[Recommendations]:
         """The most similar items of every item, as many as the export fixed.
 
         Args:
@@ -107,7 +199,7 @@ class Client(ServedModel):
         items = ids_of("item_ids", item_ids)
         found: list[Recommendations] = []
         for rows in self._parts(len(items)):
-            found += _recommendations(items[rows], self.predict("similar_items", {"item_id": items[rows]}))
+            found += recommendations(items[rows], self.predict("similar_items", {"item_id": items[rows]}))
         return found
 
     def encode_items(
@@ -132,7 +224,7 @@ class Client(ServedModel):
         found = [np.zeros((0, width or 0), np.float32)]
         for rows in self._parts(_rows(inputs)):
             answer = self.predict("encode_items", _part(inputs, rows))
-            _require_valid(answer["valid"], rows.start)
+            require_valid(answer["valid"], first=rows.start)
             found.append(answer["embedding"])
         return np.concatenate(found)
 
@@ -142,7 +234,7 @@ class Client(ServedModel):
         features: Mapping[str, ArrayLike],
         *,
         presence: Mapping[str, ArrayLike] | None = None,
-    ) -> "NewItemPlaces":
+    ) -> NewItemPlaces:
         """Scores of new items, and the places they would take in the users' rankings.
 
         Args:
@@ -154,8 +246,6 @@ class Client(ServedModel):
             InvalidInputError: As in :meth:`encode_items`.
             ServingError: The server did not answer, or not with places.
         """
-        from tf_metammf.export.recommender import NewItemPlaces
-
         users = ids_of("user_ids", user_ids)
         inputs = feature_inputs(self.signature("recommend_new_items"), features, presence)
         shape = (len(users), _rows(inputs))
@@ -164,7 +254,7 @@ class Client(ServedModel):
             for rows in self._parts(shape[1]):
                 question: dict[str, ArrayLike] = {"user_id": users[of_users], **_part(inputs, rows)}
                 answer = self.predict("recommend_new_items", question)
-                _require_valid(answer["valid"], rows.start)
+                require_valid(answer["valid"], first=rows.start)
                 places.known[of_users] = answer["known"]
                 places.scores[of_users, rows] = answer["score"]
                 places.ranks[of_users, rows] = answer["rank"]
@@ -182,20 +272,3 @@ def _rows(inputs: Arrays) -> int:
 
 def _part(inputs: Arrays, rows: slice) -> Arrays:
     return {name: values[rows] for name, values in inputs.items()}
-
-
-def _recommendations(ids: Sequence[str], found: Mapping[str, NDArray[Any]]) -> "list[Recommendations]":
-    from tf_metammf.export.recommender import Recommendations
-
-    return [
-        Recommendations(raw, bool(known), [item.decode() for item in items if item], scores[items != b""])
-        for raw, known, items, scores in zip(ids, found["known"], found["item_id"], found["score"], strict=True)
-    ]
-
-
-def _require_valid(valid: NDArray[np.bool_], first: int) -> None:
-    if not valid.all():
-        raise InvalidInputError(
-            f"new item {first + int(np.argmin(valid))} has NaN or infinite features. Mend them, or mark the "
-            "modality as absent for this item."
-        )

@@ -1,4 +1,4 @@
-"""Embeddings of items that were not there in training, from their features alone."""
+"""Items that were not there in training, from their features alone: embeddings, and what they come from."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_metammf.export.modality_inputs import PRESENT, input_names
+from tf_metammf.export.modality_shares import modality_shares
 from tf_metammf.export.request_checks import require
 
 
@@ -19,6 +20,7 @@ class NewItemEncoder(tf.Module):
         model: A :class:`tf_metammf.model.MetaMMF` with a fusion.
 
     Attributes:
+        modalities: Their names, in alphabetical order.
         input_specs: Specs of the inputs by name: of every modality its features, float32
             ``[B, width]`` or ``[B, 0]``, and its presence, bool ``[B]``.
 
@@ -28,10 +30,12 @@ class NewItemEncoder(tf.Module):
 
     def __init__(self, model: Any) -> None:
         super().__init__()
+        self.modalities = sorted(model.feature_table.widths)
         self._names = input_names(model.feature_table.widths)
         self._widths = dict(model.feature_table.widths)
         # A bound method is not tracked, so the model itself does not become a part of the SavedModel.
         self._embed_new_items = model.embed_new_items
+        self._shares = lambda features, presence: modality_shares(model, features, presence)
         self.input_specs = {
             name: spec
             for modality in self._names.values()
@@ -60,6 +64,31 @@ class NewItemEncoder(tf.Module):
             tf.errors.InvalidArgumentError: When the graph runs: a width or a number of rows is
                 wrong, or a modality of width 0 is said to be present. The modality is named.
         """
+        features, presence, valid = self._read(inputs)
+        embeddings = self._embed_new_items(features, presence)
+        valid &= tf.reduce_all(tf.math.is_finite(embeddings), axis=1)
+        return tf.where(valid[:, tf.newaxis], embeddings, float("nan")), valid
+
+    def explain(self, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """The shares of the modalities in the fused vectors of new items.
+
+        Args:
+            inputs: As in :meth:`embed`.
+
+        Returns:
+            Shares, float32 ``[B, M]``, as :func:`tf_metammf.export.modality_shares.modality_shares` defines them,
+            0 for invalid items, and bool ``[B]``: which are valid.
+
+        Raises:
+            tf.errors.InvalidArgumentError: As in :meth:`embed`.
+        """
+        features, presence, valid = self._read(inputs)
+        shares = self._shares(features, presence)
+        valid &= tf.reduce_all(tf.math.is_finite(shares), axis=1)
+        return tf.where(valid[:, tf.newaxis], shares, 0.0), valid
+
+    def _read(self, inputs: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Tensor]:
+        """Features and presence by modality, checked, and which items have finite features alone."""
         features, presence = {}, {}
         valid = tf.constant(True)
         items = tf.shape(inputs[next(iter(self._names.values()))])[0]
@@ -70,9 +99,7 @@ class NewItemEncoder(tf.Module):
                 values, present = _complete(values, width), tf.identity(present)
             valid &= tf.reduce_all(tf.math.is_finite(values), axis=1) | ~present
             features[modality], presence[modality] = values, present
-        embeddings = self._embed_new_items(features, presence)
-        valid &= tf.reduce_all(tf.math.is_finite(embeddings), axis=1)
-        return tf.where(valid[:, tf.newaxis], embeddings, float("nan")), valid
+        return features, presence, valid
 
 
 def _complete(values: tf.Tensor, width: int) -> tf.Tensor:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +10,17 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.export.answers import (
+    ModalityShares,
+    NewItemPlaces,
+    Recommendations,
+    Scores,
+    modality_shares,
+    recommendations,
+    require_valid,
+)
 from tf_metammf.export.modality_inputs import PRESENT, input_name
 from tf_metammf.export.versions import newest_version
-
-
-@dataclass(frozen=True)
-class Recommendations:
-    """Items for one user, or similar to one item, best first.
-
-    Attributes:
-        query: The raw id of the user or item.
-        known: Whether the model knows it. An unknown user gets the popular items, an unknown item none.
-        item_ids: Raw item ids; fewer than asked for where no more are left.
-        scores: float32, one an item: dot product or, for similar items, cosine; for an unknown
-            user the share of the training interactions.
-    """
-
-    query: str
-    known: bool
-    item_ids: list[str]
-    scores: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class NewItemPlaces:
-    """Where new items stand for users.
-
-    Attributes:
-        known: bool ``[U]``: which users the model knows.
-        scores: float32 ``[U, B]``; 0 for users nobody knows.
-        ranks: int32 ``[U, B]``: the place the item would take in the user's ranking of the
-            unseen catalogue, from 1.
-    """
-
-    known: NDArray[np.bool_]
-    scores: NDArray[np.float32]
-    ranks: NDArray[np.int32]
 
 
 class Recommender:
@@ -106,7 +80,76 @@ class Recommender:
             exclude_item_id=_rows_of_ids(exclude or [[] for _ in user_ids]),
             exclude_seen=tf.constant(exclude_seen),
         )
-        return _recommendations(user_ids, found)
+        return recommendations(user_ids, found)
+
+    def recommend_for_history(self, histories: Sequence[Sequence[str]], k: int = 10) -> list[Recommendations]:
+        """The best items for users who are nothing but the items they liked; those are left out.
+
+        Args:
+            histories: Raw item ids, one list a user; unknown ones do no harm, repeated ones count once.
+            k: At most so many items for each. Defaults to 10.
+
+        Returns:
+            One entry a history, in their order; ``query`` is the ids with commas between. A history without a
+            known item gets the popular items.
+
+        Raises:
+            InvalidInputError: An argument is not acceptable.
+        """
+        if k < 1:
+            raise InvalidInputError(f"k is {k}, expected at least 1.")
+        for history in histories:
+            _ids("histories", history)
+        found = self._call(
+            "recommend_for_history",
+            history_item_id=_rows_of_ids(histories),
+            k=tf.constant(min(k, tf.int32.max), tf.int32),
+        )
+        return recommendations([", ".join(str(raw) for raw in history) for history in histories], found)
+
+    def score(self, user_ids: Sequence[str], item_ids: Sequence[str]) -> Scores:
+        """Scores of pairs.
+
+        Args:
+            user_ids: Raw user ids ``[B]``.
+            item_ids: Raw item ids ``[B]``.
+
+        Raises:
+            InvalidInputError: The lists are not as long as each other.
+        """
+        found = self._call("score", user_id=_ids("user_ids", user_ids), item_id=_ids("item_ids", item_ids))
+        return Scores(found["score"], found["known_user"], found["known_item"])
+
+    def explain_items(self, item_ids: Sequence[str]) -> list[ModalityShares]:
+        """What the fused vectors of items of the catalogue come from.
+
+        Args:
+            item_ids: Raw item ids.
+
+        Returns:
+            One entry an item, in their order.
+
+        Raises:
+            InvalidInputError: The model has no fusion.
+        """
+        found = self._call("explain_items", item_id=_ids("item_ids", item_ids))
+        return modality_shares(item_ids, found["known"], found)
+
+    def explain_new_items(
+        self, features: Mapping[str, ArrayLike], *, presence: Mapping[str, ArrayLike] | None = None
+    ) -> list[ModalityShares]:
+        """What the fused vectors of new items come from.
+
+        Args:
+            features: As in :meth:`encode_items`.
+            presence: As in :meth:`encode_items`.
+
+        Raises:
+            InvalidInputError: As in :meth:`encode_items`.
+        """
+        found = self._with_features("explain_new_items", features, presence)
+        numbers = [str(number) for number in range(len(found["valid"]))]
+        return modality_shares(numbers, found["valid"], found)
 
     def similar_items(self, item_ids: Sequence[str]) -> list[Recommendations]:
         """The most similar items of every item, as many as the export fixed.
@@ -117,7 +160,7 @@ class Recommender:
         Returns:
             One entry an item, in their order.
         """
-        return _recommendations(item_ids, self._call("similar_items", item_id=_ids("item_ids", item_ids)))
+        return recommendations(item_ids, self._call("similar_items", item_id=_ids("item_ids", item_ids)))
 
     def encode_items(
         self, features: Mapping[str, ArrayLike], *, presence: Mapping[str, ArrayLike] | None = None
@@ -167,11 +210,7 @@ class Recommender:
         names = self._input_names(signature)
         modalities = [name for name in names if name + PRESENT in names]
         found = self._call(signature, **_feature_inputs(modalities, features, presence or {}), **inputs)
-        if not found["valid"].all():
-            raise InvalidInputError(
-                f"new item {int(np.argmin(found['valid']))} has NaN or infinite features. Mend them, or mark the "
-                "modality as absent for this item."
-            )
+        require_valid(found["valid"])
         return found
 
     def _call(self, signature: str, **inputs: tf.Tensor) -> dict[str, NDArray[Any]]:
@@ -186,7 +225,7 @@ class Recommender:
         if signature not in self.signatures:
             raise InvalidInputError(
                 f'{self.folder}: has no signature "{signature}", it has {", ".join(sorted(self.signatures))}. Those '
-                'for new items need a model with a fusion; the others are in all that "tf-metammf export" writes.'
+                'of modalities need a model with a fusion; the others are in all that "tf-metammf export" writes.'
             )
         return sorted(self.signatures[signature].structured_input_signature[1])
 
@@ -230,13 +269,6 @@ def _feature_inputs(
         inputs[name] = tf.constant(values)
         inputs[name + PRESENT] = tf.constant(masks.get(name, np.full(len(values), values.shape[1] > 0)))
     return inputs
-
-
-def _recommendations(ids: Sequence[str], found: Mapping[str, NDArray[Any]]) -> list[Recommendations]:
-    return [
-        Recommendations(str(raw), bool(known), [item.decode() for item in items if item], scores[items != b""])
-        for raw, known, items, scores in zip(ids, found["known"], found["item_id"], found["score"], strict=True)
-    ]
 
 
 def _reason(error: tf.errors.OpError) -> str:

@@ -1,6 +1,6 @@
 """Writes the SavedModel of a trained model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,13 +10,17 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.indices import IndexOptions
+from tf_metammf.export.reports import write_reports
 from tf_metammf.export.serving_module import ServingModule
 from tf_metammf.export.versions import version_directory
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 
 if TYPE_CHECKING:
+    from tf_metammf.export.refresh import Changes
     from tf_metammf.trainer.run_directory import RunDirectory
+    from tf_metammf.trainer.training_data import TrainingData
 
 DEFAULT_K = 20
 """Places of the signatures whose number of places is fixed."""
@@ -30,6 +34,7 @@ def export_run(
     k: int = DEFAULT_K,
     version: int | Literal["timestamp"] | None = None,
     batching: bool = False,
+    index: IndexOptions | None = None,
 ) -> Path:
     """Exports the best weights of a run, with warm-up requests and a model card.
 
@@ -41,6 +46,7 @@ def export_run(
         version: Number of the version; None for the next one, ``"timestamp"`` for the seconds since 1970.
         batching: Whether the server will run with ``--enable_batching``; only requests that it
             takes then are in the warm-up. Defaults to False.
+        index: How the best items are found. Defaults to exactly.
 
     Returns:
         The version directory, ``output/<version>``.
@@ -49,29 +55,59 @@ def export_run(
         InvalidInputError: An argument is not acceptable, the version exists or cannot be
             written, or the record set is not the one of the run.
     """
-    from tf_metammf.export.model_card import provenance_of
-    from tf_metammf.export.sample_requests import SampleRequests
-    from tf_metammf.export.serving_assets import write_serving_assets
     from tf_metammf.trainer.evaluation import load_model
 
     _check(Path(output), k, version)
     model, data = load_model(run, records)
+    assets = _serving_assets(run, data, batching=batching)
+    return _export_data(model, data, output, k=k, version=version, index=index, write_assets=assets)
 
-    def write_assets(folder: Path) -> None:
-        ids, items = data.record_set, data.item_features
-        samples = SampleRequests(ids.user_ids, ids.item_ids, items.features, items.presence)
-        write_serving_assets(folder, samples, batching=batching, provenance=provenance_of(run))
 
-    return export_model(
-        model,
+def export_refreshed(
+    run: "RunDirectory",
+    output: str | Path,
+    *,
+    records: str | Path,
+    trained_on: str | Path | None = None,
+    k: int = DEFAULT_K,
+    version: int | Literal["timestamp"] | None = None,
+    batching: bool = False,
+    index: IndexOptions | None = None,
+) -> tuple[Path, "Changes"]:
+    """Exports a run over a grown record set, without training (see :func:`tf_metammf.export.refresh.refresh`).
+
+    Args:
+        run: The run directory.
+        output: As :func:`export_run` has it.
+        records: The grown record set.
+        trained_on: Where the record set of the training is now; None for where it was.
+        k: As :func:`export_run` has it.
+        version: As :func:`export_run` has it.
+        batching: As :func:`export_run` has it.
+        index: As :func:`export_run` has it.
+
+    Returns:
+        The version directory, and what is new; that is also in its ``assets.extra/changes.json``.
+
+    Raises:
+        InvalidInputError: As :func:`export_run`, or the record set does not fit the run.
+    """
+    from tf_metammf.export.refresh import refresh
+
+    _check(Path(output), k, version)
+    found = refresh(run, records, trained_on=trained_on)
+    target = _export_data(
+        found.model,
+        found.data,
         output,
-        user_ids=data.record_set.user_ids,
-        item_ids=data.record_set.item_ids,
-        seen=data.interactions_of("train"),
         k=k,
         version=version,
-        write_assets=write_assets,
+        write_assets=_serving_assets(run, found.data, batching=batching),
+        index=index,
+        untrained=found.untrained,
+        reports={"changes": found.changes.as_json()},
     )
+    return target, found.changes
 
 
 def export_model(
@@ -83,6 +119,9 @@ def export_model(
     seen: tuple[NDArray[np.integer], NDArray[np.integer]],
     k: int = DEFAULT_K,
     version: int | Literal["timestamp"] | None = None,
+    index: IndexOptions | None = None,
+    untrained: NDArray[np.bool_] | None = None,
+    reports: Mapping[str, Mapping[str, Any]] | None = None,
     write_assets: Callable[[Path], None] | None = None,
 ) -> Path:
     """Exports a model with its ids and training interactions.
@@ -98,6 +137,10 @@ def export_model(
         seen: Dense user ids and item ids of the training interactions, two integer arrays ``[n]``.
         k: Places of ``serving_default`` and ``similar_items``; capped by the catalogue. Defaults to 20.
         version: Number of the version; None for the next one, ``"timestamp"`` for the seconds since 1970.
+        index: How the best items are found; what was measured of it is in ``assets.extra/index.json``. Defaults to
+            exactly.
+        untrained: bool ``[users]``: users who came after training (see :class:`ServingModule`). Defaults to nobody.
+        reports: JSON objects to put into ``assets.extra``, by name of the file.
         write_assets: Called with the folder of the SavedModel before it becomes a version, to add files.
 
     Returns:
@@ -110,13 +153,48 @@ def export_model(
     # The name of the temporary folder goes into the names of the tables. As it is a new one each time, two versions
     # in one process never share a table.
     with TemporaryDirectory() as labels:
-        module = ServingModule(model, user_ids=user_ids, item_ids=item_ids, seen=seen, labels=Path(labels))
-        signatures = module.signatures(k)
+        module = ServingModule(
+            model,
+            user_ids=user_ids,
+            item_ids=item_ids,
+            seen=seen,
+            labels=Path(labels),
+            k=k,
+            index=index,
+            untrained=untrained,
+        )
+        signatures = module.signatures()
         with staged_directory(target) as folder, tensorflow_errors_as_os_errors():
             tf.saved_model.save(module, str(folder), signatures=signatures)
+            write_reports(folder, {"index": module.indices.report, **(reports or {})})
             if write_assets is not None:
                 write_assets(folder)
     return target
+
+
+def _export_data(model: Any, data: "TrainingData", output: str | Path, **options: Any) -> Path:
+    return export_model(
+        model,
+        output,
+        user_ids=data.record_set.user_ids,
+        item_ids=data.record_set.item_ids,
+        seen=data.interactions_of("train"),
+        **options,
+    )
+
+
+def _serving_assets(run: "RunDirectory", data: "TrainingData", *, batching: bool) -> Callable[[Path], None]:
+    """Writes warm-up requests and model card into the folder of a SavedModel."""
+    from tf_metammf.export.model_card import provenance_of
+    from tf_metammf.export.sample_requests import SampleRequests
+    from tf_metammf.export.serving_assets import write_serving_assets
+
+    def write_assets(folder: Path) -> None:
+        ids, items = data.record_set, data.item_features
+        samples = SampleRequests(ids.user_ids, ids.item_ids, items.features, items.presence)
+        write_serving_assets(folder, samples, batching=batching, provenance=provenance_of(run))
+
+    return write_assets
 
 
 def _check(output: Path, k: int, version: int | Literal["timestamp"] | None) -> Path:

@@ -55,6 +55,23 @@ class GraphEncoder(keras.layers.Layer):
             training: Whether dropout is applied.
         """
 
+    @abstractmethod
+    def messages(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """What items tell a user who comes after training, ``[items, m]``, from the tower outputs of all.
+
+        The graph stays as it is: neither the items nor their other users notice the newcomer.
+        """
+
+    @abstractmethod
+    def embed_new_users(self, representations: tf.Tensor, messages: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+        """Embeddings ``[n, d]`` of users who come after training.
+
+        Args:
+            representations: What stands for their tower outputs, ``[n, width]``.
+            messages: Means of :meth:`messages` over the items of each user, ``[n, m]``.
+            counts: Number of those items, ``[n, 1]``.
+        """
+
     def embed(
         self,
         users: tf.Tensor,

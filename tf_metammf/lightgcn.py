@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tf_metammf.graph_encoder import GraphEncoder
 from tf_metammf.interaction_graph import InteractionGraph
-from tf_metammf.neighbourhoods import Neighbourhoods, Sides
+from tf_metammf.neighbourhoods import Neighbourhoods, Sides, WholeGraph
 
 
 class LightGCN(GraphEncoder):
@@ -38,6 +38,21 @@ class LightGCN(GraphEncoder):
             user_total, item_total = neighbourhoods.nodes(layer, *totals)
             totals = user_total + users, item_total + items
         return totals[0] / (self.layers + 1), totals[1] / (self.layers + 1)
+
+    def messages(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """``sum over l < L of x_l[i] / sqrt(max(1, |N(i)|))``, ``[items, width]``."""
+        users, items = tf.cast(users, tf.float32), tf.cast(items, tf.float32)
+        graph = WholeGraph(self.adjacency)
+        total = tf.zeros_like(items)
+        for layer in range(1, self.layers + 1):
+            total += items
+            scaled = _by_root(users, items, graph.degrees(layer - 1))
+            users, items = _by_root(*graph.sums(layer, *scaled), graph.degrees(layer))
+        return total / tf.sqrt(tf.maximum(graph.degrees(0)[1], 1.0))
+
+    def embed_new_users(self, representations: tf.Tensor, messages: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+        """``(x_0 + sum over their items of messages / sqrt(|N(u)|)) / (L + 1)``, the layers of the propagation."""
+        return (tf.cast(representations, tf.float32) + messages * tf.sqrt(counts)) / (self.layers + 1)
 
 
 def _by_root(users: tf.Tensor, items: tf.Tensor, degrees: Sides) -> Sides:

@@ -13,6 +13,7 @@ from tf_metammf.encoders import make_encoder
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.feature_table import FeatureTable
 from tf_metammf.fusion import make_fusion
+from tf_metammf.graph_encoder import GraphEncoder
 from tf_metammf.objectives import Batch
 from tf_metammf.replicas import gathered, replica_count
 from tf_metammf.towers import ItemTower, UserTower
@@ -62,6 +63,9 @@ class MetaMMF(tfrs.Model):
             ``"mixed_float16"`` towers and encoder compute with 16 bits; weights, standardisation, sums over
             neighbours, scores and loss have 32, and ``compile`` adds the loss scaling that float16 needs.
 
+    Attributes:
+        known_items: bool ``[items]``: items whose ID embedding is used; the others have content alone.
+
     Raises:
         InvalidInputError: An argument is not acceptable.
     """
@@ -109,7 +113,7 @@ class MetaMMF(tfrs.Model):
             raise InvalidInputError(
                 f"item_frequency has shape {known.shape}, expected [{self.items}]: one number for each item."
             )
-        self._known = tf.constant(known)
+        self.known_items = tf.constant(known)
         self.item_tower = ItemTower(
             self.items,
             None if fusion is None else make_fusion(fusion, **_with_policy(fusion, fusion_options, policy)),
@@ -210,10 +214,23 @@ class MetaMMF(tfrs.Model):
 
         Items go through their tower in blocks of :data:`ITEMS_AT_ONCE`, then all through the encoder at once.
         """
-        starts = range(0, self.items, ITEMS_AT_ONCE)
-        blocks = [tf.range(start, min(start + ITEMS_AT_ONCE, self.items), dtype=tf.int64) for start in starts]
-        items = tf.concat([self._represent_block(block) for block in blocks], axis=0)
-        return self._embed_all(self.user_tower(tf.range(self.users, dtype=tf.int64)), items)
+        return self._embed_all(*self._represent_all())
+
+    def messages(self) -> tf.Tensor | None:
+        """What items tell a user who comes after training, float32 ``[items, m]``.
+
+        None where the encoder does not propagate over a graph: users there are represented by themselves alone.
+        """
+        if not isinstance(self.encoder, GraphEncoder):
+            return None
+        return self._all_messages(*self._represent_all())
+
+    def embed_new_users(self, representations: tf.Tensor, messages: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+        """Embeddings ``[n, d]`` of users who came after training, propagated from the items that they have.
+
+        For graph encoders; arguments as :meth:`tf_metammf.graph_encoder.GraphEncoder.embed_new_users` has them.
+        """
+        return self._finish(self.encoder.embed_new_users(representations, messages, counts))
 
     def user_embeddings(self) -> tf.Tensor:
         """The first of :meth:`embeddings`."""
@@ -231,6 +248,16 @@ class MetaMMF(tfrs.Model):
     def _represent_block(self, items: tf.Tensor) -> tf.Tensor:
         return self._represent_items(items, training=False)
 
+    def _represent_all(self) -> tuple[tf.Tensor, tf.Tensor]:
+        starts = range(0, self.items, ITEMS_AT_ONCE)
+        blocks = [tf.range(start, min(start + ITEMS_AT_ONCE, self.items), dtype=tf.int64) for start in starts]
+        items = tf.concat([self._represent_block(block) for block in blocks], axis=0)
+        return self.user_tower(tf.range(self.users, dtype=tf.int64)), items
+
+    @tf.function(reduce_retracing=True)
+    def _all_messages(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        return self.encoder.messages(users, items)
+
     @tf.function(reduce_retracing=True)
     def _embed_all(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         of_users, of_items = self.encoder.embed_all(users, items)
@@ -238,7 +265,7 @@ class MetaMMF(tfrs.Model):
 
     def _represent_items(self, items: tf.Tensor, *, training: bool) -> tf.Tensor:
         features, presence = self.feature_table.lookup(items)
-        known = tf.gather(self._known, items)
+        known = tf.gather(self.known_items, items)
         return self.item_tower(features, presence, items=items, known=known, training=training)
 
     def _finish(self, embeddings: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.graph_encoder import GraphEncoder
 from tf_metammf.interaction_graph import InteractionGraph
 from tf_metammf.layer_arguments import share
-from tf_metammf.neighbourhoods import Neighbourhoods, Sides
+from tf_metammf.neighbourhoods import Neighbourhoods, Sides, WholeGraph
 
 PUBLISHED_DROPOUT = (0.5, 0.2)
 
@@ -60,16 +60,39 @@ class SAGE(GraphEncoder):
         """Embeddings of the nodes of the last layer, as :meth:`GraphEncoder.propagate`."""
         self._build_layers(int(users.shape[-1]))
         for layer in range(1, self.layers + 1):
-            sums = neighbourhoods.sums(layer, users, items)
-            means = [
-                tf.math.divide_no_nan(total, tf.cast(degree, total.dtype))
-                for total, degree in zip(sums, neighbourhoods.degrees(layer), strict=True)
-            ]
-            users, items = (
-                self._layer(layer, mean, nodes, training=training)
-                for mean, nodes in zip(means, neighbourhoods.nodes(layer, users, items), strict=True)
-            )
+            users, items = self._next(layer, users, items, neighbourhoods, training=training)
         return users, items
+
+    def messages(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """``x_0 ... x_(L-1)`` of the items side by side, ``[items, L width]``."""
+        self._build_layers(int(users.shape[-1]))
+        graph = WholeGraph(self.adjacency)
+        states = []
+        for layer in range(1, self.layers + 1):
+            states.append(tf.cast(items, tf.float32))
+            users, items = self._next(layer, users, items, graph, training=False)
+        return tf.concat(states, axis=-1)
+
+    def embed_new_users(self, representations: tf.Tensor, messages: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+        """The layers themselves, with ``representations`` for ``x_0`` and no dropout."""
+        nodes = representations
+        for layer, mean in enumerate(tf.split(messages, self.layers, axis=-1), start=1):
+            nodes = self._layer(layer, mean, nodes, training=False)
+        return nodes
+
+    def _next(
+        self, layer: int, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
+    ) -> Sides:
+        sums = neighbourhoods.sums(layer, users, items)
+        means = [
+            tf.math.divide_no_nan(total, tf.cast(degree, total.dtype))
+            for total, degree in zip(sums, neighbourhoods.degrees(layer), strict=True)
+        ]
+        of_users, of_items = (
+            self._layer(layer, mean, nodes, training=training)
+            for mean, nodes in zip(means, neighbourhoods.nodes(layer, users, items), strict=True)
+        )
+        return of_users, of_items
 
     def _layer(self, layer: int, mean: tf.Tensor, nodes: tf.Tensor, *, training: bool) -> tf.Tensor:
         outputs = self.neighbour_layers[layer - 1](mean) + self.self_layers[layer - 1](nodes)

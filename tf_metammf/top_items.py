@@ -8,7 +8,7 @@ import tensorflow as tf
 GROUP_ITEMS = 32
 
 
-def top_items(scores: Any, k: int) -> tuple[Any, Any]:
+def top_items(scores: Any, k: Any) -> tuple[Any, Any]:
     """The ``k`` best items of every row, best first; of equal scores the lower item id comes first.
 
     Equal to ``tf.math.top_k(scores, k)`` to the last tie. ``tf.math.top_k`` looks at the scores one by one;
@@ -18,16 +18,27 @@ def top_items(scores: Any, k: int) -> tuple[Any, Any]:
 
     Args:
         scores: float ``[users, items]`` without NaN; the number of items is known statically.
-        k: How many, at least 1. Where there are fewer items than that, all of them are returned.
+        k: How many, an int from 1, or an int32 tensor ``[]`` from 0. Where there are fewer items than that, all of
+            them are returned.
 
     Returns:
         Scores, float ``[users, min(k, items)]``, and item ids, int32 of the same shape.
     """
     items = scores.shape[1]
     groups = -(-items // GROUP_ITEMS)
-    if groups <= 2 * k:
-        return tuple(tf.math.top_k(scores, min(k, items)))
-    padding = groups * GROUP_ITEMS - items
+    if isinstance(k, int):
+        k = min(k, items)
+        return tuple(tf.math.top_k(scores, k)) if groups <= 2 * k else _top_of_groups(scores, k, groups)
+    k = tf.minimum(k, items)
+    return tf.cond(
+        (groups <= 2 * k) | tf.equal(k, 0),
+        lambda: tuple(tf.math.top_k(scores, k)),
+        lambda: _top_of_groups(scores, k, groups),
+    )
+
+
+def _top_of_groups(scores: Any, k: Any, groups: int) -> tuple[Any, Any]:
+    padding = groups * GROUP_ITEMS - scores.shape[1]
     if padding:
         scores = tf.pad(scores, [[0, 0], [0, padding]], constant_values=-math.inf)
     grouped = tf.reshape(scores, [-1, groups, GROUP_ITEMS])

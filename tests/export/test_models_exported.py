@@ -68,7 +68,13 @@ def test_an_export_answers_as_its_model(other_catalogue, tmp_path):
 def test_a_model_of_ids_alone_has_no_signatures_for_new_items(make_catalogue, tmp_path):
     catalogue = make_catalogue(fusion=None, fusion_options=None)
     recommender = Recommender(catalogue.export(tmp_path))
-    assert sorted(recommender.signatures) == ["recommend", "serving_default", "similar_items"]
+    assert sorted(recommender.signatures) == [
+        "recommend",
+        "recommend_for_history",
+        "score",
+        "serving_default",
+        "similar_items",
+    ]
     with pytest.raises(
         InvalidInputError, match=r'no signature "encode_items", it has recommend.* need a model with a f'
     ):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "serving.md"
 MODALITIES = ("acoustic", "visual")
-FIXED_SIZES = {"K": 3, "d": 9}
+FIXED_SIZES = {"K": 3, "d": 9, "M": 2}
 
 
 def documented() -> dict[tuple[str, str, str], tuple[str, list[int | None]]]:

@@ -1,0 +1,116 @@
+"""Queries of users whom the model has never seen, from the items they liked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tf_metammf.export.fold_in import USERS_AT_MOST, fold_in_weights, history_means
+
+Seen = tuple[NDArray[np.integer], NDArray[np.integer]]
+
+
+class HistoryEncoder(tf.Module):
+    """From the items of a user to a query.
+
+    * Encoders of graphs: their own propagation, with these items as the user's neighbours. What stands for the
+      user's own term ``x_0[u]`` is the mean of it over all users with interactions. The graph stays as it is; an
+      item without interactions counts with degree 1. It takes a table of messages (see
+      :meth:`tf_metammf.graph_encoder.GraphEncoder.messages`).
+    * All others: ``q = [mean of e_i; 1] W`` with the weights of :func:`tf_metammf.export.fold_in.fold_in_weights`,
+      which takes the item embeddings and ``d (d + 1)`` numbers.
+
+    Either is L2-normalised where the embeddings of the model are.
+
+    Args:
+        model: A trained :class:`tf_metammf.model.MetaMMF`.
+        rows: Embeddings of items by dense id, from where they are served.
+        users: Embeddings of all users, float32 ``[users, d]``.
+        items: Embeddings of all items, float32 ``[items, d]``.
+        seen: Dense user ids and item ids of the training interactions.
+        trained: bool ``[users]``: users whose embedding came out of training; those alone are learned from.
+
+    Attributes:
+        is_linear: Whether the second way is taken.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        rows: Callable[[tf.Tensor], tf.Tensor],
+        users: NDArray[np.float32],
+        items: NDArray[np.float32],
+        seen: Seen,
+        trained: NDArray[np.bool_],
+    ) -> None:
+        super().__init__()
+        self._rows = rows
+        self._normalize = bool(model.normalize)
+        messages = model.messages()
+        self.is_linear = messages is None
+        self._messages = None if messages is None else _variable("messages", messages)
+        learned_from = np.flatnonzero(trained & (np.bincount(seen[0], minlength=len(users)) > 0))
+        if self._messages is not None:
+            tower = model.user_tower.embedding.embeddings.numpy()[learned_from].astype(np.float64)
+            own = tower.mean(axis=0, keepdims=True) if len(tower) else np.zeros((1, tower.shape[1]))
+            self._own = _variable("own_term", own)
+            # A bound method is not tracked, so the model itself does not become a part of the SavedModel.
+            self._embed = model.embed_new_users
+            layers = model.encoder.trainable_weights
+            self._weights = sorted(layers, key=lambda weight: weight.name)
+            return
+        if len(learned_from) > USERS_AT_MOST:
+            learned_from = np.sort(np.random.default_rng(0).choice(learned_from, USERS_AT_MOST, replace=False))
+        means = history_means(*seen, items, of=learned_from)
+        self._fold_in = _variable("fold_in", fold_in_weights(means, users[learned_from].astype(np.float64)))
+
+    def of_users(self, users: NDArray[np.bool_], seen: Seen) -> NDArray[np.float32]:
+        """Queries of the marked users by their interactions, float32 ``[n, d]``."""
+        row = np.cumsum(users) - 1
+        pairs = np.stack([row[seen[0]], seen[1]], axis=1)[users[seen[0]]].astype(np.int64)
+        found: NDArray[np.float32] = self.queries(
+            tf.constant(np.unique(pairs, axis=0)), tf.constant(int(users.sum()))
+        ).numpy()
+        return found
+
+    def queries(self, pairs: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Queries of histories.
+
+        Args:
+            pairs: int64 ``[m, 2]``: row and dense item id, each pair once.
+            rows: int32 ``[]``: number of rows.
+
+        Returns:
+            float32 ``[rows, d]``; of no use for rows without items.
+        """
+        counts = tf.math.unsorted_segment_sum(tf.ones(tf.shape(pairs)[:1]), pairs[:, 0], rows)[:, tf.newaxis]
+        items = pairs[:, 1]
+        values = self._rows(items) if self._messages is None else tf.gather(self._messages, items)
+        means = tf.math.divide_no_nan(tf.math.unsorted_segment_sum(values, pairs[:, 0], rows), counts)
+        if self._messages is not None:
+            return self._embed(tf.repeat(self._own.read_value(), rows, axis=0), means, counts)
+        weights = self._fold_in.read_value()
+        found = tf.matmul(means, weights[:-1]) + weights[-1]
+        return tf.math.l2_normalize(found, axis=-1) if self._normalize else found
+
+
+def distinct_pairs(items: tf.Tensor, count: int) -> tf.Tensor:
+    """The distinct pairs of row and item.
+
+    Args:
+        items: Dense item ids, int64 ``[n, h]``, -1 for none.
+        count: Number of all items.
+
+    Returns:
+        int64 ``[m, 2]``.
+    """
+    positions = tf.where(items >= 0)
+    keys, _ = tf.unique(positions[:, 0] * count + tf.gather_nd(items, positions))
+    return tf.stack([keys // count, keys % count], axis=1)
+
+
+def _variable(name: str, values: Any) -> tf.Variable:
+    return tf.Variable(np.asarray(values, np.float32), trainable=False, name=name)

@@ -1,0 +1,53 @@
+"""How much each modality has to do with the fused vector of an item."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+ITEMS_AT_ONCE = 4096
+
+
+def modality_shares(model: Any, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Share of each modality, by ablation.
+
+    ``share_m = |f(x) - f(x without m)| / sum over n of |f(x) - f(x without n)|``, where ``f`` is the content path up
+    to the fused vector and "without m" is how the model treats an item that lacks m: its stand-in in the place of
+    the features, and the absence known to the fusion.
+
+    Args:
+        model: A :class:`tf_metammf.model.MetaMMF` with a fusion.
+        features: float ``[n, width]`` by modality.
+        presence: bool ``[n]`` by modality.
+
+    Returns:
+        float32 ``[n, M]``, modalities in alphabetical order: 0 for absent ones, 1 in sum; 0 everywhere for an
+        item that has none. Where no modality makes any difference, all that are present have the same share.
+    """
+    fused = tf.cast(model.item_tower.content(features, presence), tf.float32)
+    differences = []
+    for modality in sorted(features):
+        without = {**presence, modality: tf.zeros_like(presence[modality])}
+        ablated = tf.cast(model.item_tower.content(features, without), tf.float32)
+        differences.append(tf.norm(fused - ablated, axis=1))
+    present = tf.stack([tf.cast(presence[modality], tf.float32) for modality in sorted(features)], axis=1)
+    lengths = present * tf.stack(differences, axis=1)
+    total = tf.reduce_sum(lengths, axis=1, keepdims=True)
+    even = tf.math.divide_no_nan(present, tf.reduce_sum(present, axis=1, keepdims=True))
+    return tf.where(total > 0, tf.math.divide_no_nan(lengths, total), even)
+
+
+def catalogue_shares(model: Any) -> NDArray[np.float32]:
+    """Shares of all items of a model with a fusion, float32 ``[items, M]``."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
+    def of_block(items: tf.Tensor) -> tf.Tensor:
+        return modality_shares(model, *model.feature_table.lookup(items))
+
+    blocks = [
+        of_block(tf.range(first, min(first + ITEMS_AT_ONCE, model.items), dtype=tf.int64)).numpy()
+        for first in range(0, model.items, ITEMS_AT_ONCE)
+    ]
+    return np.concatenate(blocks)
