@@ -8,6 +8,9 @@ from jsonargparse import SUPPRESS, ArgumentParser, Namespace
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.trainer.search_space import field_types, load_search_space
 
+SHOWN = 20
+"""Trials of the printed table; the files have all."""
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf tune``."""
@@ -65,23 +68,28 @@ def run(arguments: Namespace) -> int:
 
 def _print_trials(results: Any) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    shown = sorted(results.trials, key=lambda trial: (trial.state != "finished", -(trial.value or 0)))[:20]
+    shown = sorted(results.trials, key=lambda trial: (trial.state != "finished", -(trial.value or 0)))[:SHOWN]
     table = Table(title=f"{len(results.trials)} trials, the best first", title_justify="left")
-    for heading in ("trial", "state"):
-        table.add_column(heading)
-    for heading in ("validation", "epochs", *(name.rpartition(".")[2] for name in results.best.parameters)):
+    table.add_column("trial")
+    for heading in ("validation", "epochs"):
         table.add_column(heading, justify="right")
+    table.add_column("settings")
     for trial in shown:
+        settings = ", ".join(f"{name.rpartition('.')[2]} {_cell(value)}" for name, value in trial.parameters.items())
         table.add_row(
             trial.trial_id,
-            trial.state,
-            "" if trial.value is None else f"{trial.value:.4f}",
+            trial.state if trial.state != "finished" else f"{trial.value:.4f}",
             "" if trial.epochs is None else str(trial.epochs),
-            *(f"{value:.4g}" if isinstance(value, float) else str(value) for value in trial.parameters.values()),
+            escape(settings),
         )
-    Console().print(table)
+    Console(highlight=False).print(table)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _print_final(results: Any) -> None:

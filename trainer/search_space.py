@@ -81,18 +81,15 @@ class SearchSpace:
         return _nested({**self.fixed, **searched})
 
 
-def load_search_space(
-    path: str | Path | None = None, *, overrides: Mapping[str, Any] | None = None, default: str | Path | None = None
-) -> SearchSpace:
+def load_search_space(path: str | Path | None = None, *, overrides: Mapping[str, Any] | None = None) -> SearchSpace:
     """Reads a search space from a configuration file or preset.
 
-    Where neither the file nor the overrides have a range or choice, those of the default space are taken, but for
+    Where neither the file nor the overrides have a range or choice, those of :data:`DEFAULT_SPACE` are taken, but for
     fields that are overridden and for fields of a fusion or ID embedding that the model does not have.
 
     Args:
         path: The YAML file, or name of a preset; None for the defaults alone.
         overrides: Nested values that take the place of those of the file.
-        default: The default space; :data:`DEFAULT_SPACE` if it is None.
 
     Raises:
         InvalidInputError: The file cannot be read or is no search space.
@@ -104,7 +101,7 @@ def load_search_space(
     space = SearchSpace.from_mapping(_nested(values), source=source)
     if space.parameters:
         return space
-    shipped = _flat(read_configuration(str(default or DEFAULT_SPACE)), Configuration, source="default space")
+    shipped = _flat(read_configuration(str(DEFAULT_SPACE)), Configuration, source="default space")
     model = space.configuration({}).model
     idle = set(given)
     idle |= set() if model.fusion.name == "metammf" else {"model.fusion.rank", "model.fusion.meta_units"}

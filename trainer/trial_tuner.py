@@ -3,6 +3,7 @@
 import math
 import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 else:
     BaseTuner = object  # Keras Tuner is an extra, and is imported where it is used
 
+STATE = Path("oracle/oracle.json")
+"""Where the oracle has its state, in the search directory."""
+
 POLL_SECONDS = 1.0
 
 
@@ -37,8 +41,11 @@ def make_tuner(oracle: "Oracle", search: SearchDirectory, space: SearchSpace, re
     """
     from keras_tuner.engine.base_tuner import BaseTuner as KerasTuner
 
+    begun = (search.folder / STATE).is_file()
     class_ = type("TrialTuner", (TrialTuner, KerasTuner), {})
-    tuner: TrialTuner = class_(oracle=oracle, directory=str(search.folder), project_name="oracle")
+    tuner: TrialTuner = class_(oracle=oracle, directory=str(search.folder), project_name=STATE.parent.name)
+    if begun and tuner.oracle is oracle:
+        oracle.reload()  # Keras Tuner does so only under the id that the search was begun with
     tuner.search_directory, tuner.space, tuner.record_set = search, space, record_set
     tuner.save()  # Keras Tuner would begin anew where it was killed in its first trial
     return tuner

@@ -197,7 +197,8 @@ def test_a_search_that_is_killed_again_and_again_tries_the_same(bayesian, halves
         assert run.configuration == configuration
 
     monkeypatch.setattr(trial_tuner, "train", killed_in_every_trial)
-    for _ in range(4):
+    for attempt in range(4):
+        monkeypatch.setenv("KERASTUNER_TUNER_ID", f"name-{attempt}")
         with pytest.raises(Killed):
             tune(halves, tmp_path / "out", space_of(), trials=4, seeds=0)
     results = tune(halves, tmp_path / "out", space_of(), trials=4, seeds=0)
@@ -240,7 +241,7 @@ def quiet(**more: str) -> dict[str, str]:
 
 def test_a_chief_and_two_workers_search_together(command, tmp_path):
     output, port = tmp_path / "out", str(free_port())
-    words = command(output, "--tuner", "random", "--trials", "3", "--seeds", "1")
+    words = command(output, "--tuner", "random", "--trials", "2", "--seeds", "0")
     # Keras Tuner's chief looks every 20 seconds whether all workers have left.
     impatient = "import time; s = time.sleep; time.sleep = lambda n: s(min(n, 0.2)); "
     program = [
@@ -265,12 +266,11 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
             process.kill()
     assert {name: process.returncode for name, process in processes.items()} == dict.fromkeys(processes, 0), printed
     trials = json.loads((output / "trials.json").read_text())
-    assert [trial["state"] for trial in trials] == ["finished"] * 3
+    assert [trial["state"] for trial in trials] == ["finished"] * 2
     for trial in trials:
         announced = [name for name in printed if f"trial {trial['trial_id']}: ndcg@5" in printed[name]]
         assert len(announced) == 1 and announced[0] != "chief"
-    assert "the best settings, 1 seeds" in printed["chief"]
-    assert list(json.loads((output / "results.json").read_text())["mean"]) == ["validation", "test"]
+    assert "2 trials, the best first" in printed["chief"] and (output / "best.yaml").is_file()
 
 
 def test_a_killed_command_goes_on_in_the_trial_under_way(command, tmp_path):
