@@ -126,6 +126,15 @@ class PartitionedIndex(tf.Module):
         return tf.stack([excluded[:, 0], self._order.place(excluded[:, 1])], axis=1)
 
     def _search_parts(self, queries: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # A map over nothing does not know how wide its rows would be.
+        scores, places = tf.cond(
+            tf.shape(queries)[0] > 0,
+            lambda: self._search_rows(queries, k, excluded),
+            lambda: (tf.zeros([0, k], tf.float32), tf.zeros([0, k], tf.int64)),
+        )
+        return _as_matrix(scores, k), _as_matrix(places, k)
+
+    def _search_rows(self, queries: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         by_query = tf.gather(excluded, tf.argsort(excluded[:, 0], stable=True))
         rows = tf.range(tf.shape(queries)[0] + 1, dtype=tf.int64)
         splits = tf.searchsorted(by_query[:, 0], rows)
@@ -136,7 +145,7 @@ class PartitionedIndex(tf.Module):
             fn_output_signature=(tf.TensorSpec([width], tf.float32), tf.TensorSpec([width], tf.int64)),
             parallel_iterations=ROWS_AT_ONCE,
         )
-        return _as_matrix(scores, k), _as_matrix(places, k)
+        return scores, places
 
     def _search_row(self, query: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores and places ``[k]`` of one query ``[d]``, with -inf where no more were found."""
