@@ -57,19 +57,21 @@ def training_step_bytes(configuration: Configuration, metadata: Metadata) -> int
 def training_memory(configuration: Configuration, metadata: Metadata) -> TrainingMemory:
     """An estimate of what a training process holds at most, beyond TensorFlow itself, within a fifth.
 
-    With ``F`` feature values an item, ``U`` the sum of the widths of the fusion layers, ``d`` the width of the
-    representation, ``W`` dense weights, ``T`` embedding values, ``n`` training interactions of ``c`` columns, ``E``
-    edges, batches of ``B`` and ``L`` layers of propagation:
+    With ``F`` feature values an item, ``H`` hidden values of the extractor, ``U`` the sum of the widths of the fusion
+    layers, ``d`` the width of the representation, ``W`` dense weights, ``T`` embedding values, ``n`` training
+    interactions of ``c`` columns, ``E`` edges, batches of ``B`` and ``L`` layers of propagation:
 
     * features: ``8 items F``;
     * weights: ``12 (W + T)``;
     * interactions: ``n (24 c + 24)``, and ``120 n`` where negatives are sampled;
     * graph: ``60 E``, and 40 more where neighbourhoods are sampled;
     * step: the largest of fusion and propagation together, of what the objective adds to what they keep for the
-      backward pass, and of the update, ``12 T + 4 W``. Fusing takes ``4 rows (5 F + 3 U)``, with full tensors ``4 rows
-      (5 F + (3 + 2 S) U)``, of which two fifths are kept; propagating ``4 (users + items) d (4 L + 4)`` with sage and
-      six times ``4 (users + items) d`` with lightgcn; in-batch softmax ``20 B^2`` and full softmax ``8 B items``. The
-      rows are the items of a batch, or all items with a graph encoder or full softmax.
+      backward pass, and of the update, ``12 T + 4 W``.
+
+    Fusing takes ``4 rows (3 F + 2 H + 3 U)``, with full tensors ``4 rows (3 F + 2 H + (3 + 2 S) U)``, without meta
+    information ``4 rows (3 F + 2 U)``, of which two fifths are kept; the rows are the items of a batch, or all
+    items with a graph encoder or full softmax. Propagating takes ``4 (users + items) d (4 L + 4)`` with sage and ``24
+    (users + items) d`` with lightgcn, in-batch softmax ``20 B^2``, full softmax ``8 B items``.
 
     Raises:
         InvalidInputError: As :func:`fan_outs`.
@@ -158,7 +160,7 @@ def _dense_weights(configuration: ModelConfiguration, metadata: Metadata) -> int
             weights += fusion.rank * sum(
                 before + after + fusion.meta_units for before, after in zip(inputs, fusion.units, strict=False)
             )
-        weights += width * (width + fusion.meta_units)
+        weights += (fusion.meta_hidden_units or width) * (width + fusion.meta_units)
     if configuration.encoder == "sage":
         weights += 2 * configuration.graph.layers * representation_width(configuration) ** 2
     return weights
@@ -180,7 +182,7 @@ def _fusion_floats(configuration: ModelConfiguration, metadata: Metadata) -> int
     if fusion.name != "metammf":
         return 3 * width + 2 * sum(fusion.units)
     of_layers = 3 if fusion.rank is not None else 3 + 2 * fusion.meta_units
-    return 5 * width + of_layers * sum(fusion.units)
+    return 3 * width + 2 * (fusion.meta_hidden_units or width) + of_layers * sum(fusion.units)
 
 
 def _fused_rows(configuration: Configuration, metadata: Metadata, sampled: list[int] | None) -> int:

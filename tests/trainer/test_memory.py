@@ -97,14 +97,13 @@ def test_every_part_is_counted(settings, part, expected, videos):
 
 
 def test_weights_are_those_of_the_model(halves):
-    for rank in (3, None):
-        configuration = Configuration.from_mapping(
-            {"model": {"encoder": "sage", "fusion": {"units": [8, 4], "meta_units": 2, "rank": rank}, "id_units": 4}}
-        )
+    for hidden, sizes in ((8, {"rank": 3}), (6, {"rank": None, "meta_hidden_units": 6})):
+        fusion = {"units": [8, 4], "meta_units": 2, **sizes}
+        configuration = Configuration.from_mapping({"model": {"encoder": "sage", "fusion": fusion, "id_units": 4}})
         data = TrainingData(halves)
         model = make_model(configuration.model, make_objective(configuration.objective, data.item_frequency), data)
         kernels = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights if weight.shape.rank > 1)
-        absence = 2 * 8  # the kernel of the absence of a modality, which is too small to count
+        absence = 2 * hidden  # the kernel of the absence of a modality, which is too small to count
         assert training_memory(configuration, halves.metadata).weights == 12 * (kernels - absence)
 
 
