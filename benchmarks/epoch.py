@@ -160,7 +160,8 @@ def part_seconds(model: MetaMMF, batches: tf.data.Dataset, configuration: Config
 def parts(model: MetaMMF, batch: dict[str, Any]) -> dict[str, Run]:
     """Fusion, propagation, objective and update of one step, each alone."""
     tower, encoder = model.item_tower, model.encoder
-    fused = [*tower.fusion.trainable_variables, *tower.missing_modalities.trainable_variables]
+    fusion_layer: Any = tower.fusion
+    fused = [*fusion_layer.trainable_variables, *tower.missing_modalities.trainable_variables]
 
     @tf.function
     def fusion(gradient: Any) -> Any:
@@ -206,7 +207,7 @@ def parts(model: MetaMMF, batch: dict[str, Any]) -> dict[str, Run]:
     random = np.random.default_rng(SEED)
     width = model.user_tower.units
     users, items = (tf.constant(random.normal(size=(count, width)), tf.float32) for count in (model.users, model.items))
-    content = tf.constant(random.normal(size=(model.items, tower.fusion.units[-1])), tf.float32)
+    content = tf.constant(random.normal(size=(model.items, fusion_layer.units[-1])), tf.float32)
     found = gradients()
     return {
         "fusion": lambda: _wait(fusion(content)),

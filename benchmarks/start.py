@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def command_seconds(*, repeats: int) -> dict[str, list[float]]:
     def run(words: list[str]) -> None:
         subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
 
-    return in_turn({name: lambda words=words: run(words) for name, words in COMMANDS.items()}, repeats=repeats)
+    return in_turn({name: partial(run, words) for name, words in COMMANDS.items()}, repeats=repeats)
 
 
 def first_step(folder: Path, encoder: str, *, started: float) -> dict[str, float]:

@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser, Namespace
 from tf_metammf.commands.parser import ConfigurationFile, add_short_name
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.record_set import RecordSet, open_record_set
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.environment import environment_differences
 from tf_metammf.trainer.run_directory import RunDirectory
@@ -34,21 +35,19 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="What to do with a run directory that is there: go on if configuration and data are the same (auto), also "
         "with other settings where the checkpoints still fit (force), or refuse (never).",
     )
+    parser.add_argument(
+        "--print_memory", action="store_true", help="Print how much memory training would take, instead of training."
+    )
     parser.add_class_arguments(Configuration)
     for name in SHORT_NAMES:
         add_short_name(parser, f"--{name}", f"--training.{name}")
 
 
 def run(arguments: Namespace) -> int:
-    """Trains and prints the metrics of the best weights."""
+    """Trains and prints the metrics of the best weights, or prints how much memory that would take."""
     source = None if arguments.records else _repeated_run(arguments)
     if source is None and arguments.records is None:
         raise InvalidInputError("missing: records. Give --records, or a run to repeat with --from.")
-    import_tensorflow()
-    from tf_metammf.commands.metric_table import print_metrics
-    from tf_metammf.records.record_set import open_record_set
-    from tf_metammf.trainer.training import train
-
     configuration = Configuration(
         model=arguments.model,
         objective=arguments.objective,
@@ -58,7 +57,14 @@ def run(arguments: Namespace) -> int:
     if source is not None:
         for difference in environment_differences(source.read("environment")):
             print(f"not as in {source.folder}: {difference}", file=sys.stderr)
+    if not arguments.print_memory:
+        import_tensorflow()
     record_set = open_record_set(arguments.records) if source is None else source.open_records()
+    if arguments.print_memory:
+        return _print_memory(record_set, configuration)
+    from tf_metammf.commands.metric_table import print_metrics
+    from tf_metammf.trainer.training import train
+
     finished = train(record_set, arguments.run, configuration, resume=arguments.resume)
     print_metrics(finished.read("metrics"), title=f"{finished.folder}: best weights", only=["recall", "ndcg"])
     return 0
@@ -69,3 +75,23 @@ def _repeated_run(arguments: Namespace) -> RunDirectory | None:
     folders = [Path(str(file)).parent for file in arguments.config or [] if file is not None]
     runs = [RunDirectory(folder) for folder in folders if (folder / "records.json").is_file()]
     return runs[-1] if runs else None
+
+
+def _print_memory(record_set: RecordSet, configuration: Configuration) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tf_metammf.trainer.memory import training_memory
+
+    memory = training_memory(configuration, record_set.metadata)
+    table = Table()
+    table.add_column("memory of training")
+    table.add_column("GB", justify="right")
+    for name, size in memory.parts.items():
+        table.add_row(name, f"{size / 2**30:.3f}")
+    table.add_section()
+    table.add_row("total", f"{memory.total / 2**30:.3f}")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print("An estimate, beyond the 0.7 GB that TensorFlow and its libraries take.")
+    return 0

@@ -39,11 +39,13 @@ def test_it_is_keras_adam_to_rounding(options):
     np.testing.assert_allclose(applied(FusedAdam(0.01, **options), start, steps), expected, rtol=2e-6)
 
 
-def test_a_sparse_gradient_is_applied_as_keras_does():
+@pytest.mark.parametrize("options", [{}, {"amsgrad": True}])
+def test_the_gradient_of_some_rows_moves_all_of_them_as_keras_does(options):
     steps = [tf.IndexedSlices(tf.constant(values), tf.constant([2, 0, 2])) for values in gradients(2, (3, 3))]
-    start = np.ones((4, 3), np.float32)
-    expected = applied(keras.optimizers.Adam(0.01), start, steps)
-    np.testing.assert_array_equal(applied(FusedAdam(0.01), start, steps), expected)
+    steps.append(tf.IndexedSlices(tf.ones((1, 3)), tf.constant([3])))
+    start = np.ones((5, 3), np.float32)
+    expected = applied(keras.optimizers.Adam(0.01, **options), start, steps)
+    np.testing.assert_allclose(applied(FusedAdam(0.01, **options), start, steps), expected, rtol=2e-6)
 
 
 def test_every_replica_is_updated_alike():

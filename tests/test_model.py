@@ -59,6 +59,22 @@ def test_an_item_that_occurs_several_times_in_a_batch_is_fused_once():
     assert fusion.rows == [3]
 
 
+@pytest.mark.parametrize(
+    ("options", "learned"),
+    [
+        ({}, False),
+        ({"modality_dropout": 0.2}, True),
+        ({"presence": {"visual": np.arange(ITEMS) != 4}}, True),
+    ],
+)
+def test_stand_ins_are_learned_where_a_modality_can_be_missing_and_there_alone(options, learned):
+    model = make(**options)
+    assert bool(model.item_tower.missing_modalities.trainable_variables) == learned
+    model.compile(optimizer=keras.optimizers.Adam(0.1))
+    model.fit(tf.data.Dataset.from_tensors(batch()).repeat(4), verbose=0)
+    assert bool(np.any(model.item_tower.missing_modalities.stand_ins)) == learned
+
+
 @pytest.mark.parametrize("name", ["in_batch_softmax", "bpr", "full_softmax"])
 def test_the_loss_is_that_of_the_embeddings_of_every_item_the_objective_asks_for(name):
     objective = {

@@ -58,6 +58,11 @@ class FeatureTable:
         presence = {name: tf.gather(table, items) for name, table in self._presence.items()}
         return features, presence
 
+    @property
+    def complete(self) -> bool:
+        """Whether every item has every modality."""
+        return all(presence.all() for presence in self._presence_arrays.values())
+
     def present_rows(self, modality: str, items: NDArray[np.bool_]) -> NDArray[np.float32]:
         """float32 ``[n, width]``: features of those of the marked items that have the modality."""
         return self._feature_arrays[modality][items & self._presence_arrays[modality]]

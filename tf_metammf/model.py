@@ -127,9 +127,11 @@ class MetaMMF(tfrs.Model):
             dtype=policy,
             name="item_tower",
         )
-        self.item_tower.adapt(
-            {name: self.feature_table.present_rows(name, known) for name in self.feature_table.widths}
-        )
+        for name in self.feature_table.widths:  # one after the other: rows are copies
+            self.item_tower.adapt({name: self.feature_table.present_rows(name, known)})
+        # Where no modality is ever missing, the gradient of the stand-ins is zero, and finding that out would take
+        # the gradient of all features: as many products as the fusion's first layers have, a third of its time.
+        self.item_tower.missing_modalities.trainable = modality_dropout > 0 or not self.feature_table.complete
         self.encoder = make_encoder(encoder, **_with_policy(encoder, encoder_options, policy))
         representation = self._represent_items(tf.zeros([1], tf.int64), training=False)
         self.encoder.embed_new_items(representation)

@@ -14,6 +14,7 @@ from tf_metammf.fusion import apply_fusion
 from tf_metammf.missing_modalities import MissingModalities
 
 COMBINATIONS = ("concatenate", "add")
+_ROWS_AT_ONCE = 4096
 
 COMPILED_ITEMS = 256
 """XLA compiles a fusion once for every multiple of so many items; batches are padded to the next one."""
@@ -119,9 +120,8 @@ class ItemTower(keras.layers.Layer):
         for name, features in sorted(rows.items()):
             layer = keras.layers.Normalization(dtype="float32", name=f"standardize_{name}")
             layer.build((None, features.shape[1]))
-            statistics = features.astype(np.float64) if len(features) else np.zeros((1, features.shape[1]))
-            variance = statistics.var(axis=0)
-            layer.adapt_mean.assign(statistics.mean(axis=0))
+            mean, variance = _mean_and_variance(features if len(features) else np.zeros((1, features.shape[1])))
+            layer.adapt_mean.assign(mean)
             # A feature that never varies would be divided by almost nothing.
             layer.adapt_variance.assign(np.where(variance > 0, variance, 1.0))
             layer.finalize_state()
@@ -201,3 +201,10 @@ class ItemTower(keras.layers.Layer):
         if training and self.id_dropout:
             kept = tf.logical_and(kept, uniform(self.generator, tf.shape(items)) >= self.id_dropout)
         return identity * tf.cast(kept, identity.dtype)[:, tf.newaxis]
+
+
+def _mean_and_variance(rows: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of every column, in float64, without a copy of all rows."""
+    mean = rows.mean(axis=0, dtype=np.float64)
+    blocks = np.array_split(rows, -(-len(rows) // _ROWS_AT_ONCE))
+    return mean, sum(np.square(block - mean).sum(axis=0) for block in blocks) / len(rows)

@@ -37,7 +37,11 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
     fusion = settings.fusion
     options: dict[str, object] = {"units": tuple(fusion.units)}
     if fusion.name == "metammf":
-        options |= {"meta_units": fusion.meta_units, "rank": fusion.rank}
+        options |= {
+            "meta_units": fusion.meta_units,
+            "meta_hidden_units": fusion.meta_hidden_units,
+            "rank": fusion.rank,
+        }
     return MetaMMF(
         data.record_set.metadata.users,
         data.item_features.features,

@@ -25,12 +25,14 @@ class FusionConfiguration:
         name: metammf, concatenation, sum, gated, attention, or none for ID embeddings alone.
         units: Width of each fusion layer; the last one is the width of the fused vector.
         meta_units: Width of the meta information (metammf only).
+        meta_hidden_units: Hidden width of what extracts it, or null for that of the features (metammf only).
         rank: Rank of the CP decomposition, or null for full tensors (metammf only).
     """
 
     name: str = "metammf"
     units: list[int] = field(default_factory=lambda: [256, 64])
     meta_units: int = 5
+    meta_hidden_units: int | None = None
     rank: int | None = 16
 
 

@@ -1,0 +1,238 @@
+"""How much memory training takes, and whether the whole graph fits into a step.
+
+Everything follows from the configuration and ``metadata.json``, before anything is read; no TensorFlow is imported
+here. The factors are numbers of tensors that live at once, counted in the step's graph and checked against
+processes (``tests/trainer/test_memory.py``). TensorFlow and its libraries take about 0.7 GB on top, and ranking a
+split up to 0.1 GB between epochs.
+"""
+
+from dataclasses import asdict, dataclass
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.metadata import Metadata
+from tf_metammf.trainer.configuration import Configuration, ModelConfiguration
+
+DEFAULT_FAN_OUT = 10
+"""Neighbours of a node in each layer, where the whole graph is beyond the budget and nothing else is said."""
+
+_FLOAT = 4
+_PIPELINE_BUDGET = 2**30
+
+
+@dataclass(frozen=True)
+class TrainingMemory:
+    """Bytes that training takes, by what takes them.
+
+    Attributes:
+        features: The features of all items, as arrays and on the device.
+        weights: Embeddings and dense weights, with Adam's two moments.
+        interactions: The training interactions, the input pipeline and its samplers.
+        graph: Edges of the interaction graph, for both directions.
+        step: The largest of what a step holds at one time: activations and their gradients while fusing and
+            propagating, the scores of the objective, or the gradients of the embeddings in the update.
+    """
+
+    features: int
+    weights: int
+    interactions: int
+    graph: int
+    step: int
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Bytes by part."""
+        return asdict(self)
+
+    @property
+    def total(self) -> int:
+        """Bytes of all parts."""
+        return sum(self.parts.values())
+
+
+def training_step_bytes(configuration: Configuration, metadata: Metadata) -> int:
+    """An estimate of what a training process holds at most, beyond TensorFlow itself; see :func:`training_memory`."""
+    return training_memory(configuration, metadata).total
+
+
+def training_memory(configuration: Configuration, metadata: Metadata) -> TrainingMemory:
+    """An estimate of what a training process holds at most, beyond TensorFlow itself, within a fifth.
+
+    With ``F`` feature values an item, ``H`` hidden values of the extractor, ``U`` the sum of the widths of the fusion
+    layers, ``d`` the width of the representation, ``W`` dense weights, ``T`` embedding values, ``n`` training
+    interactions of ``c`` columns, ``E`` edges, batches of ``B`` and ``L`` layers of propagation:
+
+    * features: ``8 items F``;
+    * weights: ``12 (W + T)``;
+    * interactions: ``n (24 c + 24)``, and ``120 n`` where negatives are sampled;
+    * graph: ``60 E``, and 40 more where neighbourhoods are sampled;
+    * step: the largest of fusion and propagation together, of what the objective adds to what they keep for the
+      backward pass, and of the update, ``12 T + 4 W``.
+
+    Fusing takes ``4 rows (3 F + 2 H + 3 U)``, with full tensors ``4 rows (3 F + 2 H + (3 + 2 S) U)``, without meta
+    information ``4 rows (3 F + 2 U)``, of which two fifths are kept; the rows are the items of a batch, or all
+    items with a graph encoder or full softmax. Propagating takes ``4 (users + items) d (4 L + 4)`` with sage and ``24
+    (users + items) d`` with lightgcn, in-batch softmax ``20 B^2``, full softmax ``8 B items``.
+
+    Raises:
+        InvalidInputError: As :func:`fan_outs`.
+    """
+    model = configuration.model
+    sampled = fan_outs(configuration, metadata)
+    fusion = _FLOAT * _fused_rows(configuration, metadata, sampled) * _fusion_floats(model, metadata)
+    dense, tables = _dense_weights(model, metadata), _embedding_values(model, metadata)
+    return TrainingMemory(
+        features=2 * _FLOAT * metadata.items * _feature_width(model, metadata),
+        weights=3 * _FLOAT * (dense + tables),
+        interactions=_interaction_bytes(configuration, metadata),
+        graph=0 if model.encoder == "mf" else _edges(metadata) * (60 if sampled is None else 100),
+        step=max(
+            fusion + _propagation_bytes(configuration, metadata, sampled),
+            2 * fusion // 5 + _objective_bytes(configuration, metadata),
+            _FLOAT * (3 * tables + dense),
+        ),
+    )
+
+
+def fan_outs(configuration: Configuration, metadata: Metadata) -> list[int] | None:
+    """Neighbours to sample in each layer, or None to train on the whole graph.
+
+    Raises:
+        InvalidInputError: Neighbourhoods would be sampled for an objective that needs all items, or their
+            number of layers is not that of the encoder.
+    """
+    graph = configuration.model.graph
+    if configuration.model.encoder == "mf":
+        return None
+    needed = whole_graph_step_bytes(configuration.model, metadata)
+    chosen = graph.fan_outs
+    if chosen is None and needed <= graph.budget_gb * 2**30:
+        return None
+    if configuration.objective.name == "full_softmax":
+        raise InvalidInputError(
+            f"objective.name is full_softmax, which needs all items in every step: about {needed / 2**30:.1f} GB, and "
+            f"model.graph.budget_gb is {graph.budget_gb:g}. Raise it, leave out model.graph.fan_outs, or take "
+            "in_batch_softmax."
+        )
+    if chosen is not None and len(chosen) != graph.layers:
+        raise InvalidInputError(
+            f"model.graph.fan_outs has {len(chosen)} numbers for {graph.layers} layers, expected one for each."
+        )
+    return chosen or [DEFAULT_FAN_OUT] * graph.layers
+
+
+def whole_graph_step_bytes(configuration: ModelConfiguration, metadata: Metadata) -> int:
+    """An estimate of what a training step on the whole graph holds at once: all items fused, all nodes propagated."""
+    fusion = _FLOAT * metadata.items * _fusion_floats(configuration, metadata)
+    return fusion + _whole_graph_bytes(configuration, metadata) + 60 * _edges(metadata)
+
+
+def representation_width(configuration: ModelConfiguration) -> int:
+    """Width of what the towers give."""
+    fused = 0 if configuration.fusion.name == "none" else configuration.fusion.units[-1]
+    if configuration.combination == "add":
+        return max(fused, configuration.id_units)
+    return fused + configuration.id_units
+
+
+def _feature_width(configuration: ModelConfiguration, metadata: Metadata) -> int:
+    names = configuration.modalities or list(metadata.modalities)
+    return sum(metadata.modalities[name].width for name in names if name in metadata.modalities)
+
+
+def _edges(metadata: Metadata) -> int:
+    return metadata.splits["train"].interactions if "train" in metadata.splits else 0
+
+
+def _embedding_values(configuration: ModelConfiguration, metadata: Metadata) -> int:
+    return metadata.users * representation_width(configuration) + metadata.items * configuration.id_units
+
+
+def _dense_weights(configuration: ModelConfiguration, metadata: Metadata) -> int:
+    fusion, width = configuration.fusion, _feature_width(configuration, metadata)
+    inputs = [width, *fusion.units]
+    weights = 0
+    if fusion.name != "none":
+        weights = sum(before * after for before, after in zip(inputs, fusion.units, strict=False))
+    if fusion.name == "metammf":
+        if fusion.rank is None:
+            weights *= 1 + fusion.meta_units
+        else:
+            weights += fusion.rank * sum(
+                before + after + fusion.meta_units for before, after in zip(inputs, fusion.units, strict=False)
+            )
+        weights += (fusion.meta_hidden_units or width) * (width + fusion.meta_units)
+    if configuration.encoder == "sage":
+        weights += 2 * configuration.graph.layers * representation_width(configuration) ** 2
+    return weights
+
+
+def _interaction_bytes(configuration: Configuration, metadata: Metadata) -> int:
+    columns, interactions = 3 if metadata.timestamps else 2, _edges(metadata)
+    # Beyond its budget the pipeline streams.
+    pipeline = min(interactions * (16 * columns + 24), _PIPELINE_BUDGET)
+    sampler = 120 * interactions if configuration.objective.name == "bpr" else 0
+    return interactions * 8 * columns + pipeline + sampler
+
+
+def _fusion_floats(configuration: ModelConfiguration, metadata: Metadata) -> int:
+    """Values that fusing an item takes, forward and backward."""
+    fusion, width = configuration.fusion, _feature_width(configuration, metadata)
+    if fusion.name == "none":
+        return 0
+    if fusion.name != "metammf":
+        return 3 * width + 2 * sum(fusion.units)
+    of_layers = 3 if fusion.rank is not None else 3 + 2 * fusion.meta_units
+    return 3 * width + 2 * (fusion.meta_hidden_units or width) + of_layers * sum(fusion.units)
+
+
+def _fused_rows(configuration: Configuration, metadata: Metadata, sampled: list[int] | None) -> int:
+    """Items that a step fuses at most."""
+    if configuration.objective.name == "full_softmax":
+        return metadata.items
+    if configuration.model.encoder == "mf":
+        return min(metadata.items, _batch_items(configuration))
+    return metadata.items if sampled is None else _sampled_nodes(configuration, metadata, sampled)[0][1]
+
+
+def _batch_items(configuration: Configuration) -> int:
+    objective = configuration.objective
+    return configuration.training.batch_size * (1 + (objective.negatives if objective.name == "bpr" else 0))
+
+
+def _propagation_bytes(configuration: Configuration, metadata: Metadata, sampled: list[int] | None) -> int:
+    if configuration.model.encoder == "mf":
+        return 0
+    if sampled is None:
+        return _whole_graph_bytes(configuration.model, metadata)
+    nodes = _sampled_nodes(configuration, metadata, sampled)
+    gathered = sum(fan_out * sum(layer) for fan_out, layer in zip(sampled, nodes[1:], strict=True))
+    return _FLOAT * representation_width(configuration.model) * (4 * sum(nodes[0]) + 3 * gathered)
+
+
+def _whole_graph_bytes(configuration: ModelConfiguration, metadata: Metadata) -> int:
+    tensors = 4 * configuration.graph.layers + 4 if configuration.encoder == "sage" else 6
+    return tensors * _FLOAT * (metadata.users + metadata.items) * representation_width(configuration)
+
+
+def _sampled_nodes(configuration: Configuration, metadata: Metadata, sampled: list[int]) -> list[tuple[int, int]]:
+    """Users and items of every layer at most, from layer 0 to the last."""
+    users = min(metadata.users, configuration.training.batch_size)
+    items = min(metadata.items, _batch_items(configuration))
+    nodes = [(users, items)]
+    for fan_out in reversed(sampled):
+        users, items = (
+            min(metadata.users, users + fan_out * items),
+            min(metadata.items, items + fan_out * users),
+        )
+        nodes.append((users, items))
+    return nodes[::-1]
+
+
+def _objective_bytes(configuration: Configuration, metadata: Metadata) -> int:
+    batch_size = configuration.training.batch_size
+    match configuration.objective.name:
+        case "in_batch_softmax":
+            return 5 * _FLOAT * batch_size**2
+        case "full_softmax":
+            return 2 * _FLOAT * batch_size * metadata.items
+    return 3 * _FLOAT * _batch_items(configuration) * representation_width(configuration.model)
