@@ -159,7 +159,7 @@ def export_model(
                 tf.saved_model.save(module, str(folder), signatures=signatures)
             except tf.errors.OpError as error:
                 raise OSError(error.message) from error
-            write_reports(folder, {"index": module.indices.report, **(reports or {})})
+            write_reports(folder, {"index": module.indices.report.content, **(reports or {})})
     return target
 
 
