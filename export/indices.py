@@ -38,6 +38,17 @@ class IndexOptions:
             raise InvalidInputError(f"--index_recall is {self.recall}, expected above 0 and at most 1, such as 0.95.")
 
 
+@dataclass(frozen=True)
+class IndexReport:
+    """What an export says of its indices.
+
+    Attributes:
+        content: Plain JSON values. A dictionary of its own in a module would be saved with the variables.
+    """
+
+    content: dict[str, Any]
+
+
 class Indices(tf.Module):
     """The indices over all items.
 
@@ -52,7 +63,7 @@ class Indices(tf.Module):
     Attributes:
         scores: The index by dot product.
         similarity: The index by cosine, for queries of length 1.
-        report: Kind and, of a partitioned one, the number of parts and what was measured: plain JSON values.
+        report: Kind and, of a partitioned one, the number of parts and what was measured.
     """
 
     def __init__(
@@ -69,11 +80,11 @@ class Indices(tf.Module):
         inverse_norms = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
         self.scores: Index
         self.similarity: Index
-        self.report: dict[str, Any] = {"index": options.kind}
         if options.kind == "exact":
             vectors = _variable("item_embeddings", items)
             self.scores = ExactIndex(vectors)
             self.similarity = ExactIndex(vectors, scale=_variable("inverse_norms", inverse_norms))
+            self.report = IndexReport({"index": options.kind})
             return
         partition = make_partition(items)
         order = PartitionedItems(partition)
@@ -90,11 +101,14 @@ class Indices(tf.Module):
         )
         of_users = sample_users(users, seen) if len(seen[0]) else sample_items(items)
         self.scores, self.similarity = by_score, by_cosine
-        self.report |= {
-            "parts": partition.parts,
-            "recommend": _tuned(by_score, of_users, k, options.recall),
-            "similar_items": _tuned(by_cosine, sample_items(items), k, options.recall),
-        }
+        self.report = IndexReport(
+            {
+                "index": options.kind,
+                "parts": partition.parts,
+                "recommend": _tuned(by_score, of_users, k, options.recall),
+                "similar_items": _tuned(by_cosine, sample_items(items), k, options.recall),
+            }
+        )
 
 
 def _tuned(index: PartitionedIndex, sample: QuerySample, k: int, recall: float) -> dict[str, Any]:

@@ -42,10 +42,9 @@ def modality_shares(model: Any, features: Mapping[str, tf.Tensor], presence: Map
 def catalogue_shares(model: Any) -> NDArray[np.float32]:
     """Shares of all items of a model with a fusion, float32 ``[items, M]``."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
-    def of_block(items: tf.Tensor) -> tf.Tensor:
-        return modality_shares(model, *model.feature_table.lookup(items))
-
+    of_block = tf.function(
+        lambda items: modality_shares(model, *model.feature_table.lookup(items))
+    ).get_concrete_function(tf.TensorSpec([None], tf.int64))
     blocks = [
         of_block(tf.range(first, min(first + ITEMS_AT_ONCE, model.items), dtype=tf.int64)).numpy()
         for first in range(0, model.items, ITEMS_AT_ONCE)

@@ -126,26 +126,20 @@ class PartitionedIndex(tf.Module):
         return tf.stack([excluded[:, 0], self._order.place(excluded[:, 1])], axis=1)
 
     def _search_parts(self, queries: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # A map over nothing does not know how wide its rows would be.
-        scores, places = tf.cond(
-            tf.shape(queries)[0] > 0,
-            lambda: self._search_rows(queries, k, excluded),
-            lambda: (tf.zeros([0, k], tf.float32), tf.zeros([0, k], tf.int64)),
-        )
-        return _as_matrix(scores, k), _as_matrix(places, k)
-
-    def _search_rows(self, queries: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         by_query = tf.gather(excluded, tf.argsort(excluded[:, 0], stable=True))
-        rows = tf.range(tf.shape(queries)[0] + 1, dtype=tf.int64)
-        splits = tf.searchsorted(by_query[:, 0], rows)
+        count = tf.shape(queries)[0]
+        # A map over nothing does not know the shape of its results, so nobody's query stands in for no query.
+        mapped = tf.maximum(count, 1)
+        queries = tf.pad(queries, [[0, mapped - count], [0, 0]])
+        splits = tf.searchsorted(by_query[:, 0], tf.range(tf.cast(mapped, tf.int64) + 1))
         width = k if isinstance(k, int) else None
         scores, places = tf.map_fn(
             lambda row: self._search_row(queries[row], k, by_query[splits[row] : splits[row + 1], 1]),
-            tf.range(tf.shape(queries)[0]),
+            tf.range(mapped),
             fn_output_signature=(tf.TensorSpec([width], tf.float32), tf.TensorSpec([width], tf.int64)),
             parallel_iterations=ROWS_AT_ONCE,
         )
-        return scores, places
+        return tf.reshape(scores[:count], [count, k]), tf.reshape(places[:count], [count, k])
 
     def _search_row(self, query: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores and places ``[k]`` of one query ``[d]``, with -inf where no more were found."""
@@ -196,11 +190,6 @@ class PartitionedIndex(tf.Module):
             tf.tensor_scatter_nd_update(scores, rows, exact_scores),
             tf.tensor_scatter_nd_update(places, rows, exact_places),
         )
-
-
-def _as_matrix(rows: tf.Tensor, k: int | tf.Tensor) -> tf.Tensor:
-    """``[n, k]``, also where there is no row, of which ``tf.map_fn`` does not know the width."""
-    return tf.reshape(rows, tf.stack([tf.shape(rows)[0], k]))
 
 
 def _lower_first(scores: Any, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

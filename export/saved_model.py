@@ -166,7 +166,7 @@ def export_model(
         signatures = module.signatures()
         with staged_directory(target) as folder, tensorflow_errors_as_os_errors():
             tf.saved_model.save(module, str(folder), signatures=signatures)
-            write_reports(folder, {"index": module.indices.report, **(reports or {})})
+            write_reports(folder, {"index": module.indices.report.content, **(reports or {})})
             if write_assets is not None:
                 write_assets(folder)
     return target

@@ -193,6 +193,21 @@ def test_neighbourhoods_of_few_neighbours_estimate_the_sums_without_bias():
     assert (np.abs(np.mean(draws, axis=0) - exact) < 5 * spread + 1e-6).all()
 
 
+@pytest.mark.parametrize("encoder", ["sage", "lightgcn"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_user_who_comes_after_training_is_propagated_to_like_those_of_the_graph(encoder, layers):
+    """With the tower output and the items that a user of the graph has, it is that user's embedding."""
+    options = {"layers": layers} | ({"dropout": [0.5]} if encoder == "sage" else {})
+    model = make(encoder, encoder_options=options)
+    around, messages = graph(), model.messages().numpy().astype(np.float64)
+    users = np.flatnonzero(around.user_degree[:, 0])
+    means = np.array([messages[around.edge_item[around.edge_user == user]].mean(axis=0) for user in users])
+    found = model.embed_new_users(
+        model.user_tower(tf.constant(users)), tf.constant(means, tf.float32), tf.constant(around.user_degree[users])
+    )
+    np.testing.assert_allclose(found, model.user_embeddings().numpy()[users], rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("fan_outs", [None, [3, 3]])
 @pytest.mark.parametrize("encoder", ["sage", "lightgcn"])
 def test_fit_lowers_the_loss(encoder, fan_outs):

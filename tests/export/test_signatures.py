@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_metammf.export.indices import IndexOptions
+
 ITEMS, USERS, K = 200, 21, 3
 SAW_EVERYTHING, SAW_NOTHING = 1, 20
 FEATURES = ("acoustic", "visual")
@@ -126,10 +128,14 @@ def test_an_empty_batch_has_an_empty_answer(signatures):
     assert found["known"].shape == (0,)
     assert signatures["serving_default"](user_id=texts([]))["item_id"].shape == (0, K)
     assert signatures["similar_items"](item_id=texts([]))["item_id"].shape == (0, K)
+    assert signatures["recommend_for_history"](history_item_id=texts([], [0, 0]), k=4)["item_id"].shape == (0, 4)
+    assert signatures["score"](user_id=texts([]), item_id=texts([]))["score"].shape == (0,)
+    assert signatures["explain_items"](item_id=texts([]))["share"].shape == (0, 2)
     nothing = {name: tf.zeros([0, 0]) for name in FEATURES}
     nothing |= {name + "_present": tf.zeros([0], tf.bool) for name in FEATURES}
     assert signatures["encode_items"](**nothing)["embedding"].shape[0] == 0
     assert signatures["recommend_new_items"](user_id=texts(["7"]), **nothing)["rank"].shape == (1, 0)
+    assert signatures["explain_new_items"](**nothing)["share"].shape == (0, 2)
 
 
 def test_similar_items_have_the_largest_cosine_and_are_not_the_item_itself(catalogue, signatures):
@@ -226,3 +232,160 @@ def test_a_new_item_takes_its_place_among_the_unseen_items(catalogue, signatures
 def test_a_wrong_shape_is_refused_with_the_name_of_the_input(catalogue, signatures, change, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         signatures["encode_items"](**(inputs_of(catalogue.new_items(4)) | change))
+
+
+def for_histories(signatures, histories, *, k=K) -> dict[str, tf.Tensor]:
+    width = max((len(row) for row in histories), default=0)
+    padded = [item for row in histories for item in [*row, *[""] * (width - len(row))]]
+    return signatures["recommend_for_history"](history_item_id=texts(padded, [len(histories), width]), k=tf.constant(k))
+
+
+def history_scores(catalogue, histories: list[list[int]]) -> np.ndarray:
+    """Ridge regression by NumPy's least squares: rows for the penalty under those of the users."""
+    users, items = (each.numpy().astype(np.float64) for each in catalogue.model.embeddings())
+    learned_from = np.flatnonzero(~catalogue.untrained)
+    means = np.array([items[catalogue.seen[1][catalogue.seen[0] == user]].mean(axis=0) for user in learned_from])
+    width = items.shape[1]
+    scale = (means * users[learned_from]).sum() / (means**2).sum()
+    prior = np.vstack([scale * np.eye(width), np.zeros(width)])
+    rows = np.column_stack([means, np.ones(len(means))])
+    penalty = np.sqrt((rows**2).sum() / len(rows)) * np.eye(width + 1)
+    weights = np.linalg.lstsq(
+        np.vstack([rows, penalty]), np.vstack([users[learned_from], penalty @ prior]), rcond=None
+    )[0]
+    queries = np.array([np.append(items[history].mean(axis=0), 1) for history in histories]) @ weights
+    scores = queries @ items.T
+    for row, history in enumerate(histories):
+        scores[row, history] = -np.inf
+    return scores
+
+
+def test_a_history_is_folded_in_by_a_ridge_regression_on_the_users_of_training(catalogue, signatures):
+    histories = [[3, 50, 7], [9], [0, 1, 2, 3, 4]]
+    found = for_histories(signatures, [[catalogue.item_ids[item] for item in row] for row in histories], k=9)
+    assert_rows(catalogue, found, history_scores(catalogue, histories), 9)
+    assert found["known"].numpy().all()
+
+
+def test_unknown_and_repeated_items_of_a_history_change_nothing(catalogue, signatures):
+    ids = catalogue.item_ids
+    plain = for_histories(signatures, [[ids[3], ids[50]]], k=ITEMS)
+    odd = for_histories(signatures, [["no such item", ids[3], ids[50], ids[3], "x" * 2**20]], k=ITEMS)
+    assert decoded(odd["item_id"]) == decoded(plain["item_id"])
+    np.testing.assert_allclose(odd["score"], plain["score"], rtol=1e-5, atol=1e-6)
+
+
+def test_a_history_without_a_known_item_gets_the_popular_items_and_spoils_no_other_row(catalogue, signatures):
+    histories = [["no such item"], [catalogue.item_ids[9]], []]
+    found = for_histories(signatures, histories, k=8)
+    expected = [catalogue.popularity, history_scores(catalogue, [[9]])[0], catalogue.popularity]
+    assert_rows(catalogue, found, expected, 8)
+    assert found["known"].numpy().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(("k", "places"), [(ITEMS + 5, ITEMS), (0, 0), (-1, 0)])
+def test_a_history_of_everything_leaves_empty_places(catalogue, signatures, k, places):
+    found = for_histories(signatures, [catalogue.item_ids, []], k=k)
+    assert found["score"].shape == (2, places)
+    assert decoded(found["item_id"])[0] == [""] * places
+
+
+def test_pairs_have_the_score_of_the_model(catalogue, signatures):
+    users = [*catalogue.user_ids, "nobody", catalogue.user_ids[0]]
+    items = [*catalogue.item_ids[5 : 5 + USERS], catalogue.item_ids[3], "no such item"]
+    found = signatures["score"](user_id=texts(users), item_id=texts(items))
+    expected = [*catalogue.scores[np.arange(USERS), np.arange(5, 5 + USERS)], catalogue.popularity[3], -np.inf]
+    np.testing.assert_allclose(found["score"], expected, rtol=1e-5, atol=1e-5)
+    assert found["known_user"].numpy().tolist() == [*~catalogue.untrained, False, True]
+    assert found["known_item"].numpy().tolist() == [True] * (USERS + 1) + [False]
+
+
+def test_pairs_that_are_none_are_refused(catalogue, signatures):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="item_id: found 1 items, expected one for each of the 2"):
+        signatures["score"](user_id=texts(catalogue.user_ids[:2]), item_id=texts(["7"]))
+
+
+def shares_by_hand(catalogue, features, presence) -> np.ndarray:
+    """Lengths of what the fused vector loses with each modality, one item and one modality after another."""
+
+    def fused(row, without=None):
+        one = {name: tf.constant(values[row : row + 1]) for name, values in features.items()}
+        there = {name: tf.constant([bool(presence[name][row]) and name != without]) for name in features}
+        return catalogue.model.item_tower.content(one, there).numpy()[0].astype(np.float64)
+
+    lengths = np.array(
+        [[np.linalg.norm(fused(row) - fused(row, name)) for name in FEATURES] for row in range(len(presence["visual"]))]
+    )
+    total = lengths.sum(axis=1, keepdims=True)
+    return np.divide(lengths, total, out=np.zeros_like(lengths), where=total > 0)
+
+
+def test_the_share_of_a_modality_is_what_the_fused_vector_loses_with_it(catalogue, signatures):
+    found = signatures["explain_items"](item_id=texts([*catalogue.item_ids, "no such item"]))
+    presence = catalogue.model.feature_table.lookup(tf.range(ITEMS))[1]
+    presence = {name: values.numpy() for name, values in presence.items()}
+    some = np.arange(0, ITEMS, 7)
+    presence = {name: values[some] for name, values in presence.items()}
+    features = {name: values[some] for name, values in catalogue.features.items()}
+    np.testing.assert_allclose(found["share"].numpy()[some], shares_by_hand(catalogue, features, presence), atol=1e-5)
+    assert found["share"][ITEMS].numpy().tolist() == [0, 0]
+    assert found["known"].numpy().tolist() == [True] * ITEMS + [False]
+    assert found["modality"].numpy().tolist() == [[b"acoustic", b"visual"]] * (ITEMS + 1)
+
+
+def test_new_items_are_explained_in_the_same_way(catalogue, signatures):
+    features = catalogue.new_items(5)
+    features["visual"][2, 0] = np.nan
+    inputs = inputs_of(features, absent={"visual": [1, 3], "acoustic": [3]})
+    found = signatures["explain_new_items"](**inputs)
+    presence = {name: inputs[name + "_present"].numpy() for name in FEATURES}
+    expected = shares_by_hand(catalogue, features, presence)
+    expected[2] = 0
+    np.testing.assert_allclose(found["share"], expected, atol=1e-5)
+    assert found["share"][1].numpy().tolist() == [1, 0]
+    assert found["share"][3].numpy().tolist() == [0, 0]
+    assert found["valid"].numpy().tolist() == [True, True, False, True, True]
+
+
+@pytest.fixture(scope="module")
+def partitioned(catalogue, tmp_path_factory):
+    """The signatures of an export with a partitioned index."""
+    version = catalogue.export(tmp_path_factory.mktemp("partitioned"), index=IndexOptions("partitioned", 0.9))
+    return tf.saved_model.load(str(version)).signatures
+
+
+def test_a_partitioned_index_finds_most_of_it_with_the_scores_of_the_model(catalogue, partitioned):
+    users = [*catalogue.user_ids, "nobody"]
+    found = recommend(partitioned, users, k=5, exclude=[[catalogue.item_ids[4]]] * len(users))
+    expected = np.vstack([catalogue.unseen_scores, catalogue.popularity])
+    expected[:, 4] = -np.inf
+    hits = 0
+    for row, (ids, scores) in enumerate(zip(decoded(found["item_id"]), found["score"].numpy(), strict=True)):
+        assert len(ids) == len({*ids} - {""}) or row == SAW_EVERYTHING
+        places = [catalogue.item_ids.index(item) for item in ids if item]
+        np.testing.assert_allclose(scores[: len(places)], expected[row, places], rtol=1e-5, atol=1e-5)
+        assert (np.diff(scores[np.isfinite(scores)]) <= 0).all()
+        hits += len(set(ids) & set(catalogue.best(expected[row], 5)[0]))
+    assert hits >= 0.7 * 5 * len(users)
+
+
+def test_a_partitioned_index_is_exact_where_everything_is_asked_for(catalogue, partitioned):
+    found = recommend(partitioned, catalogue.user_ids, k=ITEMS)
+    assert_rows(catalogue, found, catalogue.unseen_scores, ITEMS)
+
+
+def test_a_partitioned_index_changes_no_pair_no_place_and_no_answer_to_nothing(catalogue, signatures, partitioned):
+    users, items = texts(catalogue.user_ids), texts(catalogue.item_ids[:USERS])
+    inputs = inputs_of(catalogue.new_items(4))
+    np.testing.assert_allclose(
+        partitioned["score"](user_id=users, item_id=items)["score"],
+        signatures["score"](user_id=users, item_id=items)["score"],
+        rtol=1e-5,
+    )
+    np.testing.assert_array_equal(
+        partitioned["recommend_new_items"](user_id=users, **inputs)["rank"],
+        signatures["recommend_new_items"](user_id=users, **inputs)["rank"],
+    )
+    assert recommend(partitioned, [])["item_id"].shape == (0, K)
+    assert partitioned["serving_default"](user_id=texts([]))["item_id"].shape == (0, K)
+    assert for_histories(partitioned, [])["item_id"].shape == (0, K)
