@@ -1,7 +1,9 @@
 """Objectives: TFRS tasks that turn embeddings into a loss.
 
 Every objective names the items whose embeddings it needs (:meth:`candidates`) and gets
-one embedding for each of them, in that order. Losses are means over the batch.
+one embedding for each of them, in that order. It says whether those ids are distinct already
+(``distinct_candidates``), and whether they are all items whatever the batch
+(``needs_all_items``). Losses are means over the batch.
 """
 
 from collections.abc import Mapping
@@ -37,6 +39,7 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     """
 
     distinct_candidates = False
+    needs_all_items = False
 
     def __init__(
         self,
@@ -93,6 +96,7 @@ class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     """
 
     distinct_candidates = True
+    needs_all_items = True
 
     def __init__(
         self, item_frequency: NDArray[np.integer], *, temperature: float = 1.0, name: str | None = None
@@ -131,6 +135,7 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
     """
 
     distinct_candidates = False
+    needs_all_items = False
 
     def __init__(self, *, temperature: float = 1.0, name: str | None = None) -> None:
         super().__init__(name=name)

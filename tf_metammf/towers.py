@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
-from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.feature_source import Statistics
 from tf_metammf.fusion import apply_fusion
 from tf_metammf.missing_modalities import MissingModalities
 
@@ -92,20 +92,18 @@ class ItemTower(keras.layers.Layer):
             else None
         )
 
-    def adapt(self, rows: Mapping[str, NDArray[np.float32]]) -> None:
+    def adapt(self, statistics: Statistics) -> None:
         """Fixes the statistics of the standardisation.
 
         Args:
-            rows: float32 ``[n, width]`` by modality: present features of the training items.
+            statistics: Mean and variance of every feature, float64 ``[width]``, by modality.
         """
         if not self.standardize or self.fusion is None:
             return
-        for name, features in sorted(rows.items()):
+        for name, (mean, variance) in sorted(statistics.items()):
             layer = keras.layers.Normalization(name=f"standardize_{name}")
-            layer.build((None, features.shape[1]))
-            statistics = features.astype(np.float64) if len(features) else np.zeros((1, features.shape[1]))
-            variance = statistics.var(axis=0)
-            layer.adapt_mean.assign(statistics.mean(axis=0))
+            layer.build((None, len(mean)))
+            layer.adapt_mean.assign(mean)
             # A feature that never varies would be divided by almost nothing.
             layer.adapt_variance.assign(np.where(variance > 0, variance, 1.0))
             layer.finalize_state()

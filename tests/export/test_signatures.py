@@ -157,7 +157,7 @@ def test_new_items_are_embedded_as_the_model_embeds_them(catalogue, signatures):
 def test_cold_items_of_the_catalogue_are_embedded_like_new_ones(catalogue, signatures):
     trained = set(catalogue.seen[1][catalogue.seen[0] != SAW_EVERYTHING])
     cold = [item for item in range(ITEMS) if item not in trained]
-    presence = catalogue.model.feature_table.lookup(tf.constant(cold, tf.int64))[1]
+    presence = catalogue.model.item_features.lookup(tf.constant(cold, tf.int64))[1]
     inputs = inputs_of({name: values[cold] for name, values in catalogue.features.items()})
     inputs |= {f"{name}_present": presence[name] for name in FEATURES}
     found = signatures["encode_items"](**inputs)["embedding"]
