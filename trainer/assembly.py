@@ -22,16 +22,27 @@ OBJECTIVES = ("in_batch_softmax", "full_softmax", "bpr")
 
 
 def make_model(configuration: ModelConfiguration, objective: keras.layers.Layer, data: TrainingData) -> MetaMMF:
-    """The model of a configuration for the users, items and features of a record set."""
+    """The model of a configuration for the users, items and features of a record set.
+
+    Raises:
+        InvalidInputError: A setting is not acceptable, or does not fit the record set.
+    """
     fusion = configuration.fusion
     options: dict[str, object] = {"units": tuple(fusion.units)}
     if fusion.name == "metammf":
         options |= {"meta_units": fusion.meta_units, "rank": fusion.rank}
+    if data.item_lookup is not None and objective.needs_all_items:
+        raise InvalidInputError(
+            f"objective.name is full_softmax, which needs the features of all items in every step: "
+            f"{data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is {data.feature_budget_gb:g}. "
+            "Raise it, or take in_batch_softmax."
+        )
+    features, presence = data.item_features()
     return MetaMMF(
         data.record_set.metadata.users,
-        data.item_features.features,
+        features,
         objective,
-        presence=data.item_features.presence,
+        presence=presence,
         item_frequency=data.item_frequency,
         fusion=None if fusion.name == "none" else fusion.name,
         fusion_options=options,
@@ -90,6 +101,7 @@ def make_training_dataset(configuration: Configuration, data: TrainingData) -> t
         epochs=None,
         negatives=negatives,
         neighbours=make_neighbour_sampler(configuration, data),
+        item_features=data.item_lookup,
     )
 
 

@@ -43,7 +43,7 @@ class GraphConfiguration:
         dropout: Dropout after each layer, one number for each or one for all (sage only).
         edge_dropout: Probability that an edge is left out of a training step on the whole graph.
         fan_outs: Neighbours that a training step samples of a node, one number for each layer, or null
-            for the whole graph where the budget allows it.
+            for the whole graph where this budget and that of the features allow it.
         budget_gb: Estimated size in GB of a training step on the whole graph, above which neighbourhoods
             are sampled, 10 neighbours in each layer.
     """
@@ -111,6 +111,8 @@ class TrainingConfiguration:
         epochs: At most so many passes over the training interactions.
         batch_size: Interactions in a step.
         learning_rate: Of Adam.
+        feature_budget_gb: Size in GB of the features of all items, above which they are not held as a table but read
+            from the record set for every batch.
         patience: Epochs without a better validation metric after which training stops; 0 never stops early.
         seed: Of initialisation, order of the data, negatives and dropout.
     """
@@ -118,6 +120,7 @@ class TrainingConfiguration:
     epochs: int = 100
     batch_size: int = 2048
     learning_rate: float = 1e-3
+    feature_budget_gb: float = 4.0
     patience: int = 10
     seed: int = 0
 

@@ -5,10 +5,10 @@ from tf_metammf.interaction_graph import InteractionGraph
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.neighbours import NeighbourSampler
 from tf_metammf.trainer.configuration import Configuration, ModelConfiguration
-from tf_metammf.trainer.training_data import TrainingData
+from tf_metammf.trainer.training_data import TrainingData, feature_bytes
 
 DEFAULT_FAN_OUT = 10
-"""Neighbours of a node in each layer, where the whole graph is beyond the budget and nothing else is said."""
+"""Neighbours of a node in each layer, where the whole graph is beyond a budget and nothing else is said."""
 
 
 def make_encoder_options(configuration: ModelConfiguration, data: TrainingData) -> dict[str, object]:
@@ -37,7 +37,7 @@ def fan_outs(configuration: Configuration, metadata: Metadata) -> list[int] | No
         return None
     needed = whole_graph_step_bytes(configuration.model, metadata)
     chosen = graph.fan_outs
-    if chosen is None and needed <= graph.budget_gb * 2**30:
+    if chosen is None and needed <= graph.budget_gb * 2**30 and not _features_are_streamed(configuration, metadata):
         return None
     if configuration.objective.name == "full_softmax":
         raise InvalidInputError(
@@ -79,6 +79,14 @@ def whole_graph_step_bytes(configuration: ModelConfiguration, metadata: Metadata
     edges = metadata.splits["train"].interactions if "train" in metadata.splits else 0
     fusion = 4 * metadata.items * (2 * feature_width + 3 * fused)
     return fusion + 4 * nodes * width * (4 * configuration.graph.layers + 4) + 56 * edges
+
+
+def _features_are_streamed(configuration: Configuration, metadata: Metadata) -> bool:
+    """Whether features come with the batches, which no batch with all items can do."""
+    if configuration.model.fusion.name == "none":
+        return False
+    needed = feature_bytes(metadata, configuration.model.modalities)
+    return needed > configuration.training.feature_budget_gb * 2**30
 
 
 def representation_width(configuration: ModelConfiguration) -> int:

@@ -57,7 +57,7 @@ def train(
     monitored = MetricName.parse(configuration.evaluation.monitor)
     require_absent(Path(folder), option="--run")
     keras.utils.set_random_seed(configuration.training.seed)
-    data = TrainingData(record_set, configuration.model.modalities)
+    data = TrainingData.of(record_set, configuration)
     model = make_model(configuration.model, make_objective(configuration.objective, data.item_frequency), data)
     dataset = make_training_dataset(configuration, data)
     validation = make_full_ranking(
@@ -154,6 +154,7 @@ def _check(configuration: Configuration) -> None:
         "training.batch_size": 1,
         "training.patience": 0,
         "training.learning_rate": 0,
+        "training.feature_budget_gb": 0,
         "training.seed": 0,
         "model.id_units": 0,
         "model.l2": 0,
