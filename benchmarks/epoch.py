@@ -117,7 +117,7 @@ def measure(shape: Shape, folder: Path, steps: int, whole: bool) -> dict[str, An
     configuration = load_configuration(shape.preset)
     configuration.model.encoder = "sage"
     keras.utils.set_random_seed(SEED)
-    data = TrainingData(records.open_record_set(folder), configuration.model.modalities)
+    data = TrainingData.of(records.open_record_set(folder), configuration)
     model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
     model.compile(optimizer=make_optimizer(configuration.training))
     model.optimizer.build(model.trainable_variables)
@@ -166,7 +166,7 @@ def parts(model: MetaMMF, batch: dict[str, Any]) -> dict[str, Run]:
     @tf.function
     def fusion(gradient: Any) -> Any:
         with tf.GradientTape() as tape:
-            features, presence = model.feature_table.lookup(tf.range(model.items))
+            features, presence = model.item_features.lookup(tf.range(model.items))
             content = tower.content(features, presence, training=True)
         return tape.gradient(content, fused, output_gradients=gradient)
 

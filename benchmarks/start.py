@@ -92,7 +92,7 @@ def first_step(folder: Path, encoder: str, *, started: float) -> dict[str, float
     with clock.part("reading the record set"):
         data = TrainingData(open_record_set(folder))
         objective = make_objective(configuration.objective, data.item_frequency)
-        _ = data.item_features
+        _ = data.item_features()
     with clock.part("building the model"):
         model = make_model(configuration, objective, data)
         model.compile(optimizer=make_optimizer(configuration.training))

@@ -41,12 +41,5 @@ def modality_shares(model: Any, features: Mapping[str, tf.Tensor], presence: Map
 
 def catalogue_shares(model: Any) -> NDArray[np.float32]:
     """Shares of all items of a model with a fusion, float32 ``[items, M]``."""
-
-    of_block = tf.function(
-        lambda items: modality_shares(model, *model.feature_table.lookup(items))
-    ).get_concrete_function(tf.TensorSpec([None], tf.int64))
-    blocks = [
-        of_block(tf.range(first, min(first + ITEMS_AT_ONCE, model.items), dtype=tf.int64)).numpy()
-        for first in range(0, model.items, ITEMS_AT_ONCE)
-    ]
-    return np.concatenate(blocks)
+    of_block = tf.function(lambda features, presence: modality_shares(model, features, presence), reduce_retracing=True)
+    return np.concatenate([of_block(*block).numpy() for block in model.item_features.blocks(ITEMS_AT_ONCE)])

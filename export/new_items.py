@@ -30,9 +30,9 @@ class NewItemEncoder(tf.Module):
 
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self.modalities = sorted(model.feature_table.widths)
-        self._names = input_names(model.feature_table.widths)
-        self._widths = dict(model.feature_table.widths)
+        self.modalities = sorted(model.item_features.widths)
+        self._names = input_names(model.item_features.widths)
+        self._widths = dict(model.item_features.widths)
         # A bound method is not tracked, so the model itself does not become a part of the SavedModel.
         self._embed_new_items = model.embed_new_items
         self._shares = lambda features, presence: modality_shares(model, features, presence)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tf_metammf.trainer.run_directory import RunDirectory
     from tf_metammf.trainer.training_data import TrainingData
 
+ITEMS_AT_ONCE = 4096
+"""Items whose features are compared at once."""
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -95,7 +98,7 @@ def refresh(run: "RunDirectory", records: str | Path, *, trained_on: str | Path 
     old, old_data = load_model(run, trained_on)
     record_set = open_record_set(records)
     _check_modalities(record_set, old_data.record_set, configuration.model.modalities)
-    data = TrainingData(record_set, configuration.model.modalities)
+    data = TrainingData.of(record_set, configuration)
     model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
     user_rows = _rows(record_set.user_ids, old_data.record_set.user_ids)
     item_rows = _rows(record_set.item_ids, old_data.record_set.item_ids)
@@ -183,10 +186,16 @@ def _changes(
 
 
 def _changed_items(data: "TrainingData", old: "TrainingData", item_rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    from tf_metammf.records.item_lookup import ItemLookup
+
     in_both = np.flatnonzero(item_rows >= 0)
-    before = item_rows[in_both]
+    now, before = (ItemLookup(each.record_set, modalities=each.modalities) for each in (data, old))
     changed = np.zeros(len(in_both), bool)
-    for name, features in data.item_features.features.items():
-        changed |= (features[in_both] != old.item_features.features[name][before]).any(axis=1)
-        changed |= data.item_features.presence[name][in_both] != old.item_features.presence[name][before]
+    for first in range(0, len(in_both) if now.widths else 0, ITEMS_AT_ONCE):
+        rows = slice(first, first + ITEMS_AT_ONCE)
+        found = now.lookup(tf.constant(in_both[rows], tf.int64))
+        known = before.lookup(tf.constant(item_rows[in_both[rows]], tf.int64))
+        for name in now.widths:
+            changed[rows] |= tf.reduce_any(found["features"][name] != known["features"][name], axis=1).numpy()
+            changed[rows] |= (found["presence"][name] != known["presence"][name]).numpy()
     return changed

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 DEFAULT_K = 20
 """Places of the signatures whose number of places is fixed."""
 
+SAMPLED = 1024
+"""Items that warm-up requests are made of, the first ones."""
+
 
 def export_run(
     run: "RunDirectory",
@@ -59,7 +62,7 @@ def export_run(
 
     _check(Path(output), k, version)
     model, data = load_model(run, records)
-    assets = _serving_assets(run, data, batching=batching)
+    assets = _serving_assets(run, model, data, batching=batching)
     return _export_data(model, data, output, k=k, version=version, index=index, write_assets=assets)
 
 
@@ -102,7 +105,7 @@ def export_refreshed(
         output,
         k=k,
         version=version,
-        write_assets=_serving_assets(run, found.data, batching=batching),
+        write_assets=_serving_assets(run, found.model, found.data, batching=batching),
         index=index,
         untrained=found.untrained,
         reports={"changes": found.changes.as_json()},
@@ -183,15 +186,19 @@ def _export_data(model: Any, data: "TrainingData", output: str | Path, **options
     )
 
 
-def _serving_assets(run: "RunDirectory", data: "TrainingData", *, batching: bool) -> Callable[[Path], None]:
+def _serving_assets(run: "RunDirectory", model: Any, data: "TrainingData", *, batching: bool) -> Callable[[Path], None]:
     """Writes warm-up requests and model card into the folder of a SavedModel."""
     from tf_metammf.export.model_card import provenance_of
     from tf_metammf.export.sample_requests import SampleRequests
     from tf_metammf.export.serving_assets import write_serving_assets
 
     def write_assets(folder: Path) -> None:
-        ids, items = data.record_set, data.item_features
-        samples = SampleRequests(ids.user_ids, ids.item_ids, items.features, items.presence)
+        ids = data.record_set
+        features, presence = (
+            {name: rows.numpy() for name, rows in part.items()}
+            for part in next(iter(model.item_features.blocks(SAMPLED)))
+        )
+        samples = SampleRequests(ids.user_ids, ids.item_ids[:SAMPLED], features, presence)
         write_serving_assets(folder, samples, batching=batching, provenance=provenance_of(run))
 
     return write_assets

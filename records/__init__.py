@@ -10,6 +10,7 @@ _MODULE_OF = {
     "Filtering": "filtering",
     "Interactions": "raw_data",
     "ItemFeatures": "item_features",
+    "ItemLookup": "item_lookup",
     "Metadata": "metadata",
     "ModalityFeatures": "raw_data",
     "NegativeSampler": "negatives",

@@ -63,6 +63,11 @@ class BatchPlan:
             return tf.data.Dataset.counter(self.first_epoch)
         return tf.data.Dataset.range(self.first_epoch, self.first_epoch + self.epochs)
 
+    @property
+    def samples(self) -> bool:
+        """Whether anything is sampled for a batch."""
+        return self.negatives is not None or self.neighbours is not None
+
     def with_samples(self, batch: Batch, *, epoch: tf.Tensor, number: tf.Tensor) -> Batch:
         """Adds what is sampled to a batch: ``negative``, then ``neighbourhood``."""
         if self.negatives is not None:
@@ -70,9 +75,17 @@ class BatchPlan:
             batch = {**batch, "negative": self.negatives.sample(batch["user"], seed)}
         if self.neighbours is not None:
             seed = self.neighbours.batch_seed(epoch, number)
-            items = [batch["item"], *([tf.reshape(batch["negative"], [-1])] if "negative" in batch else [])]
-            batch = {**batch, "neighbourhood": self.neighbours.sample(batch["user"], tf.concat(items, axis=0), seed)}
+            items = needed_items(batch)
+            batch = {**batch, "neighbourhood": self.neighbours.sample(batch["user"], items, seed)}
         return batch
+
+
+def needed_items(batch: Batch) -> tf.Tensor:
+    """Dense ids of the items a model needs for a batch, each once: of the neighbourhood, else positives, negatives."""
+    if "neighbourhood" in batch:
+        return batch["neighbourhood"]["item"]
+    negatives = [tf.reshape(batch["negative"], [-1])] if "negative" in batch else []
+    return tf.unique(tf.concat([batch["item"], *negatives], axis=0)).y
 
 
 def in_memory_batches(table: tf.Tensor, names: Sequence[str], plan: BatchPlan) -> tf.data.Dataset:

@@ -6,13 +6,19 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidRecordSetError
+from tf_metammf.records.item_index import index_problem
 from tf_metammf.records.metadata import FileEntry
 from tf_metammf.records.record_problems import block_problem, item_problem
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.shard_records import read_examples
 
 _ADVICE = 'See "tf-metammf records validate", then convert the raw data again.'
-_READING_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError)
+_READING_ERRORS = (
+    tf.errors.DataLossError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    UnicodeDecodeError,  # TensorFlow quotes a record that it cannot parse, and then cannot read its own message
+)
 
 
 def explain_damage(record_set: RecordSet, error: BaseException) -> InvalidRecordSetError | None:
@@ -36,6 +42,7 @@ def explain_damage(record_set: RecordSet, error: BaseException) -> InvalidRecord
     try:
         _check(record_set, blocks, block_problem)
         _check(record_set, metadata.item_shards, item_problem)
+        _check_indexes(record_set)
     except InvalidRecordSetError as damage:
         return damage
     return None
@@ -50,7 +57,7 @@ def damage_named(record_set: RecordSet) -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
         damage = explain_damage(record_set, error)
         if damage is None:
             raise
@@ -70,3 +77,12 @@ def _check(record_set: RecordSet, shards: Sequence[FileEntry], problem_of: Calla
             raise InvalidRecordSetError(
                 f"{path.name}: has {records} records, metadata.json says {shard.records}. {_ADVICE}"
             )
+
+
+def _check_indexes(record_set: RecordSet) -> None:
+    metadata = record_set.metadata
+    for index, shard in zip(metadata.item_indexes, metadata.item_shards, strict=False):
+        path = record_set.folder / index.path
+        problem = index_problem(path, record_set.folder / shard.path, shard.records)
+        if problem is not None:
+            raise InvalidRecordSetError(f"{path.name}: {problem}. {_ADVICE}")

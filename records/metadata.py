@@ -8,7 +8,9 @@ from typing import Any
 
 from tf_metammf.errors import InvalidRecordSetError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added the indexes of the item shards; a record set of version 1 has none and is read all the same."""
+
 METADATA_FILE = "metadata.json"
 
 
@@ -20,7 +22,7 @@ class FileEntry:
         path: Path inside the record set, with forward slashes.
         bytes: Size.
         sha256: Hexadecimal digest of the whole file.
-        records: TFRecords inside (lines, for an id file).
+        records: TFRecords inside (lines, for an id file; offsets, for an index).
         interactions: Interactions inside, for an interaction shard; else 0.
     """
 
@@ -62,6 +64,7 @@ class Metadata:
         item_shards: Shards of the item features.
         id_files: ``users.txt`` and ``items.txt``.
         source: Where the data came from and what was done to it, as plain JSON values.
+        item_indexes: Where the records of every item shard start, a file a shard; empty where there are none.
         schema_version: Version of this layout.
     """
 
@@ -74,6 +77,7 @@ class Metadata:
     item_shards: tuple[FileEntry, ...]
     id_files: tuple[FileEntry, ...]
     source: dict[str, Any]
+    item_indexes: tuple[FileEntry, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -84,14 +88,21 @@ class Metadata:
     @property
     def files(self) -> tuple[FileEntry, ...]:
         """Every file of the record set but ``metadata.json`` and the TFDS metadata."""
-        shards = [shard for split in self.splits.values() for shard in split.shards]
-        return (*self.id_files, *shards, *self.item_shards)
+        return (*self._data_files, *self.item_indexes)
 
     @property
     def checksum(self) -> str:
-        """One sha256 over the checksums of all files: two record sets with the same checksum hold the same data."""
-        lines = "".join(f"{entry.path} {entry.sha256}\n" for entry in self.files)
+        """One sha256 over the checksums of all files: two record sets with the same checksum hold the same data.
+
+        Indexes do not count, because they follow from the shards.
+        """
+        lines = "".join(f"{entry.path} {entry.sha256}\n" for entry in self._data_files)
         return hashlib.sha256(lines.encode()).hexdigest()
+
+    @property
+    def _data_files(self) -> tuple[FileEntry, ...]:
+        shards = [shard for split in self.splits.values() for shard in split.shards]
+        return (*self.id_files, *shards, *self.item_shards)
 
     def write(self, folder: Path) -> None:
         """Writes ``metadata.json`` into ``folder``."""
@@ -140,6 +151,7 @@ class Metadata:
                 item_shards=_file_entries(content["item_shards"]),
                 id_files=_file_entries(content["id_files"]),
                 source=content["source"],
+                item_indexes=_file_entries(content["item_indexes"]) if version > 1 else (),
                 schema_version=version,
             )
             _check_types(metadata)
@@ -193,5 +205,7 @@ def _check_types(metadata: Metadata) -> None:
         path = PurePosixPath(entry.path)
         if path.is_absolute() or ".." in path.parts:
             raise TypeError(f"{entry.path!r} instead of a path inside the record set")
+    if len(metadata.item_indexes) not in (0, len(metadata.item_shards)):
+        raise TypeError(f"{len(metadata.item_indexes)} indexes of {len(metadata.item_shards)} item shards")
     if not isinstance(metadata.timestamps, bool) or not isinstance(metadata.source, dict):
         raise TypeError(f"timestamps is {metadata.timestamps!r} and source is {metadata.source!r}")

@@ -4,16 +4,18 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError, InvalidRecordSetError
-from tf_metammf.records.batches import BatchPlan, in_memory_batches
+from tf_metammf.records.batches import Batch, BatchPlan, in_memory_batches, needed_items
 from tf_metammf.records.damage import damage_named
 from tf_metammf.records.examples import interaction_columns, parse_blocks, parse_items
 from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.item_features import ItemFeatures
+from tf_metammf.records.item_lookup import ItemLookup
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.neighbours import NeighbourSampler
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.record_stream import (
+    delivered,
     records_in_memory,
     records_in_order,
     shared_records,
@@ -36,6 +38,7 @@ def interactions(
     drop_remainder: bool = False,
     negatives: NegativeSampler | None = None,
     neighbours: NeighbourSampler | None = None,
+    item_features: ItemLookup | None = None,
     memory_budget: int = 2**30,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
@@ -62,6 +65,8 @@ def interactions(
         drop_remainder: Whether to leave out the last, smaller batch of an epoch.
         negatives: Adds sampled negatives to every batch.
         neighbours: Adds to every batch the sampled neighbourhood of its users, items and negatives.
+        item_features: Adds to every batch the features of the items that it needs, each item once. Without it,
+            the model has to have them.
         memory_budget: Bytes that the interactions may take. In memory they take 8 for each
             column and 16 for two permutations: 32 an interaction, 40 with timestamps.
         input_context: Delivers only the part of an input worker, in batches for one replica, as
@@ -74,7 +79,9 @@ def interactions(
     Returns:
         A prefetched dataset with elements ``{"user": int64 [B], "item": int64 [B]}``, and
         ``"timestamp": int64 [B]`` where the record set has them, and ``"negative": int64 [B, n]`` with
-        ``negatives``, and ``"neighbourhood"`` with ``neighbours`` (see :meth:`NeighbourSampler.sample`).
+        ``negatives``, and ``"neighbourhood"`` with ``neighbours`` (see :meth:`NeighbourSampler.sample`), and
+        ``"item_features"`` with ``item_features``: what :meth:`ItemLookup.lookup` gives for the distinct items among
+        positives and negatives, in the order of ``tf.unique``, or for the items of the neighbourhood.
         ``B`` is ``batch_size`` (with ``input_context``, its part for one replica); the last batch of an epoch is
         smaller, and ``B`` not static, unless ``drop_remainder``. The cardinality is known, but for a part of
         a split beyond the memory budget.
@@ -99,8 +106,16 @@ def interactions(
     record_set.interaction_shards(split)  # refuses an unknown split
     names = interaction_columns(record_set.metadata)
     if record_set.metadata.splits[split].interactions * 8 * (len(names) + 2) > memory_budget:
-        return _delivered(streamed_batches(record_set, split, plan, memory_budget=memory_budget))
-    return _delivered(in_memory_batches(_read_table(record_set, split), names, plan))
+        batches = streamed_batches(record_set, split, plan, memory_budget=memory_budget)
+    else:
+        batches = in_memory_batches(_read_table(record_set, split), names, plan)
+    if item_features is None:
+        return delivered(batches)
+
+    def with_features(batch: Batch) -> Batch:
+        return {**batch, "item_features": item_features.lookup(needed_items(batch))}
+
+    return delivered(batches.map(with_features, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True))
 
 
 def items(
@@ -144,7 +159,7 @@ def items(
         records = shuffled_in_buffer(records, seed=stream_seed(shuffle_seed, epoch, 1), size=size)
     batches = records.batch(share.replica_batch_size, drop_remainder=drop_remainder)
     parsed = batches.map(lambda batch: parse_items(batch, metadata), num_parallel_calls=tf.data.AUTOTUNE)
-    return _delivered(parsed)
+    return delivered(parsed)
 
 
 def read_interactions(record_set: RecordSet, split: str) -> Interactions:
@@ -212,7 +227,7 @@ def _read_table(record_set: RecordSet, split: str) -> tf.Tensor:
 
     blocks = records_in_order(record_set.interaction_shards(split)).batch(BLOCKS_MIXED)
     with damage_named(record_set):
-        parts = list(_delivered(blocks.map(rows, num_parallel_calls=tf.data.AUTOTUNE)))
+        parts = list(delivered(blocks.map(rows, num_parallel_calls=tf.data.AUTOTUNE)))
     table = tf.concat([tf.zeros([0, len(names)], tf.int64), *parts], axis=0)
     expected = metadata.splits[split].interactions
     if len(table) != expected:
@@ -221,14 +236,3 @@ def _read_table(record_set: RecordSet, split: str) -> tf.Tensor:
             'See "tf-metammf records validate", then convert the raw data again.'
         )
     return table
-
-
-def _delivered(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Prefetches, with fixed parallelism.
-
-    tf.data's autotuning (seen with TensorFlow 2.21) can hold up the end of an iteration until its
-    background thread wakes, after up to a minute; and it brings nothing here.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)

@@ -35,12 +35,15 @@ def shared_records(shards: Sequence[Path], share: InputShare, *, seed: tf.Tensor
     by_file = len(shards) >= share.pipelines
     if by_file:
         files = files.shard(share.pipelines, share.pipeline)
-    records = files.interleave(
-        tf.data.TFRecordDataset,
-        cycle_length=1 if seed is None else SHARDS_AT_ONCE,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
+    if seed is None:
+        records = tf.data.TFRecordDataset(files)  # a third of the time that interleaving takes, if only one at once
+    else:
+        records = files.interleave(
+            tf.data.TFRecordDataset,
+            cycle_length=SHARDS_AT_ONCE,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
     return records if by_file else records.shard(share.pipelines, share.pipeline)
 
 
@@ -65,3 +68,14 @@ def records_in_memory(shards: Sequence[FileEntry], memory_budget: int) -> int:
 def stream_seed(seed: int, epoch: tf.Tensor, purpose: tf.Tensor | int) -> tf.Tensor:
     """A seed ``[2]`` for one purpose in one epoch, another one for every triple of numbers."""
     return tf.random.experimental.stateless_fold_in(tf.stack([seed, epoch]), purpose)
+
+
+def delivered(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Prefetches, with fixed parallelism.
+
+    tf.data's autotuning (seen with TensorFlow 2.21) can hold up the end of an iteration until its
+    background thread wakes, after up to a minute; and it brings nothing here.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)

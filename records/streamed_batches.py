@@ -50,7 +50,7 @@ def streamed_batches(record_set: RecordSet, split: str, plan: BatchPlan, *, memo
         groups = blocks.batch(BLOCKS_MIXED).enumerate()
         interactions = groups.map(columns, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         batches = interactions.rebatch(share.replica_batch_size, drop_remainder=plan.drop_remainder)
-        if plan.negatives is None:
+        if not plan.samples:
             return batches
         return batches.enumerate().map(
             lambda delivered, batch: plan.with_samples(batch, epoch=epoch, number=share.batch_number(delivered)),

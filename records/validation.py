@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidRecordSetError
+from tf_metammf.records.item_index import index_problem
 from tf_metammf.records.metadata import METADATA_FILE, FileEntry, Metadata, sha256
 from tf_metammf.records.record_problems import block_problem, item_problem
 from tf_metammf.records.record_set import INTERACTIONS_FOLDER, ITEMS_FILE, ITEMS_FOLDER, USERS_FILE
@@ -184,6 +185,7 @@ def _items(folder: Path, metadata: Metadata) -> Iterator[Finding]:
     times = np.zeros(metadata.items, np.int64)
     present = dict.fromkeys(metadata.modalities, 0)
     whole = True
+    index_of = dict(zip(metadata.item_shards, metadata.item_indexes, strict=False))
     for shard in metadata.item_shards:
         path = folder / shard.path
         if not path.is_file():
@@ -202,6 +204,10 @@ def _items(folder: Path, metadata: Metadata) -> Iterator[Finding]:
             continue
         if records != shard.records:
             yield Finding(shard.path, f"has {records} records, metadata.json says {shard.records}")
+        elif shard in index_of:
+            problem = index_problem(folder / index_of[shard].path, path, records)
+            if problem:
+                yield Finding(index_of[shard].path, problem)
     if not whole:
         return
     for name, modality in metadata.modalities.items():

@@ -1,4 +1,4 @@
-"""Writes a record set: interactions in blocks, items one Example each, metadata last."""
+"""Writes a record set: interactions in blocks, items one Example each with an index, metadata last."""
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.item_index import FRAME_BYTES, index_path, write_index
 from tf_metammf.records.metadata import FileEntry, Metadata, ModalityEntry, SplitEntry, file_entry
 from tf_metammf.records.progress import progress
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
@@ -79,7 +80,7 @@ def write_record_set(
             name: _write_split(folder, name, interactions, seed=seed, shards=shards, show_progress=show_progress)
             for name, interactions in splits.items()
         }
-        item_shards = _write_items(folder, data, shards=shards, show_progress=show_progress)
+        item_shards, item_indexes = _write_items(folder, data, shards=shards, show_progress=show_progress)
         metadata = Metadata(
             name=data.name,
             users=len(data.user_ids),
@@ -97,6 +98,7 @@ def write_record_set(
             item_shards=item_shards,
             id_files=id_files,
             source=data.provenance,
+            item_indexes=item_indexes,
         )
         write_tfds_metadata(folder, metadata)
         metadata.write(folder)
@@ -154,8 +156,8 @@ def _write_split(
         progress(list(pairwise(bounds)), f"{split} interactions", show=show_progress)
     ):
         path = _shard_path(folder, INTERACTIONS_FOLDER, split, shard, count)
-        records = _write_examples(path, _interaction_blocks(columns, int(start), int(stop)))
-        entries.append(file_entry(folder, path, records=records, interactions=int(stop - start)))
+        starts = _write_examples(path, _interaction_blocks(columns, int(start), int(stop)))
+        entries.append(file_entry(folder, path, records=len(starts), interactions=int(stop - start)))
     return SplitEntry(len(interactions), tuple(entries))
 
 
@@ -163,43 +165,61 @@ def _interaction_blocks(columns: dict[str, NDArray[np.int64]], start: int, stop:
     for first in range(start, stop, BLOCK_SIZE):
         example = tf.train.Example()
         for name, column in columns.items():
-            example.features.feature[name].int64_list.value.extend(column[first : min(first + BLOCK_SIZE, stop)])
+            block = column[first : min(first + BLOCK_SIZE, stop)].tolist()  # Python's ints go in faster than NumPy's
+            example.features.feature[name].int64_list.value.extend(block)
         yield example.SerializeToString(deterministic=True)
 
 
-def _write_items(folder: Path, data: RawData, *, shards: int | None, show_progress: bool) -> tuple[FileEntry, ...]:
+def _write_items(
+    folder: Path, data: RawData, *, shards: int | None, show_progress: bool
+) -> tuple[tuple[FileEntry, ...], tuple[FileEntry, ...]]:
+    """Writes the item shards, item i as the i-th record of all, and their indexes."""
     items = len(data.item_ids)
     item_bytes = 8 + 4 * sum(modality.width for modality in data.modalities.values())
     count = shards or max(1, -(-items * item_bytes // _SHARD_BYTES))
     bounds = np.linspace(0, items, count + 1).astype(np.int64)
-    entries = []
+    shard_entries, index_entries = [], []
     for shard, (start, stop) in enumerate(progress(list(pairwise(bounds)), "items", show=show_progress)):
         path = _shard_path(folder, ITEMS_FOLDER, "all", shard, count)
-        records = _write_examples(path, _item_examples(data, int(start), int(stop)))
-        entries.append(file_entry(folder, path, records=records))
-    return tuple(entries)
+        starts = _write_examples(path, _item_examples(data, int(start), int(stop)))
+        write_index(index_path(path), starts)
+        shard_entries.append(file_entry(folder, path, records=len(starts)))
+        index_entries.append(file_entry(folder, index_path(path), records=len(starts)))
+    return tuple(shard_entries), tuple(index_entries)
 
 
 def _item_examples(data: RawData, start: int, stop: int) -> Iterator[bytes]:
-    modalities = sorted(data.modalities.items())
+    modalities = [
+        (name, modality, _packed_floats_header(modality.width)) for name, modality in sorted(data.modalities.items())
+    ]
     for first in range(start, stop, _ITEMS_AT_ONCE):
         items = np.arange(first, min(first + _ITEMS_AT_ONCE, stop))
-        rows = {name: _feature_rows(name, modality, items, data.item_ids) for name, modality in modalities}
-        for position, item in enumerate(items):
+        rows = {name: _feature_rows(name, modality, items, data.item_ids) for name, modality, _ in modalities}
+        present = {name: (modality.row_of_item[items] >= 0).tolist() for name, modality, _ in modalities}
+        for position, item in enumerate(items.tolist()):
             example = tf.train.Example()
-            example.features.feature["item"].int64_list.value.append(int(item))
-            for name, modality in modalities:
-                if modality.row_of_item[item] >= 0:
-                    example.features.feature[name].float_list.value.extend(rows[name][position].tolist())
+            example.features.feature["item"].int64_list.value.append(item)
+            for name, _, header in modalities:
+                if present[name][position]:
+                    packed = header + rows[name][position].tobytes()
+                    example.features.feature[name].float_list.MergeFromString(packed)
             yield example.SerializeToString(deterministic=True)
+
+
+def _packed_floats_header(width: int) -> bytes:
+    """What a serialized FloatList of ``width`` values has before the values, which are little-endian float32.
+
+    A list is parsed from its bytes several times faster than it is filled from Python's floats.
+    """
+    return tf.train.FloatList(value=[0.0] * width).SerializeToString()[: -4 * width]
 
 
 def _feature_rows(
     name: str, modality: ModalityFeatures, items: NDArray[np.int64], item_ids: list[str]
 ) -> NDArray[np.float32]:
-    """Features of the given items as float32, zeros for the absent ones; refuses NaN and infinity."""
+    """Features of the given items as little-endian float32, zeros for the absent ones; refuses NaN and infinity."""
     rows = modality.row_of_item[items]
-    features = np.zeros((len(items), modality.width), np.float32)
+    features = np.zeros((len(items), modality.width), "<f4")
     features[rows >= 0] = modality.features[rows[rows >= 0]]
     finite = np.isfinite(features).all(axis=1)
     if not finite.all():
@@ -217,10 +237,12 @@ def _shard_path(folder: Path, dataset: str, split: str, shard: int, shards: int)
     return path
 
 
-def _write_examples(path: Path, examples: Iterable[bytes]) -> int:
-    records = 0
+def _write_examples(path: Path, examples: Iterable[bytes]) -> list[int]:
+    """Writes a shard; says where each of its records starts."""
+    starts, position = [], 0
     with tf.io.TFRecordWriter(str(path)) as writer:
         for example in examples:
             writer.write(example)
-            records += 1
-    return records
+            starts.append(position)
+            position += FRAME_BYTES + len(example)
+    return starts

@@ -114,6 +114,6 @@ def test_float16_losses_are_scaled_so_that_small_gradients_survive():
 
 def test_xla_compiles_once_for_batches_of_similar_size():
     model = make(jit_compile=True)
-    sizes = [model.item_tower.content(*model.feature_table.lookup(tf.range(n)), training=True) for n in (3, 11)]
+    sizes = [model.item_tower.content(*model.item_features.lookup(tf.range(n)), training=True) for n in (3, 11)]
     assert [tuple(content.shape) for content in sizes] == [(3, 4), (11, 4)]
     assert model.item_tower._compiled_fused.experimental_get_tracing_count() == 1

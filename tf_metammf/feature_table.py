@@ -1,6 +1,6 @@
 """The features of all items on the device, looked up by dense item id."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.feature_source import FeatureBlock, check_finite
+
+_CHECKED_AT_ONCE = 4096
 
 
 class FeatureTable:
@@ -43,14 +46,12 @@ class FeatureTable:
             items = len(features[names[0]])
         self.items = items
         self.widths = {name: int(features[name].shape[1]) for name in names}
-        self._presence_arrays = {
-            name: np.asarray(presence.get(name, np.ones(self.items, bool)), bool) for name in names
+        self._presence = {
+            name: tf.constant(np.asarray(presence.get(name, np.ones(self.items, bool)), bool)) for name in names
         }
-        self._feature_arrays = {name: np.asarray(features[name], np.float32) for name in names}
+        self._features = {name: tf.constant(np.asarray(features[name], np.float32)) for name in names}
         for name in names:
             self._check(name)
-        self._features = {name: tf.constant(array) for name, array in self._feature_arrays.items()}
-        self._presence = {name: tf.constant(array) for name, array in self._presence_arrays.items()}
 
     def lookup(self, items: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """Features ``[n, width]`` and presence ``[n]`` by modality of the given dense item ids ``[n]``."""
@@ -61,25 +62,27 @@ class FeatureTable:
     @property
     def complete(self) -> bool:
         """Whether every item has every modality."""
-        return all(presence.all() for presence in self._presence_arrays.values())
+        return all(bool(tf.reduce_all(presence)) for presence in self._presence.values())
 
-    def present_rows(self, modality: str, items: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """float32 ``[n, width]``: features of those of the marked items that have the modality."""
-        return self._feature_arrays[modality][items & self._presence_arrays[modality]]
+    def blocks(self, size: int) -> Iterator[FeatureBlock]:
+        """All items by dense id, ``size`` after ``size``, as :class:`tf_metammf.feature_source.FeatureSource`."""
+        for first in range(0, self.items, size):
+            rows = slice(first, first + size)
+            yield (
+                {name: table[rows] for name, table in self._features.items()},
+                {name: table[rows] for name, table in self._presence.items()},
+            )
 
     def _check(self, name: str) -> None:
-        features, presence = self._feature_arrays[name], self._presence_arrays[name]
+        features, presence = self._features[name].numpy(), self._presence[name].numpy()
         if features.shape[0] != self.items or presence.shape != (self.items,):
             raise InvalidInputError(
                 f'modality "{name}" has features {features.shape} and presence {presence.shape}; expected '
                 f"[{self.items}, width] and [{self.items}], one row for each item."
             )
-        if not np.isfinite(features[presence]).all():
-            item = int(np.flatnonzero(presence & ~np.isfinite(features).all(axis=1))[0])
-            raise InvalidInputError(
-                f'modality "{name}": item {item} has NaN or infinite features. Mend them or mark the modality as '
-                "absent for this item."
-            )
+        for first in range(0, self.items, _CHECKED_AT_ONCE):
+            rows = slice(first, first + _CHECKED_AT_ONCE)
+            check_finite(name, features[rows], presence[rows], first=first)
 
     def __deepcopy__(self, memo: Any) -> "FeatureTable":
         return self  # immutable data; copying a model must not copy gigabytes

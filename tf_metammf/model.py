@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tf_metammf.encoders import make_encoder
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.feature_source import FeatureSource, feature_statistics
 from tf_metammf.feature_table import FeatureTable
 from tf_metammf.fusion import make_fusion
 from tf_metammf.graph_encoder import GraphEncoder
@@ -19,7 +20,9 @@ from tf_metammf.replicas import gathered, replica_count
 from tf_metammf.towers import ItemTower, UserTower
 
 ITEMS_AT_ONCE = 4096
-"""Items encoded in one step when the whole catalogue is embedded."""
+"""Items read and encoded in one step when the whole catalogue is."""
+
+_OTHER_ITEMS = "the batch carries the features of other items than it needs; was its lookup made for another pipeline?"
 
 
 class MetaMMF(tfrs.Model):
@@ -32,12 +35,16 @@ class MetaMMF(tfrs.Model):
     ``[B, n]``, for objectives that need it. An item that occurs several times in a batch is
     fused once. Graph encoders take ``neighbourhood`` where the batch has one (see
     :class:`tf_metammf.records.NeighbourSampler`), and propagate the whole graph in every step elsewhere.
+    Features come from ``item_features`` where the batch has them (see :class:`tf_metammf.records.ItemLookup`).
 
     Args:
         users: Number of users.
-        features: float ``[items, width]`` by modality name.
+        features: float ``[items, width]`` by modality name, which are held on the device; or a
+            :class:`tf_metammf.feature_source.FeatureSource` for a catalogue that does not fit there, of which
+            every batch then has to carry the features that it needs. Both give the same numbers.
         objective: A task of :mod:`tf_metammf.objectives`.
-        presence: bool ``[items]`` by modality name; a modality left out is present everywhere.
+        presence: bool ``[items]`` by modality name; a modality left out is present everywhere. Not with a source,
+            which knows it.
         item_frequency: Training interactions of every item, ``[items]``; items with none are
             represented by content alone. Defaults to every item being known.
         fusion: ``"metammf"``, ``"concatenation"``, ``"sum"``, ``"gated"``, ``"attention"``, a
@@ -73,7 +80,7 @@ class MetaMMF(tfrs.Model):
     def __init__(
         self,
         users: int,
-        features: Mapping[str, NDArray[np.floating]],
+        features: Mapping[str, NDArray[np.floating]] | FeatureSource,
         objective: keras.layers.Layer,
         *,
         presence: Mapping[str, NDArray[np.bool_]] | None = None,
@@ -95,18 +102,17 @@ class MetaMMF(tfrs.Model):
     ) -> None:
         super().__init__(**options)
         policy = self.dtype_policy
-        if fusion is not None and not features:
-            raise InvalidInputError(
-                "there are no modalities to fuse. Give features, or set the fusion to none for ID embeddings alone."
-            )
-        self.feature_table = FeatureTable(
-            features, presence, items=None if features or item_frequency is None else len(item_frequency)
-        )
+        self.item_features = _source(features, presence, item_frequency, fused=fusion is not None)
         self.users = users
-        self.items = self.feature_table.items
+        self.items = self.item_features.items
         self.objective = objective
         self.normalize = normalize
         self.l2 = l2
+        if self.streams_features and objective.needs_all_items:
+            raise InvalidInputError(
+                f"{type(objective).__name__} needs the features of all items in every step, and they are streamed. "
+                "Take InBatchSoftmax or BPR, or give the features as a table."
+            )
         self.mean_loss = keras.metrics.Mean(name="loss")
         known = np.ones(self.items, bool) if item_frequency is None else np.asarray(item_frequency) > 0
         if known.shape != (self.items,):
@@ -127,13 +133,16 @@ class MetaMMF(tfrs.Model):
             dtype=policy,
             name="item_tower",
         )
-        for name in self.feature_table.widths:  # one after the other: rows are copies
-            self.item_tower.adapt({name: self.feature_table.present_rows(name, known)})
+        if standardize and fusion is not None:
+            self.item_tower.adapt(feature_statistics(self.item_features, known, block_size=ITEMS_AT_ONCE))
         # Where no modality is ever missing, the gradient of the stand-ins is zero, and finding that out would take
         # the gradient of all features: as many products as the fusion's first layers have, a third of its time.
-        self.item_tower.missing_modalities.trainable = modality_dropout > 0 or not self.feature_table.complete
+        never_missing = isinstance(self.item_features, FeatureTable) and self.item_features.complete
+        self.item_tower.missing_modalities.trainable = modality_dropout > 0 or not never_missing
         self.encoder = make_encoder(encoder, **_with_policy(encoder, encoder_options, policy))
-        representation = self._represent_items(tf.zeros([1], tf.int64), training=False)
+        nothing = {name: tf.zeros([1, width]) for name, width in self.item_features.widths.items()}
+        everywhere = dict.fromkeys(nothing, tf.ones([1], tf.bool))
+        representation = self._represent(tf.zeros([1], tf.int64), nothing, everywhere, training=False)
         self.encoder.embed_new_items(representation)
         width = int(representation.shape[-1])
         self.user_tower = UserTower(users, width, initializer=embeddings_initializer, dtype=policy, name="user_tower")
@@ -141,8 +150,11 @@ class MetaMMF(tfrs.Model):
 
     def call(self, inputs: Batch, training: bool = False) -> tf.Tensor:
         """Scores ``[B]`` of the pairs ``inputs["user"]``, ``inputs["item"]``, int64 ``[B]``."""
-        users, items = self.embed(inputs["user"], inputs["item"], training=training)
-        return tf.reduce_sum(users * items, axis=-1)
+        distinct, position = tf.unique(inputs["item"])
+        users, items = self.embed(
+            inputs["user"], distinct, item_features=inputs.get("item_features"), training=training
+        )
+        return tf.reduce_sum(users * tf.gather(items, position), axis=-1)
 
     def compute_loss(self, inputs: Batch, training: bool = False) -> tf.Tensor:
         """The objective's mean loss over the batch, plus the L2 penalty."""
@@ -153,11 +165,12 @@ class MetaMMF(tfrs.Model):
                 f"{type(self.objective).__name__} needs the embeddings of all items, and sampled neighbourhoods "
                 "have those of the batch. Train on the whole graph, or with another objective."
             )
+        sampled = {"neighbourhood": neighbourhood, "item_features": inputs.get("item_features")}
         if self.objective.distinct_candidates:
-            queries, candidates = self.embed(inputs["user"], wanted, neighbourhood=neighbourhood, training=training)
+            queries, candidates = self.embed(inputs["user"], wanted, **sampled, training=training)
         else:
             distinct, position = tf.unique(wanted)
-            queries, fused = self.embed(inputs["user"], distinct, neighbourhood=neighbourhood, training=training)
+            queries, fused = self.embed(inputs["user"], distinct, **sampled, training=training)
             candidates = tf.gather(fused, position)
         loss = self.objective(queries, candidates, inputs)
         return loss + self._penalty(inputs["user"], wanted) if self.l2 else loss
@@ -189,14 +202,31 @@ class MetaMMF(tfrs.Model):
         items: tf.Tensor,
         *,
         neighbourhood: Mapping[str, Any] | None = None,
+        item_features: Mapping[str, Any] | None = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Embeddings, float32 ``[U, d]`` and ``[I, d]``, of dense user ids ``[U]`` and item ids ``[I]``."""
+        """Embeddings, float32 ``[U, d]`` and ``[I, d]``, of dense user ids ``[U]`` and item ids ``[I]``.
+
+        Args:
+            users: Dense user ids.
+            items: Dense item ids, each once.
+            neighbourhood: That of the batch, where it was sampled.
+            item_features: Those of the batch, which begin with the items that are represented.
+            training: Whether dropout is applied.
+
+        Raises:
+            InvalidInputError: Features are streamed, and the batch lacks them or cannot have all that it needs.
+        """
+        if self.streams_features and neighbourhood is None and isinstance(self.encoder, GraphEncoder):
+            raise InvalidInputError(
+                f"{type(self.encoder).__name__} on the whole graph needs the features of all items in every step, and "
+                "they are streamed. Sample neighbourhoods, or give the features as a table."
+            )
         user_embeddings, item_embeddings = self.encoder.embed(
             users,
             items,
             represent_users=self.user_tower,
-            represent_items=lambda ids: self._represent_items(ids, training=training),
+            represent_items=lambda ids: self._represent_items(ids, item_features, training=training),
             neighbourhood=neighbourhood,
             training=training,
         )
@@ -234,6 +264,11 @@ class MetaMMF(tfrs.Model):
         """
         return self._finish(self.encoder.embed_new_users(representations, messages, counts))
 
+    @property
+    def streams_features(self) -> bool:
+        """Whether features come with the batches, and not from a table."""
+        return not isinstance(self.item_features, FeatureTable)
+
     def user_embeddings(self) -> tf.Tensor:
         """The first of :meth:`embeddings`."""
         return self.embeddings()[0]
@@ -246,14 +281,17 @@ class MetaMMF(tfrs.Model):
         """The name alone: features and frequencies are data, so a model is made anew and its weights are loaded."""
         return {"name": self.name}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
-    def _represent_block(self, items: tf.Tensor) -> tf.Tensor:
-        return self._represent_items(items, training=False)
+    @tf.function(reduce_retracing=True)
+    def _represent_block(
+        self, items: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        return self._represent(items, features, presence, training=False)
 
     def _represent_all(self) -> tuple[tf.Tensor, tf.Tensor]:
         starts = range(0, self.items, ITEMS_AT_ONCE)
-        blocks = [tf.range(start, min(start + ITEMS_AT_ONCE, self.items), dtype=tf.int64) for start in starts]
-        items = tf.concat([self._represent_block(block) for block in blocks], axis=0)
+        ids = [tf.range(start, min(start + ITEMS_AT_ONCE, self.items), dtype=tf.int64) for start in starts]
+        blocks = zip(ids, self.item_features.blocks(ITEMS_AT_ONCE), strict=True)
+        items = tf.concat([self._represent_block(items, *block) for items, block in blocks], axis=0)
         return self.user_tower(tf.range(self.users, dtype=tf.int64)), items
 
     @tf.function(reduce_retracing=True)
@@ -265,10 +303,39 @@ class MetaMMF(tfrs.Model):
         of_users, of_items = self.encoder.embed_all(users, items)
         return self._finish(of_users), self._finish(of_items)
 
-    def _represent_items(self, items: tf.Tensor, *, training: bool) -> tf.Tensor:
-        features, presence = self.feature_table.lookup(items)
+    def _represent_items(
+        self, items: tf.Tensor, carried: Mapping[str, Any] | None = None, *, training: bool
+    ) -> tf.Tensor:
+        """Tower outputs of items, with the features that the batch carries or else those of the table."""
+        if carried is None:
+            return self._represent(items, *self._table().lookup(items), training=training)
+        count = tf.size(items)
+        fitting = tf.reduce_all(tf.equal(carried["item"][:count], items))
+        with tf.control_dependencies([tf.debugging.Assert(fitting, [_OTHER_ITEMS])]):
+            features, presence = (
+                {name: carried[part][name][:count] for name in self.item_features.widths}
+                for part in ("features", "presence")
+            )
+        return self._represent(items, features, presence, training=training)
+
+    def _represent(
+        self,
+        items: tf.Tensor,
+        features: Mapping[str, tf.Tensor],
+        presence: Mapping[str, tf.Tensor],
+        *,
+        training: bool,
+    ) -> tf.Tensor:
         known = tf.gather(self.known_items, items)
         return self.item_tower(features, presence, items=items, known=known, training=training)
+
+    def _table(self) -> FeatureTable:
+        if not isinstance(self.item_features, FeatureTable):
+            raise InvalidInputError(
+                "the features of the items are streamed, and the batch carries none. Give "
+                "records.interactions(...) the lookup as item_features."
+            )
+        return self.item_features
 
     def _finish(self, embeddings: tf.Tensor) -> tf.Tensor:
         embeddings = tf.cast(embeddings, tf.float32)
@@ -282,6 +349,27 @@ class MetaMMF(tfrs.Model):
             rows.append(tf.gather(tables[1], tf.unique(gathered(items))[0]))
         dense = [weight for weight in self.trainable_variables if not any(weight is table for table in tables)]
         return self.l2 / replica_count() * tf.add_n([tf.nn.l2_loss(weight) for weight in [*dense, *rows]])
+
+
+def _source(
+    features: Mapping[str, NDArray[np.floating]] | FeatureSource,
+    presence: Mapping[str, NDArray[np.bool_]] | None,
+    item_frequency: NDArray[np.integer] | None,
+    *,
+    fused: bool,
+) -> FeatureTable | FeatureSource:
+    """Where the features are from; an empty table where nothing is fused."""
+    if not isinstance(features, Mapping):
+        if presence is not None:
+            raise InvalidInputError("presence was given beside a source of features, which knows it. Leave it out.")
+        return features if fused else FeatureTable({}, items=features.items)
+    if fused and not features:
+        raise InvalidInputError(
+            "there are no modalities to fuse. Give features, or set the fusion to none for ID embeddings alone."
+        )
+    if fused or item_frequency is None:
+        return FeatureTable(features, presence)
+    return FeatureTable({}, items=len(item_frequency))
 
 
 def _with_policy(part: Any, options: Mapping[str, Any] | None, policy: Any) -> dict[str, Any]:

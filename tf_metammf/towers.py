@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
-from numpy.typing import NDArray
 
 from tf_metammf.dropout import new_generator, uniform
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.feature_source import Statistics
 from tf_metammf.fusion import apply_fusion
 from tf_metammf.missing_modalities import MissingModalities
 
 COMBINATIONS = ("concatenate", "add")
-_ROWS_AT_ONCE = 4096
 
 COMPILED_ITEMS = 256
 """XLA compiles a fusion once for every multiple of so many items; batches are padded to the next one."""
@@ -109,18 +108,17 @@ class ItemTower(keras.layers.Layer):
             else None
         )
 
-    def adapt(self, rows: Mapping[str, NDArray[np.float32]]) -> None:
+    def adapt(self, statistics: Statistics) -> None:
         """Fixes the statistics of the standardisation.
 
         Args:
-            rows: float32 ``[n, width]`` by modality: present features of the training items.
+            statistics: Mean and variance of every feature, float64 ``[width]``, by modality.
         """
         if not self.standardize or self.fusion is None:
             return
-        for name, features in sorted(rows.items()):
+        for name, (mean, variance) in sorted(statistics.items()):
             layer = keras.layers.Normalization(dtype="float32", name=f"standardize_{name}")
-            layer.build((None, features.shape[1]))
-            mean, variance = _mean_and_variance(features if len(features) else np.zeros((1, features.shape[1])))
+            layer.build((None, len(mean)))
             layer.adapt_mean.assign(mean)
             # A feature that never varies would be divided by almost nothing.
             layer.adapt_variance.assign(np.where(variance > 0, variance, 1.0))
@@ -201,10 +199,3 @@ class ItemTower(keras.layers.Layer):
         if training and self.id_dropout:
             kept = tf.logical_and(kept, uniform(self.generator, tf.shape(items)) >= self.id_dropout)
         return identity * tf.cast(kept, identity.dtype)[:, tf.newaxis]
-
-
-def _mean_and_variance(rows: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of every column, in float64, without a copy of all rows."""
-    mean = rows.mean(axis=0, dtype=np.float64)
-    blocks = np.array_split(rows, -(-len(rows) // _ROWS_AT_ONCE))
-    return mean, sum(np.square(block - mean).sum(axis=0) for block in blocks) / len(rows)

@@ -42,11 +42,18 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
             "meta_hidden_units": fusion.meta_hidden_units,
             "rank": fusion.rank,
         }
+    if data.item_lookup is not None and objective.needs_all_items:
+        raise InvalidInputError(
+            f"objective.name is full_softmax, which needs the features of all items in every step: "
+            f"{data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is {data.feature_budget_gb:g}. "
+            "Raise it, or take in_batch_softmax."
+        )
+    features, presence = data.item_features()
     return MetaMMF(
         data.record_set.metadata.users,
-        data.item_features.features,
+        features,
         objective,
-        presence=data.item_features.presence,
+        presence=presence,
         item_frequency=data.item_frequency,
         fusion=None if fusion.name == "none" else fusion.name,
         fusion_options=options,
@@ -131,6 +138,7 @@ def make_training_dataset(
         negatives=negatives,
         neighbours=make_neighbour_sampler(configuration, data),
         input_context=input_context,
+        item_features=data.item_lookup,
     )
     if not first_step:
         return batches

@@ -45,7 +45,7 @@ class GraphConfiguration:
         dropout: Dropout after each layer, one number for each or one for all (sage only).
         edge_dropout: Probability that an edge is left out of a training step on the whole graph.
         fan_outs: Neighbours that a training step samples of a node, one number for each layer, or null
-            for the whole graph where the budget allows it.
+            for the whole graph where this budget and that of the features allow it.
         budget_gb: Estimated size in GB of a training step on the whole graph, above which neighbourhoods
             are sampled, 10 neighbours in each layer.
     """
@@ -118,6 +118,8 @@ class TrainingConfiguration:
         mixed_precision: bfloat16 or float16 to compute towers and encoder with 16 bits; null for float32.
         jit_compile: Whether XLA compiles the fusion of a training step.
         strategy: Devices that share a step: none for one, mirrored for all GPUs of the machine.
+        feature_budget_gb: Size in GB of the features of all items, above which they are not held as a table but read
+            from the record set for every batch.
         patience: Epochs without a better validation metric after which training stops; 0 never stops early.
         seed: Of initialisation, order of the data, negatives and dropout.
         init_from: A finished run whose weights to begin with, rows matched by raw id; null to begin anew.
@@ -136,6 +138,7 @@ class TrainingConfiguration:
     mixed_precision: str | None = None
     jit_compile: bool = False
     strategy: str = "none"
+    feature_budget_gb: float = 4.0
     patience: int = 10
     seed: int = 0
     init_from: str | None = None

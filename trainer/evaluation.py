@@ -20,7 +20,7 @@ def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[Me
         InvalidInputError: The record set is not the one of the run.
     """
     configuration = run.configuration
-    data = TrainingData(run.open_records(records), configuration.model.modalities)
+    data = TrainingData.of(run.open_records(records), configuration)
     model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
     try:
         model.load_weights(str(run.weights_file))

@@ -61,7 +61,7 @@ def training_memory(configuration: Configuration, metadata: Metadata) -> Trainin
     layers, ``d`` the width of the representation, ``W`` dense weights, ``T`` embedding values, ``n`` training
     interactions of ``c`` columns, ``E`` edges, batches of ``B`` and ``L`` layers of propagation:
 
-    * features: ``8 items F``;
+    * features: ``8 items F``, or ``8 items`` where they are read for every batch;
     * weights: ``12 (W + T)``;
     * interactions: ``n (24 c + 24)``, and ``120 n`` where negatives are sampled;
     * graph: ``60 E``, and 40 more where neighbourhoods are sampled;
@@ -81,7 +81,11 @@ def training_memory(configuration: Configuration, metadata: Metadata) -> Trainin
     fusion = _FLOAT * _fused_rows(configuration, metadata, sampled) * _fusion_floats(model, metadata)
     dense, tables = _dense_weights(model, metadata), _embedding_values(model, metadata)
     return TrainingMemory(
-        features=2 * _FLOAT * metadata.items * _feature_width(model, metadata),
+        features=(
+            8 * metadata.items
+            if features_are_streamed(configuration, metadata)
+            else 2 * _FLOAT * metadata.items * _feature_width(model, metadata)
+        ),
         weights=3 * _FLOAT * (dense + tables),
         interactions=_interaction_bytes(configuration, metadata),
         graph=0 if model.encoder == "mf" else _edges(metadata) * (60 if sampled is None else 100),
@@ -105,7 +109,7 @@ def fan_outs(configuration: Configuration, metadata: Metadata) -> list[int] | No
         return None
     needed = whole_graph_step_bytes(configuration.model, metadata)
     chosen = graph.fan_outs
-    if chosen is None and needed <= graph.budget_gb * 2**30:
+    if chosen is None and needed <= graph.budget_gb * 2**30 and not features_are_streamed(configuration, metadata):
         return None
     if configuration.objective.name == "full_softmax":
         raise InvalidInputError(
@@ -118,6 +122,14 @@ def fan_outs(configuration: Configuration, metadata: Metadata) -> list[int] | No
             f"model.graph.fan_outs has {len(chosen)} numbers for {graph.layers} layers, expected one for each."
         )
     return chosen or [DEFAULT_FAN_OUT] * graph.layers
+
+
+def features_are_streamed(configuration: Configuration, metadata: Metadata) -> bool:
+    """Whether features are beyond their budget and come with the batches, which no batch with all items can do."""
+    if configuration.model.fusion.name == "none":
+        return False
+    needed = _FLOAT * metadata.items * _feature_width(configuration.model, metadata)
+    return needed > configuration.training.feature_budget_gb * 2**30
 
 
 def whole_graph_step_bytes(configuration: ModelConfiguration, metadata: Metadata) -> int:

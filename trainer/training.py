@@ -81,7 +81,7 @@ def train(
     if configuration.training.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(configuration.training.seed)
-    data = TrainingData(record_set, configuration.model.modalities)
+    data = TrainingData.of(record_set, configuration)
     strategy = make_strategy(configuration.training.strategy)
     require_divisible(configuration.training.batch_size, strategy)
     with strategy.scope():
@@ -198,6 +198,7 @@ def check_bounds(configuration: Configuration) -> None:
         "training.batch_size": 1,
         "training.patience": 0,
         "training.learning_rate": 0,
+        "training.feature_budget_gb": 0,
         "training.seed": 0,
         "training.checkpoint_seconds": 0,
         "training.checkpoints": 1,

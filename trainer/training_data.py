@@ -1,15 +1,19 @@
 """A record set as training and evaluation need it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.records.item_features import ItemFeatures
+from tf_metammf.errors import unknown_name
+from tf_metammf.records.item_lookup import ItemLookup
+from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.reader import read_interactions, read_items
 from tf_metammf.records.record_set import RecordSet
+from tf_metammf.trainer.configuration import Configuration, TrainingConfiguration
 
 
 @dataclass(frozen=True)
@@ -19,16 +23,54 @@ class TrainingData:
     Attributes:
         record_set: The opened record set.
         modalities: Modalities to use, or None for all.
+        feature_budget_gb: Size in GB of the features, above which they are not held in memory.
+
+    Raises:
+        InvalidInputError: A modality is not known.
     """
 
     record_set: RecordSet
     modalities: list[str] | None = None
+    feature_budget_gb: float = TrainingConfiguration.feature_budget_gb
+
+    def __post_init__(self) -> None:
+        for name in self.modalities or ():
+            if name not in self.record_set.metadata.modalities:
+                raise unknown_name("modality", name, self.record_set.metadata.modalities)
+
+    @classmethod
+    def of(cls, record_set: RecordSet, configuration: Configuration) -> "TrainingData":
+        """The data as a configuration uses them: without features where it fuses none."""
+        data = cls(record_set, configuration.model.modalities, configuration.training.feature_budget_gb)
+        return replace(data, modalities=[]) if configuration.model.fusion.name == "none" else data
+
+    @property
+    def feature_bytes(self) -> int:
+        """What the features of all items take as float32."""
+        return feature_bytes(self.record_set.metadata, self.modalities)
 
     @cached_property
-    def item_features(self) -> ItemFeatures:
-        """Features and presence of all items."""
-        features = read_items(self.record_set)
-        return features if self.modalities is None else features.select(self.modalities)
+    def item_lookup(self) -> ItemLookup | None:
+        """Reads features when they are needed; None where the budget allows a table of all of them."""
+        if self.feature_bytes <= self.feature_budget_gb * 2**30:
+            return None
+        return ItemLookup(self.record_set, modalities=self.modalities)
+
+    def item_features(
+        self,
+    ) -> tuple[Mapping[str, NDArray[np.float32]] | ItemLookup, Mapping[str, NDArray[np.bool_]] | None]:
+        """Features and presence as :class:`tf_metammf.MetaMMF` takes them: a table, or a lookup and None.
+
+        A table is read anew and not kept here, because the model holds one once it is made.
+        """
+        if self.item_lookup is not None:
+            return self.item_lookup, None
+        if self.modalities == []:
+            return {}, {}
+        table = read_items(self.record_set)
+        if self.modalities is not None:
+            table = table.select(self.modalities)
+        return table.features, table.presence
 
     @cached_property
     def train(self) -> Interactions:
@@ -49,3 +91,9 @@ class TrainingData:
         """Users and items of a split."""
         pairs = self.train if split == "train" else read_interactions(self.record_set, split)
         return pairs.user, pairs.item
+
+
+def feature_bytes(metadata: Metadata, modalities: Sequence[str] | None) -> int:
+    """What the features of all items take as float32; of all modalities, where None are chosen."""
+    chosen = metadata.modalities if modalities is None else set(modalities) & set(metadata.modalities)
+    return 4 * metadata.items * sum(metadata.modalities[name].width for name in chosen)

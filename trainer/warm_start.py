@@ -78,7 +78,7 @@ def warm_start(model: MetaMMF, data: TrainingData, source: RunDirectory) -> Warm
     before, before_data = load_model(source)
     old, new = before_data.record_set, data.record_set
     users, items = _matched(old.user_ids, new.user_ids), _matched(old.item_ids, new.item_ids)
-    old_widths, new_widths = before.feature_table.widths, model.feature_table.widths
+    old_widths, new_widths = before.item_features.widths, model.item_features.widths
     modalities = [name for name, width in new_widths.items() if old_widths.get(name) == width]
     axes = {
         (sum(old_widths.values()), sum(new_widths.values())): _features(old_widths, new_widths, modalities),

@@ -87,7 +87,7 @@ def make_run(tmp_path_factory):
         run = create_run_directory(folder / "run", configuration, record_set)
         data = TrainingData(record_set)
         objective = make_objective(configuration.objective, data.item_frequency)
-        make_model(configuration.model, objective, data).save_weights(str(run.weights_file))
+        make_model(configuration, objective, data).save_weights(str(run.weights_file))
         return run
 
     return make
@@ -119,7 +119,7 @@ def test_new_items_are_represented_by_content_alone_with_the_statistics_of_train
     old, _ = load_model(run)
     ids = refreshed.data.record_set.item_ids
     places = [ids.index(f"v{ITEMS + number}") for number in range(NEW_ITEMS)]
-    features = {name: values[places] for name, values in refreshed.data.item_features.features.items()}
+    features = {name: values[places] for name, values in refreshed.data.item_features()[0].items()}
     expected = old.embed_new_items(features, {name: np.ones(NEW_ITEMS, bool) for name in features})
     np.testing.assert_allclose(refreshed.model.item_embeddings().numpy()[places], expected, rtol=1e-5, atol=1e-6)
 

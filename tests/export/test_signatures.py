@@ -163,7 +163,7 @@ def test_new_items_are_embedded_as_the_model_embeds_them(catalogue, signatures):
 def test_cold_items_of_the_catalogue_are_embedded_like_new_ones(catalogue, signatures):
     trained = set(catalogue.seen[1][catalogue.seen[0] != SAW_EVERYTHING])
     cold = [item for item in range(ITEMS) if item not in trained]
-    presence = catalogue.model.feature_table.lookup(tf.constant(cold, tf.int64))[1]
+    presence = catalogue.model.item_features.lookup(tf.constant(cold, tf.int64))[1]
     inputs = inputs_of({name: values[cold] for name, values in catalogue.features.items()})
     inputs |= {f"{name}_present": presence[name] for name in FEATURES}
     found = signatures["encode_items"](**inputs)["embedding"]
@@ -322,7 +322,7 @@ def shares_by_hand(catalogue, features, presence) -> np.ndarray:
 
 def test_the_share_of_a_modality_is_what_the_fused_vector_loses_with_it(catalogue, signatures):
     found = signatures["explain_items"](item_id=texts([*catalogue.item_ids, "no such item"]))
-    presence = catalogue.model.feature_table.lookup(tf.range(ITEMS))[1]
+    presence = catalogue.model.item_features.lookup(tf.range(ITEMS))[1]
     presence = {name: values.numpy() for name, values in presence.items()}
     some = np.arange(0, ITEMS, 7)
     presence = {name: values[some] for name, values in presence.items()}

@@ -101,6 +101,15 @@ def test_the_pipeline_samples_for_positives_and_negatives_and_repeats_with_its_s
     assert not np.array_equal(drawn, otherwise)
 
 
+def test_a_split_beyond_the_memory_budget_gets_neighbourhoods_without_negatives_too(small_record_set):
+    train = records.read_interactions(small_record_set, "train")
+    counts = {"users": small_record_set.metadata.users, "items": small_record_set.metadata.items}
+    neighbours = records.NeighbourSampler(train, fan_outs=[2], **counts)
+    for batch in records.interactions(small_record_set, batch_size=512, memory_budget=0, neighbours=neighbours):
+        found = batch["neighbourhood"]
+        np.testing.assert_array_equal(tf.gather(found["user"], found["user_position"]), batch["user"])
+
+
 @pytest.mark.parametrize("fan_outs", [[], [3, 0]])
 def test_fan_outs_that_are_not_acceptable_are_refused(fan_outs):
     with pytest.raises(InvalidInputError, match="expected numbers of at least 1, one for each layer"):

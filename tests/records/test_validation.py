@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from tf_metammf.errors import InvalidRecordSetError
+from tf_metammf.records.item_index import walk, write_index
 from tf_metammf.records.metadata import file_entry
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import RecordSet
@@ -39,15 +40,18 @@ def findings(folder: Path) -> list[str]:
 
 
 def rewrite(record_set: RecordSet, shard: int, examples: list[tf.train.Example]) -> None:
-    """Replaces an item shard and brings its checksum and size in metadata.json up to date."""
+    """Replaces an item shard, and brings its index and both entries in metadata.json up to date."""
     metadata = record_set.metadata
     path = record_set.folder / metadata.item_shards[shard].path
     with tf.io.TFRecordWriter(str(path)) as writer:
         for example in examples:
             writer.write(example.SerializeToString())
-    entries = list(metadata.item_shards)
-    entries[shard] = file_entry(record_set.folder, path, records=len(examples))
-    replace(metadata, item_shards=tuple(entries)).write(record_set.folder)
+    index = record_set.folder / metadata.item_indexes[shard].path
+    write_index(index, walk(path, len(examples)).tolist())
+    shards, indexes = list(metadata.item_shards), list(metadata.item_indexes)
+    shards[shard] = file_entry(record_set.folder, path, records=len(examples))
+    indexes[shard] = file_entry(record_set.folder, index, records=len(examples))
+    replace(metadata, item_shards=tuple(shards), item_indexes=tuple(indexes)).write(record_set.folder)
 
 
 def with_path(content: dict, path: str | None) -> dict:
@@ -161,11 +165,12 @@ def test_ids_that_occur_twice_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content | {"schema_version": 2}, "schema version 2 is newer than 1"),
+        (lambda content: content | {"schema_version": 3}, "schema version 3 is newer than 2"),
         (lambda content: {key: value for key, value in content.items() if key != "users"}, "incomplete or malformed"),
         (lambda content: [], "has no schema_version"),
         (lambda content: content | {"users": "six"}, "'six' instead of a number of at least 0"),
         (lambda content: content | {"items": -1}, "-1 instead of a number of at least 0"),
+        (lambda content: content | {"item_indexes": content["item_indexes"][:1]}, "1 indexes of 2 item shards"),
         (lambda content: content | {"timestamps": None}, "timestamps is None"),
         (lambda content: with_path(content, None), "None instead of a text"),
         (lambda content: with_path(content, "../items.txt"), "instead of a path inside the record set"),

@@ -41,7 +41,7 @@ tf.matmul(tf.ones([99, 99]), tf.ones([99, 99]))
 before = memory("VmRSS")
 configuration = Configuration.from_mapping(json.loads(sys.argv[2]))
 data = TrainingData(open_record_set(sys.argv[1]))
-model = make_model(configuration.model, make_objective(configuration.objective, data.item_frequency), data)
+model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
 model.compile(optimizer=FusedAdam(configuration.training.learning_rate))
 model.fit(make_training_dataset(configuration, data), steps_per_epoch=3, verbose=0)
 print(memory("VmHWM") - before)
@@ -101,7 +101,7 @@ def test_weights_are_those_of_the_model(halves):
         fusion = {"units": [8, 4], "meta_units": 2, **sizes}
         configuration = Configuration.from_mapping({"model": {"encoder": "sage", "fusion": fusion, "id_units": 4}})
         data = TrainingData(halves)
-        model = make_model(configuration.model, make_objective(configuration.objective, data.item_frequency), data)
+        model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
         kernels = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights if weight.shape.rank > 1)
         absence = 2 * hidden  # the kernel of the absence of a modality, which is too small to count
         assert training_memory(configuration, halves.metadata).weights == 12 * (kernels - absence)

@@ -1,0 +1,43 @@
+"""Statistics of features in one pass over blocks are those of all rows at once."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.feature_source import feature_statistics
+from tf_metammf.feature_table import FeatureTable
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32), items=st.integers(1, 40), block_size=st.integers(1, 50), offset=st.floats(0, 1e4))
+def test_statistics_are_those_of_the_present_rows_of_the_items_that_count(seed, items, block_size, offset):
+    random = np.random.default_rng(seed)
+    features = {
+        name: random.normal(offset, 2, (items, width)).astype(np.float32) for name, width in (("a", 3), ("b", 1))
+    }
+    presence, counted = {"b": random.random(items) < 0.7}, random.random(items) < 0.7
+    found = feature_statistics(FeatureTable(features, presence), counted, block_size=block_size)
+    for name, values in features.items():
+        rows = values[counted & presence.get(name, True)].astype(np.float64)
+        mean, variance = found[name]
+        assert mean.dtype == variance.dtype == np.float64
+        np.testing.assert_allclose(mean, rows.mean(0) if len(rows) else 0, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(variance, rows.var(0) if len(rows) else 0, rtol=1e-10, atol=1e-14 * (1 + offset**2))
+
+
+def test_a_present_feature_that_is_not_finite_is_named_and_an_absent_one_is_nothing():
+    class Source:
+        items, widths = 5, {"visual": 2}
+
+        def blocks(self, size):
+            features = np.ones((5, 2), np.float32)
+            features[[1, 3], 1] = np.nan
+            table = FeatureTable({"visual": np.ones((5, 2), np.float32)}, {"visual": np.arange(5) != 1})
+            for block, (_, presence) in enumerate(table.blocks(size)):
+                rows = features[block * size : (block + 1) * size]
+                yield FeatureTable({"visual": rows}, {"visual": np.zeros(len(rows), bool)})._features, presence
+
+    with pytest.raises(InvalidInputError, match='modality "visual": item 3 has NaN or infinite features'):
+        feature_statistics(Source(), np.zeros(5, bool), block_size=2)

@@ -1,0 +1,104 @@
+"""Where a model gets the features of items from: a table on the device, or a source that streams them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError
+
+FeatureBlock: TypeAlias = tuple[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]]
+"""Features, float32 ``[n, width]``, and presence, bool ``[n]``, of consecutive items, by modality."""
+
+Statistics: TypeAlias = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""Mean and variance of features, float64 ``[width]``, by modality."""
+
+
+class FeatureSource(Protocol):
+    """Features of all items, for a model whose batches carry the features they need.
+
+    :class:`tf_metammf.records.ItemLookup` is one.
+
+    Attributes:
+        items: Number of items.
+        widths: Feature width by modality name.
+    """
+
+    items: int
+    widths: dict[str, int]
+
+    def blocks(self, size: int) -> Iterator[FeatureBlock]:
+        """All items by dense id, ``size`` after ``size``; the last block is smaller."""
+
+
+def feature_statistics(source: FeatureSource, items: NDArray[np.bool_], *, block_size: int) -> Statistics:
+    """Mean and variance of the present features of some items, in one pass over all.
+
+    Moments of the blocks are merged as in Chan, Golub and LeVeque (1979), in float64.
+
+    Args:
+        source: The features.
+        items: bool ``[items]``: those that count.
+        block_size: Items read at once.
+
+    Returns:
+        By modality; zeros where no item counts.
+
+    Raises:
+        InvalidInputError: A present feature, of whichever item, is NaN or infinite.
+    """
+    moments = {name: _Moments(width) for name, width in source.widths.items()}
+    first = 0
+    for features, presence in source.blocks(block_size):
+        for name, moment in moments.items():
+            rows, present = features[name].numpy(), presence[name].numpy()
+            check_finite(name, rows, present, first=first)
+            moment.add(rows[present & items[first : first + len(rows)]])
+        first += len(next(iter(presence.values()), ()))
+    return {name: (moment.mean, moment.variance) for name, moment in moments.items()}
+
+
+def check_finite(modality: str, features: NDArray[np.float32], presence: NDArray[np.bool_], *, first: int = 0) -> None:
+    """Refuses present features that are NaN or infinite.
+
+    Args:
+        modality: Its name, for the message.
+        features: ``[n, width]``.
+        presence: bool ``[n]``.
+        first: The item of the first row.
+
+    Raises:
+        InvalidInputError: There are some; the item is named.
+    """
+    broken = np.flatnonzero(presence & ~np.isfinite(features).all(axis=1))
+    if len(broken):
+        raise InvalidInputError(
+            f'modality "{modality}": item {first + broken[0]} has NaN or infinite features. Mend them or mark the '
+            "modality as absent for this item."
+        )
+
+
+class _Moments:
+    """Mean and variance of rows that arrive in blocks."""
+
+    def __init__(self, width: int) -> None:
+        self._count = 0
+        self.mean = np.zeros(width)
+        self._squares = np.zeros(width)
+
+    @property
+    def variance(self) -> NDArray[np.float64]:
+        return self._squares / max(self._count, 1)
+
+    def add(self, rows: NDArray[np.float32]) -> None:
+        if not len(rows):
+            return
+        block = rows.astype(np.float64)
+        mean, total = block.mean(axis=0), self._count + len(block)
+        difference = mean - self.mean
+        block -= mean
+        self._squares += np.einsum("nw,nw->w", block, block) + difference**2 * (self._count * len(block) / total)
+        self.mean += difference * (len(block) / total)
+        self._count = total
