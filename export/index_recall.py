@@ -80,7 +80,12 @@ def choose_probes(index: PartitionedIndex, sample: QuerySample, k: int, *, recal
 def recall_of(index: PartitionedIndex, sample: QuerySample, k: int) -> float:
     """Share of the ``k`` best items of all queries that a search finds; 1 where there are none."""
     queries, excluded = tf.constant(sample.queries), tf.constant(sample.excluded)
-    best = index.search_exactly(queries, k, excluded=excluded)[1].numpy()
-    found = index.search(queries, k, excluded=excluded)[1].numpy()
+    best, found = (
+        tf.function(lambda queries, excluded, search=search: search(queries, k, excluded=excluded)[1])(
+            queries, excluded
+        )
+        for search in (index.search_exactly, index.search)
+    )
+    best, found = best.numpy(), found.numpy()
     hits = sum(len(np.intersect1d(row[row >= 0], true[true >= 0])) for row, true in zip(found, best, strict=True))
     return hits / max(1, int((best >= 0).sum())) if (best >= 0).any() else 1.0
