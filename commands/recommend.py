@@ -11,7 +11,7 @@ from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from tf_metammf.export.recommender import Recommendations
+    from tf_metammf.export.answers import Recommendations
 
 
 def add_arguments(parser: ArgumentParser) -> None:

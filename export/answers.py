@@ -1,0 +1,71 @@
+"""What an export answers, as Python has it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """Items for one user, or similar to one item, best first.
+
+    Attributes:
+        query: The raw id of the user or item.
+        known: Whether the model knows it. An unknown user gets the popular items, an unknown item none.
+        item_ids: Raw item ids; fewer than asked for where no more are left.
+        scores: float32, one an item: dot product or, for similar items, cosine; for an unknown
+            user the share of the training interactions.
+    """
+
+    query: str
+    known: bool
+    item_ids: list[str]
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class NewItemPlaces:
+    """Where new items stand for users.
+
+    Attributes:
+        known: bool ``[U]``: which users the model knows.
+        scores: float32 ``[U, B]``; 0 for users nobody knows.
+        ranks: int32 ``[U, B]``: the place the item would take in the user's ranking of the
+            unseen catalogue, from 1.
+    """
+
+    known: NDArray[np.bool_]
+    scores: NDArray[np.float32]
+    ranks: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of pairs of a user and an item.
+
+    Attributes:
+        scores: float32 ``[B]``; for an unknown user the item's share of the training interactions, for an
+            unknown item -inf.
+        known_users: bool ``[B]``: where the model knows the user.
+        known_items: bool ``[B]``: where the model knows the item.
+    """
+
+    scores: NDArray[np.float32]
+    known_users: NDArray[np.bool_]
+    known_items: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ModalityShares:
+    """What the fused vector of an item comes from.
+
+    Attributes:
+        query: The raw id of the item, or its number among the new ones.
+        known: Whether the model knows the item; of one that it does not know there are no shares.
+        shares: Share by modality: 0 for absent ones, 1 in sum.
+    """
+
+    query: str
+    known: bool
+    shares: dict[str, float]
