@@ -1,5 +1,6 @@
 """How much of what the exact search finds a partitioned index finds, and how many parts it has to look into."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,9 @@ def sample_items(items: NDArray[np.float32], *, seed: int = 0) -> QuerySample:
 def choose_probes(index: PartitionedIndex, sample: QuerySample, k: int, *, recall: float) -> int:
     """The smallest number of parts in which the given share of the ``k`` best items lies.
 
+    The mean over the queries has to be above it by two standard errors, so that other queries do not miss it by
+    chance; all parts reach any recall.
+
     Args:
         index: The index; its own number of probes does not matter.
         sample: Queries.
@@ -70,17 +74,29 @@ def choose_probes(index: PartitionedIndex, sample: QuerySample, k: int, *, recal
         recall: The share, above 0 and at most 1.
     """
     _, best = index.search_exactly(tf.constant(sample.queries), k, excluded=tf.constant(sample.excluded))
-    ranks = index.ranks_of_parts(tf.constant(sample.queries), best).numpy()
-    ranks = np.sort(ranks[best.numpy() >= 0])
+    is_item = best.numpy() >= 0
+    ranks = index.ranks_of_parts(tf.constant(sample.queries), best).numpy()[is_item.any(axis=1)]
+    is_item = is_item[is_item.any(axis=1)]
+
+    def is_reached(probes: int) -> bool:
+        shares = (is_item & (ranks < probes)).sum(axis=1) / is_item.sum(axis=1)
+        return bool(shares.mean() - 2 * shares.std() / np.sqrt(len(shares)) >= recall)
+
     if not len(ranks):
         return 1
-    return 1 + int(ranks[int(np.ceil(recall * len(ranks))) - 1])
+    parts = range(1, index.parts + 1)
+    return parts[bisect_left(parts, True, hi=index.parts - 1, key=is_reached)]
 
 
 def recall_of(index: PartitionedIndex, sample: QuerySample, k: int) -> float:
     """Share of the ``k`` best items of all queries that a search finds; 1 where there are none."""
     queries, excluded = tf.constant(sample.queries), tf.constant(sample.excluded)
-    best = index.search_exactly(queries, k, excluded=excluded)[1].numpy()
-    found = index.search(queries, k, excluded=excluded)[1].numpy()
+    best, found = (
+        tf.function(lambda queries, excluded, search=search: search(queries, k, excluded=excluded)[1])(
+            queries, excluded
+        )
+        for search in (index.search_exactly, index.search)
+    )
+    best, found = best.numpy(), found.numpy()
     hits = sum(len(np.intersect1d(row[row >= 0], true[true >= 0])) for row, true in zip(found, best, strict=True))
     return hits / max(1, int((best >= 0).sum())) if (best >= 0).any() else 1.0

@@ -57,13 +57,15 @@ class PartitionedIndex(tf.Module):
 
     Attributes:
         items: Number of items.
+        parts: Number of parts.
         probes: Parts to look into; all of them until another number is set.
     """
 
     def __init__(self, exact: ExactIndex, *, order: PartitionedItems, centres: tf.Variable) -> None:
         super().__init__()
         self.items = exact.items
-        self.probes = int(centres.shape[0])
+        self.parts = int(centres.shape[0])
+        self.probes = self.parts
         self._exact = exact
         self._order = order
         self._centres = centres

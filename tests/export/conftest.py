@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 from stand_in_server import StandInServer
 
+from tf_metammf.export.indices import IndexOptions
 from tf_metammf.export.saved_model import export_model
 from tf_metammf.interaction_graph import InteractionGraph
 from tf_metammf.model import MetaMMF
@@ -119,6 +120,12 @@ def catalogue() -> Catalogue:
 def version(catalogue, tmp_path_factory) -> Path:
     """A version directory."""
     return catalogue.export(tmp_path_factory.mktemp("export") / "models")
+
+
+@pytest.fixture(scope="session")
+def partitioned_version(catalogue, tmp_path_factory) -> Path:
+    """A version directory with a partitioned index."""
+    return catalogue.export(tmp_path_factory.mktemp("partitioned") / "models", index=IndexOptions("partitioned", 0.9))
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,31 @@ def test_recommend_prints_a_table_that_tells_who_is_unknown(run, model_folder, c
     assert all(item in printed for item in best_items(run, 3, 2))
 
 
+def test_recommend_takes_a_history_beside_users(model_folder, capsys):
+    words = ["--user", "u3", "--history", "[bold]3", "[bold]4", "nothing", "--k", "2"]
+    assert main(["recommend", "--model", str(model_folder), *words, "--json"]) == 0
+    of_user, of_history = json.loads(capsys.readouterr().out)
+    assert of_user["user_id"] == "u3"
+    assert (of_history["history"], of_history["known"]) == (["[bold]3", "[bold]4", "nothing"], True)
+    assert len(of_history["items"]) == 2
+    assert not {"[bold]3", "[bold]4"} & {item["item_id"] for item in of_history["items"]}
+    assert main(["recommend", "--model", str(model_folder), *words[2:]]) == 0
+    assert "[bold]3, [bold]4, nothing" in capsys.readouterr().out
+
+
+def test_a_partitioned_index_says_what_it_finds_and_at_what_cost(run, tmp_path, capsys):
+    words = ["--k", "4", "--index", "partitioned", "--index_recall", "0.8"]
+    assert main(["export", "--run", str(run.folder), "--output", str(tmp_path), *words]) == 0
+    printed = capsys.readouterr().out
+    report = json.loads((tmp_path / "1" / "assets.extra" / "index.json").read_text())
+    assert (report["index"], report["recommend"]["recall_target"]) == ("partitioned", 0.8)
+    for signature in ("recommend", "similar_items"):
+        measured = report[signature]
+        assert 0 < measured["recall@4"] <= 1 and 0 < measured["probed_share"] <= 1
+        assert f"{signature}: recall@4 {measured['recall@4']:.3f} of the exact search" in printed
+        assert f"in {measured['probed_parts']} of {report['parts']} parts" in printed
+
+
 WITHOUT_TRAINING = """
 import sys
 
@@ -127,12 +152,13 @@ def test_recommend_uses_the_saved_model_alone(run, model_folder):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["recommend", "--model", "{folder}/models"], "missing: user"),
+        (["recommend", "--model", "{folder}/models"], "missing: user or history. See --help."),
         (["recommend", "--model", "{folder}/nothing", "--user", "u1"], "nothing: is no folder"),
         (["recommend", "--model", "{folder}/run", "--user", "u1"], "run: is no export"),
         (["recommend", "--model", "{folder}/models", "--user", "u1", "--k", "0"], "k is 0, expected at least 1"),
         (["export", "--run", "{folder}/records", "--output", "{folder}/other"], "records: has no configuration.yaml"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--k", "0"], "--k is 0"),
+        (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--index", "ivf"], 'unknown index "ivf"'),
         (["export", "--run", "{folder}/run", "--output", "{folder}/models", "--version", "7"], "7: already exists"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--version", "new"], "--version is new"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--keep", "0"], "--keep is 0"),

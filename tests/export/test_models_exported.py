@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.modality_shares import modality_shares
 from tf_metammf.export.recommender import Recommender
 
 
@@ -34,6 +35,10 @@ MODELS = {
         "standardize": False,
     },
     "half precision": {"policy": "mixed_float16"},
+    "concatenation": {"fusion": "concatenation", "fusion_options": {"units": (6,)}},
+    "sum": {"fusion": "sum", "fusion_options": {"units": (6, 5)}},
+    "gated, normalised": {"fusion": "gated", "fusion_options": {"units": (6,)}, "normalize": True},
+    "attention": {"fusion": "attention", "fusion_options": {"units": (6,)}},
     "a graph with weights": {"encoder": "sage"},
     "a graph without weights, half precision": {"encoder": "lightgcn", "policy": "mixed_float16"},
 }
@@ -63,6 +68,15 @@ def test_an_export_answers_as_its_model(other_catalogue, tmp_path):
     presence = {"acoustic": np.arange(6) != 1, "visual": np.arange(6) > 1}
     expected = other_catalogue.model.embed_new_items(features, presence)
     np.testing.assert_allclose(recommender.encode_items(features, presence=presence), expected, rtol=1e-5, atol=1e-5)
+    shares = modality_shares(other_catalogue.model, features, presence)
+    found = recommender.explain_new_items(features, presence=presence)
+    np.testing.assert_allclose([list(each.shares.values()) for each in found], shares, rtol=1e-4, atol=1e-4)
+    pairs = recommender.score(other_catalogue.user_ids, other_catalogue.item_ids[: len(other_catalogue.user_ids)])
+    np.testing.assert_allclose(pairs.scores, np.diagonal(other_catalogue.scores), rtol=1e-5, atol=1e-5)
+    history = [other_catalogue.item_ids[item] for item in (3, 50, 7)]
+    (of_history,) = recommender.recommend_for_history([history], 200)
+    assert of_history.known and np.isfinite(of_history.scores).all()
+    assert set(of_history.item_ids) == set(other_catalogue.item_ids) - set(history)
 
 
 def test_a_model_of_ids_alone_has_no_signatures_for_new_items(make_catalogue, tmp_path):
@@ -79,3 +93,16 @@ def test_a_model_of_ids_alone_has_no_signatures_for_new_items(make_catalogue, tm
         InvalidInputError, match=r'no signature "encode_items", it has recommend.* need a model with a f'
     ):
         recommender.encode_items(catalogue.new_items(2))
+
+
+def test_a_second_export_has_the_same_ids_and_variables(catalogue, tmp_path):
+    first, second = catalogue.export(tmp_path), catalogue.export(tmp_path)
+    for name in ("users.txt", "items.txt"):
+        assert _asset(first, name) == _asset(second, name)
+    data = "variables/variables.data-00000-of-00001"
+    assert (first / data).read_bytes() == (second / data).read_bytes()
+    assert (first / "assets.extra/index.json").read_bytes() == (second / "assets.extra/index.json").read_bytes()
+
+
+def _asset(version, name: str) -> bytes:
+    return (version / "assets" / name).read_bytes()

@@ -59,6 +59,32 @@ def test_a_modality_left_out_is_absent(catalogue, recommender):
     assert np.abs(recommender.encode_items(features) - without).max() > 1e-3
 
 
+def test_a_history_is_answered_without_itself(catalogue, recommender):
+    history = [catalogue.item_ids[3], "no such item"]
+    known, unknown = recommender.recommend_for_history([history, ["no such item"]], 10**12)
+    assert (known.query, known.known) == (f"{history[0]}, no such item", True)
+    assert set(known.item_ids) == set(catalogue.item_ids) - {history[0]}
+    assert not unknown.known
+    assert unknown.item_ids == catalogue.best(catalogue.popularity, len(catalogue.item_ids))[0]
+
+
+def test_pairs_are_scored_and_told_who_is_known(catalogue, recommender):
+    found = recommender.score([catalogue.user_ids[4], "nobody"], [catalogue.item_ids[9], "no such item"])
+    np.testing.assert_allclose(found.scores, [catalogue.scores[4, 9], -np.inf], rtol=1e-5)
+    assert (found.known_users.tolist(), found.known_items.tolist()) == ([True, False], [True, False])
+    with pytest.raises(InvalidInputError, match="score: item_id: found 1 items, expected one for each of the 2 users"):
+        recommender.score(catalogue.user_ids[:2], ["7"])
+
+
+def test_shares_come_by_the_name_of_the_modality(catalogue, recommender):
+    known, unknown = recommender.explain_items([catalogue.item_ids[0], "no such item"])
+    assert (known.query, known.known, list(known.shares)) == (catalogue.item_ids[0], True, ["acoustic", "visual"])
+    assert sum(known.shares.values()) == pytest.approx(1)
+    assert (unknown.known, unknown.shares) == (False, {})
+    found = recommender.explain_new_items({"visual": catalogue.new_items(2)["visual"]})
+    assert [each.shares for each in found] == [{"acoustic": 0, "visual": 1}] * 2
+
+
 def test_new_items_have_a_place_for_every_user(catalogue, recommender):
     features = catalogue.new_items(5)
     found = recommender.place_of_new_items([catalogue.user_ids[0], "nobody"], features)
@@ -81,6 +107,15 @@ def test_new_items_have_a_place_for_every_user(catalogue, recommender):
 def test_questions_that_make_no_sense_are_refused(recommender, arguments, message):
     with pytest.raises(InvalidInputError, match=message):
         recommender.recommend(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("histories", "options", "message"),
+    [(["17"], {}, r'histories is the text "17"'), ([["17"]], {"k": 0}, "k is 0, expected at least 1")],
+)
+def test_histories_that_make_no_sense_are_refused(recommender, histories, options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        recommender.recommend_for_history(histories, **options)
 
 
 @pytest.mark.parametrize(

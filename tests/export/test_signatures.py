@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_metammf.export.indices import IndexOptions
-
 ITEMS, USERS, K = 200, 21, 3
 SAW_EVERYTHING, SAW_NOTHING = 1, 20
 FEATURES = ("acoustic", "visual")
@@ -348,10 +346,9 @@ def test_new_items_are_explained_in_the_same_way(catalogue, signatures):
 
 
 @pytest.fixture(scope="module")
-def partitioned(catalogue, tmp_path_factory):
+def partitioned(partitioned_version):
     """The signatures of an export with a partitioned index."""
-    version = catalogue.export(tmp_path_factory.mktemp("partitioned"), index=IndexOptions("partitioned", 0.9))
-    return tf.saved_model.load(str(version)).signatures
+    return tf.saved_model.load(str(partitioned_version)).signatures
 
 
 def test_a_partitioned_index_finds_most_of_it_with_the_scores_of_the_model(catalogue, partitioned):

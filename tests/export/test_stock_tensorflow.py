@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
+from tf_metammf.export.indices import IndexOptions
+from tf_metammf.export.modality_shares import catalogue_shares, modality_shares
 from tf_metammf.export.serving_module import ServingModule
 
 K = 3
@@ -61,14 +64,28 @@ np.savez(outputs_file, **{key: a.astype("S") if a.dtype == object else a for key
 """
 
 
+HISTORIES = [["7", "käse", "item 50"], ["no such item", "", "07"], ["", "", ""]]
+"""By raw ids; dense ones in ``DENSE_HISTORIES``."""
+DENSE_HISTORIES = [[4, 2, 50], [5], []]
+
+
 def as_bytes(ids) -> np.ndarray:
-    return np.array([raw.encode() for raw in ids])
+    return np.char.encode(np.array(ids), "utf-8")
 
 
 @pytest.fixture(scope="module")
 def answers(catalogue, version, tmp_path_factory) -> dict[str, np.ndarray]:
     """Outputs by ``load/SIGNATURE/NAME`` and ``session/SIGNATURE/NAME``."""
-    folder = tmp_path_factory.mktemp("stock")
+    return ask_in_a_process_of_its_own(catalogue, version, tmp_path_factory.mktemp("stock"))
+
+
+@pytest.fixture(scope="module")
+def partitioned_answers(catalogue, partitioned_version, tmp_path_factory) -> dict[str, np.ndarray]:
+    """The same of the version with a partitioned index."""
+    return ask_in_a_process_of_its_own(catalogue, partitioned_version, tmp_path_factory.mktemp("stock"))
+
+
+def ask_in_a_process_of_its_own(catalogue, version: Path, folder: Path) -> dict[str, np.ndarray]:
     users = as_bytes([*catalogue.user_ids, "nobody"])
     features = catalogue.new_items(7)
     features |= {f"{name}_present": np.arange(7) != position for position, name in enumerate(list(features))}
@@ -80,7 +97,11 @@ def answers(catalogue, version, tmp_path_factory) -> dict[str, np.ndarray]:
             "exclude_item_id": np.full((len(users), 1), catalogue.item_ids[4].encode()),
             "exclude_seen": np.bool_(False),
         },
+        "recommend_for_history": {"history_item_id": as_bytes(HISTORIES), "k": np.int32(5)},
         "similar_items": {"item_id": as_bytes(catalogue.item_ids[:20])},
+        "score": {"user_id": users, "item_id": as_bytes(catalogue.item_ids[: len(users)])},
+        "explain_items": {"item_id": as_bytes(catalogue.item_ids)},
+        "explain_new_items": features,
         "encode_items": features,
         "recommend_new_items": {"user_id": users} | features,
     }
@@ -145,7 +166,56 @@ def test_similar_items_are_found(catalogue, answers, way):
         assert [item.decode() for item in answers[f"{way}/similar_items/item_id"][row]] == ids
 
 
-def test_every_operation_is_tensorflows_own_and_runs_without_python(version):
+@WAYS
+def test_histories_get_what_the_model_makes_of_them(catalogue, signatures, answers, way):
+    """Against the process that trained: the same signature there is checked against NumPy in test_signatures.py."""
+    expected = signatures["recommend_for_history"](history_item_id=tf.constant(HISTORIES), k=tf.constant(5))
+    np.testing.assert_array_equal(answers[f"{way}/recommend_for_history/item_id"], expected["item_id"])
+    np.testing.assert_allclose(answers[f"{way}/recommend_for_history/score"], expected["score"], rtol=1e-5, atol=1e-5)
+    assert answers[f"{way}/recommend_for_history/known"].tolist() == [True, True, False]
+    for row, history in enumerate(DENSE_HISTORIES):
+        found = {item.decode() for item in answers[f"{way}/recommend_for_history/item_id"][row]}
+        assert not found & {catalogue.item_ids[item] for item in history}
+
+
+@WAYS
+def test_pairs_are_scored_and_items_explained_as_by_the_model(catalogue, answers, way):
+    users = len(catalogue.user_ids)
+    expected = [*catalogue.scores[np.arange(users), np.arange(users)], catalogue.popularity[users]]
+    np.testing.assert_allclose(answers[f"{way}/score/score"], expected, rtol=1e-5, atol=1e-5)
+    shares = catalogue_shares(catalogue.model)
+    np.testing.assert_allclose(answers[f"{way}/explain_items/share"], shares, rtol=1e-5, atol=1e-5)
+    assert answers[f"{way}/explain_items/modality"][0].tolist() == [b"acoustic", b"visual"]
+    features = catalogue.new_items(7)
+    presence = {name: np.arange(7) != position for position, name in enumerate(features)}
+    shares = modality_shares(catalogue.model, features, presence)
+    np.testing.assert_allclose(answers[f"{way}/explain_new_items/share"], shares, rtol=1e-5, atol=1e-5)
+
+
+@WAYS
+def test_what_a_partitioned_index_finds_has_the_scores_and_the_order_of_the_model(catalogue, partitioned_answers, way):
+    hits = 0
+    for row, scores in enumerate([*catalogue.unseen_scores, catalogue.popularity]):
+        ids = [item.decode() for item in partitioned_answers[f"{way}/serving_default/item_id"][row]]
+        found = partitioned_answers[f"{way}/serving_default/score"][row]
+        expected = [scores[catalogue.item_ids.index(item)] if item else -np.inf for item in ids]
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+        assert (found[:-1] >= found[1:]).all()
+        hits += len(set(ids) & set(catalogue.best(scores, K)[0]))
+    assert hits > 0.7 * K * (len(catalogue.user_ids) + 1)
+
+
+@WAYS
+def test_a_partitioned_index_changes_nothing_that_is_no_search(answers, partitioned_answers, way):
+    for name in ("score/score", "explain_items/share", "encode_items/embedding", "recommend_new_items/rank"):
+        np.testing.assert_allclose(
+            partitioned_answers[f"{way}/{name}"], answers[f"{way}/{name}"], rtol=1e-5, atol=1e-5, err_msg=name
+        )
+
+
+@pytest.mark.parametrize("kind", ["version", "partitioned_version"])
+def test_every_operation_is_tensorflows_own_and_runs_without_python(request, kind):
+    version = request.getfixturevalue(kind)
     graph = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
     functions = {function.signature.name for function in graph.library.function}
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
@@ -166,7 +236,8 @@ def test_no_part_of_training_is_carried_along(catalogue, version):
     assert size < 1_000_000
 
 
-def test_no_variable_is_both_gathered_from_and_read_whole(catalogue, tmp_path):
+@pytest.mark.parametrize("kind", ["exact", "partitioned"])
+def test_no_variable_is_both_gathered_from_and_read_whole(catalogue, tmp_path, kind):
     """TensorFlow copies such a variable at every later read, which costs more than the search."""
     module = ServingModule(
         catalogue.model,
@@ -175,6 +246,7 @@ def test_no_variable_is_both_gathered_from_and_read_whole(catalogue, tmp_path):
         seen=catalogue.seen,
         labels=tmp_path,
         k=K,
+        index=IndexOptions(kind),
     )
     used = {"ResourceGather": set(), "ReadVariableOp": set()}
     for function in module.signatures().values():
@@ -182,5 +254,6 @@ def test_no_variable_is_both_gathered_from_and_read_whole(catalogue, tmp_path):
         for operation in function.graph.get_operations():
             if operation.type in used:
                 used[operation.type].add(variable_of[operation.inputs[0].name])
+    # Seen items, their row splits, queries and shares of modalities.
     assert len(used["ResourceGather"]) == 4 and len(used["ReadVariableOp"]) >= 2
     assert not used["ResourceGather"] & used["ReadVariableOp"]
