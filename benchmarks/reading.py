@@ -64,18 +64,18 @@ def main() -> None:
     )
 
 
-def synthetic_record_set(folder: Path, interactions: int) -> records.RecordSet:
+def synthetic_record_set(folder: Path, interactions: int, *, items: int = ITEMS) -> records.RecordSet:
     """Users and items with long tails: the busiest user and the most popular item have thousands of interactions."""
     generator = np.random.default_rng(0)
     users = max(interactions // 50, 1)
     train = records.Interactions(
         user=(users * generator.random(interactions) ** 2).astype(np.int64),
-        item=(ITEMS * generator.random(interactions) ** 2).astype(np.int64),
+        item=(items * generator.random(interactions) ** 2).astype(np.int64),
     )
     data = records.RawData(
         name="reading",
         user_ids=[str(user) for user in range(users)],
-        item_ids=[str(item) for item in range(ITEMS)],
+        item_ids=[str(item) for item in range(items)],
         interactions=train,
         modalities={},
     )

@@ -1,0 +1,201 @@
+"""How time and memory grow with users, items, interactions, feature width and rank.
+
+    python -m benchmarks.growth [--repeats 5] [--only users]
+
+A training step of MetaMMF_GCN (encoder sage, whole graph, in-batch softmax, published fusion layers) and the full
+ranking of all users, over four sizes of one quantity at a time, the others as in ``USUAL``. Every size is a process of
+its own; its memory is the peak of what data, model, training and ranking add to TensorFlow's own. Beside each
+curve stands the exponent of its growth, by least squares of the logarithms: 1 is linear, and less where
+other quantities take their share. Writes ``results/growth.json``, ``growth.png`` and ``growth.svg``.
+"""
+
+import argparse
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+
+from benchmarks.measurement import growth_exponent, in_turn, memory_mib, of_its_own_process, reset_peak_memory
+from benchmarks.report import RESULTS, print_table, spread, write_report
+
+SEED = 0
+CUTOFFS = (10, 20, 50)
+MEASURES = {
+    "step": "training step, s",
+    "ranking": "full ranking, s",
+    "memory": "peak memory, MiB",
+}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of data and model; ``extractor`` is the hidden width of the meta information, None for the features'."""
+
+    users: int = 20_000
+    items: int = 5_000
+    interactions: int = 500_000
+    width: int = 512
+    rank: int = 16
+    extractor: int | None = None
+
+
+USUAL = Sizes()
+GROWTH: dict[str, list[Sizes]] = {
+    "users": [replace(USUAL, users=users) for users in (25_000, 50_000, 100_000, 200_000)],
+    "items": [replace(USUAL, items=items) for items in (2_500, 5_000, 10_000, 20_000)],
+    "interactions": [replace(USUAL, interactions=count) for count in (500_000, 1_000_000, 2_000_000, 4_000_000)],
+    "feature width": [replace(USUAL, width=width) for width in (512, 1_024, 2_048, 4_096)],
+    "feature width, extractor 512 wide": [
+        replace(USUAL, width=width, extractor=512) for width in (512, 1_024, 2_048, 4_096)
+    ],
+    "rank": [replace(USUAL, rank=rank) for rank in (16, 32, 64, 128)],
+}
+FIELDS = {"feature width": "width", "feature width, extractor 512 wide": "width"}
+
+
+def main() -> None:
+    """Measures, prints the table, draws, and writes ``results/growth.json``."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", choices=GROWTH, help="One quantity; writes nothing.")
+    parser.add_argument("--sizes", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.sizes:
+        print(json.dumps(measure(Sizes(**json.loads(arguments.sizes)), repeats=arguments.repeats)))
+        return
+    quantities = [arguments.only] if arguments.only else list(GROWTH)
+    growth = {quantity: grown(quantity, repeats=arguments.repeats) for quantity in quantities}
+    _print(growth)
+    if arguments.only:
+        return
+    write_report("growth", {"seed": SEED, "repeats": arguments.repeats, "usual": asdict(USUAL), "growth": growth})
+    draw(growth)
+
+
+def grown(quantity: str, *, repeats: int) -> dict[str, Any]:
+    """Every measure over the sizes of one quantity, and its exponent."""
+    field = FIELDS.get(quantity, quantity)
+    sizes = [getattr(each, field) for each in GROWTH[quantity]]
+    results = [
+        of_its_own_process("benchmarks.growth", "--sizes", json.dumps(asdict(each)), "--repeats", str(repeats))
+        for each in GROWTH[quantity]
+    ]
+    exponents = {
+        measure: growth_exponent(sizes, [_typical(result[measure]) for result in results]) for measure in MEASURES
+    }
+    return {"sizes": sizes, "results": results, "exponents": exponents}
+
+
+def measure(sizes: Sizes, *, repeats: int) -> dict[str, Any]:
+    """Seconds of a step and of a ranking, and the peak memory in MiB beyond TensorFlow's own."""
+    import tensorflow as tf
+    import tf_keras as keras
+
+    from benchmarks.propagation import random_graph
+    from tf_metammf.fused_adam import FusedAdam
+    from tf_metammf.model import MetaMMF
+    from tf_metammf.objectives import InBatchSoftmax
+    from tf_metammf.ranking import FullRanking
+
+    tf.matmul(tf.ones([64, 64]), tf.ones([64, 64]))
+    reset_peak_memory()
+    before = memory_mib("VmRSS")
+    keras.utils.set_random_seed(SEED)
+    random = np.random.default_rng(SEED)
+    graph = random_graph(users=sizes.users, items=sizes.items, edges=sizes.interactions)
+    frequency = np.bincount(graph.edge_item, minlength=sizes.items)
+    model = MetaMMF(
+        sizes.users,
+        {"visual": random.standard_normal((sizes.items, sizes.width), np.float32)},
+        InBatchSoftmax(frequency, temperature=0.2),
+        item_frequency=frequency,
+        fusion_options={"rank": sizes.rank, "meta_hidden_units": sizes.extractor},
+        encoder="sage",
+        encoder_options={"graph": graph},
+        normalize=True,
+    )
+    model.compile(optimizer=FusedAdam(1e-3))
+    model.optimizer.build(model.trainable_variables)
+    chosen = random.integers(0, graph.edges, 2_048)
+    batch = {"user": graph.edge_user[chosen], "item": graph.edge_item[chosen]}
+    batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
+    train = model.make_train_function()
+    every = np.arange(sizes.users)
+    ranking = FullRanking(
+        (every, random.integers(0, sizes.items, sizes.users)),
+        users=sizes.users,
+        items=sizes.items,
+        masked=[(graph.edge_user, graph.edge_item)],
+        cutoffs=CUTOFFS,
+    )
+    embeddings = model.embeddings()
+    sides = {"step": lambda: train(batches)["loss"].numpy(), "ranking": lambda: ranking.evaluate(*embeddings)}
+    times = in_turn(sides, repeats=repeats)
+    return {
+        **{name: spread(values) for name, values in times.items()},
+        "memory": memory_mib("VmHWM") - before,
+    }
+
+
+def draw(growth: dict[str, Any]) -> None:
+    """Draws every measure over every quantity, relative to its value at the smallest size."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2, 3, sharey=True).flat
+    colours = {"step": "tab:blue", "ranking": "tab:green", "memory": "tab:orange"}
+    for panel, (quantity, curves) in zip(axes, growth.items(), strict=True):
+        sizes = curves["sizes"]
+        ends = [sizes[0], sizes[-1]]
+        panel.plot(ends, [1, ends[1] / ends[0]], color="grey", linestyle=":", linewidth=1, label="linear")
+        for measured, colour in colours.items():
+            values = [_typical(result[measured]) for result in curves["results"]]
+            name = MEASURES[measured].partition(",")[0]
+            panel.plot(
+                sizes,
+                [value / values[0] for value in values],
+                color=colour,
+                marker="o",
+                label=f"{name}: {curves['exponents'][measured]:.2f}",
+            )
+        panel.set(xscale="log", yscale="log", title=quantity)
+        panel.set_xticks(sizes, [_short(size) for size in sizes])
+        panel.set_yticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+        panel.minorticks_off()
+        panel.grid(alpha=0.3)
+        panel.legend(title="exponent", frameon=False, loc="upper left")
+    figure.supylabel("times the value at the smallest size")
+    for suffix in ("png", "svg"):
+        figure.savefig(RESULTS / f"growth.{suffix}", dpi=120, metadata={"Date": None} if suffix == "svg" else None)
+
+
+def _typical(result: Any) -> float:
+    return float(result["median"] if isinstance(result, dict) else result)
+
+
+def _short(size: int) -> str:
+    for unit, name in ((1_000_000, "M"), (1_000, "k")):
+        if size >= unit:
+            return f"{size / unit:g}{name}"
+    return str(size)
+
+
+def _print(growth: dict[str, Any]) -> None:
+    rows = []
+    for quantity, curves in growth.items():
+        for measured, name in MEASURES.items():
+            values = [_typical(result[measured]) for result in curves["results"]]
+            rows.append([quantity, f"{curves['sizes'][0]:,} to {curves['sizes'][-1]:,}", name, *values])
+            rows[-1].append(f"{curves['exponents'][measured]:.2f}")
+    columns = ["over", "sizes", "measure", "1st", "2nd", "3rd", "4th", "exponent"]
+    print_table("Growth over four sizes, medians", columns, rows)
+
+
+if __name__ == "__main__":
+    main()

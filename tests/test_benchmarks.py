@@ -1,0 +1,71 @@
+"""The programs around the benchmarks: what they list and skip, and that the guard says what has become slower."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import guard
+from benchmarks.__main__ import benchmarks
+from benchmarks.measurement import growth_exponent, in_turn, ratios
+
+PROJECT = Path(__file__).resolve().parents[1]
+MEASURES = ("fusion_ratios", "propagation_ratios", "full_ranking_ratios", "reading_ratios", "update_ratios")
+
+
+@pytest.fixture
+def ratios_found(monkeypatch):
+    """Lets the guard find ratios at half of their bounds, but for those that are given."""
+
+    def replace(**found) -> None:
+        for measure, checks in zip(MEASURES, guard.CHECKS.values(), strict=True):
+            within = [check.at_most / 2 for check in checks]
+            values = iter(found.get(measure, [within, within]))
+            monkeypatch.setattr(guard, measure, lambda values=values: next(values))
+
+    return replace
+
+
+def test_the_guard_passes_within_its_bounds(ratios_found, capsys):
+    ratios_found()
+    with pytest.raises(SystemExit) as ended:
+        guard.main()
+    assert ended.value.code == 0 and not capsys.readouterr().err
+
+
+def test_the_guard_names_what_is_twice_beyond_its_bound(ratios_found, capsys):
+    ratios_found(full_ranking_ratios=[[9.0], [8.0]], fusion_ratios=[[7.0, 0.01], [1.0, 0.02]])
+    with pytest.raises(SystemExit) as ended:
+        guard.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "full ranking / matrix product and top_k: 8.00, expected at most 2.5. See python -m benchmarks.full_ranking."
+    ]
+
+
+def test_every_benchmark_is_listed_with_its_purpose():
+    listed = benchmarks()
+    assert {"fusion", "propagation", "full_ranking", "reading", "epoch", "start", "growth", "guard"} <= set(listed)
+    assert not {"report", "measurement", "__main__"} & set(listed)
+    assert all(listed.values())
+
+
+def test_a_benchmark_without_its_data_is_skipped_with_the_reason():
+    command = [sys.executable, "-m", "benchmarks", "--only", "tiktok"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT)
+    assert ran.stdout.split("\n")[-2].split(maxsplit=1) == ["tiktok", "skipped: needs --input"]
+
+
+def test_the_exponent_of_a_power_is_its_power():
+    assert growth_exponent([1, 2, 4, 8], [3 * size**1.5 for size in (1, 2, 4, 8)]) == pytest.approx(1.5)
+
+
+def test_sides_are_called_in_turn_after_a_call_of_each():
+    calls = []
+    times = in_turn({name: lambda name=name: calls.append(name) for name in "ab"}, repeats=2)
+    assert calls == list("ababab") and [len(values) for values in times.values()] == [2, 2]
+
+
+def test_ratios_are_those_of_neighbouring_calls():
+    assert ratios([2.0, 9.0, 4.0], [1.0, 3.0, 4.0]) == {"median": 2.0, "minimum": 1.0, "maximum": 3.0}
