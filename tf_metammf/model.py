@@ -15,6 +15,7 @@ from tf_metammf.feature_source import FeatureSource, feature_statistics
 from tf_metammf.feature_table import FeatureTable
 from tf_metammf.fusion import make_fusion
 from tf_metammf.graph_encoder import GraphEncoder
+from tf_metammf.matrix_factorization import MatrixFactorization
 from tf_metammf.objectives import Batch
 from tf_metammf.towers import ItemTower, UserTower
 
@@ -218,13 +219,17 @@ class MetaMMF(tfrs.Model):
     def embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Embeddings of all users and of all items, float32 ``[users, d]`` and ``[items, d]``.
 
-        Items go through their tower in blocks of :data:`ITEMS_AT_ONCE`, then all through the encoder at once.
+        Items go through their tower in blocks of :data:`ITEMS_AT_ONCE`, then all through an encoder that propagates.
         """
         starts = range(0, self.items, ITEMS_AT_ONCE)
         ids = [tf.range(start, min(start + ITEMS_AT_ONCE, self.items), dtype=tf.int64) for start in starts]
         blocks = zip(ids, self.item_features.blocks(ITEMS_AT_ONCE), strict=True)
-        items = tf.concat([self._represent_block(items, *block) for items, block in blocks], axis=0)
-        return self._embed_all(self.user_tower(tf.range(self.users, dtype=tf.int64)), items)
+        users = self.user_tower(tf.range(self.users, dtype=tf.int64))
+        represented = (self._represent_block(ids, *block) for ids, block in blocks)
+        if isinstance(self.encoder, MatrixFactorization):
+            # Finished block by block: normalising all items at once would take two more tensors of their size.
+            return self._finish(users), tf.concat([self._finish(block) for block in represented], axis=0)
+        return self._embed_all(users, tf.concat(list(represented), axis=0))
 
     @property
     def streams_features(self) -> bool:
