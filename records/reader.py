@@ -1,5 +1,7 @@
 """Reads a record set: interactions and items as `tf.data` pipelines, or whole as NumPy arrays."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import tensorflow as tf
 
@@ -108,7 +110,8 @@ def interactions(
     if record_set.metadata.splits[split].interactions * 8 * (len(names) + 2) > memory_budget:
         batches = streamed_batches(record_set, split, plan, memory_budget=memory_budget)
     else:
-        batches = in_memory_batches(_read_table(record_set, split), names, plan)
+        table = tf.concat([tf.zeros([0, len(names)], tf.int64), *_read_parts(record_set, split)], axis=0)
+        batches = in_memory_batches(table, names, plan)
     if item_features is None:
         return delivered(batches)
 
@@ -176,9 +179,15 @@ def read_interactions(record_set: RecordSet, split: str) -> Interactions:
         InvalidInputError: The split is not known.
         InvalidRecordSetError: A shard is damaged or does not fit ``metadata.json``; shard and record are named.
     """
-    table = _read_table(record_set, split).numpy()
-    columns = zip(interaction_columns(record_set.metadata), table.T, strict=True)
-    return Interactions(**{name: np.ascontiguousarray(column) for name, column in columns})
+    record_set.interaction_shards(split)  # refuses an unknown split
+    total = record_set.metadata.splits[split].interactions
+    columns = {name: np.empty(total, np.int64) for name in interaction_columns(record_set.metadata)}
+    first = 0
+    for part in _read_parts(record_set, split):
+        for name, values in zip(columns, part.numpy().T, strict=True):
+            columns[name][first : first + len(values)] = values
+        first += len(part)
+    return Interactions(columns["user"], columns["item"], timestamp=columns.get("timestamp"))
 
 
 def read_items(record_set: RecordSet) -> ItemFeatures:
@@ -216,8 +225,8 @@ def read_items(record_set: RecordSet) -> ItemFeatures:
     return ItemFeatures(features, presence)
 
 
-def _read_table(record_set: RecordSet, split: str) -> tf.Tensor:
-    """All interactions of a split in the order on disk, int64 ``[interactions, columns]``."""
+def _read_parts(record_set: RecordSet, split: str) -> Iterator[tf.Tensor]:
+    """All interactions of a split in the order on disk, part after part, int64 ``[interactions, columns]``."""
     metadata = record_set.metadata
     names = interaction_columns(metadata)
 
@@ -226,13 +235,14 @@ def _read_table(record_set: RecordSet, split: str) -> tf.Tensor:
         return tf.stack([columns[name] for name in names], axis=1)
 
     blocks = records_in_order(record_set.interaction_shards(split)).batch(BLOCKS_MIXED)
+    expected, found = metadata.splits[split].interactions, 0
     with damage_named(record_set):
-        parts = list(delivered(blocks.map(rows, num_parallel_calls=tf.data.AUTOTUNE)))
-    table = tf.concat([tf.zeros([0, len(names)], tf.int64), *parts], axis=0)
-    expected = metadata.splits[split].interactions
-    if len(table) != expected:
+        for part in delivered(blocks.map(rows, num_parallel_calls=tf.data.AUTOTUNE)):
+            found += len(part)
+            if found <= expected:
+                yield part
+    if found != expected:
         raise InvalidRecordSetError(
-            f'{record_set.folder}: split "{split}" has {len(table)} interactions, metadata.json says {expected}. '
+            f'{record_set.folder}: split "{split}" has {found} interactions, metadata.json says {expected}. '
             'See "tf-metammf records validate", then convert the raw data again.'
         )
-    return table

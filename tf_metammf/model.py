@@ -1,6 +1,6 @@
 """MetaMMF: users and dynamically fused items, scored by the dot product of their embeddings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from tf_metammf.feature_source import FeatureSource, feature_statistics
 from tf_metammf.feature_table import FeatureTable
 from tf_metammf.fusion import make_fusion
 from tf_metammf.graph_encoder import GraphEncoder
+from tf_metammf.matrix_factorization import MatrixFactorization
 from tf_metammf.objectives import Batch
 from tf_metammf.replicas import gathered, replica_count
 from tf_metammf.towers import ItemTower, UserTower
@@ -244,9 +245,13 @@ class MetaMMF(tfrs.Model):
     def embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Embeddings of all users and of all items, float32 ``[users, d]`` and ``[items, d]``.
 
-        Items go through their tower in blocks of :data:`ITEMS_AT_ONCE`, then all through the encoder at once.
+        Items go through their tower in blocks of :data:`ITEMS_AT_ONCE`, then all through an encoder that propagates.
         """
-        return self._embed_all(*self._represent_all())
+        users, blocks = self._represent_all()
+        if isinstance(self.encoder, MatrixFactorization):
+            # Finished block by block: normalising all items at once would take two more tensors of their size.
+            return self._finish(users), tf.concat([self._finish(block) for block in blocks], axis=0)
+        return self._embed_all(users, tf.concat(list(blocks), axis=0))
 
     def messages(self) -> tf.Tensor | None:
         """What items tell a user who comes after training, float32 ``[items, m]``.
@@ -255,7 +260,8 @@ class MetaMMF(tfrs.Model):
         """
         if not isinstance(self.encoder, GraphEncoder):
             return None
-        return self._all_messages(*self._represent_all())
+        users, blocks = self._represent_all()
+        return self._all_messages(users, tf.concat(list(blocks), axis=0))
 
     def embed_new_users(self, representations: tf.Tensor, messages: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
         """Embeddings ``[n, d]`` of users who came after training, propagated from the items that they have.
@@ -287,12 +293,13 @@ class MetaMMF(tfrs.Model):
     ) -> tf.Tensor:
         return self._represent(items, features, presence, training=False)
 
-    def _represent_all(self) -> tuple[tf.Tensor, tf.Tensor]:
+    def _represent_all(self) -> tuple[tf.Tensor, Iterator[tf.Tensor]]:
+        """Tower outputs of all users, and of all items block by block."""
         starts = range(0, self.items, ITEMS_AT_ONCE)
         ids = [tf.range(start, min(start + ITEMS_AT_ONCE, self.items), dtype=tf.int64) for start in starts]
         blocks = zip(ids, self.item_features.blocks(ITEMS_AT_ONCE), strict=True)
-        items = tf.concat([self._represent_block(items, *block) for items, block in blocks], axis=0)
-        return self.user_tower(tf.range(self.users, dtype=tf.int64)), items
+        users = self.user_tower(tf.range(self.users, dtype=tf.int64))
+        return users, (self._represent_block(items, *block) for items, block in blocks)
 
     @tf.function(reduce_retracing=True)
     def _all_messages(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
