@@ -46,13 +46,14 @@ class LazyAdam(FusedAdam):
             raise InvalidInputError("LazyAdam: amsgrad is True, expected False. Use tf_keras.optimizers.Adam for it.")
 
     def update_step(self, gradient: Any, variable: tf.Variable) -> None:
-        """Updates one weight; called by ``apply_gradients``, which has added up gradients of one row."""
+        """Updates one weight; gradients of a row that occurs several times are added up."""
         if not isinstance(gradient, tf.IndexedSlices) or variable.shape[0] < self.lazy_rows:
             super().update_step(gradient, variable)
             return
         position = self._index_dict[self._var_key(variable)]
         momentum, velocity = self._momentums[position], self._velocities[position]
-        rows, values = gradient.indices, gradient.values
+        rows, position_of_row = tf.unique(gradient.indices)
+        values = tf.math.unsorted_segment_sum(gradient.values, position_of_row, tf.size(rows))
         step, learning_rate = (tf.cast(value, values.dtype) for value in (self.iterations + 1, self.learning_rate))
         rate = learning_rate * tf.sqrt(1 - tf.pow(self.beta_2, step)) / (1 - tf.pow(self.beta_1, step))
         # Gathers and scatters of the variables themselves: reading one whole would copy it in every later step.

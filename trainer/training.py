@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError, unknown_name
@@ -21,6 +20,7 @@ from tf_metammf.trainer.assembly import (
     make_training_dataset,
 )
 from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.determinism import deterministic_operations
 from tf_metammf.trainer.environment import describe_environment, peak_memory_bytes
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.fitting import fit
@@ -78,8 +78,19 @@ def train(
         check_resumable(run, configuration, record_set, force=resume == "force")
         if resume == "auto" and run.is_finished:
             return run
-    if configuration.training.deterministic:
-        tf.config.experimental.enable_op_determinism()
+    with deterministic_operations(configuration.training.deterministic):
+        _train(run, record_set, configuration, splits=splits, verbose=verbose)
+    return run
+
+
+def _train(
+    run: RunDirectory,
+    record_set: RecordSet,
+    configuration: Configuration,
+    *,
+    splits: Sequence[str],
+    verbose: int | None,
+) -> None:
     keras.utils.set_random_seed(configuration.training.seed)
     data = TrainingData.of(record_set, configuration)
     strategy = make_strategy(configuration.training.strategy)
@@ -127,7 +138,6 @@ def train(
             model, _ = load_model(run, record_set.folder)
         embeddings = model.embeddings()
         run.write("metrics", {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()})
-    return run
 
 
 def _validation_ranking(data: TrainingData, configuration: Configuration) -> FullRanking:
