@@ -347,3 +347,11 @@ def test_public_names_are_what_they_say_even_after_their_modules_were_imported()
             assert getattr(records, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'interaction'"):
         _ = records.interaction
+
+
+@pytest.mark.parametrize("global_seed", [0, 5])
+def test_a_split_beyond_memory_is_read_whatever_the_global_seed(small_record_set, global_seed):
+    tf.random.set_seed(global_seed)
+    dataset = records.interactions(small_record_set, batch_size=32, shuffle_seed=3, memory_budget=0)
+    users = np.concatenate([batch["user"] for batch in dataset.as_numpy_iterator()])
+    np.testing.assert_array_equal(np.sort(users), np.sort(records.read_interactions(small_record_set, "train").user))
