@@ -56,8 +56,8 @@ def shuffled_in_buffer(records: tf.data.Dataset, *, seed: tf.Tensor, size: int) 
         size: Records in the buffer.
     """
     number = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.int64, alg="philox")
-    # While a pipeline is traced, TensorFlow compares the seeds with (0, 0), which a tensor cannot be, if the global seed
-    # is 0; without a global seed it does not.
+    # While a pipeline is traced and the global seed is 0, TensorFlow compares the seeds with (0, 0), which a tensor
+    # cannot be; without a global seed it does not.
     graph = tf.compat.v1.get_default_graph()
     global_seed, graph.seed = graph.seed, None
     try:
