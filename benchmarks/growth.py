@@ -2,11 +2,11 @@
 
     python -m benchmarks.growth [--repeats 5] [--only users]
 
-A training step of MetaMMF_GCN (encoder sage, whole graph, in-batch softmax, published fusion layers) and the full
-ranking of all users, over four sizes of one quantity at a time, the others as in ``USUAL``. Every size is a process of
-its own; its memory is the peak of what data, model, training and ranking add to TensorFlow's own. Beside each
-curve stands the exponent of its growth, by least squares of the logarithms: 1 is linear, and less where
-other quantities take their share. Writes ``results/growth.json``, ``growth.png`` and ``growth.svg``.
+A training step of MetaMMF_GCN (encoder sage on the whole graph, fusion layers 256-64, in-batch softmax of 512) and
+the full ranking of all users, over four sizes of one quantity at a time, the others small, as in ``USUAL``. Every
+size is a process of its own; its memory is the peak of what data, model, training and ranking add to TensorFlow's own.
+Beside each curve stands the exponent of its growth, by least squares of the logarithms: 1 is linear, and less
+where other quantities take their share. Writes ``results/growth.json``, ``growth.png`` and ``growth.svg``.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from benchmarks.report import RESULTS, print_table, spread, write_report
 
 SEED = 0
 CUTOFFS = (10, 20, 50)
+UNITS = (256, 64)
+BATCH_SIZE = 512
 MEASURES = {
     "step": "training step, s",
     "ranking": "full ranking, s",
@@ -35,26 +37,28 @@ MEASURES = {
 class Sizes:
     """Sizes of data and model; ``extractor`` is the hidden width of the meta information, None for the features'."""
 
-    users: int = 20_000
-    items: int = 5_000
-    interactions: int = 500_000
-    width: int = 512
+    users: int = 10_000
+    items: int = 2_500
+    interactions: int = 200_000
+    width: int = 256
     rank: int = 16
     extractor: int | None = None
 
 
 USUAL = Sizes()
 GROWTH: dict[str, list[Sizes]] = {
-    "users": [replace(USUAL, users=users) for users in (25_000, 50_000, 100_000, 200_000)],
-    "items": [replace(USUAL, items=items) for items in (2_500, 5_000, 10_000, 20_000)],
-    "interactions": [replace(USUAL, interactions=count) for count in (500_000, 1_000_000, 2_000_000, 4_000_000)],
-    "feature width": [replace(USUAL, width=width) for width in (512, 1_024, 2_048, 4_096)],
-    "feature width, extractor 512 wide": [
-        replace(USUAL, width=width, extractor=512) for width in (512, 1_024, 2_048, 4_096)
+    "users": [replace(USUAL, users=users) for users in (50_000, 100_000, 200_000, 400_000)],
+    "items": [replace(USUAL, items=items) for items in (5_000, 10_000, 20_000, 40_000)],
+    "interactions": [
+        replace(USUAL, users=50_000, interactions=count) for count in (1_000_000, 2_000_000, 4_000_000, 8_000_000)
     ],
-    "rank": [replace(USUAL, rank=rank) for rank in (16, 32, 64, 128)],
+    "feature width": [replace(USUAL, width=width) for width in (512, 1_024, 2_048, 4_096)],
+    "feature width, extractor 256 wide": [
+        replace(USUAL, width=width, extractor=256) for width in (512, 1_024, 2_048, 4_096)
+    ],
+    "rank": [replace(USUAL, rank=rank) for rank in (64, 128, 256, 512)],
 }
-FIELDS = {"feature width": "width", "feature width, extractor 512 wide": "width"}
+FIELDS = {"feature width": "width", "feature width, extractor 256 wide": "width"}
 
 
 def main() -> None:
@@ -113,14 +117,16 @@ def measure(sizes: Sizes, *, repeats: int) -> dict[str, Any]:
         {"visual": random.standard_normal((sizes.items, sizes.width), np.float32)},
         InBatchSoftmax(frequency, temperature=0.2),
         item_frequency=frequency,
-        fusion_options={"rank": sizes.rank, "meta_hidden_units": sizes.extractor},
+        fusion_options={"units": UNITS, "rank": sizes.rank, "meta_hidden_units": sizes.extractor},
         encoder="sage",
         encoder_options={"graph": graph},
+        id_units=UNITS[-1],
+        combination="add",
         normalize=True,
     )
     model.compile(optimizer=FusedAdam(1e-3))
     model.optimizer.build(model.trainable_variables)
-    chosen = random.integers(0, graph.edges, 2_048)
+    chosen = random.integers(0, graph.edges, BATCH_SIZE)
     batch = {"user": graph.edge_user[chosen], "item": graph.edge_item[chosen]}
     batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
     train = model.make_train_function()
@@ -165,8 +171,9 @@ def draw(growth: dict[str, Any]) -> None:
                 label=f"{name}: {curves['exponents'][measured]:.2f}",
             )
         panel.set(xscale="log", yscale="log", title=quantity)
-        panel.set_xticks(sizes, [_short(size) for size in sizes])
-        panel.set_yticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+        panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        panel.set_yticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
+        panel.set_ylim(0.8, 45)
         panel.minorticks_off()
         panel.grid(alpha=0.3)
         panel.legend(title="exponent", frameon=False, loc="upper left")
@@ -177,13 +184,6 @@ def draw(growth: dict[str, Any]) -> None:
 
 def _typical(result: Any) -> float:
     return float(result["median"] if isinstance(result, dict) else result)
-
-
-def _short(size: int) -> str:
-    for unit, name in ((1_000_000, "M"), (1_000, "k")):
-        if size >= unit:
-            return f"{size / unit:g}{name}"
-    return str(size)
 
 
 def _print(growth: dict[str, Any]) -> None:
