@@ -187,7 +187,7 @@ def read_interactions(record_set: RecordSet, split: str) -> Interactions:
         for name, values in zip(columns, part.numpy().T, strict=True):
             columns[name][first : first + len(values)] = values
         first += len(part)
-    return Interactions(**columns)
+    return Interactions(columns["user"], columns["item"], timestamp=columns.get("timestamp"))
 
 
 def read_items(record_set: RecordSet) -> ItemFeatures:
