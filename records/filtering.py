@@ -56,7 +56,7 @@ def apply_filtering(data: RawData, filtering: Filtering) -> RawData:
             f"{data.name}: none of {len(interactions)} interactions passes the filtering "
             f"(rating_threshold {filtering.rating_threshold}, k_core {filtering.k_core}). Relax it."
         )
-    interactions, split_of = replace(interactions.take(kept), rating=None), split_of[kept]
+    interactions, split_of = replace(_rows(interactions, kept), rating=None), split_of[kept]
     if filtering.k_core:
         data, interactions = _without_unused_ids(data, interactions)
     splits = None
@@ -93,10 +93,15 @@ def _kept_rows(interactions: Interactions, filtering: Filtering) -> NDArray[np.i
             )
         rows = rows[interactions.rating >= filtering.rating_threshold]
     if filtering.deduplicate:
-        rows = rows[_first_of_each_pair(interactions.take(rows))]
+        rows = rows[_first_of_each_pair(_rows(interactions, rows))]
     if filtering.k_core:
         rows = rows[_in_k_core(interactions.user[rows], interactions.item[rows], filtering.k_core)]
     return rows
+
+
+def _rows(interactions: Interactions, rows: NDArray[np.int64]) -> Interactions:
+    """The interactions of ascending rows, without a copy where these are all."""
+    return interactions if len(rows) == len(interactions) else interactions.take(rows)
 
 
 def _first_of_each_pair(interactions: Interactions) -> NDArray[np.int64]:
@@ -109,8 +114,9 @@ def _first_of_each_pair(interactions: Interactions) -> NDArray[np.int64]:
     several = np.unique(values[1:][values[1:] == values[:-1]])
     kept = np.ones(len(pair), bool)
     if len(several):
-        nearest = np.minimum(np.searchsorted(several, pair), len(several) - 1)
-        kept = several[nearest] != pair
+        candidates = _rows_that_may_be(pair, several)
+        nearest = np.minimum(np.searchsorted(several, pair[candidates]), len(several) - 1)
+        kept[candidates[several[nearest] == pair[candidates]]] = False
     rows = np.flatnonzero(~kept)
     keys = (pair[rows],) if interactions.timestamp is None else (interactions.timestamp[rows], pair[rows])
     rows = rows[np.lexsort(keys)]
@@ -118,6 +124,17 @@ def _first_of_each_pair(interactions: Interactions) -> NDArray[np.int64]:
     is_first[1:] = pair[rows[1:]] != pair[rows[:-1]]
     kept[rows[is_first]] = True
     return np.flatnonzero(kept)
+
+
+def _rows_that_may_be(pair: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of all pairs that are wanted and of some others: those that share their last bits with a wanted one.
+
+    Looking a few bits up is much cheaper than searching for every pair.
+    """
+    last_bits = (1 << (16 * len(wanted)).bit_length()) - 1
+    may_be = np.zeros(last_bits + 1, bool)
+    may_be[wanted & last_bits] = True
+    return np.flatnonzero(may_be[pair & last_bits])
 
 
 def _in_k_core(user: NDArray[np.int64], item: NDArray[np.int64], k: int) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
-"""What a source gives: interactions and features in memory or memory-mapped, ids made dense."""
+"""What a source gives: interactions and features in memory or in files, ids made dense."""
 
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,16 +38,34 @@ class Interactions:
         )
 
 
+class FeatureMatrix(Protocol):
+    """Features ``[rows, width]`` of any float or integer type: an array, or what reads them when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(rows, width)``."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+
+    def __len__(self) -> int:
+        """The number of rows."""
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[Any]:
+        """``[n, width]`` for the numbers of rows ``[n]``."""
+
+
 @dataclass(frozen=True)
 class ModalityFeatures:
     """The features of one modality.
 
     Attributes:
-        features: ``[rows, width]`` of any float or integer type; may be memory-mapped.
+        features: ``[rows, width]`` of any float or integer type.
         row_of_item: int64 ``[items]``; the row of each item, -1 where the item lacks this modality.
     """
 
-    features: NDArray[np.floating] | NDArray[np.integer]
+    features: FeatureMatrix
     row_of_item: NDArray[np.int64]
 
     @property

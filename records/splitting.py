@@ -182,11 +182,14 @@ def _places(user: NDArray[np.int64], order: NDArray[np.int64]) -> tuple[NDArray[
     Returns:
         Places from 0, int64 ``[n]``, and numbers of interactions, int64 ``[n]``.
     """
-    by_user = order[np.argsort(user[order], kind="stable")]
+    # User and position in one number, because numbers are sorted several times faster than rows.
+    bits = len(user).bit_length()
+    keys = np.sort((user[order] << bits) | np.arange(len(user)))
+    by_user = order[keys & ((1 << bits) - 1)]
     count = np.bincount(user)
     first = np.cumsum(count) - count
     place = np.empty(len(user), np.int64)
-    place[by_user] = np.arange(len(user)) - first[user[by_user]]
+    place[by_user] = np.arange(len(user)) - first[keys >> bits]
     return place, count[user]
 
 

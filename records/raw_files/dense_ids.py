@@ -1,6 +1,6 @@
 """Raw ids of any text, numbered from 0."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +22,19 @@ class IdColumn:
     distinct: list[str]
     codes: NDArray[np.int64]
 
-    def dense(self, ids: Iterable[str]) -> NDArray[np.int64]:
+    def dense(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Of every row, the position of its id in ``ids``, which holds all of them; int64 ``[n]``."""
-        position = {raw: dense for dense, raw in enumerate(ids)}
-        return np.array([position[raw] for raw in self.distinct], np.int64)[self.codes]
+        return positions(self.distinct, ids)[self.codes]
+
+
+def positions(wanted: Sequence[str], ids: Sequence[str]) -> NDArray[np.int64]:
+    """Of every wanted id, its position in ``ids``, each of which is there once; -1 where it is not there."""
+    import pyarrow
+    import pyarrow.compute
+
+    text = pyarrow.large_string()
+    found = pyarrow.compute.index_in(pyarrow.array(wanted, text), value_set=pyarrow.array(ids, text))
+    return found.fill_null(-1).to_numpy().astype(np.int64)
 
 
 def id_column(table: Table, name: str) -> IdColumn:
@@ -67,10 +76,17 @@ def in_order(ids: Iterable[str]) -> list[str]:
     Numerically if all of them are decimal numbers without sign ("9" before "10", and "07"
     before "7"), else by code point.
     """
-    distinct = set(ids)
-    if all(raw.isascii() and raw.isdecimal() for raw in distinct):
-        return sorted(distinct, key=lambda raw: (len(raw.lstrip("0")), raw.lstrip("0"), raw))
-    return sorted(distinct)
+    import pyarrow
+    import pyarrow.compute
+
+    distinct = pyarrow.array(set(ids), pyarrow.large_string())
+    if pyarrow.compute.all(pyarrow.compute.ascii_is_decimal(distinct)).as_py():
+        digits = pyarrow.compute.ascii_ltrim(distinct, "0")
+        keys = {"length": pyarrow.compute.binary_length(digits), "digits": digits, "raw": distinct}
+    else:
+        keys = {"raw": distinct}  # bytes of UTF-8 are in the order of their code points
+    order = pyarrow.compute.sort_indices(pyarrow.table(keys), [(key, "ascending") for key in keys])
+    return list(distinct.take(order).to_pylist())
 
 
 def _without_unused(column: IdColumn) -> IdColumn:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,40 @@ MODALITY_NAMES = {
 """What toolboxes call a modality, and what it is called here; any other name stays."""
 
 
-def load_matrix(path: Path) -> NDArray[np.floating] | NDArray[np.integer]:
-    """Memory-maps a matrix of numbers.
+class MatrixFile:
+    """A matrix in a ``.npy`` file, of which rows are read when they are asked for.
+
+    The file is mapped into memory for as long as that takes. A mapping that stays would count every page ever read
+    as memory of the process, in the end the whole file.
+
+    Args:
+        path: The file.
+        shape: ``(rows, width)``.
+        dtype: Type of the values.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+        self.path = path
+        self.shape = shape
+        self.dtype = dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """``[n, width]`` for the numbers of rows ``[n]``.
+
+        Raises:
+            InvalidInputError: The file changed since it was opened.
+        """
+        mapped = _mapped(self.path)
+        if (mapped.shape, mapped.dtype) != (self.shape, self.dtype):
+            raise InvalidInputError(f"{self.path}: changed while it was read. Convert again when it is whole.")
+        return np.asarray(mapped)[rows]
+
+
+def load_matrix(path: Path) -> MatrixFile:
+    """Opens a matrix of numbers.
 
     Args:
         path: A ``.npy`` file.
@@ -33,6 +66,12 @@ def load_matrix(path: Path) -> NDArray[np.floating] | NDArray[np.integer]:
     Raises:
         InvalidInputError: The file is missing, empty or damaged, or holds something else.
     """
+    matrix = _mapped(path)
+    require_matrix(matrix, str(path))
+    return MatrixFile(path, matrix.shape, matrix.dtype)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
     require_file(path)
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -43,7 +82,6 @@ def load_matrix(path: Path) -> NDArray[np.floating] | NDArray[np.integer]:
     if not isinstance(matrix, np.ndarray):
         matrix.close()
         raise InvalidInputError(f"{path}: is an archive of several arrays, expected one matrix in a .npy file.")
-    require_matrix(matrix, str(path))
     return matrix
 
 
@@ -63,8 +101,8 @@ def require_matrix(matrix: NDArray[np.generic], thing: str) -> None:
         )
 
 
-def load_row_matrices(files: Mapping[str, Path]) -> dict[str, NDArray[np.floating] | NDArray[np.integer]]:
-    """Memory-maps one matrix a modality, row i of each for item i.
+def load_row_matrices(files: Mapping[str, Path]) -> dict[str, MatrixFile]:
+    """Opens one matrix a modality, row i of each for item i.
 
     Args:
         files: A ``.npy`` file by modality name, at least one.

@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_data import ModalityFeatures
+from tf_metammf.records.raw_data import FeatureMatrix, ModalityFeatures
+from tf_metammf.records.raw_files.dense_ids import positions
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class NamedFeatures:
     """
 
     item_ids: Sequence[str]
-    features: NDArray[np.floating] | NDArray[np.integer]
+    features: FeatureMatrix
     origin: str
 
     def __post_init__(self) -> None:
@@ -44,6 +42,4 @@ class NamedFeatures:
         Args:
             item_ids: Raw id of each dense id.
         """
-        row = {raw: position for position, raw in enumerate(self.item_ids)}
-        rows = np.fromiter((row.get(raw, -1) for raw in item_ids), np.int64, len(item_ids))
-        return ModalityFeatures(self.features, rows)
+        return ModalityFeatures(self.features, positions(item_ids, self.item_ids))
