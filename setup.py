@@ -61,7 +61,7 @@ setup(
     extras_require={
         "test": [
             "pytest>=8",
-            "pytest-xdist>=3.6",
+            "pytest-xdist>=3.7",
             "hypothesis>=6.100",
             "ir-measures>=0.4",
             "ruff>=0.9",

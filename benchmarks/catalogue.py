@@ -1,6 +1,6 @@
 """Training on a catalogue whose features do not fit into memory: interactions a second, and peak memory.
 
-    python -m benchmarks.catalogue --scratch DIR [--items 5000000] [--steps 300] [--id-units 0]
+    python -m benchmarks.catalogue [--scratch DIR] [--items 5000000] [--steps 300] [--id-units 0]
 
 Writes a synthetic record set of items x 512 floats below ``--scratch`` (10 GB for 5 million items; removed at
 the end) and trains the default model on it with in-batch softmax, in a process of its own whose peak resident
@@ -44,7 +44,7 @@ PARTS = 5
 def main() -> None:
     """Measures every size, prints the table and writes ``results/catalogue.json``."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--scratch", type=Path, required=True, help="A folder with room for 2.2 KB an item.")
+    parser.add_argument("--scratch", type=Path, help="A folder with room for 2.2 KB an item; by default the system's.")
     parser.add_argument("--items", type=int, default=5_000_000)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--id-units", type=int, default=0)
@@ -124,14 +124,15 @@ def measure(record_set: records.RecordSet, configuration: Configuration, *, step
     """Seconds, interactions a second and peak memory, as plain JSON values."""
     import tf_keras as keras
 
-    from tf_metammf.trainer.assembly import make_model, make_objective, make_training_dataset
+    from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
     from tf_metammf.trainer.training_data import TrainingData
 
     keras.utils.set_random_seed(0)
     started = time.perf_counter()
     data = TrainingData.of(record_set, configuration)
-    model = make_model(configuration.model, make_objective(configuration.objective, data.item_frequency), data)
-    model.compile(optimizer=keras.optimizers.Adam(configuration.training.learning_rate))
+    model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+    model.compile(optimizer=make_optimizer(configuration.training))
+    model.optimizer.build(model.trainable_variables)
     made = time.perf_counter()
     batches = make_training_dataset(configuration, data)
     step = model.make_train_function()
@@ -182,7 +183,7 @@ def _forget(paths: Iterable[Path]) -> None:
 
 
 def _measure_in_its_own_process(folder: Path, budget: float, arguments: argparse.Namespace) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.catalogue", "--scratch", str(arguments.scratch)]
+    command = [sys.executable, "-m", "benchmarks.catalogue"]
     command += ["--measure", str(folder), "--budget", str(budget)]
     command += ["--steps", str(arguments.steps), "--id-units", str(arguments.id_units)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -7,6 +7,15 @@ import pytest
 
 from tf_metammf.meta_fusion import MetaFusion
 
+LONGEST = ("test_documentation.py", "test_tuning.py", "test_resuming.py")
+"""Files that come first, so that one of two processes does not end with them alone."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the files that take longest; the order within a file stays."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 @pytest.fixture
 def assign_published() -> Callable[[MetaFusion, Mapping[str, np.ndarray]], None]:
