@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.embeddings import WIDTH, isotropic
-from benchmarks.memory import memory_mib, reset_peak_memory
+from benchmarks.measurement import memory_mib, reset_peak_memory
 from benchmarks.report import print_table, spread, write_report
 from tf_metammf.export.index import ExactIndex
 

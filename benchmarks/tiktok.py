@@ -1,8 +1,10 @@
 """TikTok from raw files to test metrics, several seeds: what `default` reaches.
 
     python -m benchmarks.tiktok --input FOLDER_WITH_TIKTOK_INTER [--config default] [--seeds 3]
+        [--name NAME] [OPTION_OF_TRAIN ...]
 
-Every seed is a process of its own, through the command line. Settings were chosen on the
+Every seed is a process of its own, through the command line; options of ``tf-metammf train`` are handed on, and
+``--name`` says what to call what they make of the configuration. Settings were chosen on the
 validation split; the test split is evaluated once, at the end of each run.
 """
 
@@ -33,27 +35,28 @@ def main() -> None:
     parser.add_argument("--input", type=Path, required=True, help="Folder with tiktok.inter and *_feat.npy.")
     parser.add_argument("--config", default="default", help="A preset or a YAML file.")
     parser.add_argument("--seeds", type=int, default=3)
-    arguments = parser.parse_args()
+    parser.add_argument("--name", help="Of the results; by default that of the configuration.")
+    arguments, options = parser.parse_known_args()
+    name = arguments.name or Path(arguments.config).stem
     with tempfile.TemporaryDirectory() as scratch:
         records = Path(scratch) / "records"
         _command("records", "convert", "--source", "mmrec", "--input", str(arguments.input), "--output", str(records))
-        runs = [_train(records, Path(scratch), arguments.config, seed) for seed in range(arguments.seeds)]
+        runs = [_train(records, Path(scratch), [arguments.config, *options], seed) for seed in range(arguments.seeds)]
     rows = [[run[column] for column in ("seed", "recall@20", "ndcg@20", "seconds", "peak_memory_mb")] for run in runs]
     summary = {
         metric: {"mean": statistics.mean(values), "deviation": statistics.stdev(values) if len(values) > 1 else 0.0}
         for metric in ("recall@20", "ndcg@20")
         for values in [[run[metric] for run in runs]]
     }
-    print_table(f"TikTok, test split, {arguments.config}", ["seed", "recall@20", "ndcg@20", "seconds", "peak MB"], rows)
+    print_table(f"TikTok, test split, {name}", ["seed", "recall@20", "ndcg@20", "seconds", "peak MB"], rows)
     for metric, value in summary.items():
         print(f"{metric}: {value['mean']:.4f} +- {value['deviation']:.4f}")
-    name = Path(arguments.config).stem
-    write_report(f"tiktok-{name}", {"runs": runs, "summary": summary, "published": PUBLISHED})
+    write_report(f"tiktok-{name}", {"options": options, "runs": runs, "summary": summary, "published": PUBLISHED})
 
 
-def _train(records: Path, scratch: Path, config: str, seed: int) -> dict[str, float]:
+def _train(records: Path, scratch: Path, config: list[str], seed: int) -> dict[str, float]:
     run = scratch / f"run-{seed}"
-    _command("train", "--records", str(records), "--run", str(run), "--config", config, f"--training.seed={seed}")
+    _command("train", "--records", str(records), "--run", str(run), "--config", *config, f"--training.seed={seed}")
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     state = json.loads((run / "state.json").read_text(encoding="utf-8"))
     return {
