@@ -131,7 +131,7 @@ def measure(record_set: records.RecordSet, configuration: Configuration, *, step
     started = time.perf_counter()
     data = TrainingData.of(record_set, configuration)
     model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
-    model.compile(optimizer=make_optimizer(configuration.training))
+    model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
     model.optimizer.build(model.trainable_variables)
     made = time.perf_counter()
     batches = make_training_dataset(configuration, data)

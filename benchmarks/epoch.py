@@ -119,7 +119,7 @@ def measure(shape: Shape, folder: Path, steps: int, whole: bool) -> dict[str, An
     keras.utils.set_random_seed(SEED)
     data = TrainingData.of(records.open_record_set(folder), configuration)
     model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
-    model.compile(optimizer=make_optimizer(configuration.training))
+    model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
     model.optimizer.build(model.trainable_variables)
     batches = make_training_dataset(configuration, data)
     epoch_steps = -(-len(data.train) // configuration.training.batch_size)

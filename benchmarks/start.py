@@ -95,7 +95,7 @@ def first_step(folder: Path, encoder: str, *, started: float) -> dict[str, float
         _ = data.item_features()
     with clock.part("building the model"):
         model = make_model(configuration, objective, data)
-        model.compile(optimizer=make_optimizer(configuration.training))
+        model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
         model.optimizer.build(model.trainable_variables)
     with clock.part("input pipeline, first batch"):
         batches = iter(make_training_dataset(configuration, data))

@@ -15,10 +15,12 @@ from tf_metammf.model import MetaMMF
 from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax
 from tf_metammf.ranking import FullRanking
 from tf_metammf.records.input_share import InputShare
+from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.reader import interactions
-from tf_metammf.trainer.configuration import Configuration, ObjectiveConfiguration, TrainingConfiguration
+from tf_metammf.trainer.configuration import Configuration, ObjectiveConfiguration
 from tf_metammf.trainer.graph_training import make_encoder_options, make_neighbour_sampler
+from tf_metammf.trainer.memory import trains_on_whole_graph
 from tf_metammf.trainer.training_data import TrainingData
 
 OBJECTIVES = ("in_batch_softmax", "full_softmax", "bpr")
@@ -87,11 +89,12 @@ def make_objective(configuration: ObjectiveConfiguration, item_frequency: NDArra
     raise unknown_name("objective", configuration.name, OBJECTIVES)
 
 
-def make_optimizer(configuration: TrainingConfiguration) -> keras.optimizers.Optimizer:
-    """Adam, lazy for large ID tables."""
-    if configuration.lazy_rows is None:
-        return FusedAdam(configuration.learning_rate)
-    return LazyAdam(configuration.learning_rate, lazy_rows=configuration.lazy_rows)
+def make_optimizer(configuration: Configuration, metadata: Metadata) -> keras.optimizers.Optimizer:
+    """Adam, lazy for large ID tables where a step leaves most of their rows alone."""
+    settings = configuration.training
+    if settings.lazy_rows is None or trains_on_whole_graph(configuration, metadata):
+        return FusedAdam(settings.learning_rate)
+    return LazyAdam(settings.learning_rate, lazy_rows=settings.lazy_rows)
 
 
 def make_training_dataset(

@@ -66,7 +66,7 @@ def training_memory(configuration: Configuration, metadata: Metadata) -> Trainin
     * interactions: ``n (24 c + 24)``, and ``120 n`` where negatives are sampled;
     * graph: ``60 E``, and 40 more where neighbourhoods are sampled;
     * step: the largest of fusion and propagation together, of what the objective adds to what they keep for the
-      backward pass, and of the update, ``12 T + 4 W``.
+      backward pass, and of the update, ``12 T + 4 W``, of lazily updated tables only for the rows of the step.
 
     Fusing takes ``4 rows (3 F + 2 H + 3 U)``, with full tensors ``4 rows (3 F + 2 H + (3 + 2 S) U)``, without meta
     information ``4 rows (3 F + 2 U)``, of which two fifths are kept; the rows are the items of a batch, or all
@@ -79,20 +79,20 @@ def training_memory(configuration: Configuration, metadata: Metadata) -> Trainin
     model = configuration.model
     sampled = fan_outs(configuration, metadata)
     fusion = _FLOAT * _fused_rows(configuration, metadata, sampled) * _fusion_floats(model, metadata)
-    dense, tables = _dense_weights(model, metadata), _embedding_values(model, metadata)
+    dense = _dense_weights(model, metadata)
     return TrainingMemory(
         features=(
             8 * metadata.items
             if features_are_streamed(configuration, metadata)
             else 2 * _FLOAT * metadata.items * _feature_width(model, metadata)
         ),
-        weights=3 * _FLOAT * (dense + tables),
+        weights=3 * _FLOAT * (dense + _embedding_values(model, metadata)),
         interactions=_interaction_bytes(configuration, metadata),
         graph=0 if model.encoder == "mf" else _edges(metadata) * (60 if sampled is None else 100),
         step=max(
             fusion + _propagation_bytes(configuration, metadata, sampled),
             2 * fusion // 5 + _objective_bytes(configuration, metadata),
-            _FLOAT * (3 * tables + dense),
+            _FLOAT * (_update_values(configuration, metadata, sampled) + dense),
         ),
     )
 
@@ -122,6 +122,15 @@ def fan_outs(configuration: Configuration, metadata: Metadata) -> list[int] | No
             f"model.graph.fan_outs has {len(chosen)} numbers for {graph.layers} layers, expected one for each."
         )
     return chosen or [DEFAULT_FAN_OUT] * graph.layers
+
+
+def trains_on_whole_graph(configuration: Configuration, metadata: Metadata) -> bool:
+    """Whether every step uses the embeddings of all users and items.
+
+    Raises:
+        InvalidInputError: As :func:`fan_outs`.
+    """
+    return configuration.model.encoder != "mf" and fan_outs(configuration, metadata) is None
 
 
 def features_are_streamed(configuration: Configuration, metadata: Metadata) -> bool:
@@ -157,6 +166,19 @@ def _edges(metadata: Metadata) -> int:
 
 def _embedding_values(configuration: ModelConfiguration, metadata: Metadata) -> int:
     return metadata.users * representation_width(configuration) + metadata.items * configuration.id_units
+
+
+def _update_values(configuration: Configuration, metadata: Metadata, sampled: list[int] | None) -> int:
+    """Values that an update of the embeddings holds: three for each that is updated."""
+    model, lazy_rows = configuration.model, configuration.training.lazy_rows
+    users, items = metadata.users, metadata.items
+    if lazy_rows is not None and not trains_on_whole_graph(configuration, metadata):
+        used = configuration.training.batch_size
+        if sampled is not None:
+            used = _sampled_nodes(configuration, metadata, sampled)[0][0]
+        users = users if users < lazy_rows else min(users, used)
+        items = items if items < lazy_rows else _fused_rows(configuration, metadata, sampled)
+    return 3 * (users * representation_width(model) + items * model.id_units)
 
 
 def _dense_weights(configuration: ModelConfiguration, metadata: Metadata) -> int:

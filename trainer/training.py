@@ -97,7 +97,7 @@ def _train(
     require_divisible(configuration.training.batch_size, strategy)
     with strategy.scope():
         model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
-        model.compile(optimizer=make_optimizer(configuration.training))
+        model.compile(optimizer=make_optimizer(configuration, record_set.metadata))
         model.optimizer.build(model.trainable_variables)
     make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
     validation = _validation_ranking(data, configuration)

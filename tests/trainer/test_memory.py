@@ -25,9 +25,8 @@ import json, os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import tensorflow as tf
 
-from tf_metammf.fused_adam import FusedAdam
 from tf_metammf.records.record_set import open_record_set
-from tf_metammf.trainer.assembly import make_model, make_objective, make_training_dataset
+from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.training_data import TrainingData
 
@@ -42,7 +41,8 @@ before = memory("VmRSS")
 configuration = Configuration.from_mapping(json.loads(sys.argv[2]))
 data = TrainingData(open_record_set(sys.argv[1]))
 model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
-model.compile(optimizer=FusedAdam(configuration.training.learning_rate))
+model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
+model.optimizer.build(model.trainable_variables)
 model.fit(make_training_dataset(configuration, data), steps_per_epoch=3, verbose=0)
 print(memory("VmHWM") - before)
 """
