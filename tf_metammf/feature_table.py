@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.feature_source import FeatureBlock, check_finite
+from tf_metammf.row_blocks import stacked
 
 _CHECKED_AT_ONCE = 4096
 
@@ -46,12 +47,11 @@ class FeatureTable:
             items = len(features[names[0]])
         self.items = items
         self.widths = {name: int(features[name].shape[1]) for name in names}
-        self._presence = {
-            name: tf.constant(np.asarray(presence.get(name, np.ones(self.items, bool)), bool)) for name in names
-        }
-        self._features = {name: tf.constant(np.asarray(features[name], np.float32)) for name in names}
+        present = {name: np.asarray(presence.get(name, np.ones(self.items, bool)), bool) for name in names}
         for name in names:
-            self._check(name)
+            self._check(name, features[name], present[name])
+        self._presence = {name: tf.constant(present[name]) for name in names}
+        self._features = {name: stacked([features[name]], rows=self.items, width=self.widths[name]) for name in names}
 
     def lookup(self, items: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """Features ``[n, width]`` and presence ``[n]`` by modality of the given dense item ids ``[n]``."""
@@ -73,8 +73,7 @@ class FeatureTable:
                 {name: table[rows] for name, table in self._presence.items()},
             )
 
-    def _check(self, name: str) -> None:
-        features, presence = self._features[name].numpy(), self._presence[name].numpy()
+    def _check(self, name: str, features: NDArray[np.floating], presence: NDArray[np.bool_]) -> None:
         if features.shape[0] != self.items or presence.shape != (self.items,):
             raise InvalidInputError(
                 f'modality "{name}" has features {features.shape} and presence {presence.shape}; expected '
@@ -82,7 +81,7 @@ class FeatureTable:
             )
         for first in range(0, self.items, _CHECKED_AT_ONCE):
             rows = slice(first, first + _CHECKED_AT_ONCE)
-            check_finite(name, features[rows], presence[rows], first=first)
+            check_finite(name, np.asarray(features[rows], np.float32), presence[rows], first=first)
 
     def __deepcopy__(self, memo: Any) -> "FeatureTable":
         return self  # immutable data; copying a model must not copy gigabytes

@@ -18,6 +18,7 @@ from tf_metammf.graph_encoder import GraphEncoder
 from tf_metammf.matrix_factorization import MatrixFactorization
 from tf_metammf.objectives import Batch
 from tf_metammf.replicas import gathered, replica_count
+from tf_metammf.row_blocks import stacked
 from tf_metammf.towers import ItemTower, UserTower
 
 ITEMS_AT_ONCE = 4096
@@ -250,7 +251,8 @@ class MetaMMF(tfrs.Model):
         users, blocks = self._represent_all()
         if isinstance(self.encoder, MatrixFactorization):
             # Finished block by block: normalising all items at once would take two more tensors of their size.
-            return self._finish(users), tf.concat([self._finish(block) for block in blocks], axis=0)
+            finished = (self._finish(block).numpy() for block in blocks)
+            return self._finish(users), stacked(finished, rows=self.items, width=int(users.shape[-1]))
         return self._embed_all(users, tf.concat(list(blocks), axis=0))
 
     def messages(self) -> tf.Tensor | None:
