@@ -1,7 +1,7 @@
 """``tf-metammf``: from raw files to recommendations.
 
 Exit codes: 0 done, 1 findings of ``records validate``, 2 something the user can mend, in one
-line on stderr, 130 interrupted, 143 terminated.
+line on stderr, 130 interrupted, 138 another process of a distributed training is gone, 143 terminated.
 """
 
 import os
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(module.run(options))
     except MetaMMFError as error:
         print(f"tf-metammf: error: {_one_line(error)}", file=sys.stderr)
-        return EXIT_USER_ERROR
+        return error.exit_code
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             # The reader of our output has gone, as "| head" does; that is no error.

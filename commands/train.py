@@ -63,9 +63,14 @@ def run(arguments: Namespace) -> int:
     if arguments.print_memory:
         return _print_memory(record_set, configuration)
     from tf_metammf.commands.metric_table import print_metrics
+    from tf_metammf.trainer.strategy import find_cluster
     from tf_metammf.trainer.training import train
 
     finished = train(record_set, arguments.run, configuration, resume=arguments.resume)
+    cluster = find_cluster(configuration.training.strategy)
+    if cluster is not None and not cluster.is_chief:
+        print(f"{cluster.name} is done; the chief has written {finished.folder}")
+        return 0
     print_metrics(finished.read("metrics"), title=f"{finished.folder}: best weights", only=["recall", "ndcg"])
     return 0
 

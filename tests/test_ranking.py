@@ -280,3 +280,29 @@ def test_a_score_of_minus_infinity_is_never_recommended() -> None:
     scores = tf.constant([[1.0, -np.inf, 2.0]])
     found = ranking.evaluate_scores(lambda users: tf.gather(scores, users))
     assert found == {"recall@3": 0.0, "coverage@3": pytest.approx(2 / 3)}
+
+
+class Recorded:
+    """Processes that rank one after another: what the others gathered is known in the second round."""
+
+    def __init__(self, index: int, size: int, rounds: list[list[Any]] | None = None):
+        self.index, self.size = index, size
+        self.given: list[Any] = []
+        self._rounds = rounds
+
+    def gather(self, value: Any) -> Any:
+        self.given.append(value)
+        if self._rounds is None:
+            return tf.stack([value])
+        return tf.stack([given[len(self.given) - 1] for given in self._rounds])
+
+
+@pytest.mark.parametrize("size", [2, 3, 50])
+def test_processes_that_share_the_users_have_the_metrics_of_one(size):
+    case = Case(users=40, items=30)
+    arguments = {"cutoffs": (3, 10), "warm_items": case.warm_items, "score_bytes": 4 * 30 * 6}
+    groups = [Recorded(index, size) for index in range(size)]
+    for group in groups:
+        case.evaluate(**arguments, group=group)
+    found = case.evaluate(**arguments, group=Recorded(0, size, [group.given for group in groups]))
+    assert found == pytest.approx(case.evaluate(**arguments), rel=1e-12)

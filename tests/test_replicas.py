@@ -1,4 +1,7 @@
-"""Replicas that share a batch take the step that one device takes with all of it. Two logical CPU devices."""
+"""Replicas that share a batch take the step that one device takes with all of it.
+
+Here two logical CPU devices, and two processes on loopback.
+"""
 
 import json
 import subprocess
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from loopback_cluster import cluster
 
 CASES = [("in_batch_softmax", "mf"), ("full_softmax", "mf"), ("bpr", "mf")]
 CASES += [("in_batch_softmax", "sage"), ("in_batch_softmax", "lightgcn")]
@@ -15,7 +19,7 @@ PROGRAM = Path(__file__).parent / "programs" / "replica_steps.py"
 
 
 @pytest.fixture(scope="module")
-def steps():
+def devices():
     """Loss and weights after a step on one device and on two, by objective and encoder, of a process of its own:
 
     devices cannot be made anew once TensorFlow has started.
@@ -25,9 +29,20 @@ def steps():
     return json.loads(ran.stdout.splitlines()[-1])
 
 
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """The same of two processes, as the first of them has it."""
+    folder = tmp_path_factory.mktemp("processes")
+    with cluster([sys.executable, str(PROGRAM)], {"worker": 2}, folder=folder) as started:
+        assert started["worker", 0].wait(timeout=120) == 0, (folder / "worker-0.err").read_text()
+    return json.loads((folder / "worker-0.out").read_text().splitlines()[-1])
+
+
+@pytest.mark.parametrize("sharing", ["devices", "processes"])
 @pytest.mark.parametrize(("objective", "encoder"), CASES)
-def test_loss_and_weights_are_those_of_one_device(objective, encoder, steps):
-    one, two = steps[f"{objective} {encoder} 1"], steps[f"{objective} {encoder} 2"]
+def test_loss_and_weights_are_those_of_one_device(objective, encoder, sharing, devices, request):
+    one = devices[f"{objective} {encoder} 1"]
+    two = request.getfixturevalue(sharing)[f"{objective} {encoder} 2"]
     np.testing.assert_allclose(two["loss"], one["loss"], rtol=1e-5)
     for found, expected in zip(two["weights"], one["weights"], strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -11,8 +11,10 @@ from difflib import get_close_matches
 class MetaMMFError(ValueError):
     """Something the user can mend; the message says what and how.
 
-    The command line prints the message as one line and exits with code 2.
+    The command line prints the message as one line and exits with ``exit_code``.
     """
+
+    exit_code = 2
 
 
 class InvalidInputError(MetaMMFError):
@@ -25,6 +27,16 @@ class InvalidRecordSetError(MetaMMFError):
 
 class TrainingDivergedError(MetaMMFError):
     """The loss became NaN or infinite; the last good weights were kept."""
+
+
+class WorkerLostError(MetaMMFError):
+    """Another process of a distributed training is gone; all of them have to be started again.
+
+    The exit code is one that cluster managers take for "start me again": Kubeflow restarts 128 and above, 138 being
+    that of the program's own choice.
+    """
+
+    exit_code = 138
 
 
 def unknown_name(kind: str, found: str, known: Iterable[str]) -> InvalidInputError:

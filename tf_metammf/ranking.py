@@ -1,7 +1,7 @@
 """Full ranking: every user of a split ranks the whole catalogue, on the device, in one pass for all metrics."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,21 @@ from tf_metammf.ranking_pass import Ranked, RankingPass, ScoreFunction
 
 SCORE_BYTES = 32 * 2**20
 MAXIMUM_BLOCK_USERS = 4096
+
+
+class RankingGroup(Protocol):
+    """Processes that rank together; :class:`tf_metammf.trainer.worker_group.WorkerGroup` is one.
+
+    Attributes:
+        index: The number of this process.
+        size: Number of processes.
+    """
+
+    index: int
+    size: int
+
+    def gather(self, value: Any) -> Any:
+        """The values of all processes, ``[size, ...]``."""
 
 
 class FullRanking:
@@ -41,7 +56,8 @@ class FullRanking:
     out of the result. The coverage of a part is the share of its items that are recommended to anybody: to any
     user with positives, for ``cold_only`` to any user with a cold positive.
 
-    Users are ranked in blocks by one compiled loop, so the memory does not grow with users times items.
+    Users are ranked in blocks by one compiled loop, so the memory does not grow with users times items. With ``group``
+    every process ranks its share of the blocks, and all have the metrics of all users.
 
     Args:
         positives: User ids and item ids of the interactions of the split, two integer arrays of equal length.
@@ -54,6 +70,7 @@ class FullRanking:
             :mod:`tf_metammf.ranking_metrics`. Defaults to all of them.
         warm_items: bool ``[items]``, True where the item has a training interaction; the others are cold.
             Defaults to None: no report by kind of item.
+        group: The processes that share the users, all of which have to evaluate alike; None for this one alone.
         score_bytes: Memory for the scores of a block of users; the peak of a block is about three times that.
             Defaults to 32 MiB.
 
@@ -76,6 +93,7 @@ class FullRanking:
         cutoffs: Sequence[int] = (10, 20, 50),
         metrics: Sequence[str] = METRICS,
         warm_items: ArrayLike | None = None,
+        group: RankingGroup | None = None,
         score_bytes: int = SCORE_BYTES,
     ):
         for metric in metrics:
@@ -94,7 +112,9 @@ class FullRanking:
         self._cutoffs = tuple(sorted(set(cutoffs)))
         self._parts = ranking_parts(self.pairs, items=items, warm_items=warm_items)
         self.names = tuple(str(name) for part in self._parts for name in self._part_names(part))
-        self._pass = RankingPass(self.pairs, self._parts, items=items, cutoffs=self._cutoffs)
+        self._group = group
+        share = (0, 1) if group is None else (group.index, group.size)
+        self._pass = RankingPass(self.pairs, self._parts, items=items, cutoffs=self._cutoffs, share=share)
 
     def evaluate(self, user_embeddings: Any, item_embeddings: Any) -> dict[str, float]:
         """Metrics of the ranking by dot product.
@@ -137,6 +157,12 @@ class FullRanking:
         return [MetricName(metric, k, part.name) for metric in self._metrics for k in self._cutoffs]
 
     def _result(self, ranked: Ranked) -> dict[str, float]:
+        if self._group is not None:
+            ranked = Ranked(
+                sums=tf.reduce_sum(self._group.gather(ranked.sums), axis=0),
+                best_ranks=tf.reduce_min(self._group.gather(ranked.best_ranks), axis=0),
+                usable=tf.reduce_all(tf.cast(self._group.gather(tf.cast(ranked.usable, tf.int32)), tf.bool)),
+            )
         if not ranked.usable:
             raise InvalidInputError(
                 "full ranking: scores are NaN or infinite, expected finite numbers (or minus infinity for an item "

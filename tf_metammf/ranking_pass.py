@@ -43,11 +43,22 @@ class RankingPass:
         parts: The parts to report.
         items: Number of items.
         cutoffs: The K to report, ascending.
+        share: Number of this process and of all processes that share the blocks: each ranks about as many.
     """
 
-    def __init__(self, pairs: RankingPairs, parts: Sequence[RankingPart], *, items: int, cutoffs: Sequence[int]):
+    def __init__(
+        self,
+        pairs: RankingPairs,
+        parts: Sequence[RankingPart],
+        *,
+        items: int,
+        cutoffs: Sequence[int],
+        share: tuple[int, int] = (0, 1),
+    ):
         self._items, self._cutoffs, self._longest = items, tuple(cutoffs), cutoffs[-1]
-        self._blocks, self._block_rows = pairs.blocks, pairs.block_rows
+        number, processes = share
+        self._first_block, self._end_block = (pairs.blocks * place // processes for place in (number, number + 1))
+        self._block_rows = pairs.block_rows
         self._users = tf.constant(pairs.users)
         self._positive_keys = tf.constant(pairs.positives.rows * (items + 1) + pairs.positives.items)
         self._positive_offsets = tf.constant(pairs.positives.offsets)
@@ -90,7 +101,10 @@ class RankingPass:
 
         # One block at a time: several at once would take the memory of several.
         _, ranked = tf.while_loop(
-            lambda block, _: block < self._blocks, rank_next, (tf.constant(0), nothing), parallel_iterations=1
+            lambda block, _: block < self._end_block,
+            rank_next,
+            (tf.constant(self._first_block), nothing),
+            parallel_iterations=1,
         )
         return ranked
 

@@ -22,6 +22,7 @@ from tf_metammf.trainer.configuration import Configuration, ObjectiveConfigurati
 from tf_metammf.trainer.graph_training import make_encoder_options, make_neighbour_sampler
 from tf_metammf.trainer.memory import trains_on_whole_graph
 from tf_metammf.trainer.training_data import TrainingData
+from tf_metammf.trainer.worker_group import WorkerGroup
 
 OBJECTIVES = ("in_batch_softmax", "full_softmax", "bpr")
 DTYPE_POLICIES = {None: "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -150,7 +151,13 @@ def make_training_dataset(
 
 
 def make_full_ranking(
-    data: TrainingData, split: str, *, cutoffs: Sequence[int], metrics: Sequence[str] = METRICS, by_kind: bool = True
+    data: TrainingData,
+    split: str,
+    *,
+    cutoffs: Sequence[int],
+    metrics: Sequence[str] = METRICS,
+    by_kind: bool = True,
+    group: WorkerGroup | None = None,
 ) -> FullRanking:
     """Full ranking of a split: training items masked, and for the test split the validation items too.
 
@@ -160,6 +167,7 @@ def make_full_ranking(
         cutoffs: K.
         metrics: Metrics to compute.
         by_kind: Whether to report warm and cold items apart.
+        group: The processes that share the users; None for this one alone.
 
     Raises:
         InvalidInputError: The split is unknown or has no interactions.
@@ -176,4 +184,5 @@ def make_full_ranking(
         cutoffs=cutoffs,
         metrics=metrics,
         warm_items=data.warm_items if by_kind else None,
+        group=group,
     )

@@ -8,9 +8,11 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.checkpoints import Checkpoints
 from tf_metammf.trainer.preemption import Preemption
 from tf_metammf.trainer.training_state import TrainingState
+from tf_metammf.trainer.worker_group import WorkerGroup
 
 
 class Checkpointing(keras.callbacks.Callback):
@@ -30,6 +32,8 @@ class Checkpointing(keras.callbacks.Callback):
         seconds: Least time between two checkpoints.
         files: Files of the run that belong to a checkpoint.
         preemption: Signals that came.
+        group: The processes that train together, which write checkpoints in the same steps, each its own; None for
+            one alone.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Checkpointing(keras.callbacks.Callback):
         seconds: float,
         files: list[Path],
         preemption: Preemption,
+        group: WorkerGroup | None = None,
     ) -> None:
         super().__init__()
         self.checkpoints = checkpoints
@@ -55,12 +60,19 @@ class Checkpointing(keras.callbacks.Callback):
         self.seconds = seconds
         self.files = files
         self.preemption = preemption
+        self.group = group
         self._saved = time.monotonic()
         self._means: list[Any] = []
 
-    def restore(self, *, into: Path) -> bool:
-        """Takes over the newest sound checkpoint; False where there is none."""
-        restored = self.checkpoints.restore(self.trackable, into=into)
+    def restore(self, *, into: Path, checkpoints: Checkpoints | None = None) -> bool:
+        """Takes over the newest sound checkpoint; False where there is none.
+
+        Args:
+            into: The folder that gets the files of the run back.
+            checkpoints: Where to look, if not where this one writes.
+        """
+        restored = (checkpoints or self.checkpoints).restore(self.trackable, into=into)
+        self._check_agreement(-1 if restored is None else restored.step)
         if restored is None:
             return False
         self.state.replace_with(restored)
@@ -100,13 +112,32 @@ class Checkpointing(keras.callbacks.Callback):
             self.save()
         self._save_if_due()
 
-    def _save_if_due(self) -> None:
+    def _check_agreement(self, step: int) -> None:
+        """Refuses to go on from different steps in different processes."""
+        if self.group is None:
+            return
+        lowest, highest = self.group.lowest(step), self.group.highest(step)
+        if lowest != highest:
+            raise InvalidInputError(
+                f"process {self.group.index} found the checkpoint of step {step}, others that of {lowest} or {highest} "
+                "(-1 is none). Put --run on a file system that all processes share."
+            )
+
+    def _wish(self) -> int:
+        """What to do now, on which all processes agree: 0 nothing, 1 a checkpoint, 2 a checkpoint before leaving."""
+        wish = int(time.monotonic() - self._saved >= self.seconds)
         if self.preemption.signal is not None:
+            wish = 2
+        return wish if self.group is None else self.group.highest(wish)
+
+    def _save_if_due(self) -> None:
+        wish = self._wish()
+        if wish == 2:
             self.save()
             print(
                 f"a checkpoint of step {self.state.step} is written; the same command goes on from there",
                 file=sys.stderr,
             )
             self.preemption.leave()
-        if time.monotonic() - self._saved >= self.seconds:
+        if wish == 1:
             self.save()

@@ -98,6 +98,7 @@ class Checkpoints:
                     aside = into / f".{file.name}.partial"
                     _share(file, aside)
                     aside.replace(into / file.name)
+                    aside.unlink(missing_ok=True)  # renaming a file to itself by another link leaves both
             return TrainingState.from_json(json.loads((folder / STATE).read_text(encoding="utf-8")))
         return None
 

@@ -20,6 +20,7 @@ from tf_metammf.trainer.preemption import Preemption
 from tf_metammf.trainer.run_directory import RunDirectory
 from tf_metammf.trainer.training_state import TrainingState
 from tf_metammf.trainer.validation import FullRankingValidation
+from tf_metammf.trainer.worker_group import WorkerGroup
 
 ROLLBACK_FACTOR = 0.5
 """What the learning rate is multiplied with at a rollback."""
@@ -37,6 +38,8 @@ def fit(
     configuration: Configuration,
     run: RunDirectory,
     state: TrainingState,
+    group: WorkerGroup | None = None,
+    resume_from: RunDirectory | None = None,
     verbose: int | None = None,
 ) -> None:
     """Trains a compiled model to the end of its run, from the newest checkpoint if there is one.
@@ -49,6 +52,8 @@ def fit(
         configuration: Training and evaluation settings.
         run: Where checkpoints, best weights and history go.
         state: Takes over how far training is.
+        group: The processes that train together; None for this one alone.
+        resume_from: The run whose checkpoints to go on from, where it is not ``run``.
         verbose: 0 silent, 1 progress bar, 2 one line an epoch; by default 1 on a terminal, else 2.
 
     Raises:
@@ -68,6 +73,7 @@ def fit(
         seconds=settings.checkpoint_seconds,
         files=[run.weights_file],
         preemption=preemption,
+        group=group,
     )
     callbacks = [
         divergence,
@@ -77,8 +83,10 @@ def fit(
         keras.callbacks.TensorBoard(str(run.tensorboard_folder), write_graph=False),
         checkpointing,
     ]
-    if not checkpointing.restore(into=run.folder):
-        checkpointing.save()
+    earlier = Checkpoints((resume_from or run).checkpoints_folder, keep=settings.checkpoints)
+    restored = checkpointing.restore(into=run.folder, checkpoints=earlier)
+    if not restored or group is not None:
+        checkpointing.save()  # also where another process has what this one went on from
     _set_learning_rate(model, settings.learning_rate, state)
     # An earlier end may have been that of fewer epochs.
     state.complete = state.is_exhausted(epochs=settings.epochs, patience=settings.patience)

@@ -41,7 +41,8 @@ class Preemption:
 
         Raises:
             KeyboardInterrupt: After SIGINT.
-            SystemExit: With :data:`EXIT_TERMINATED`, after SIGTERM.
+            SystemExit: With :data:`EXIT_TERMINATED`, after SIGTERM, or where another process of the training got
+                the signal.
         """
         if self.signal == signal.SIGINT:
             raise KeyboardInterrupt

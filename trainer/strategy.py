@@ -1,24 +1,44 @@
-"""Which devices share a training step."""
+"""Which devices and processes share a training step."""
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.trainer.cluster import Cluster
+from tf_metammf.trainer.worker_group import WorkerGroup
 
-STRATEGIES = ("none", "mirrored")
+STRATEGIES = ("none", "mirrored", "multi_worker")
 
 
-def make_strategy(name: str) -> tf.distribute.Strategy:
+def find_cluster(name: str) -> Cluster | None:
+    """The processes of a strategy, or None where this process trains alone.
+
+    Args:
+        name: One of :data:`STRATEGIES`.
+
+    Raises:
+        InvalidInputError: The name is unknown, or ``TF_CONFIG`` does not describe a cluster for it.
+    """
+    if name not in STRATEGIES:
+        raise unknown_name("training.strategy", name, STRATEGIES)
+    return Cluster.from_environment(name) if name == "multi_worker" else None
+
+
+def make_strategy(name: str, cluster: Cluster | None = None) -> tf.distribute.Strategy:
     """The strategy of a name.
+
+    In all of them every device has all weights and its part of every batch, and the step is that of one device with the
+    whole batch. With ``"multi_worker"`` this comes back when all processes are there, and has to come before any other
+    operation of TensorFlow.
 
     Args:
         name: ``"none"`` for one device; ``"mirrored"`` for all GPUs of this machine or, where there is none, all its
-            logical CPU devices. Every device has all weights and its part of every batch, and the step is that of one
-            device with the whole batch.
+            logical CPU devices; ``"multi_worker"`` for those of all machines of the cluster.
+        cluster: As :func:`find_cluster` gives it.
 
     Raises:
-        InvalidInputError: The name is unknown.
+        InvalidInputError: The name is unknown, or this process cannot listen at its address.
     """
     match name:
         case "none":
@@ -26,7 +46,22 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
         case "mirrored":
             devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
             return tf.distribute.MirroredStrategy([device.name for device in devices])
+        case "multi_worker" if cluster is not None:
+            try:
+                return tf.distribute.MultiWorkerMirroredStrategy()
+            except tf.errors.UnknownError as error:
+                address = cluster.addresses[cluster.role][cluster.index]
+                raise InvalidInputError(
+                    f"{cluster.name} cannot listen at {address} ({error.message}). Give it a free port of this machine."
+                ) from error
     raise unknown_name("training.strategy", name, STRATEGIES)
+
+
+def worker_group(strategy: tf.distribute.Strategy, cluster: Cluster | None) -> WorkerGroup | None:
+    """The processes that take every step together; None where this one is alone."""
+    if cluster is None or cluster.workers == 1:
+        return None
+    return WorkerGroup(strategy, index=cluster.number, size=cluster.workers)
 
 
 def require_divisible(batch_size: int, strategy: tf.distribute.Strategy) -> None:

@@ -19,6 +19,7 @@ from tf_metammf.trainer.assembly import (
     make_optimizer,
     make_training_dataset,
 )
+from tf_metammf.trainer.cluster import Cluster
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.determinism import deterministic_operations
 from tf_metammf.trainer.environment import describe_environment, peak_memory_bytes
@@ -27,11 +28,19 @@ from tf_metammf.trainer.fitting import fit
 from tf_metammf.trainer.resumption import RESUME, check_resumable
 from tf_metammf.trainer.run_directory import RunDirectory, create_run_directory, open_run_directory
 from tf_metammf.trainer.run_lock import locked
-from tf_metammf.trainer.strategy import make_strategy, require_divisible, shared_dataset
+from tf_metammf.trainer.strategy import (
+    find_cluster,
+    make_strategy,
+    require_divisible,
+    shared_dataset,
+    worker_group,
+)
 from tf_metammf.trainer.training_curve import draw_training_curve
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.training_state import TrainingState
 from tf_metammf.trainer.warm_start import warm_start
+from tf_metammf.trainer.worker_group import WorkerGroup
+from tf_metammf.trainer.worker_process import lost_workers_named, own_directory
 
 
 def train(
@@ -68,18 +77,22 @@ def train(
         InvalidInputError: The configuration does not fit the data or the run, another process is training in the
             run directory, or the folder is something else.
         TrainingDivergedError: The loss became NaN or infinite; the best weights so far are kept.
+        WorkerLostError: Another process of a distributed training is gone.
         SystemExit, KeyboardInterrupt: A signal asked the process to leave; a checkpoint is written.
     """
     _check(configuration, resume)
+    cluster = find_cluster(configuration.training.strategy)
     run = RunDirectory(Path(folder))
-    if run.folder.exists() or run.folder.is_symlink():
-        if resume == "never" or not run.configuration_file.is_file():
+    writes = cluster is None or cluster.is_chief
+    # Beside the chief, the run directory may be there because the chief has just made it.
+    if run.configuration_file.is_file() or (writes and (run.folder.exists() or run.folder.is_symlink())):
+        if writes and (resume == "never" or not run.configuration_file.is_file()):
             require_absent(run.folder, option="--run")
         check_resumable(run, configuration, record_set, force=resume == "force")
         if resume == "auto" and run.is_finished:
             return run
-    with deterministic_operations(configuration.training.deterministic):
-        _train(run, record_set, configuration, splits=splits, verbose=verbose)
+    with deterministic_operations(configuration.training.deterministic), lost_workers_named(run, cluster):
+        _train(run, record_set, configuration, cluster, splits=splits, verbose=verbose)
     return run
 
 
@@ -87,60 +100,67 @@ def _train(
     run: RunDirectory,
     record_set: RecordSet,
     configuration: Configuration,
+    cluster: Cluster | None,
     *,
     splits: Sequence[str],
     verbose: int | None,
 ) -> None:
+    strategy = make_strategy(configuration.training.strategy, cluster)
+    group = worker_group(strategy, cluster)
     keras.utils.set_random_seed(configuration.training.seed)
     data = TrainingData.of(record_set, configuration)
-    strategy = make_strategy(configuration.training.strategy)
     require_divisible(configuration.training.batch_size, strategy)
     with strategy.scope():
         model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
         model.compile(optimizer=make_optimizer(configuration, record_set.metadata))
         model.optimizer.build(model.trainable_variables)
     make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
-    validation = _validation_ranking(data, configuration)
+    validation = _validation_ranking(data, configuration, group)
     rankings = {
-        split: make_full_ranking(data, split, cutoffs=configuration.evaluation.k)
+        split: make_full_ranking(data, split, cutoffs=configuration.evaluation.k, group=group)
         for split in splits
         if split in record_set.metadata.splits and record_set.metadata.splits[split].interactions
     }
     start = configuration.training.init_from
     report = None if start is None else warm_start(model, data, open_run_directory(start))
-    if not run.configuration_file.is_file():
-        create_run_directory(run.folder, configuration, record_set)
     state = TrainingState()
-    with locked(run.folder), _state_written(run, state, monitor=configuration.evaluation.monitor):
-        run.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
-        if report is not None:
-            run.write("warm_start", report.to_json())
-            print(report)
-        fit(
-            model,
-            lambda epoch, step: shared_dataset(
-                strategy,
-                lambda context: make_training_dataset(
-                    configuration, data, first_epoch=epoch, first_step=step, input_context=context
+    with own_directory(run, cluster) as own:
+        if not own.configuration_file.is_file():
+            create_run_directory(own.folder, configuration, record_set)
+        with locked(own.folder), _state_written(own, state, monitor=configuration.evaluation.monitor):
+            own.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
+            if report is not None:
+                own.write("warm_start", report.to_json())
+                print(report)
+            fit(
+                model,
+                lambda epoch, step: shared_dataset(
+                    strategy,
+                    lambda context: make_training_dataset(
+                        configuration, data, first_epoch=epoch, first_step=step, input_context=context
+                    ),
                 ),
-            ),
-            steps=-(-len(data.train) // configuration.training.batch_size),
-            validation=validation,
-            configuration=configuration,
-            run=run,
-            state=state,
-            verbose=verbose,
-        )
-        if strategy.num_replicas_in_sync == 1:
-            model.load_weights(str(run.weights_file))
-        else:
-            # Keras cannot load the variables of a metric, which are among the weights, into replicas.
-            model, _ = load_model(run, record_set.folder)
-        embeddings = model.embeddings()
-        run.write("metrics", {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()})
+                steps=-(-len(data.train) // configuration.training.batch_size),
+                validation=validation,
+                configuration=configuration,
+                run=own,
+                state=state,
+                group=group,
+                resume_from=run,
+                verbose=verbose if cluster is None or cluster.is_chief else 0,
+            )
+            if strategy.num_replicas_in_sync == 1:
+                model.load_weights(str(own.weights_file))
+            else:
+                # Keras cannot load the variables of a metric, which are among the weights, into replicas.
+                model, _ = load_model(own, record_set.folder)
+            embeddings = model.embeddings()
+            own.write("metrics", {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()})
+        if group is not None:
+            group.wait()  # nobody leaves before the chief has written everything
 
 
-def _validation_ranking(data: TrainingData, configuration: Configuration) -> FullRanking:
+def _validation_ranking(data: TrainingData, configuration: Configuration, group: WorkerGroup | None) -> FullRanking:
     monitored = MetricName.parse(configuration.evaluation.monitor)
     validation = make_full_ranking(
         data,
@@ -148,6 +168,7 @@ def _validation_ranking(data: TrainingData, configuration: Configuration) -> Ful
         cutoffs=[monitored.k],
         metrics=list(dict.fromkeys([monitored.metric, "recall", "ndcg"])),
         by_kind=monitored.part != ALL,
+        group=group,
     )
     if str(monitored) not in validation.names:
         raise InvalidInputError(

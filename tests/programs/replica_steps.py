@@ -1,4 +1,7 @@
-"""Prints, as JSON, what a step of gradient descent does on one device and on two that share every batch."""
+"""Prints, as JSON, what a step of gradient descent does on one device and on two that share every batch.
+
+With TF_CONFIG the two are those of two processes, and those of one device are left out.
+"""
 
 import json
 import os
@@ -18,10 +21,13 @@ CASES += [("in_batch_softmax", encoder) for encoder in ("sage", "lightgcn")]
 
 
 def main() -> None:
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     # One strategy for all cases: collectives of two in one process would be taken for each other's.
-    strategies = {1: tf.distribute.get_strategy(), 2: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])}
+    if "TF_CONFIG" in os.environ:
+        strategies = {2: tf.distribute.MultiWorkerMirroredStrategy()}
+    else:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        strategies = {1: tf.distribute.get_strategy(), 2: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])}
     results = {}
     for objective, encoder in CASES:
         for devices, strategy in strategies.items():
