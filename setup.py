@@ -70,6 +70,8 @@ setup(
             "setuptools>=77",
         ],
         "tune": ["keras-tuner>=1.4.8", "scipy>=1.13", "scikit-learn>=1.5"],
+        "mlflow": ["mlflow>=2.20"],
+        "wandb": ["wandb>=0.19"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
     entry_points={"console_scripts": ["tf-metammf = tf_metammf.commands.main:main"]},

@@ -17,6 +17,7 @@ from jsonargparse import Namespace
 
 import tf_metammf
 from tf_metammf.commands.parser import CommandParser
+from tf_metammf.commands.program_log import add_verbosity, begin_log
 from tf_metammf.errors import MetaMMFError
 
 EXIT_USER_ERROR = 2
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parser = _parser()
         module, options = _chosen(parser.instantiate(parser.parse_args(arguments)))
+        begin_log(quiet=options.quiet, verbose=options.verbose)
         return int(module.run(options))
     except MetaMMFError as error:
         print(f"tf-metammf: error: {_one_line(error)}", file=sys.stderr)
@@ -85,6 +87,7 @@ def _parser() -> CommandParser:
 def _add(subcommands: Any, name: str, module: ModuleType) -> None:
     parser = CommandParser(description=_help(module))
     module.add_arguments(parser)
+    add_verbosity(parser)
     subcommands.add_subcommand(name, parser, help=_help(module))
 
 

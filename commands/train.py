@@ -13,7 +13,16 @@ from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.environment import environment_differences
 from tf_metammf.trainer.run_directory import RunDirectory
 
-SHORT_NAMES = ("deterministic", "init_from", "jit_compile", "mixed_precision", "strategy")
+SHORT_NAMES = (
+    "deterministic",
+    "init_from",
+    "jit_compile",
+    "mixed_precision",
+    "profile_steps",
+    "strategy",
+    "tensorboard",
+    "tracking",
+)
 """Fields of the training section that need no prefix."""
 
 
@@ -66,7 +75,8 @@ def run(arguments: Namespace) -> int:
     from tf_metammf.trainer.strategy import find_cluster
     from tf_metammf.trainer.training import train
 
-    finished = train(record_set, arguments.run, configuration, resume=arguments.resume)
+    verbose = 0 if arguments.quiet else None
+    finished = train(record_set, arguments.run, configuration, resume=arguments.resume, verbose=verbose)
     cluster = find_cluster(configuration.training.strategy)
     if cluster is not None and not cluster.is_chief:
         print(f"{cluster.name} is done; the chief has written {finished.folder}")

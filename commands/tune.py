@@ -55,6 +55,7 @@ def run(arguments: Namespace) -> int:
         tuner=arguments.tuner,
         trials=arguments.trials,
         seeds=arguments.seeds,
+        verbose=0 if arguments.quiet else None,
     )
     if results is None:
         print("no trials are left; the chief writes the results")

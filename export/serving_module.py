@@ -12,11 +12,11 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.histories import HistoryEncoder, distinct_pairs
 from tf_metammf.export.id_table import IdTable, write_labels
 from tf_metammf.export.indices import IndexOptions, Indices
-from tf_metammf.export.modality_shares import catalogue_shares
 from tf_metammf.export.new_items import NewItemEncoder
 from tf_metammf.export.popular_items import PopularItems
 from tf_metammf.export.request_checks import require
 from tf_metammf.export.seen_items import SeenItems
+from tf_metammf.modality_shares import catalogue_shares
 
 Outputs = dict[str, tf.Tensor]
 

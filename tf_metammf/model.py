@@ -73,6 +73,8 @@ class MetaMMF(tfrs.Model):
             neighbours, scores and loss have 32, and ``compile`` adds the loss scaling that float16 needs.
 
     Attributes:
+        logs_gradient_norm: Whether a training step logs the norm of its gradients, ``gradient_norm``; set it before
+            ``fit``. Defaults to False.
         known_items: bool ``[items]``: items whose ID embedding is used; the others have content alone.
 
     Raises:
@@ -116,6 +118,7 @@ class MetaMMF(tfrs.Model):
                 "Take InBatchSoftmax or BPR, or give the features as a table."
             )
         self.mean_loss = keras.metrics.Mean(name="loss")
+        self.logs_gradient_norm = False
         known = np.ones(self.items, bool) if item_frequency is None else np.asarray(item_frequency) > 0
         if known.shape != (self.items,):
             raise InvalidInputError(
@@ -190,7 +193,10 @@ class MetaMMF(tfrs.Model):
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         # The parts of the replicas add up to the loss; the metric takes their mean.
         self.mean_loss.update_state(loss * replica_count())
-        return {"loss": self.mean_loss.result()}
+        logs = {"loss": self.mean_loss.result()}
+        if self.logs_gradient_norm:
+            logs["gradient_norm"] = tf.linalg.global_norm(gradients)
+        return logs
 
     def test_step(self, inputs: Batch) -> dict[str, tf.Tensor]:
         """The test step of :class:`tfrs.Model`; logs the mean of the loss so far."""

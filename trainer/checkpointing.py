@@ -1,6 +1,6 @@
 """Counts the steps of ``fit`` and writes checkpoints on the way."""
 
-import sys
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from tf_metammf.trainer.checkpoints import Checkpoints
 from tf_metammf.trainer.preemption import Preemption
 from tf_metammf.trainer.training_state import TrainingState
 from tf_metammf.trainer.worker_group import WorkerGroup
+
+logger = logging.getLogger(__name__)
 
 
 class Checkpointing(keras.callbacks.Callback):
@@ -134,10 +136,7 @@ class Checkpointing(keras.callbacks.Callback):
         wish = self._wish()
         if wish == 2:
             self.save()
-            print(
-                f"a checkpoint of step {self.state.step} is written; the same command goes on from there",
-                file=sys.stderr,
-            )
+            logger.warning("a checkpoint of step %s is written; the same command goes on from there", self.state.step)
             self.preemption.leave()
         if wish == 1:
             self.save()

@@ -130,6 +130,9 @@ class TrainingConfiguration:
         rollbacks: How often training may go back to the last checkpoint, with half the learning rate, when the
             loss becomes NaN, infinite or a spike.
         spike_factor: A loss above so many times the median of the last 100 steps is a spike.
+        tensorboard: What is written for TensorBoard: metrics, or all for norms, modality shares and embeddings, too.
+        profile_steps: Steps that TensorBoard's profiler watches, after the first ones; 0 for none.
+        tracking: mlflow or wandb to log the run there, too; null for nowhere.
     """
 
     epochs: int = 100
@@ -148,6 +151,9 @@ class TrainingConfiguration:
     checkpoints: int = 2
     rollbacks: int = 0
     spike_factor: float = 10.0
+    tensorboard: str = "metrics"
+    profile_steps: int = 0
+    tracking: str | None = None
 
 
 @dataclass

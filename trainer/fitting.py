@@ -1,7 +1,8 @@
 """Keras ``fit`` from where a run is to its end: resumed, rolled back, preempted."""
 
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -17,10 +18,14 @@ from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.divergence import StopOnDivergence
 from tf_metammf.trainer.history import WriteHistory
 from tf_metammf.trainer.preemption import Preemption
+from tf_metammf.trainer.progress import ShowProgress
 from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.tensorboard_logs import tensorboard_callbacks
 from tf_metammf.trainer.training_state import TrainingState
 from tf_metammf.trainer.validation import FullRankingValidation
 from tf_metammf.trainer.worker_group import WorkerGroup
+
+logger = logging.getLogger(__name__)
 
 ROLLBACK_FACTOR = 0.5
 """What the learning rate is multiplied with at a rollback."""
@@ -38,6 +43,8 @@ def fit(
     configuration: Configuration,
     run: RunDirectory,
     state: TrainingState,
+    item_ids: list[str],
+    watchers: Sequence[keras.callbacks.Callback] = (),
     group: WorkerGroup | None = None,
     resume_from: RunDirectory | None = None,
     verbose: int | None = None,
@@ -52,9 +59,11 @@ def fit(
         configuration: Training and evaluation settings.
         run: Where checkpoints, best weights and history go.
         state: Takes over how far training is.
+        item_ids: Raw id of every item, for labels.
+        watchers: Further callbacks that look at the numbers of an epoch.
         group: The processes that train together; None for this one alone.
         resume_from: The run whose checkpoints to go on from, where it is not ``run``.
-        verbose: 0 silent, 1 progress bar, 2 one line an epoch; by default 1 on a terminal, else 2.
+        verbose: 0 silent, 1 progress bars, 2 one line an epoch; by default 1 on a terminal, else 2.
 
     Raises:
         TrainingDivergedError: The loss became NaN or infinite and may not be rolled back again.
@@ -80,7 +89,13 @@ def fit(
         FullRankingValidation(validation, divergence),
         KeepBestWeights(run.weights_file, state, monitor=f"val_{monitor}"),
         WriteHistory(run.history_file, state),
-        keras.callbacks.TensorBoard(str(run.tensorboard_folder), write_graph=False),
+        *tensorboard_callbacks(
+            run.tensorboard_folder,
+            contents=settings.tensorboard,
+            profile_steps=settings.profile_steps,
+            item_ids=item_ids,
+        ),
+        *watchers,
         checkpointing,
     ]
     earlier = Checkpoints((resume_from or run).checkpoints_folder, keep=settings.checkpoints)
@@ -91,6 +106,10 @@ def fit(
     # An earlier end may have been that of fewer epochs.
     state.complete = state.is_exhausted(epochs=settings.epochs, patience=settings.patience)
     verbose = _verbosity() if verbose is None else verbose
+    if verbose:
+        # Behind the callbacks that count and validate, before the one that may end the program.
+        shown = ShowProgress(state, epochs=settings.epochs, steps=steps, monitor=monitor, bars=verbose == 1)
+        callbacks.insert(-1, shown)
     while not state.complete:
         with preemption.deferred():
             # The rest of an epoch is a fit of its own: Keras knows only epochs of one length.
@@ -99,7 +118,7 @@ def fit(
                 initial_epoch=state.epoch,
                 epochs=state.epoch + 1 if state.step_of_epoch else settings.epochs,
                 steps_per_epoch=steps - state.step_of_epoch,
-                verbose=verbose,
+                verbose=0,
                 callbacks=callbacks,
             )
         if divergence.step is not None:
@@ -125,10 +144,7 @@ def _roll_back(
             "set training.rollbacks to go back to a checkpoint with half the learning rate."
         )
     state.rollbacks = [*done, {"step": float(step or 0), "loss": float(loss or 0), "to_step": float(state.step)}]
-    print(
-        f"the loss became {loss} at step {step}: back to step {state.step}, with half the learning rate",
-        file=sys.stderr,
-    )
+    logger.warning("the loss became %s at step %s: back to step %s, half the learning rate", loss, step, state.step)
 
 
 def _verbosity() -> int:

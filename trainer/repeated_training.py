@@ -1,5 +1,6 @@
 """One configuration over several seeds: mean and standard deviation of its metrics."""
 
+import logging
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,8 @@ from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.run_directory import RunDirectory
 from tf_metammf.trainer.training import train
+
+logger = logging.getLogger(__name__)
 
 
 def train_with_seeds(
@@ -32,7 +35,7 @@ def train_with_seeds(
     for seed, run in runs.items():
         keras.backend.clear_session()
         seeded = replace(configuration, training=replace(configuration.training, seed=seed))
-        print(f"final training with seed {seed}", flush=True)
+        logger.info("training with seed %s", seed)
         metrics = train(record_set, run.folder, seeded, verbose=verbose).read("metrics")
         seeds.append({"seed": seed, "run": str(run.folder), "metrics": metrics})
     return {"seeds": seeds, **_summary([each["metrics"] for each in seeds])}

@@ -32,6 +32,9 @@ CHANGEABLE = (
 )
 """Fields that ``force`` may change: the checkpoint still fits, and the place in the data is the same."""
 
+WATCHING = ("training.profile_steps", "training.tensorboard", "training.tracking")
+"""Fields that may always change: nothing of the training depends on how it is watched."""
+
 
 def check_resumable(run: RunDirectory, configuration: Configuration, record_set: RecordSet, *, force: bool) -> None:
     """Refuses to resume a run with something else than it was started with.
@@ -46,8 +49,8 @@ def check_resumable(run: RunDirectory, configuration: Configuration, record_set:
         InvalidInputError: Something differs; every difference is shown.
     """
     run.open_records(record_set.folder)
-    before, now = _flat(asdict(run.configuration)), _flat(asdict(configuration))
-    differences = [name for name in before if before[name] != now[name]]
+    before, now = flat_values(asdict(run.configuration)), flat_values(asdict(configuration))
+    differences = [name for name in before if before[name] != now[name] and name not in WATCHING]
     if not differences:
         return
     shown = "; ".join(f"{name}: {before[name]} in the run, {now[name]} now" for name in differences)
@@ -64,11 +67,12 @@ def check_resumable(run: RunDirectory, configuration: Configuration, record_set:
         )
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested sections by field, such as ``"model.fusion.rank"``."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
+            flat |= flat_values(value, f"{prefix}{name}.")
         else:
             flat[f"{prefix}{name}"] = value
     return flat

@@ -1,5 +1,6 @@
 """Training: a run directory from a record set and a configuration, begun or gone on with."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from tf_metammf.trainer.assembly import (
 from tf_metammf.trainer.cluster import Cluster
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.determinism import deterministic_operations
+from tf_metammf.trainer.devices import grow_gpu_memory
 from tf_metammf.trainer.environment import describe_environment, peak_memory_bytes
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.fitting import fit
@@ -35,12 +37,16 @@ from tf_metammf.trainer.strategy import (
     shared_dataset,
     worker_group,
 )
+from tf_metammf.trainer.tensorboard_logs import CONTENTS
+from tf_metammf.trainer.tracking import Track, make_tracker
 from tf_metammf.trainer.training_curve import draw_training_curve
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.training_state import TrainingState
 from tf_metammf.trainer.warm_start import warm_start
 from tf_metammf.trainer.worker_group import WorkerGroup
 from tf_metammf.trainer.worker_process import lost_workers_named, own_directory
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -68,7 +74,7 @@ def train(
             same; ``"force"`` also with other values of :data:`tf_metammf.trainer.resumption.CHANGEABLE`, and with a
             finished run; ``"never"`` refuses.
         splits: Splits that the chosen weights are ranked on at the end. A trial of a search leaves ``"test"`` out.
-        verbose: 0 silent, 1 progress bar, 2 one line an epoch; by default 1 on a terminal, else 2.
+        verbose: 0 silent, 1 progress bars, 2 one line an epoch; by default 1 on a terminal, else 2.
 
     Returns:
         The run directory.
@@ -105,6 +111,7 @@ def _train(
     splits: Sequence[str],
     verbose: int | None,
 ) -> None:
+    grow_gpu_memory()
     strategy = make_strategy(configuration.training.strategy, cluster)
     group = worker_group(strategy, cluster)
     keras.utils.set_random_seed(configuration.training.seed)
@@ -114,6 +121,8 @@ def _train(
         model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
         model.compile(optimizer=make_optimizer(configuration, record_set.metadata))
         model.optimizer.build(model.trainable_variables)
+    everything = configuration.training.tensorboard == "all"
+    model.logs_gradient_norm = everything
     make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
     validation = _validation_ranking(data, configuration, group)
     rankings = {
@@ -121,6 +130,7 @@ def _train(
         for split in splits
         if split in record_set.metadata.splits and record_set.metadata.splits[split].interactions
     }
+    tracker = make_tracker(configuration.training.tracking) if cluster is None or cluster.is_chief else None
     start = configuration.training.init_from
     report = None if start is None else warm_start(model, data, open_run_directory(start))
     state = TrainingState()
@@ -131,7 +141,8 @@ def _train(
             own.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
             if report is not None:
                 own.write("warm_start", report.to_json())
-                print(report)
+                logger.info("%s", report)
+            track = None if tracker is None else Track(tracker, own, configuration)
             fit(
                 model,
                 lambda epoch, step: shared_dataset(
@@ -145,6 +156,8 @@ def _train(
                 configuration=configuration,
                 run=own,
                 state=state,
+                item_ids=record_set.item_ids if everything else [],
+                watchers=[] if track is None else [track],
                 group=group,
                 resume_from=run,
                 verbose=verbose if cluster is None or cluster.is_chief else 0,
@@ -155,7 +168,10 @@ def _train(
                 # Keras cannot load the variables of a metric, which are among the weights, into replicas.
                 model, _ = load_model(own, record_set.folder)
             embeddings = model.embeddings()
-            own.write("metrics", {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()})
+            metrics = {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()}
+            own.write("metrics", metrics)
+            if track is not None:
+                track.finish(metrics, epochs=state.epoch)
         if group is not None:
             group.wait()  # nobody leaves before the chief has written everything
 
@@ -234,6 +250,7 @@ def check_bounds(configuration: Configuration) -> None:
         "training.checkpoint_seconds": 0,
         "training.checkpoints": 1,
         "training.rollbacks": 0,
+        "training.profile_steps": 0,
         "training.spike_factor": 1,
         "model.id_units": 0,
         "model.l2": 0,
@@ -244,6 +261,8 @@ def check_bounds(configuration: Configuration) -> None:
         limit = 2.0**31 if isinstance(value, int) else float("inf")
         if not bound <= value <= limit:
             raise InvalidInputError(f"{name} is {value}, expected at least {bound} and below {limit:g}.")
+    if configuration.training.tensorboard not in CONTENTS:
+        raise unknown_name("training.tensorboard", configuration.training.tensorboard, CONTENTS)
     if not configuration.evaluation.k:
         raise InvalidInputError("evaluation.k is empty, expected cut-offs such as [10, 20].")
     for cutoff in configuration.evaluation.k:

@@ -1,5 +1,6 @@
 """The tuner of Keras Tuner that trains a run directory for every trial."""
 
+import logging
 import math
 import shutil
 import time
@@ -28,6 +29,8 @@ STATE = Path("oracle/oracle.json")
 """Where the oracle has its state, in the search directory."""
 
 POLL_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
 
 
 def make_tuner(oracle: "Oracle", search: SearchDirectory, space: SearchSpace, record_set: RecordSet) -> "TrialTuner":
@@ -94,13 +97,17 @@ class TrialTuner(BaseTuner):
         objective = configuration.evaluation.monitor
         if reason:
             self.search_directory.write_failure(trial.trial_id, reason)
-            print(f"trial {trial.trial_id} failed: {reason}", flush=True)
+            logger.warning("trial %s failed: %s", trial.trial_id, reason)
         else:
             state = self.search_directory.trial(trial.trial_id).read("state")
-            print(
-                f"trial {trial.trial_id}: {objective} {value:.4f} at epoch {state['best_epoch']} of {state['epoch']}, "
-                f"{state['seconds']:.0f} s",
-                flush=True,
+            logger.info(
+                "trial %s: %s %.4f at epoch %s of %s, %.0f s",
+                trial.trial_id,
+                objective,
+                value,
+                state["best_epoch"],
+                state["epoch"],
+                state["seconds"],
             )
         return {objective: value}
 

@@ -64,6 +64,12 @@ def configuration() -> Configuration:
 
 
 @pytest.fixture(scope="session")
+def small() -> Callable[[], Configuration]:
+    """Makes the small configuration, for fixtures that outlive a test."""
+    return _small_configuration
+
+
+@pytest.fixture(scope="session")
 def finished(halves, tmp_path_factory) -> RunDirectory:
     """A finished run of the small configuration; for tests that only look at it."""
     return train(halves, tmp_path_factory.mktemp("runs") / "run", _small_configuration(), verbose=0)

@@ -288,7 +288,7 @@ def test_a_killed_command_goes_on_in_the_trial_under_way(command, tmp_path):
     assert before.count("\n") < 7, "the trial was over before it was killed"
     ran = subprocess.run(words, capture_output=True, text=True, check=False, env=quiet())
     assert ran.returncode == 0, ran.stderr
-    assert "trial 0: ndcg@5" in ran.stdout
+    assert "trial 0: ndcg@5" in ran.stderr
     after = rows.read_text()
     assert after.startswith(before) and after.count("\n") == 7
 

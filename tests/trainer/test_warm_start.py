@@ -104,14 +104,12 @@ def test_projections_follow_their_modality(halves, grown, tmp_path):
     assert report.weights_new == ["item_tower/sum/projection_1/kernel_0:0", "item_tower/sum/projection_1/bias_0:0"]
 
 
-def test_training_begins_where_the_run_before_ended_and_reports_it(finished, grown, configuration, tmp_path, capsys):
+def test_training_begins_where_the_run_before_ended_and_reports_it(finished, grown, configuration, tmp_path, caplog):
+    caplog.set_level("INFO", logger="tf_metammf")
     configuration.training.init_from, configuration.training.epochs = str(finished.folder), 1
     run = train(grown, tmp_path / "run", configuration, verbose=0)
     assert run.read("warm_start")["users_new"] == 5
-    assert (
-        "40 users matched, 5 new; 30 items matched, 3 new; modalities acoustic, visual matched"
-        in capsys.readouterr().out
-    )
+    assert "40 users matched, 5 new; 30 items matched, 3 new; modalities acoustic, visual matched" in caplog.text
     configuration.training.init_from = str(tmp_path / "nowhere")
     with pytest.raises(InvalidInputError, match=r"nowhere: has no configuration\.yaml"):
         train(grown, tmp_path / "other", configuration, verbose=0)
