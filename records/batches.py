@@ -29,7 +29,7 @@ class BatchPlan:
     """
 
     share: InputShare
-    shuffle_seed: int | None = None
+    shuffle_seed: int | tf.Tensor | None = None
     epochs: int | None = 1
     first_epoch: int = 0
     drop_remainder: bool = False

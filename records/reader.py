@@ -34,7 +34,7 @@ def interactions(
     split: str = "train",
     *,
     batch_size: int,
-    shuffle_seed: int | None = None,
+    shuffle_seed: int | tf.Tensor | None = None,
     epochs: int | None = 1,
     first_epoch: int = 0,
     drop_remainder: bool = False,
@@ -42,6 +42,7 @@ def interactions(
     neighbours: NeighbourSampler | None = None,
     item_features: ItemLookup | None = None,
     memory_budget: int = 2**30,
+    in_shards: bool = False,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Batches of interactions, every interaction once an epoch.
@@ -71,6 +72,8 @@ def interactions(
             the model has to have them.
         memory_budget: Bytes that the interactions may take. In memory they take 8 for each
             column and 16 for two permutations: 32 an interaction, 40 with timestamps.
+        in_shards: Reads from the shards whatever the budget: what other processes are to run, such as the workers of
+            a parameter server, must not hold what this one has read.
         input_context: Delivers only the part of an input worker, in batches for one replica, as
             ``tf.distribute.Strategy.distribute_datasets_from_function`` asks for. The parts of all
             workers are every interaction once. In memory, the batches of all replicas in one step
@@ -107,7 +110,8 @@ def interactions(
     )
     record_set.interaction_shards(split)  # refuses an unknown split
     names = interaction_columns(record_set.metadata)
-    if record_set.metadata.splits[split].interactions * 8 * (len(names) + 2) > memory_budget:
+    needed = record_set.metadata.splits[split].interactions * 8 * (len(names) + 2)
+    if in_shards or needed > memory_budget:
         batches = streamed_batches(record_set, split, plan, memory_budget=memory_budget)
     else:
         table = tf.concat([tf.zeros([0, len(names)], tf.int64), *_read_parts(record_set, split)], axis=0)
@@ -125,7 +129,7 @@ def items(
     record_set: RecordSet,
     *,
     batch_size: int,
-    shuffle_seed: int | None = None,
+    shuffle_seed: int | tf.Tensor | None = None,
     drop_remainder: bool = False,
     memory_budget: int = 2**30,
     input_context: tf.distribute.InputContext | None = None,

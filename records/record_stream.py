@@ -72,7 +72,7 @@ def records_in_memory(shards: Sequence[FileEntry], memory_budget: int) -> int:
     return max(1, int(memory_budget / largest))
 
 
-def stream_seed(seed: int, epoch: tf.Tensor, purpose: tf.Tensor | int) -> tf.Tensor:
+def stream_seed(seed: int | tf.Tensor, epoch: tf.Tensor, purpose: tf.Tensor | int) -> tf.Tensor:
     """A seed ``[2]`` for one purpose in one epoch, another one for every triple of numbers."""
     return tf.random.experimental.stateless_fold_in(tf.stack([seed, epoch]), purpose)
 

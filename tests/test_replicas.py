@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from loopback_cluster import cluster
+from loopback_cluster import addresses_of, cluster
 
 CASES = [("in_batch_softmax", "mf"), ("full_softmax", "mf"), ("bpr", "mf")]
 CASES += [("in_batch_softmax", "sage"), ("in_batch_softmax", "lightgcn")]
@@ -33,7 +33,7 @@ def devices():
 def processes(tmp_path_factory):
     """The same of two processes, as the first of them has it."""
     folder = tmp_path_factory.mktemp("processes")
-    with cluster([sys.executable, str(PROGRAM)], {"worker": 2}, folder=folder) as started:
+    with cluster([sys.executable, str(PROGRAM)], addresses_of({"worker": 2}), folder=folder) as started:
         assert started["worker", 0].wait(timeout=120) == 0, (folder / "worker-0.err").read_text()
     return json.loads((folder / "worker-0.out").read_text().splitlines()[-1])
 

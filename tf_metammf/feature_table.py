@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.feature_source import FeatureBlock, check_finite
+from tf_metammf.placement import placed, rows_of
 from tf_metammf.row_blocks import stacked
 
 _CHECKED_AT_ONCE = 4096
@@ -50,13 +51,15 @@ class FeatureTable:
         present = {name: np.asarray(presence.get(name, np.ones(self.items, bool)), bool) for name in names}
         for name in names:
             self._check(name, features[name], present[name])
-        self._presence = {name: tf.constant(present[name]) for name in names}
-        self._features = {name: stacked([features[name]], rows=self.items, width=self.widths[name]) for name in names}
+        self._presence = {name: placed(tf.constant(present[name])) for name in names}
+        self._features = {
+            name: placed(stacked([features[name]], rows=self.items, width=self.widths[name])) for name in names
+        }
 
     def lookup(self, items: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """Features ``[n, width]`` and presence ``[n]`` by modality of the given dense item ids ``[n]``."""
-        features = {name: tf.gather(table, items) for name, table in self._features.items()}
-        presence = {name: tf.gather(table, items) for name, table in self._presence.items()}
+        features = {name: rows_of(table, items) for name, table in self._features.items()}
+        presence = {name: rows_of(table, items) for name, table in self._presence.items()}
         return features, presence
 
     @property

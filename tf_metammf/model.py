@@ -17,6 +17,7 @@ from tf_metammf.fusion import make_fusion
 from tf_metammf.graph_encoder import GraphEncoder
 from tf_metammf.matrix_factorization import MatrixFactorization
 from tf_metammf.objectives import Batch
+from tf_metammf.placement import placed, rows_of
 from tf_metammf.replicas import gathered, replica_count
 from tf_metammf.row_blocks import stacked
 from tf_metammf.towers import ItemTower, UserTower
@@ -124,7 +125,7 @@ class MetaMMF(tfrs.Model):
             raise InvalidInputError(
                 f"item_frequency has shape {known.shape}, expected [{self.items}]: one number for each item."
             )
-        self.known_items = tf.constant(known)
+        self.known_items = placed(tf.constant(known))
         self.item_tower = ItemTower(
             self.items,
             None if fusion is None else make_fusion(fusion, **_with_policy(fusion, fusion_options, policy)),
@@ -341,7 +342,7 @@ class MetaMMF(tfrs.Model):
         *,
         training: bool,
     ) -> tf.Tensor:
-        known = tf.gather(self.known_items, items)
+        known = rows_of(self.known_items, items)
         return self.item_tower(features, presence, items=items, known=known, training=training)
 
     def _table(self) -> FeatureTable:

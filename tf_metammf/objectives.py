@@ -17,6 +17,7 @@ import tf_keras as keras
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.placement import placed, rows_of
 from tf_metammf.replicas import first_row, gathered, mean_over_batch, replica_count
 
 Batch = Mapping[str, tf.Tensor]
@@ -62,7 +63,7 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         self.correct_sampling = correct_sampling
         self.remove_accidental_hits = remove_accidental_hits
         frequency = np.maximum(np.asarray(item_frequency, np.float64), 1)
-        self._log_probability = tf.constant(np.log(frequency / frequency.sum()), tf.float32)
+        self._log_probability = placed(tf.constant(np.log(frequency / frequency.sum()), tf.float32))
 
     def candidates(self, batch: Batch) -> tf.Tensor:
         """Dense ids of the items whose embeddings the loss needs: the distinct ones of the batch, ``[D]``."""
@@ -76,7 +77,7 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         log_occurrences = tf.math.log(tf.cast(occurrences, tf.float32))
         offsets = log_occurrences
         if self.correct_sampling:
-            offsets -= tf.gather(self._log_probability, items)
+            offsets -= rows_of(self._log_probability, items)
         scores = tf.matmul(queries, candidates / self.temperature, transpose_b=True) + offsets
         if self.remove_accidental_hits:
             places = tf.stack([tf.range(tf.size(positive)), positive], axis=1)

@@ -51,6 +51,11 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
             f"{data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is {data.feature_budget_gb:g}. "
             "Raise it, or take in_batch_softmax."
         )
+    if data.item_lookup is not None and configuration.training.strategy == "parameter_server":
+        raise InvalidInputError(
+            f"the features take {data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is "
+            f"{data.feature_budget_gb:g}. With parameter_server the servers hold them: raise the budget."
+        )
     features, presence = data.item_features()
     return MetaMMF(
         data.record_set.metadata.users,
@@ -148,6 +153,24 @@ def make_training_dataset(
         return batches
     share = InputShare.of(configuration.training.batch_size, input_context)
     return batches.skip(first_step * share.batches_a_step)
+
+
+def make_server_dataset(configuration: Configuration, data: TrainingData) -> tf.data.Dataset:
+    """The endless batches of one worker of parameter servers, in an order of its own.
+
+    It is made in the coordinator and runs in every worker: each draws the seed of its order when it begins.
+    """
+    zero, end = tf.constant(0, tf.int64), tf.constant(2**31, tf.int64)
+    # With seeds of 0 this operation draws anew in every process, whatever the global seed.
+    seed = tf.raw_ops.RandomUniformInt(shape=tf.zeros([0], tf.int32), minval=zero, maxval=end)
+    return interactions(
+        data.record_set,
+        "train",
+        batch_size=configuration.training.batch_size,
+        shuffle_seed=seed,
+        epochs=None,
+        in_shards=True,
+    )
 
 
 def make_full_ranking(

@@ -17,13 +17,15 @@ class KeepBestWeights(keras.callbacks.Callback):
         path: The file, ending in ``.weights.h5``.
         state: The state, shared with the other callbacks; it remembers the best epoch and its metric.
         monitor: The metric in the logs of an epoch; higher is better.
+        kept: The model whose weights are written, if it is not the one that is trained.
     """
 
-    def __init__(self, path: Path, state: TrainingState, *, monitor: str) -> None:
+    def __init__(self, path: Path, state: TrainingState, *, monitor: str, kept: keras.Model | None = None) -> None:
         super().__init__()
         self.path = path
         self.state = state
         self.monitor = monitor
+        self.kept = kept
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the weights if the epoch is the best so far."""
@@ -32,5 +34,5 @@ class KeepBestWeights(keras.callbacks.Callback):
             return
         self.state.best_epoch, self.state.best_value = epoch + 1, float(value)
         aside = self.path.with_name(f"partial.{self.path.name}")
-        self.model.save_weights(str(aside))
+        (self.kept or self.model).save_weights(str(aside))
         aside.replace(self.path)

@@ -80,6 +80,11 @@ class Cluster:
         return self.role == "chief" or ("chief" not in self.addresses and self.role == "worker" and self.index == 0)
 
     @property
+    def has_servers(self) -> bool:
+        """Whether the cluster has parameter servers."""
+        return bool(self.addresses.get("ps"))
+
+    @property
     def number(self) -> int:
         """The number of this process among those that train with ``multi_worker``: the chief is the first."""
         return self.index + (len(self.addresses.get("chief", ())) if self.role == "worker" else 0)

@@ -118,7 +118,7 @@ class TrainingConfiguration:
         mixed_precision: bfloat16 or float16 to compute towers and encoder with 16 bits; null for float32.
         jit_compile: Whether XLA compiles the fusion of a training step.
         strategy: Devices that share a step: none for one, mirrored for all GPUs of the machine, multi_worker for
-            those of all machines of the cluster in TF_CONFIG.
+            those of all machines of the cluster in TF_CONFIG, parameter_server for its workers and servers.
         feature_budget_gb: Size in GB of the features of all items, above which they are not held as a table but read
             from the record set for every batch.
         patience: Epochs without a better validation metric after which training stops; 0 never stops early.

@@ -5,10 +5,13 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.trainer.cluster import Cluster
+from tf_metammf.trainer.cluster import ROLES, Cluster
 from tf_metammf.trainer.worker_group import WorkerGroup
 
-STRATEGIES = ("none", "mirrored", "multi_worker")
+STRATEGIES = ("none", "mirrored", "multi_worker", "parameter_server")
+
+PART_BYTES = 2**18
+"""Least size of the parts that a table is cut into for parameter servers."""
 
 
 def find_cluster(name: str) -> Cluster | None:
@@ -22,19 +25,22 @@ def find_cluster(name: str) -> Cluster | None:
     """
     if name not in STRATEGIES:
         raise unknown_name("training.strategy", name, STRATEGIES)
-    return Cluster.from_environment(name) if name == "multi_worker" else None
+    return Cluster.from_environment(name) if name in ROLES else None
 
 
 def make_strategy(name: str, cluster: Cluster | None = None) -> tf.distribute.Strategy:
     """The strategy of a name.
 
-    In all of them every device has all weights and its part of every batch, and the step is that of one device with the
-    whole batch. With ``"multi_worker"`` this comes back when all processes are there, and has to come before any other
-    operation of TensorFlow.
+    In all but the last every device has all weights and its part of every batch, and the step is that of one device
+    with the whole batch. With several processes this comes back when all are there, and has to come before any
+    other operation of TensorFlow.
 
     Args:
         name: ``"none"`` for one device; ``"mirrored"`` for all GPUs of this machine or, where there is none, all its
-            logical CPU devices; ``"multi_worker"`` for those of all machines of the cluster.
+            logical CPU devices; ``"multi_worker"`` for those of all machines of the cluster;
+            ``"parameter_server"`` for workers that take steps of their own, each with a whole batch, on weights that
+            the servers of the cluster have; tables of more than twice :data:`PART_BYTES` are cut into parts, at
+            most one for each server.
         cluster: As :func:`find_cluster` gives it.
 
     Raises:
@@ -54,12 +60,19 @@ def make_strategy(name: str, cluster: Cluster | None = None) -> tf.distribute.St
                 raise InvalidInputError(
                     f"{cluster.name} cannot listen at {address} ({error.message}). Give it a free port of this machine."
                 ) from error
+        case "parameter_server" if cluster is not None:
+            return tf.distribute.experimental.ParameterServerStrategy(
+                tf.distribute.cluster_resolver.TFConfigClusterResolver(),
+                variable_partitioner=tf.distribute.experimental.partitioners.MinSizePartitioner(
+                    min_shard_bytes=PART_BYTES, max_shards=len(cluster.addresses["ps"])
+                ),
+            )
     raise unknown_name("training.strategy", name, STRATEGIES)
 
 
 def worker_group(strategy: tf.distribute.Strategy, cluster: Cluster | None) -> WorkerGroup | None:
     """The processes that take every step together; None where this one is alone."""
-    if cluster is None or cluster.workers == 1:
+    if cluster is None or cluster.workers == 1 or cluster.has_servers:
         return None
     return WorkerGroup(strategy, index=cluster.number, size=cluster.workers)
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import tf_keras as keras
 
@@ -13,13 +14,16 @@ from tf_metammf.metric_names import ALL, MetricName
 from tf_metammf.ranking import FullRanking
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import require_absent
+from tf_metammf.records.tensorflow_errors import LOST_CONNECTION
 from tf_metammf.trainer.assembly import (
     make_full_ranking,
     make_model,
     make_objective,
     make_optimizer,
+    make_server_dataset,
     make_training_dataset,
 )
+from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.cluster import Cluster
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.determinism import deterministic_operations
@@ -30,6 +34,8 @@ from tf_metammf.trainer.fitting import fit
 from tf_metammf.trainer.resumption import RESUME, check_resumable
 from tf_metammf.trainer.run_directory import RunDirectory, create_run_directory, open_run_directory
 from tf_metammf.trainer.run_lock import locked
+from tf_metammf.trainer.server_process import serve
+from tf_metammf.trainer.server_training import check_served, fit_with_servers
 from tf_metammf.trainer.strategy import (
     find_cluster,
     make_strategy,
@@ -37,7 +43,6 @@ from tf_metammf.trainer.strategy import (
     shared_dataset,
     worker_group,
 )
-from tf_metammf.trainer.tensorboard_logs import CONTENTS
 from tf_metammf.trainer.tracking import Track, make_tracker
 from tf_metammf.trainer.training_curve import draw_training_curve
 from tf_metammf.trainer.training_data import TrainingData
@@ -86,9 +91,16 @@ def train(
         WorkerLostError: Another process of a distributed training is gone.
         SystemExit, KeyboardInterrupt: A signal asked the process to leave; a checkpoint is written.
     """
-    _check(configuration, resume)
+    if resume not in RESUME:
+        raise unknown_name("--resume", resume, RESUME)
+    check_bounds(configuration)
     cluster = find_cluster(configuration.training.strategy)
     run = RunDirectory(Path(folder))
+    if cluster is not None and cluster.has_servers:
+        check_served(configuration)
+        if not cluster.is_chief:
+            serve(cluster, run)
+            return run
     writes = cluster is None or cluster.is_chief
     # Beside the chief, the run directory may be there because the chief has just made it.
     if run.configuration_file.is_file() or (writes and (run.folder.exists() or run.folder.is_symlink())):
@@ -121,6 +133,9 @@ def _train(
         model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
         model.compile(optimizer=make_optimizer(configuration, record_set.metadata))
         model.optimizer.build(model.trainable_variables)
+    whole = None
+    if cluster is not None and cluster.has_servers:
+        whole = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
     everything = configuration.training.tensorboard == "all"
     model.logs_gradient_norm = everything
     make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
@@ -143,25 +158,34 @@ def _train(
                 own.write("warm_start", report.to_json())
                 logger.info("%s", report)
             track = None if tracker is None else Track(tracker, own, configuration)
-            fit(
-                model,
-                lambda epoch, step: shared_dataset(
-                    strategy,
-                    lambda context: make_training_dataset(
-                        configuration, data, first_epoch=epoch, first_step=step, input_context=context
+            settings: dict[str, Any] = {
+                "steps": -(-len(data.train) // configuration.training.batch_size),
+                "validation": validation,
+                "configuration": configuration,
+                "run": own,
+                "state": state,
+                "item_ids": record_set.item_ids if everything else [],
+                "watchers": [] if track is None else [track],
+            }
+            if whole is not None:
+                fit_with_servers(
+                    model, whole, lambda _: make_server_dataset(configuration, data), **settings, verbose=verbose != 0
+                )
+                model = whole
+            else:
+                fit(
+                    model,
+                    lambda epoch, step: shared_dataset(
+                        strategy,
+                        lambda context: make_training_dataset(
+                            configuration, data, first_epoch=epoch, first_step=step, input_context=context
+                        ),
                     ),
-                ),
-                steps=-(-len(data.train) // configuration.training.batch_size),
-                validation=validation,
-                configuration=configuration,
-                run=own,
-                state=state,
-                item_ids=record_set.item_ids if everything else [],
-                watchers=[] if track is None else [track],
-                group=group,
-                resume_from=run,
-                verbose=verbose if cluster is None or cluster.is_chief else 0,
-            )
+                    **settings,
+                    group=group,
+                    resume_from=run,
+                    verbose=verbose if cluster is None or cluster.is_chief else 0,
+                )
             if strategy.num_replicas_in_sync == 1:
                 model.load_weights(str(own.weights_file))
             else:
@@ -207,7 +231,7 @@ def _state_written(run: RunDirectory, state: TrainingState, *, monitor: str) -> 
     except TrainingDivergedError:
         ending = "diverged"
         raise
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, *LOST_CONNECTION):
         ending = "stopped"
         raise
     finally:
@@ -226,44 +250,3 @@ def _state_written(run: RunDirectory, state: TrainingState, *, monitor: str) -> 
                 "peak_memory_bytes": peak_memory_bytes(),
             },
         )
-
-
-def _check(configuration: Configuration, resume: str) -> None:
-    if resume not in RESUME:
-        raise unknown_name("--resume", resume, RESUME)
-    check_bounds(configuration)
-
-
-def check_bounds(configuration: Configuration) -> None:
-    """Refuses values that nothing could be done with.
-
-    Raises:
-        InvalidInputError: A number is out of its bounds; the message names the field.
-    """
-    least = {
-        "training.epochs": 1,
-        "training.batch_size": 1,
-        "training.patience": 0,
-        "training.learning_rate": 0,
-        "training.feature_budget_gb": 0,
-        "training.seed": 0,
-        "training.checkpoint_seconds": 0,
-        "training.checkpoints": 1,
-        "training.rollbacks": 0,
-        "training.profile_steps": 0,
-        "training.spike_factor": 1,
-        "model.id_units": 0,
-        "model.l2": 0,
-    }
-    for name, bound in least.items():
-        section, _, field = name.partition(".")
-        value = getattr(getattr(configuration, section), field)
-        limit = 2.0**31 if isinstance(value, int) else float("inf")
-        if not bound <= value <= limit:
-            raise InvalidInputError(f"{name} is {value}, expected at least {bound} and below {limit:g}.")
-    if configuration.training.tensorboard not in CONTENTS:
-        raise unknown_name("training.tensorboard", configuration.training.tensorboard, CONTENTS)
-    if not configuration.evaluation.k:
-        raise InvalidInputError("evaluation.k is empty, expected cut-offs such as [10, 20].")
-    for cutoff in configuration.evaluation.k:
-        MetricName.parse(f"recall@{cutoff}")

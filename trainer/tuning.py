@@ -12,12 +12,12 @@ from typing import Any
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.metric_names import MetricName
 from tf_metammf.records.record_set import RecordSet
+from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.oracles import make_oracle
 from tf_metammf.trainer.repeated_training import train_with_seeds
 from tf_metammf.trainer.run_lock import locked
 from tf_metammf.trainer.search_directory import SearchDirectory, open_search_directory
 from tf_metammf.trainer.search_space import SearchSpace
-from tf_metammf.trainer.training import check_bounds
 from tf_metammf.trainer.trial_records import TrialRecord, best_trial, read_trials
 from tf_metammf.trainer.trial_tuner import make_tuner
 from tf_metammf.trainer.tuning_report import write_report

@@ -12,28 +12,32 @@ from pathlib import Path
 
 @contextmanager
 def cluster(
-    command: Sequence[str], roles: Mapping[str, int], *, folder: Path
+    command: Sequence[str], addresses: Mapping[str, list[str]], *, folder: Path
 ) -> Iterator[dict[tuple[str, int], subprocess.Popen]]:
-    """Starts the command once for every process; whoever is still there in the end is killed.
-
-    What they print goes to ``ROLE-INDEX.out`` and ``.err`` in the folder.
-    """
-    ports = iter(free_ports(sum(roles.values())))
-    addresses = {role: [f"localhost:{next(ports)}" for _ in range(count)] for role, count in roles.items()}
+    """Starts the command once for every process; whoever is still there in the end is killed."""
     with ExitStack() as stack:
         started = {}
         for role, listed in addresses.items():
             for index in range(len(listed)):
-                task = {"type": role, "index": index}
-                environment = {**os.environ, "TF_CONFIG": json.dumps({"cluster": addresses, "task": task})}
-                out, err = (
-                    stack.enter_context((folder / f"{role}-{index}.{name}").open("w")) for name in ("out", "err")
-                )
-                started[role, index] = subprocess.Popen(
-                    command, env=environment, stdout=out, stderr=err, cwd=folder, start_new_session=True
-                )
+                started[role, index] = start(command, addresses, role, index, folder=folder)
                 stack.callback(started[role, index].kill)
         yield started
+
+
+def start(
+    command: Sequence[str], addresses: Mapping[str, list[str]], role: str, index: int, *, folder: Path
+) -> subprocess.Popen:
+    """Starts one process of a cluster; what it prints goes to ``ROLE-INDEX.out`` and ``.err`` in the folder."""
+    task = {"type": role, "index": index}
+    environment = {**os.environ, "TF_CONFIG": json.dumps({"cluster": dict(addresses), "task": task})}
+    with (folder / f"{role}-{index}.out").open("w") as out, (folder / f"{role}-{index}.err").open("w") as err:
+        return subprocess.Popen(command, env=environment, stdout=out, stderr=err, cwd=folder, start_new_session=True)
+
+
+def addresses_of(roles: Mapping[str, int]) -> dict[str, list[str]]:
+    """An address on loopback for every process."""
+    ports = iter(free_ports(sum(roles.values())))
+    return {role: [f"localhost:{next(ports)}" for _ in range(count)] for role, count in roles.items()}
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 90) -> None:

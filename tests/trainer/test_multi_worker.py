@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from loopback_cluster import cluster, wait_until
+from loopback_cluster import addresses_of, cluster, wait_until
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.checkpointing import Checkpointing
@@ -22,14 +22,14 @@ def test_two_processes_end_as_one_does_whatever_becomes_of_them_on_the_way(halve
     (tmp_path / "small.yaml").write_text(configuration.to_yaml())
     run, words = RunDirectory(tmp_path / "run"), command(halves.folder)
 
-    with cluster(words, {"worker": 2}, folder=tmp_path) as processes:
+    with cluster(words, addresses_of({"worker": 2}), folder=tmp_path) as processes:
         wait_until(lambda: finished_epochs(run) >= 3)
         processes["worker", 1].send_signal(signal.SIGTERM)
         assert [process.wait(timeout=60) for process in processes.values()] == [143, 143]
     before = finished_epochs(run)
     assert "the same command goes on from there" in (tmp_path / "worker-0.err").read_text()
 
-    with cluster(words, {"worker": 2}, folder=tmp_path) as processes:
+    with cluster(words, addresses_of({"worker": 2}), folder=tmp_path) as processes:
         wait_until(lambda: finished_epochs(run) >= before + 3)
         processes["worker", 1].kill()
         assert processes["worker", 0].wait(timeout=90) == 138
@@ -38,7 +38,7 @@ def test_two_processes_end_as_one_does_whatever_becomes_of_them_on_the_way(halve
     assert "Traceback" not in complaint, complaint
     assert before < finished_epochs(run) < EPOCHS
 
-    with cluster(words, {"worker": 2}, folder=tmp_path) as processes:
+    with cluster(words, addresses_of({"worker": 2}), folder=tmp_path) as processes:
         assert [process.wait(timeout=120) for process in processes.values()] == [0, 0]
     said = (tmp_path / "worker-1.out").read_text().strip()
     assert said == "worker 1 is done; the chief has written run"
