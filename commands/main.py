@@ -18,7 +18,7 @@ from jsonargparse import Namespace
 import tf_metammf
 from tf_metammf.commands.parser import CommandParser
 from tf_metammf.commands.program_log import add_verbosity, begin_log
-from tf_metammf.errors import MetaMMFError
+from tf_metammf.errors import InvalidInputError, MetaMMFError
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Ended from outside, a command of its own process tidies up as it does when interrupted.
         signal.signal(signal.SIGTERM, _terminate)
     try:
+        _refuse_buckets(sys.argv[1:] if arguments is None else arguments)
         parser = _parser()
         module, options = _chosen(parser.instantiate(parser.parse_args(arguments)))
         begin_log(quiet=options.quiet, verbose=options.verbose)
@@ -59,6 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("tf-metammf: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _refuse_buckets(words: Sequence[str]) -> None:
+    """Refuses paths that no file system has."""
+    for word in words:
+        if bucket := re.search(r"^(?:--[\w.]+=)?((?:gs|s3|hdfs|abfss?)://.*)", word):
+            raise InvalidInputError(
+                f"{bucket[1]} is an address, and files are read and written by path only; mount it and give the path."
+            )
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
