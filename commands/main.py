@@ -25,7 +25,7 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 RECORD_COMMANDS = ("convert", "describe", "validate", "synthesize")
-COMMANDS = ("train", "tune", "evaluate", "runs", "export", "recommend", "quickstart")
+COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "quickstart")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.metric_names import COLD_ONLY, METRICS, MetricName, check_metric
@@ -137,6 +137,22 @@ class FullRanking:
                 f"{item_embeddings.shape[1]}, expected the same width. Give the embeddings of one model."
             )
         return self._result(self._pass.rank_embeddings(user_embeddings, item_embeddings))
+
+    def recommended(self, user_embeddings: Any, item_embeddings: Any) -> NDArray[np.int32]:
+        """The lists that the metrics are made of.
+
+        Args:
+            user_embeddings: ``[users, width]``, of all users.
+            item_embeddings: ``[items, width]``, of all items.
+
+        Returns:
+            The first K items, for the largest K, of every user of ``pairs.users``, int32 ``[n, K]``; the number of
+            items where no more could be ranked.
+        """
+        user_embeddings = _checked_embeddings(user_embeddings, what="user", rows=self._users)
+        item_embeddings = _checked_embeddings(item_embeddings, what="item", rows=self._items)
+        lists: NDArray[np.int32] = self._pass.recommend_embeddings(user_embeddings, item_embeddings).numpy()
+        return lists
 
     def evaluate_scores(self, score_function: ScoreFunction) -> dict[str, float]:
         """Metrics of the ranking by any score.

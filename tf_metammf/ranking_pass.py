@@ -76,6 +76,27 @@ class RankingPass:
         return self._rank(lambda users: tf.matmul(tf.gather(user_embeddings, users), columns))
 
     @tf.function(autograph=False)
+    def recommend_embeddings(self, user_embeddings: Any, item_embeddings: Any) -> Any:
+        """The best items by dot product, int32 ``[users with positives, K]``; "no item" where there are no more."""
+        columns = tf.transpose(item_embeddings)
+        lists = tf.TensorArray(
+            tf.int32,
+            size=self._end_block,
+            infer_shape=False,
+            element_shape=[None, self._longest],
+            clear_after_read=True,
+        )
+
+        def recommend_next(block: Any, before: Any) -> tuple[Any, Any]:
+            scores, _ = self._block_scores(lambda users: tf.matmul(tf.gather(user_embeddings, users), columns), block)
+            return block + 1, before.write(block, self._recommended(scores))
+
+        _, found = tf.while_loop(
+            lambda block, _: block < self._end_block, recommend_next, (tf.constant(0), lists), parallel_iterations=1
+        )
+        return found.concat()
+
+    @tf.function(autograph=False)
     def rank_scores(self, score_function: ScoreFunction) -> Ranked:
         """Ranks by the scores of a function from user ids, int64 ``[n]``, to ``[n, items]``."""
         return self._rank(score_function)

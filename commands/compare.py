@@ -1,0 +1,105 @@
+"""Compare models on a record set: the same budget of trials and the same seeds for each, with tests of significance."""
+
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.errors import InvalidInputError
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of ``tf-metammf compare``."""
+    parser.add_argument("--records", type=Path, required=True, help="The record set.")
+    parser.add_argument("--output", type=Path, required=True, help="The directory to create, or to go on with.")
+    parser.add_argument(
+        "--models",
+        type=str,
+        required=True,
+        help="Presets, YAML files or run directories, with commas between; NAME=FILE says what to call one.",
+    )
+    parser.add_argument("--seeds", type=int, default=5, help="How often each model is trained and tested.")
+    parser.add_argument("--trials", type=int, default=0, help="Trials of the search for each model; 0 for none.")
+    parser.add_argument("--tuner", default="bayesian", help="bayesian, random or hyperband.")
+    parser.add_argument(
+        "--ablate",
+        type=str | None,
+        help="Vary each model: depth, rank, meta_units, static, modalities, encoder, with commas between.",
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Trains, writes the report, and prints its main table."""
+    import_tensorflow()
+    from tf_metammf.records.record_set import open_record_set
+    from tf_metammf.trainer.comparison import compare
+    from tf_metammf.trainer.comparison_report import write_report
+
+    record_set = open_record_set(arguments.records)
+    models = _models(arguments.models, searched=arguments.trials > 0)
+    if arguments.ablate is not None:
+        models = _ablated(models, record_set.metadata, arguments.ablate.split(","), searched=arguments.trials > 0)
+    comparison = compare(
+        record_set,
+        arguments.output,
+        models,
+        seeds=arguments.seeds,
+        trials=arguments.trials,
+        tuner=arguments.tuner,
+        verbose=0 if arguments.quiet else None,
+    )
+    _print(write_report(comparison, record_set))
+    print(arguments.output / "report.html")
+    return 0
+
+
+def _models(text: str, *, searched: bool) -> dict[str, Any]:
+    from tf_metammf.trainer.comparison import fixed_space
+    from tf_metammf.trainer.configuration import load_configuration
+    from tf_metammf.trainer.search_space import load_search_space
+
+    models: dict[str, Any] = {}
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        given, _, file = word.rpartition("=")
+        place = Path(file) / "configuration.yaml" if (Path(file) / "configuration.yaml").is_file() else Path(file)
+        name = given or (Path(file).name if place != Path(file) else place.stem)
+        if name in models:
+            raise InvalidInputError(f'two models are called "{name}". Name them with NAME=FILE.')
+        models[name] = load_search_space(place) if searched else fixed_space(load_configuration(place))
+    return models
+
+
+def _ablated(models: dict[str, Any], metadata: Any, questions: list[str], *, searched: bool) -> dict[str, Any]:
+    from tf_metammf.trainer.ablations import ablations
+    from tf_metammf.trainer.comparison import fixed_space
+
+    if searched:
+        raise InvalidInputError(
+            "--ablate varies settings that a search would choose. Give --trials or --ablate, not both."
+        )
+    found: dict[str, Any] = {}
+    for name, space in models.items():
+        variations = ablations(name, space.configuration({}), metadata, questions)
+        found |= {label: fixed_space(configuration) for label, configuration in variations.items()}
+    return found
+
+
+def _print(results: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from tf_metammf.trainer.comparison_tables import columns, note, number, p_value
+
+    k = results["metric"].partition("@")[2]
+    names = [name for name in columns(results) if name.partition("@")[2] == k]
+    table = Table()
+    table.add_column("model")
+    for heading in (*names, "p"):
+        table.add_column(heading, justify="right")
+    for model, found in results["models"].items():
+        table.add_row(escape(model), *(number(found["metrics"][name]) for name in names), p_value(found["p_value"]))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(note(results), style="dim")

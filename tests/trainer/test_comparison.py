@@ -1,0 +1,192 @@
+"""A comparison of models, from its command to its page."""
+
+import csv
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tf_metammf.commands.main import main
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.trainer import comparison as comparison_module
+from tf_metammf.trainer.ablations import QUESTIONS, ablations
+from tf_metammf.trainer.comparison import compare, fixed_space
+from tf_metammf.trainer.comparison_report import write_report
+from tf_metammf.trainer.comparison_tables import latex, markdown
+from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.search_space import SearchSpace
+
+
+@pytest.fixture(scope="module")
+def files(small, tmp_path_factory):
+    """Configurations of a model that learns and of one that hardly can."""
+    folder = tmp_path_factory.mktemp("models")
+    learning, idle = small(), small()
+    learning.training.epochs = idle.training.epochs = 4
+    idle.training.learning_rate = 1e-9
+    for name, configuration in (("learning", learning), ("idle", idle)):
+        (folder / f"{name}.yaml").write_text(configuration.to_yaml())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(halves, files, tmp_path_factory):
+    """The folder of a comparison that the command made, and what it printed."""
+    output = tmp_path_factory.mktemp("compared") / "out"
+    words = ["compare", "--records", str(halves.folder), "--output", str(output), "--seeds", "2", "--quiet"]
+    models = f"{files / 'idle.yaml'},best one={files / 'learning.yaml'}"
+    assert main([*words, "--models", models]) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def results(compared):
+    return json.loads((compared / "results.json").read_text())
+
+
+def test_the_better_model_is_first_and_the_other_differs_significantly(results):
+    assert list(results["models"]) == ["best one", "idle"]
+    assert results["models"]["best one"]["p_value"] is None and results["models"]["idle"]["p_value"] < 0.01
+
+
+def test_means_and_deviations_are_those_of_the_runs(results, compared):
+    for name, folder in (("best one", "best-one"), ("idle", "idle")):
+        runs = [RunDirectory(compared / "models" / folder / f"seed-{seed}") for seed in (1, 2)]
+        for metric, spread in results["models"][name]["metrics"].items():
+            values = [run.read("metrics")["test"][metric] for run in runs]
+            assert spread["values"] == values
+            assert spread["mean"] == pytest.approx(np.mean(values))
+            assert spread["deviation"] == pytest.approx(np.std(values, ddof=1))
+        assert [run.configuration.training.seed for run in runs] == [1, 2]
+
+
+def test_groups_of_items_and_the_curve_are_those_of_the_ranking(results):
+    for found in results["models"].values():
+        for kind in ("warm", "cold"):
+            mean = found["metrics"][f"{kind}/recall@5"]["mean"]
+            assert found["groups"][f"{kind} items"]["recall@5"]["mean"] == pytest.approx(mean)
+        assert found["recall"][4] == pytest.approx(found["metrics"]["recall@5"]["mean"])
+        assert np.all(np.diff(found["recall"]) >= 0) and len(found["recall"]) == 5
+    assert results["groups"]["items with 2 of 2 modalities"] == 30
+
+
+def test_every_number_of_every_seed_is_a_row_of_the_csv_file(results, compared):
+    with (compared / "results.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    wanted = [row for row in rows if (row["model"], row["of"], row["metric"]) == ("idle", "test", "ndcg@5")]
+    expected = results["models"]["idle"]["metrics"]["ndcg@5"]["values"]
+    assert [(row["seed"], float(row["value"])) for row in wanted] == [("1", expected[0]), ("2", expected[1])]
+
+
+def test_tables_have_a_row_a_model_with_the_best_in_bold(results):
+    best = results["models"]["best one"]["metrics"]["ndcg@5"]
+    cell = f"{best['mean']:.4f} ± {best['deviation']:.4f}"
+    assert f"**{cell}**" in markdown(results)
+    assert rf"\textbf{{{cell.replace('±', chr(36) + chr(92) + 'pm' + chr(36))}}}" in latex(results)
+    assert latex(results).count(r"\\") == 3
+
+
+class Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.drawings = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.links += [value for name, value in attributes if name in ("src", "href") and not value.startswith("#")]
+        self.drawings += tag == "svg"
+
+
+def test_the_page_holds_every_plot_and_asks_nobody_for_anything(compared):
+    page = Page((compared / "report.html").read_text())
+    plots = {path.stem for path in (compared / "plots").glob("*.png")}
+    assert plots == {"metrics", "recall", "groups", "cost", "training"}
+    assert {path.stem for path in (compared / "plots").glob("*.svg")} == plots
+    assert page.drawings == len(plots) and page.links == []
+
+
+def test_a_comparison_goes_on_where_it_was_and_takes_more_seeds(compared, halves, files, monkeypatch):
+    trained = []
+    original = comparison_module.train
+    monkeypatch.setattr(
+        comparison_module,
+        "train",
+        lambda *words, **options: trained.append(words[1].name) or original(*words, **options),
+    )
+    models = {
+        name: fixed_space(Configuration.from_mapping(_plain(files / f"{file}.yaml")))
+        for name, file in (("idle", "idle"), ("best one", "learning"))
+    }
+    assert compare(halves, compared, models, seeds=2, verbose=0).is_complete
+    assert trained == []
+    three = compare(halves, compared, models, seeds=3, verbose=0)
+    assert trained == ["seed-3", "seed-3"]
+    assert len(write_report(three, halves)["seeds"]) == 3
+    with pytest.raises(InvalidInputError, match=r"another comparison \(models differ\)"):
+        compare(halves, compared, {**models, "third": models["idle"]}, seeds=2)
+
+
+def test_every_model_gets_its_trials_and_is_trained_with_what_they_found(halves, small, tmp_path):
+    mapping = {**json.loads(json.dumps(_nested(small()))), "training": {"epochs": 2, "batch_size": 64}}
+    mapping["training"]["learning_rate"] = {"choice": [1e-9, 0.05]}
+    space = SearchSpace.from_mapping(mapping)
+    comparison = compare(
+        halves, tmp_path / "out", {"a": space, "b": space}, seeds=1, trials=2, tuner="random", verbose=0
+    )
+    for model in comparison.models:
+        assert len(json.loads((model.folder / "search" / "trials.json").read_text())) == 2
+        assert model.run(1).configuration.training.learning_rate == 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda models: models.pop("b"), {}, "found 1 models, expected at least two"),
+        (lambda models: None, {"seeds": 0}, "seeds is 0, expected at least 1"),
+        (lambda models: None, {"trials": -1}, "trials is -1, expected at least 0"),
+        (lambda models: models.update({"a b": models["b"], "a-b": models["a"]}), {}, "would share a folder"),
+        (lambda models: models.update(b=models["b"].with_fixed("evaluation.k", [7])), {}, "not evaluated alike"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_is_written(
+    change, options, message, halves, small, tmp_path
+):
+    models = {"a": fixed_space(small()), "b": fixed_space(small())}
+    change(models)
+    with pytest.raises(InvalidInputError, match=message):
+        compare(halves, tmp_path / "out", models, **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_ablations_change_what_they_ask_about_and_nothing_else(halves, small):
+    found = ablations("base", small(), halves.metadata, list(QUESTIONS))
+    base = found.pop("base")
+    assert {"base, depth 3", "base, full tensors", "base, static kernel alone", "base, acoustic alone"} <= set(found)
+    assert found["base, depth 3"].model.fusion.units == [16, 8, 4]
+    assert found["base, full tensors"].model.fusion.rank is None
+    assert found["base, visual alone"].model.modalities == ["visual"]
+    assert found["base, sage"].model.encoder == "sage"
+    for configuration in found.values():
+        assert configuration.training == base.training and configuration.objective == base.objective
+        assert configuration != base
+    with pytest.raises(InvalidInputError, match='unknown ablation "dept"; did you mean "depth"'):
+        ablations("base", small(), halves.metadata, ["dept"])
+    static = small()
+    static.model.fusion.name = "sum"
+    with pytest.raises(InvalidInputError, match="has the fusion sum, and only metammf is varied"):
+        ablations("base", static, halves.metadata, ["depth"])
+
+
+def _nested(configuration: Configuration) -> dict:
+    import yaml
+
+    return yaml.safe_load(configuration.to_yaml())
+
+
+def _plain(file) -> dict:
+    import yaml
+
+    return yaml.safe_load(file.read_text())
