@@ -61,11 +61,7 @@ def write_report(comparison: Comparison, record_set: RecordSet) -> dict[str, Any
 def _page(record_set: RecordSet, results: Mapping[str, Any], plots: Mapping[str, tuple[str, str]]) -> str:
     metadata = record_set.metadata
     sizes = ", ".join(f"{split.interactions:,} {name}" for name, split in metadata.splits.items())
-    figures = "\n".join(
-        f"<h2>{html.escape(caption.partition(';')[0])}</h2>\n<figure>{drawing}<figcaption>{html.escape(caption)}</figcaption>"
-        "</figure>"
-        for caption, drawing in plots.values()
-    )
+    figures = "\n".join(_figure(caption, drawing) for caption, drawing in plots.values())
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -87,6 +83,12 @@ modalities: {html.escape(", ".join(metadata.modalities) or "none")}.</p>
 </body>
 </html>
 """
+
+
+def _figure(caption: str, drawing: str) -> str:
+    heading, _, explanation = caption.partition("; ")
+    below = f"<figcaption>{html.escape(explanation)}</figcaption>" if explanation else ""
+    return f"<h2>{html.escape(heading)}</h2>\n<figure>{drawing}{below}</figure>"
 
 
 def _main_table(results: Mapping[str, Any]) -> str:
