@@ -181,12 +181,14 @@ def test_neighbourhoods_of_few_neighbours_estimate_the_sums_without_bias():
     train = Interactions(*training_pairs())
     sampler = records.NeighbourSampler(train, users=USERS, items=ITEMS, fan_outs=[2])
     exact_users, exact_items = model.embed(inputs["user"], tf.unique(inputs["item"])[0])
-    draws = []
-    for number in range(800):
-        seed = tf.constant([5, number], tf.int64)
+
+    @tf.function
+    def draw(seed: tf.Tensor) -> tf.Tensor:
         neighbourhood = sampler.sample(inputs["user"], inputs["item"], seed)
         users, items = model.embed(inputs["user"], tf.unique(inputs["item"])[0], neighbourhood=neighbourhood)
-        draws.append(np.concatenate([users, items]))
+        return tf.concat([users, items], axis=0)
+
+    draws = [draw(tf.constant([5, number], tf.int64)).numpy() for number in range(800)]
     spread = np.std(draws, axis=0) / np.sqrt(len(draws))
     exact = np.concatenate([exact_users, exact_items])
     assert spread.max() > 1e-4  # something was drawn

@@ -82,7 +82,7 @@ def trained(strategy: tf.distribute.Strategy, model: MetaMMF, batch: dict[str, n
         inputs = strategy.experimental_distribute_values_from_function(
             lambda context: parts[context.replica_id_in_sync_group]
         )
-    tf.function(lambda: strategy.run(model.train_step, (inputs,)))()
+    strategy.run(model.train_step, (inputs,))
     return float(model.mean_loss.result())
 
 

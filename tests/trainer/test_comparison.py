@@ -132,6 +132,7 @@ def test_a_comparison_goes_on_where_it_was_and_takes_more_seeds(compared, halves
 def test_every_model_gets_its_trials_and_is_trained_with_what_they_found(halves, small, tmp_path):
     mapping = {**json.loads(json.dumps(_nested(small()))), "training": {"epochs": 2, "batch_size": 64}}
     mapping["training"]["learning_rate"] = {"choice": [1e-9, 0.05]}
+    mapping["model"]["fusion"] = {"name": "none"}
     space = SearchSpace.from_mapping(mapping)
     comparison = compare(
         halves, tmp_path / "out", {"a": space, "b": space}, seeds=1, trials=2, tuner="random", verbose=0
