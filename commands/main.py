@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _refuse_buckets(sys.argv[1:] if arguments is None else arguments)
         parser = _parser()
         module, options = _chosen(parser.instantiate(parser.parse_args(arguments)))
-        begin_log(quiet=options.quiet, verbose=options.verbose)
+        begin_log(quiet=options.quiet, verbose=options.verbose, propagate=arguments is not None)
         return int(module.run(options))
     except MetaMMFError as error:
         print(f"tf-metammf: error: {_one_line(error)}", file=sys.stderr)

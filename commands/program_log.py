@@ -17,7 +17,7 @@ def add_verbosity(parser: ArgumentParser) -> None:
     parser.add_argument("--verbose", action="store_true", help="Also details, and what TensorFlow says.")
 
 
-def begin_log(*, quiet: bool, verbose: bool) -> None:
+def begin_log(*, quiet: bool, verbose: bool, propagate: bool = True) -> None:
     """Sends the log lines of the package to stderr.
 
     Results go to stdout, so that they can be piped. Warnings that the package gives by Python's ``warnings``
@@ -26,6 +26,8 @@ def begin_log(*, quiet: bool, verbose: bool) -> None:
     Args:
         quiet: Only warnings and what is worse.
         verbose: Details, too, and TensorFlow's own log, of which nothing is shown otherwise.
+        propagate: Whether handlers of the root logger get the lines, too. A program of its own has none but those that
+            TensorFlow may put there, which would print every line twice.
     """
     logger = logging.getLogger("tf_metammf")
     logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
@@ -34,6 +36,7 @@ def begin_log(*, quiet: bool, verbose: bool) -> None:
     handler = _StandardError()
     handler.setFormatter(logging.Formatter(FORMAT))
     logger.addHandler(handler)
+    logger.propagate = propagate
     if verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
     warnings.showwarning = _log_warning

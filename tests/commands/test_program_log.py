@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 import warnings
 
 import pytest
@@ -12,11 +13,12 @@ from tf_metammf.commands.program_log import begin_log
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch):
     logger = logging.getLogger("tf_metammf")
-    handlers, level = list(logger.handlers), logger.level
+    handlers, level, propagates = list(logger.handlers), logger.level, logger.propagate
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
     yield
     logger.handlers[:] = handlers
     logger.setLevel(level)
+    logger.propagate = propagates
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,17 @@ def test_a_line_has_time_level_and_message(options, levels, capsys):
     assert [line.split()[2] for line in lines] == levels
     for line in lines:
         assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ +a \w+ line", line)
+
+
+def test_a_program_of_its_own_prints_a_line_once_whoever_listens_at_the_root(capsys):
+    root, listening = logging.getLogger(), logging.StreamHandler(sys.stderr)
+    root.addHandler(listening)
+    try:
+        begin_log(quiet=False, verbose=False, propagate=False)
+        logging.getLogger("tf_metammf.trainer").info("once")
+    finally:
+        root.removeHandler(listening)
+    assert capsys.readouterr().err.count("once") == 1
 
 
 def test_warnings_become_lines_of_the_log(capsys):
