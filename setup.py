@@ -70,7 +70,7 @@ setup(
             "setuptools>=77",
         ],
         "tune": ["keras-tuner>=1.4.8", "scipy>=1.13", "scikit-learn>=1.5"],
-        "mlflow": ["mlflow>=2.20"],
+        "mlflow": ["mlflow-skinny>=3", "sqlalchemy>=2", "alembic>=1.13"],  # all of mlflow wants an older pyarrow
         "wandb": ["wandb>=0.19"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },

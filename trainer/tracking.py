@@ -1,5 +1,6 @@
 """A run in MLflow or Weights & Biases: parameters, metrics by epoch, final metrics. Both are optional."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,6 +15,9 @@ from tf_metammf.trainer.resumption import flat_values
 from tf_metammf.trainer.run_directory import RunDirectory
 
 PROJECT = "tf-metammf"
+
+NO_REPORTS = {"mlflow": {"MLFLOW_DISABLE_TELEMETRY": "true"}, "wandb": {"WANDB_ERROR_REPORTING": "false"}}
+"""Variables by which a package is kept from reporting on its own usage, where the user has not decided on them."""
 
 
 class Tracker(ABC):
@@ -152,6 +156,8 @@ def _name(name: str) -> str:
 
 
 def _imported(package: str) -> Any:
+    for variable, value in NO_REPORTS[package].items():
+        os.environ.setdefault(variable, value)
     try:
         return import_module(package)
     except ImportError as error:

@@ -1,6 +1,7 @@
 """What a training shows: lines and bars, TensorBoard's files, a tracked run."""
 
 import json
+import os
 import sys
 from collections import defaultdict
 from types import ModuleType, SimpleNamespace
@@ -14,6 +15,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.modality_shares import catalogue_shares
 from tf_metammf.trainer.devices import grow_gpu_memory
 from tf_metammf.trainer.evaluation import load_model
+from tf_metammf.trainer.tracking import NO_REPORTS
 from tf_metammf.trainer.training import train
 
 EPOCHS = 3
@@ -148,6 +150,8 @@ def test_a_tracked_run_has_parameters_and_metrics_and_is_gone_on_with(
 ):
     service = Service()
     monkeypatch.setitem(sys.modules, name, make(service))
+    for variable in NO_REPORTS[name]:
+        monkeypatch.delenv(variable, raising=False)
     configuration.training.epochs, configuration.training.tracking = 2, name
     train(halves, tmp_path / "run", configuration, verbose=0)
     configuration.training.epochs = 3
@@ -161,6 +165,7 @@ def test_a_tracked_run_has_parameters_and_metrics_and_is_gone_on_with(
         assert service.metrics[epoch][f"validation/{metric}"] == pytest.approx(float(row[column]))
     assert service.metrics[3][f"final/test/{metric}"] == run.read("metrics")["test"]["ndcg@5"]
     assert len(service.ended) == 2
+    assert {variable: os.environ[variable] for variable in NO_REPORTS[name]} == NO_REPORTS[name]
 
 
 def test_a_service_that_is_unknown_or_not_installed_is_refused_before_there_is_a_run(
