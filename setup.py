@@ -12,6 +12,7 @@ from setuptools import setup
 
 FOLDERS = {
     "tf_metammf": "tf_metammf",
+    "tf_metammf.peers": "tf_metammf/peers",
     "tf_metammf.records": "records",
     "tf_metammf.records.raw_files": "records/raw_files",
     "tf_metammf.records.sources": "records/sources",

@@ -1,5 +1,6 @@
 """Compare models on a record set: the same budget of trials and the same seeds for each, with tests of significance."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--models",
         type=str,
         required=True,
-        help="Presets, YAML files or run directories, with commas between; NAME=FILE says what to call one.",
+        help="Presets, YAML files or run directories, with commas between; NAME=FILE says what to call one, and "
+        "lattice+metammf is the preset lattice with the fusion metammf.",
     )
     parser.add_argument("--seeds", type=int, default=5, help="How often each model is trained and tested.")
     parser.add_argument("--trials", type=int, default=0, help="Trials of the search for each model; 0 for none.")
@@ -62,11 +64,20 @@ def _models(text: str, *, searched: bool) -> dict[str, Any]:
     models: dict[str, Any] = {}
     for word in filter(None, (part.strip() for part in text.split(","))):
         given, _, file = word.rpartition("=")
+        file, _, fusion = file.partition("+")
+        overrides = {"model": {"fusion": {"name": fusion}}} if fusion else {}
         place = Path(file) / "configuration.yaml" if (Path(file) / "configuration.yaml").is_file() else Path(file)
-        name = given or (Path(file).name if place != Path(file) else place.stem)
+        name = given or (Path(file).name if place != Path(file) else place.stem) + (f"+{fusion}" if fusion else "")
         if name in models:
             raise InvalidInputError(f'two models are called "{name}". Name them with NAME=FILE.')
-        models[name] = load_search_space(place) if searched else fixed_space(load_configuration(place))
+        if searched:
+            models[name] = load_search_space(place, overrides=overrides)
+            continue
+        configuration = load_configuration(place)
+        if fusion:
+            fused = replace(configuration.model.fusion, name=fusion)
+            configuration = replace(configuration, model=replace(configuration.model, fusion=fused))
+        models[name] = fixed_space(configuration)
     return models
 
 

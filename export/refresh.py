@@ -91,10 +91,16 @@ def refresh(run: "RunDirectory", records: str | Path, *, trained_on: str | Path 
     """
     from tf_metammf.records.record_set import open_record_set
     from tf_metammf.trainer.assembly import make_model, make_objective
+    from tf_metammf.trainer.configuration import CONTENT_ENCODERS
     from tf_metammf.trainer.evaluation import load_model
     from tf_metammf.trainer.training_data import TrainingData
 
     configuration = run.configuration
+    if configuration.model.encoder in CONTENT_ENCODERS or configuration.model.is_baseline:
+        raise InvalidInputError(
+            f"{run.folder}: its encoder is {configuration.model.encoder}, which has weights for every user or item "
+            "of its own, or graphs of items. Train it again on the grown record set, with training.init_from."
+        )
     old, old_data = load_model(run, trained_on)
     record_set = open_record_set(records)
     _check_modalities(record_set, old_data.record_set, configuration.model.modalities)

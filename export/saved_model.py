@@ -61,6 +61,7 @@ def export_run(
     from tf_metammf.trainer.evaluation import load_model
 
     _check(Path(output), k, version)
+    _require_embeddings(run)
     model, data = load_model(run, records)
     assets = _serving_assets(run, model, data, batching=batching)
     return _export_data(model, data, output, k=k, version=version, index=index, write_assets=assets)
@@ -173,6 +174,14 @@ def export_model(
             if write_assets is not None:
                 write_assets(folder)
     return target
+
+
+def _require_embeddings(run: "RunDirectory") -> None:
+    if run.configuration.model.is_baseline:
+        raise InvalidInputError(
+            f"{run.folder}: is a run of {run.configuration.model.encoder}, whose scores are no dot products of "
+            "embeddings, which is what an export searches. Export a run of a model that is trained."
+        )
 
 
 def _export_data(model: Any, data: "TrainingData", output: str | Path, **options: Any) -> Path:

@@ -78,7 +78,7 @@ class ServingModule(tf.Module):
             users[untrained] = self._histories.of_users(untrained, seen)
         # A variable, not a constant: those are a part of the graph, which may not be larger than 2 GB.
         self._queries = tf.Variable(np.pad(users, [(0, 1), (0, 0)]), trainable=False, name="queries")
-        self._new_items = None if model.item_tower.fusion is None else NewItemEncoder(model)
+        self._new_items = NewItemEncoder(model) if model.embeds_new_items else None
         if self._new_items is not None:
             self._modalities = self._new_items.modalities
             self._shares = tf.Variable(catalogue_shares(model), trainable=False, name="modality_shares")

@@ -10,7 +10,17 @@ Represent = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Encoder(Protocol):
-    """What :class:`tf_metammf.MetaMMF` asks of an encoder; any Keras layer with these methods will do."""
+    """What :class:`tf_metammf.MetaMMF` asks of an encoder; any Keras layer with these methods will do.
+
+    An encoder may have more, each used where it is there:
+
+    * ``head(embeddings)``: from what :meth:`embed` gives to what is scored, float32 ``[n, d]`` both;
+    * ``auxiliary_loss(batch, queries, candidates, *, training)``: a scalar that is added to the objective, from what
+      :meth:`embed` gave for the users of the batch and for the candidates of the objective;
+    * ``embedding_tables``: weights with a row for every user, and those with one for every item, two lists;
+    * ``embeds_new_items``: False where :meth:`embed_new_items` is not possible;
+    * ``uses_features``: True where :meth:`embed_new_items` takes features and presence, too.
+    """
 
     def embed(
         self,

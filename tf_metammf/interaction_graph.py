@@ -7,6 +7,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.sparse_product import compressed_rows, sparse_product
 
 
 class InteractionGraph:
@@ -86,8 +87,8 @@ class Adjacency:
         # Compressed rows are made anew in every step: that costs a sixth of one product, lets edges have other
         # weights in every step, and keeps matrices, which no SavedModel can hold, out of the captured state.
         return Products(
-            to_users=_compressed_rows(self._user_rows, weights, [users, items]),
-            to_items=_compressed_rows(
+            to_users=compressed_rows(self._user_rows, weights, [users, items]),
+            to_items=compressed_rows(
                 self._item_rows,
                 weights if edge_weights is None else tf.gather(weights, self._by_item),
                 [items, users],
@@ -104,30 +105,11 @@ class Products:
 
     def to_users(self, items: tf.Tensor) -> tf.Tensor:
         """Sums over the items of each user, float32 ``[users, d]``, of rows ``[items, d]``."""
-        return _product(self._to_users, self._to_items, items)
+        return sparse_product(self._to_users, self._to_items, items)
 
     def to_items(self, users: tf.Tensor) -> tf.Tensor:
         """Sums over the users of each item, float32 ``[items, d]``, of rows ``[users, d]``."""
-        return _product(self._to_items, self._to_users, users)
-
-
-def _product(matrix: tf.Tensor, transposed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    @tf.custom_gradient
-    def product(dense: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        return _multiply(matrix, dense), lambda gradient: _multiply(transposed, gradient)
-
-    # Sparse products exist in float32 alone.
-    return product(tf.cast(rows, tf.float32))
-
-
-def _multiply(matrix: tf.Tensor, dense: tf.Tensor) -> tf.Tensor:
-    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=dense)
-
-
-def _compressed_rows(indices: tf.Tensor, weights: tf.Tensor, shape: list[int]) -> tf.Tensor:
-    return tf.raw_ops.SparseTensorToCSRSparseMatrix(
-        indices=indices, values=weights, dense_shape=tf.constant(shape, tf.int64)
-    )
+        return sparse_product(self._to_items, self._to_users, users)
 
 
 def _ids(kind: str, values: ArrayLike, count: int) -> NDArray[np.int64]:

@@ -14,11 +14,11 @@ def modality_shares(model: Any, features: Mapping[str, tf.Tensor], presence: Map
     """Share of each modality, by ablation.
 
     ``share_m = |f(x) - f(x without m)| / sum over n of |f(x) - f(x without n)|``, where ``f`` is the content path up
-    to the fused vector and "without m" is how the model treats an item that lacks m: its stand-in in the place of
-    the features, and the absence known to the fusion.
+    to the fused vector, or the embedding of a new item where nothing is fused, and "without m" is how the model
+    treats an item that lacks m: its stand-in in the place of the features, and the absence known to the fusion.
 
     Args:
-        model: A :class:`tf_metammf.model.MetaMMF` with a fusion.
+        model: A :class:`tf_metammf.model.MetaMMF` that looks at content.
         features: float ``[n, width]`` by modality.
         presence: bool ``[n]`` by modality.
 
@@ -26,11 +26,12 @@ def modality_shares(model: Any, features: Mapping[str, tf.Tensor], presence: Map
         float32 ``[n, M]``, modalities in alphabetical order: 0 for absent ones, 1 in sum; 0 everywhere for an
         item that has none. Where no modality makes any difference, all that are present have the same share.
     """
-    fused = tf.cast(model.item_tower.content(features, presence), tf.float32)
+    content = model.embed_new_items if model.item_tower.fusion is None else model.item_tower.content
+    fused = tf.cast(content(features, presence), tf.float32)
     differences = []
     for modality in sorted(features):
         without = {**presence, modality: tf.zeros_like(presence[modality])}
-        ablated = tf.cast(model.item_tower.content(features, without), tf.float32)
+        ablated = tf.cast(content(features, without), tf.float32)
         differences.append(tf.norm(fused - ablated, axis=1))
     present = tf.stack([tf.cast(presence[modality], tf.float32) for modality in sorted(features)], axis=1)
     lengths = present * tf.stack(differences, axis=1)
@@ -40,6 +41,6 @@ def modality_shares(model: Any, features: Mapping[str, tf.Tensor], presence: Map
 
 
 def catalogue_shares(model: Any) -> NDArray[np.float32]:
-    """Shares of all items of a model with a fusion, float32 ``[items, M]``."""
+    """Shares of all items of a model that looks at content, float32 ``[items, M]``."""
     of_block = tf.function(lambda features, presence: modality_shares(model, features, presence), reduce_retracing=True)
     return np.concatenate([of_block(*block).numpy() for block in model.item_features.blocks(ITEMS_AT_ONCE)])

@@ -9,12 +9,13 @@ import tensorflow_recommenders as tfrs
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from tf_metammf.encoders import make_encoder
+from tf_metammf.encoders import encoder_uses_features, make_encoder
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.feature_source import FeatureSource, feature_statistics
 from tf_metammf.feature_table import FeatureTable
 from tf_metammf.fusion import make_fusion
 from tf_metammf.graph_encoder import GraphEncoder
+from tf_metammf.item_content import ItemContent
 from tf_metammf.matrix_factorization import MatrixFactorization
 from tf_metammf.objectives import Batch
 from tf_metammf.placement import placed, rows_of
@@ -53,10 +54,11 @@ class MetaMMF(tfrs.Model):
         fusion: ``"metammf"``, ``"concatenation"``, ``"sum"``, ``"gated"``, ``"attention"``, a
             Keras layer of your own, or None for ID embeddings alone.
         fusion_options: Arguments of a fusion given by name.
-        encoder: ``"mf"``, ``"sage"`` (MetaMMF_GCN of the paper), ``"lightgcn"``, or a Keras layer of your own
-            with the methods of :class:`tf_metammf.encoder.Encoder`.
+        encoder: ``"mf"``, ``"sage"`` (MetaMMF_GCN of the paper), ``"lightgcn"``, a peer out of
+            :mod:`tf_metammf.peers` (``"vbpr"``, ``"mmgcn"``, ``"lattice"``, ``"freedom"``, ``"bm3"``, ``"invrl"``),
+            or a Keras layer of your own with the methods of :class:`tf_metammf.encoder.Encoder`.
         encoder_options: Arguments of an encoder given by name; those of graphs need ``graph``, an
-            :class:`tf_metammf.InteractionGraph` of the training interactions.
+            :class:`tf_metammf.InteractionGraph` of the training interactions. Peers get users and features from here.
         id_units: Width of the item ID embedding; 0 for content alone. Defaults to 32, as published.
         combination: How content and ID are joined: ``"concatenate"`` (published) or ``"add"``.
         id_dropout: Share of items in a training batch that lose their ID part. Defaults to 0.
@@ -107,7 +109,8 @@ class MetaMMF(tfrs.Model):
     ) -> None:
         super().__init__(**options)
         policy = self.dtype_policy
-        self.item_features = _source(features, presence, item_frequency, fused=fusion is not None)
+        uses_features = fusion is not None or encoder_uses_features(encoder)
+        self.item_features = _source(features, presence, item_frequency, used=uses_features)
         self.users = users
         self.items = self.item_features.items
         self.objective = objective
@@ -145,11 +148,17 @@ class MetaMMF(tfrs.Model):
         # the gradient of all features: as many products as the fusion's first layers have, a third of its time.
         never_missing = isinstance(self.item_features, FeatureTable) and self.item_features.complete
         self.item_tower.missing_modalities.trainable = modality_dropout > 0 or not never_missing
-        self.encoder = make_encoder(encoder, **_with_policy(encoder, encoder_options, policy))
+        options_of_encoder = _with_policy(encoder, encoder_options, policy)
+        if encoder_uses_features(encoder) and isinstance(encoder, str):
+            options_of_encoder |= {
+                "content": ItemContent(self._table(), known, standardize=standardize),
+                "users": users,
+            }
+        self.encoder = make_encoder(encoder, **options_of_encoder)
         nothing = {name: tf.zeros([1, width]) for name, width in self.item_features.widths.items()}
         everywhere = dict.fromkeys(nothing, tf.ones([1], tf.bool))
         representation = self._represent(tf.zeros([1], tf.int64), nothing, everywhere, training=False)
-        self.encoder.embed_new_items(representation)
+        self._encode_new_items(representation, nothing, everywhere)
         width = int(representation.shape[-1])
         self.user_tower = UserTower(users, width, initializer=embeddings_initializer, dtype=policy, name="user_tower")
         self.user_tower(tf.zeros([1], tf.int64))
@@ -173,12 +182,14 @@ class MetaMMF(tfrs.Model):
             )
         sampled = {"neighbourhood": neighbourhood, "item_features": inputs.get("item_features")}
         if self.objective.distinct_candidates:
-            queries, candidates = self.embed(inputs["user"], wanted, **sampled, training=training)
+            queries, candidates = self._encode(inputs["user"], wanted, **sampled, training=training)
         else:
             distinct, position = tf.unique(wanted)
-            queries, fused = self.embed(inputs["user"], distinct, **sampled, training=training)
-            candidates = tf.gather(fused, position)
-        loss = self.objective(queries, candidates, inputs)
+            queries, encoded = self._encode(inputs["user"], distinct, **sampled, training=training)
+            candidates = tf.gather(encoded, position)
+        loss = self.objective(self._finish(queries), self._finish(candidates), inputs)
+        if hasattr(self.encoder, "auxiliary_loss"):
+            loss += self.encoder.auxiliary_loss(inputs, queries, candidates, training=training)
         return loss + self._penalty(inputs["user"], wanted) if self.l2 else loss
 
     def train_step(self, inputs: Batch) -> dict[str, tf.Tensor]:
@@ -226,12 +237,27 @@ class MetaMMF(tfrs.Model):
         Raises:
             InvalidInputError: Features are streamed, and the batch lacks them or cannot have all that it needs.
         """
+        queries, candidates = self._encode(
+            users, items, neighbourhood=neighbourhood, item_features=item_features, training=training
+        )
+        return self._finish(queries), self._finish(candidates)
+
+    def _encode(
+        self,
+        users: tf.Tensor,
+        items: tf.Tensor,
+        *,
+        neighbourhood: Mapping[str, Any] | None = None,
+        item_features: Mapping[str, Any] | None = None,
+        training: bool,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What the encoder gives, before its head and the normalisation."""
         if self.streams_features and neighbourhood is None and isinstance(self.encoder, GraphEncoder):
             raise InvalidInputError(
                 f"{type(self.encoder).__name__} on the whole graph needs the features of all items in every step, and "
                 "they are streamed. Sample neighbourhoods, or give the features as a table."
             )
-        user_embeddings, item_embeddings = self.encoder.embed(
+        encoded: tuple[tf.Tensor, tf.Tensor] = self.encoder.embed(
             users,
             items,
             represent_users=self.user_tower,
@@ -239,7 +265,7 @@ class MetaMMF(tfrs.Model):
             neighbourhood=neighbourhood,
             training=training,
         )
-        return self._finish(user_embeddings), self._finish(item_embeddings)
+        return encoded
 
     def embed_new_items(self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Embeddings ``[n, d]`` of items the model has never seen, from content alone.
@@ -248,7 +274,14 @@ class MetaMMF(tfrs.Model):
             features: float ``[n, width]`` by modality.
             presence: bool ``[n]`` by modality.
         """
-        return self._finish(self.encoder.embed_new_items(self.item_tower(features, presence)))
+        return self._finish(self._encode_new_items(self.item_tower(features, presence), features, presence))
+
+    def _encode_new_items(
+        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        if encoder_uses_features(self.encoder):
+            return self.encoder.embed_new_items(representations, features, presence)
+        return self.encoder.embed_new_items(representations)
 
     def embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Embeddings of all users and of all items, float32 ``[users, d]`` and ``[items, d]``.
@@ -256,7 +289,7 @@ class MetaMMF(tfrs.Model):
         Items go through their tower in blocks of :data:`ITEMS_AT_ONCE`, then all through an encoder that propagates.
         """
         users, blocks = self._represent_all()
-        if isinstance(self.encoder, MatrixFactorization):
+        if type(self.encoder) is MatrixFactorization:
             # Finished block by block: normalising all items at once would take two more tensors of their size.
             finished = (self._finish(block).numpy() for block in blocks)
             return self._finish(users), stacked(finished, rows=self.items, width=int(users.shape[-1]))
@@ -265,9 +298,9 @@ class MetaMMF(tfrs.Model):
     def messages(self) -> tf.Tensor | None:
         """What items tell a user who comes after training, float32 ``[items, m]``.
 
-        None where the encoder does not propagate over a graph: users there are represented by themselves alone.
+        None where the encoder does not propagate over a graph, or not to newcomers: they are represented by themselves.
         """
-        if not isinstance(self.encoder, GraphEncoder):
+        if not isinstance(self.encoder, GraphEncoder) or not getattr(self.encoder, "embeds_new_users", True):
             return None
         users, blocks = self._represent_all()
         return self._all_messages(users, tf.concat(list(blocks), axis=0))
@@ -280,9 +313,23 @@ class MetaMMF(tfrs.Model):
         return self._finish(self.encoder.embed_new_users(representations, messages, counts))
 
     @property
+    def embeds_new_items(self) -> bool:
+        """Whether :meth:`embed_new_items` has anything to go by, and the encoder needs no interactions for it."""
+        if not getattr(self.encoder, "embeds_new_items", True):
+            return False
+        return self.item_tower.fusion is not None or encoder_uses_features(self.encoder)
+
+    @property
     def streams_features(self) -> bool:
         """Whether features come with the batches, and not from a table."""
         return not isinstance(self.item_features, FeatureTable)
+
+    def embedding_tables(self) -> tuple[list[tf.Variable], list[tf.Variable]]:
+        """The weights that have a row for every user, and those that have one for every item."""
+        users, items = getattr(self.encoder, "embedding_tables", ([], []))
+        if self.item_tower.id_embedding is not None:
+            items = [self.item_tower.id_embedding.embeddings, *items]
+        return [self.user_tower.embedding.embeddings, *users], items
 
     def user_embeddings(self) -> tf.Tensor:
         """The first of :meth:`embeddings`."""
@@ -355,14 +402,15 @@ class MetaMMF(tfrs.Model):
 
     def _finish(self, embeddings: tf.Tensor) -> tf.Tensor:
         embeddings = tf.cast(embeddings, tf.float32)
+        if hasattr(self.encoder, "head"):
+            embeddings = self.encoder.head(embeddings)
         return tf.math.l2_normalize(embeddings, axis=-1) if self.normalize else embeddings
 
     def _penalty(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        tables = [self.user_tower.embedding.embeddings]
-        rows = [tf.gather(tables[0], tf.unique(gathered(users))[0])]
-        if self.item_tower.id_embedding is not None:
-            tables.append(self.item_tower.id_embedding.embeddings)
-            rows.append(tf.gather(tables[1], tf.unique(gathered(items))[0]))
+        user_tables, item_tables = self.embedding_tables()
+        rows = [tf.gather(table, tf.unique(gathered(users))[0]) for table in user_tables]
+        rows += [tf.gather(table, tf.unique(gathered(items))[0]) for table in item_tables]
+        tables = [*user_tables, *item_tables]
         dense = [weight for weight in self.trainable_variables if not any(weight is table for table in tables)]
         return self.l2 / replica_count() * tf.add_n([tf.nn.l2_loss(weight) for weight in [*dense, *rows]])
 
@@ -372,18 +420,18 @@ def _source(
     presence: Mapping[str, NDArray[np.bool_]] | None,
     item_frequency: NDArray[np.integer] | None,
     *,
-    fused: bool,
+    used: bool,
 ) -> FeatureTable | FeatureSource:
-    """Where the features are from; an empty table where nothing is fused."""
+    """Where the features are from; an empty table where nothing uses them."""
     if not isinstance(features, Mapping):
         if presence is not None:
             raise InvalidInputError("presence was given beside a source of features, which knows it. Leave it out.")
-        return features if fused else FeatureTable({}, items=features.items)
-    if fused and not features:
+        return features if used else FeatureTable({}, items=features.items)
+    if used and not features:
         raise InvalidInputError(
             "there are no modalities to fuse. Give features, or set the fusion to none for ID embeddings alone."
         )
-    if fused or item_frequency is None:
+    if used or item_frequency is None:
         return FeatureTable(features, presence)
     return FeatureTable({}, items=len(item_frequency))
 

@@ -169,6 +169,24 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
         return mean_over_batch(tf.reshape(tf.nn.softplus(-margin / self.temperature), [-1]))
 
 
+class NoObjective(keras.layers.Layer, tfrs.tasks.base.Task):
+    """Nothing to minimise: for encoders with a loss of their own, such as :class:`tf_metammf.peers.bm3.BM3`.
+
+    Their loss gets the embeddings of the items of the batch, in its order.
+    """
+
+    distinct_candidates = False
+    needs_all_items = False
+
+    def candidates(self, batch: Batch) -> tf.Tensor:
+        """Dense ids of the items of the batch, ``[B]``."""
+        return batch["item"]
+
+    def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """0."""
+        return tf.constant(0.0)
+
+
 def _of_all_replicas(
     items: tf.Tensor, positive: tf.Tensor, occurrences: tf.Tensor, candidates: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:

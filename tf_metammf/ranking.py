@@ -169,6 +169,19 @@ class FullRanking:
         """
         return self._result(self._pass.rank_scores(score_function))
 
+    def evaluate_model(self, model: Any) -> dict[str, float]:
+        """Metrics of a model: of its scores where it has those of all items, else of its embeddings."""
+        if hasattr(model, "scores"):
+            return self.evaluate_scores(model.scores)
+        return self.evaluate(*model.embeddings())
+
+    def recommended_by(self, model: Any) -> NDArray[np.int32]:
+        """The lists of a model, as :meth:`recommended`."""
+        if hasattr(model, "scores"):
+            lists: NDArray[np.int32] = self._pass.recommend_scores(model.scores).numpy()
+            return lists
+        return self.recommended(*model.embeddings())
+
     def _part_names(self, part: RankingPart) -> list[MetricName]:
         return [MetricName(metric, k, part.name) for metric in self._metrics for k in self._cutoffs]
 

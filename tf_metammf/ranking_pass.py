@@ -79,6 +79,14 @@ class RankingPass:
     def recommend_embeddings(self, user_embeddings: Any, item_embeddings: Any) -> Any:
         """The best items by dot product, int32 ``[users with positives, K]``; "no item" where there are no more."""
         columns = tf.transpose(item_embeddings)
+        return self._recommend(lambda users: tf.matmul(tf.gather(user_embeddings, users), columns))
+
+    @tf.function(autograph=False)
+    def recommend_scores(self, score_function: ScoreFunction) -> Any:
+        """The best items by a score function, as :meth:`recommend_embeddings`."""
+        return self._recommend(score_function)
+
+    def _recommend(self, score_function: ScoreFunction) -> Any:
         lists = tf.TensorArray(
             tf.int32,
             size=self._end_block,
@@ -88,7 +96,7 @@ class RankingPass:
         )
 
         def recommend_next(block: Any, before: Any) -> tuple[Any, Any]:
-            scores, _ = self._block_scores(lambda users: tf.matmul(tf.gather(user_embeddings, users), columns), block)
+            scores, _ = self._block_scores(score_function, block)
             return block + 1, before.write(block, self._recommended(scores))
 
         _, found = tf.while_loop(

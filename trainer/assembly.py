@@ -12,19 +12,20 @@ from tf_metammf.fused_adam import FusedAdam
 from tf_metammf.lazy_adam import LazyAdam
 from tf_metammf.metric_names import METRICS
 from tf_metammf.model import MetaMMF
-from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax
+from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax, NoObjective
 from tf_metammf.ranking import FullRanking
 from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.reader import interactions
-from tf_metammf.trainer.configuration import Configuration, ObjectiveConfiguration
+from tf_metammf.trainer.configuration import CONTENT_ENCODERS, Configuration, ObjectiveConfiguration
 from tf_metammf.trainer.graph_training import make_encoder_options, make_neighbour_sampler
 from tf_metammf.trainer.memory import trains_on_whole_graph
+from tf_metammf.trainer.peers import check_peer
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.worker_group import WorkerGroup
 
-OBJECTIVES = ("in_batch_softmax", "full_softmax", "bpr")
+OBJECTIVES = ("in_batch_softmax", "full_softmax", "bpr", "none")
 DTYPE_POLICIES = {None: "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
@@ -34,6 +35,7 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
     Raises:
         InvalidInputError: A setting is not acceptable, or does not fit the record set.
     """
+    check_peer(configuration)
     settings, precision = configuration.model, configuration.training.mixed_precision
     if precision not in DTYPE_POLICIES:
         raise unknown_name("training.mixed_precision", str(precision), ["bfloat16", "float16"])
@@ -55,6 +57,12 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
         raise InvalidInputError(
             f"the features take {data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is "
             f"{data.feature_budget_gb:g}. With parameter_server the servers hold them: raise the budget."
+        )
+    if data.item_lookup is not None and settings.encoder in CONTENT_ENCODERS:
+        raise InvalidInputError(
+            f"model.encoder is {settings.encoder}, which needs the features of all items in every step: "
+            f"{data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is {data.feature_budget_gb:g}. "
+            "Raise it, or take an encoder out of mf, sage and lightgcn."
         )
     features, presence = data.item_features()
     return MetaMMF(
@@ -92,6 +100,8 @@ def make_objective(configuration: ObjectiveConfiguration, item_frequency: NDArra
             return FullSoftmax(item_frequency, temperature=configuration.temperature)
         case "bpr":
             return BPR(temperature=configuration.temperature)
+        case "none":
+            return NoObjective()
     raise unknown_name("objective", configuration.name, OBJECTIVES)
 
 

@@ -159,7 +159,7 @@ def _train(
 def _write_lists(run: RunDirectory, record_set: RecordSet, file: Path) -> None:
     trained, data = load_model(run, record_set.folder)
     ranking = make_full_ranking(data, "test", cutoffs=run.configuration.evaluation.k)
-    lists = ranking.recommended(*trained.embeddings())
+    lists = ranking.recommended_by(trained)
     parameters = sum(int(np.prod(weight.shape)) for weight in trained.trainable_weights)
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}")

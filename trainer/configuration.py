@@ -14,6 +14,19 @@ import yaml
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 
+BASELINES = ("popularity", "item_knn")
+CONTENT_ENCODERS = ("vbpr", "mmgcn", "lattice", "freedom", "bm3", "invrl")
+PEER_SETTINGS = {
+    "vbpr": ("units",),
+    "mmgcn": ("units",),
+    "lattice": ("neighbours", "item_layers", "initial_weight", "units"),
+    "freedom": ("neighbours", "item_layers", "modality_weights", "pruning", "content_weight"),
+    "bm3": ("target_dropout", "content_weight"),
+    "invrl": ("units", "environments", "variance_weight", "mask_weight"),
+    "item_knn": ("neighbours", "similarity", "shrinkage"),
+}
+"""Which settings of :class:`PeerConfiguration` a peer has."""
+
 PRESETS_FOLDER = files("tf_metammf.trainer") / "presets"
 
 
@@ -38,7 +51,7 @@ class FusionConfiguration:
 
 @dataclass
 class GraphConfiguration:
-    """Propagation over the graph of training interactions (encoders sage and lightgcn only).
+    """Propagation over the graph of training interactions, by encoders that have one.
 
     Attributes:
         layers: Number of layers.
@@ -58,12 +71,49 @@ class GraphConfiguration:
 
 
 @dataclass
+class PeerConfiguration:
+    """Settings that only some peers have, which are named in parentheses.
+
+    Attributes:
+        units: Width that features are mapped to (vbpr, mmgcn, lattice, invrl).
+        neighbours: Most similar items of each item (lattice, freedom, item_knn).
+        item_layers: Layers over the graph of similar items (lattice, freedom).
+        initial_weight: Weight of the graph of the features beside the learned one (lattice).
+        modality_weights: Weight of the graph of each modality, or null for the same (freedom).
+        pruning: Share of the interactions that a step leaves out (freedom).
+        content_weight: Factor of the loss of the features (freedom, bm3).
+        target_dropout: Dropout of the targets (bm3).
+        environments: Environments that interactions are put into (invrl).
+        variance_weight: Factor of the variance of gradients over environments (invrl).
+        mask_weight: Factor of the size of the mask over the features (invrl).
+        similarity: interactions or content (item_knn).
+        shrinkage: Makes items with few interactions less similar (item_knn by interactions).
+    """
+
+    units: int = 64
+    neighbours: int = 10
+    item_layers: int = 1
+    initial_weight: float = 0.7
+    modality_weights: dict[str, float] | None = None
+    pruning: float = 0.8
+    content_weight: float = 0.001
+    target_dropout: float = 0.3
+    environments: int = 10
+    variance_weight: float = 1.0
+    mask_weight: float = 0.001
+    similarity: str = "interactions"
+    shrinkage: float = 0.0
+
+
+@dataclass
 class ModelConfiguration:
     """Towers, encoder and score.
 
     Attributes:
-        encoder: What happens between towers and score: mf, sage or lightgcn.
-        graph: Propagation of sage and lightgcn.
+        encoder: What happens between towers and score: mf, sage, lightgcn, or a peer: vbpr, mmgcn, lattice, freedom,
+            bm3, invrl. popularity and item_knn have no towers.
+        graph: Propagation over interactions.
+        peer: Settings of peers.
         fusion: How modalities are fused.
         modalities: Modalities to use, or null for all of the record set.
         id_units: Width of the item ID embedding; 0 for content alone.
@@ -77,6 +127,7 @@ class ModelConfiguration:
 
     encoder: str = "mf"
     graph: GraphConfiguration = field(default_factory=GraphConfiguration)
+    peer: PeerConfiguration = field(default_factory=PeerConfiguration)
     fusion: FusionConfiguration = field(default_factory=FusionConfiguration)
     modalities: list[str] | None = None
     id_units: int = 64
@@ -87,13 +138,35 @@ class ModelConfiguration:
     normalize: bool = True
     l2: float = 0.0
 
+    @property
+    def is_baseline(self) -> bool:
+        """Whether nothing is trained."""
+        return self.encoder in BASELINES
+
+    @property
+    def uses_graph(self) -> bool:
+        """Whether the encoder propagates over interactions."""
+        return self.encoder not in ("mf", "vbpr", "invrl", *BASELINES)
+
+    @property
+    def needs_whole_graph(self) -> bool:
+        """Whether the encoder cannot do with sampled neighbourhoods."""
+        return self.encoder in ("mmgcn", "lattice", "freedom", "bm3")
+
+    @property
+    def uses_features(self) -> bool:
+        """Whether features of items are fused, or looked at by the encoder."""
+        if self.is_baseline:
+            return self.encoder == "item_knn" and self.peer.similarity == "content"
+        return self.fusion.name != "none" or self.encoder in CONTENT_ENCODERS
+
 
 @dataclass
 class ObjectiveConfiguration:
     """What is minimised.
 
     Attributes:
-        name: in_batch_softmax, full_softmax or bpr.
+        name: in_batch_softmax, full_softmax, bpr, or none for encoders that bring all of their loss (bm3).
         temperature: Divides the scores.
         negatives: Sampled negatives for each positive (bpr only).
         popularity_power: Negatives are drawn with popularity to this power; 0 is uniform (bpr only).

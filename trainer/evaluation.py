@@ -1,16 +1,19 @@
 """Evaluation of a finished run."""
 
 from pathlib import Path
+from typing import Any
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.model import MetaMMF
 from tf_metammf.trainer.assembly import make_full_ranking, make_model, make_objective
+from tf_metammf.trainer.peers import make_baseline
 from tf_metammf.trainer.run_directory import RunDirectory
 from tf_metammf.trainer.training_data import TrainingData
 
 
-def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[MetaMMF, TrainingData]:
+def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[Any, TrainingData]:
     """The model of a run with its best weights, and the data it was trained on.
+
+    The model is a :class:`tf_metammf.MetaMMF`, or a :class:`tf_metammf.peers.baseline.Baseline`.
 
     Args:
         run: The run directory.
@@ -21,6 +24,8 @@ def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[Me
     """
     configuration = run.configuration
     data = TrainingData.of(run.open_records(records), configuration)
+    if configuration.model.is_baseline:
+        return make_baseline(configuration, data), data  # counted anew, from the same interactions
     model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
     try:
         model.load_weights(str(run.weights_file))
@@ -45,4 +50,4 @@ def evaluate(run: RunDirectory, *, records: str | Path | None = None, split: str
     """
     model, data = load_model(run, records)
     ranking = make_full_ranking(data, split, cutoffs=run.configuration.evaluation.k)
-    return ranking.evaluate(*model.embeddings())
+    return ranking.evaluate_model(model)

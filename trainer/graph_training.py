@@ -1,24 +1,41 @@
-"""How a graph encoder is trained: on the whole graph in every step, or on sampled neighbourhoods."""
+"""Arguments of encoders, and how those of graphs are trained: on the whole graph, or on sampled neighbourhoods."""
 
+from typing import Any
+
+from tf_metammf.errors import InvalidInputError
 from tf_metammf.interaction_graph import InteractionGraph
 from tf_metammf.records.neighbours import NeighbourSampler
-from tf_metammf.trainer.configuration import Configuration, ModelConfiguration
+from tf_metammf.trainer.configuration import PEER_SETTINGS, Configuration, ModelConfiguration
 from tf_metammf.trainer.memory import fan_outs
 from tf_metammf.trainer.training_data import TrainingData
 
 
-def make_encoder_options(configuration: ModelConfiguration, data: TrainingData) -> dict[str, object]:
-    """Arguments of the encoder: nothing for ``mf``, the training graph and its settings for the others."""
-    if configuration.encoder == "mf":
-        return {}
-    graph = configuration.graph
+def make_encoder_options(configuration: ModelConfiguration, data: TrainingData) -> dict[str, Any]:
+    """Arguments of the encoder: its own settings, and the training graph for those that propagate.
+
+    Raises:
+        InvalidInputError: Edge dropout is asked of an encoder that leaves out edges of its own.
+    """
+    encoder, graph = configuration.encoder, configuration.graph
+    options = {name: getattr(configuration.peer, name) for name in PEER_SETTINGS.get(encoder, ())}
+    if not configuration.uses_graph:
+        return options
+    options |= {"graph": interaction_graph(data), "layers": graph.layers}
+    if encoder == "freedom":
+        if graph.edge_dropout:
+            raise InvalidInputError(
+                f"model.graph.edge_dropout is {graph.edge_dropout}, and freedom leaves out edges by degree. Set "
+                "model.peer.pruning instead."
+            )
+    else:
+        options["edge_dropout"] = graph.edge_dropout
+    return options | ({"dropout": graph.dropout} if encoder == "sage" else {})
+
+
+def interaction_graph(data: TrainingData) -> InteractionGraph:
+    """The graph of the training interactions."""
     metadata = data.record_set.metadata
-    options: dict[str, object] = {
-        "graph": InteractionGraph(data.train.user, data.train.item, users=metadata.users, items=metadata.items),
-        "layers": graph.layers,
-        "edge_dropout": graph.edge_dropout,
-    }
-    return options | ({"dropout": graph.dropout} if configuration.encoder == "sage" else {})
+    return InteractionGraph(data.train.user, data.train.item, users=metadata.users, items=metadata.items)
 
 
 def make_neighbour_sampler(configuration: Configuration, data: TrainingData) -> NeighbourSampler | None:

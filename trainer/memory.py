@@ -88,7 +88,7 @@ def training_memory(configuration: Configuration, metadata: Metadata) -> Trainin
         ),
         weights=3 * _FLOAT * (dense + _embedding_values(model, metadata)),
         interactions=_interaction_bytes(configuration, metadata),
-        graph=0 if model.encoder == "mf" else _edges(metadata) * (60 if sampled is None else 100),
+        graph=0 if not model.uses_graph else _edges(metadata) * (60 if sampled is None else 100),
         step=max(
             fusion + _propagation_bytes(configuration, metadata, sampled),
             2 * fusion // 5 + _objective_bytes(configuration, metadata),
@@ -105,9 +105,17 @@ def fan_outs(configuration: Configuration, metadata: Metadata) -> list[int] | No
             number of layers is not that of the encoder.
     """
     graph = configuration.model.graph
-    if configuration.model.encoder == "mf":
+    if not configuration.model.uses_graph:
         return None
     needed = whole_graph_step_bytes(configuration.model, metadata)
+    if configuration.model.needs_whole_graph:
+        if graph.fan_outs is not None or needed > graph.budget_gb * 2**30:
+            raise InvalidInputError(
+                f"model.encoder is {configuration.model.encoder}, which propagates over the whole graph in every step: "
+                f"about {needed / 2**30:.1f} GB, and model.graph.budget_gb is {graph.budget_gb:g}. Raise it and leave "
+                "out model.graph.fan_outs, or take lightgcn or sage, which can do with sampled neighbourhoods."
+            )
+        return None
     chosen = graph.fan_outs
     if chosen is None and needed <= graph.budget_gb * 2**30 and not features_are_streamed(configuration, metadata):
         return None
@@ -130,12 +138,12 @@ def trains_on_whole_graph(configuration: Configuration, metadata: Metadata) -> b
     Raises:
         InvalidInputError: As :func:`fan_outs`.
     """
-    return configuration.model.encoder != "mf" and fan_outs(configuration, metadata) is None
+    return configuration.model.uses_graph and fan_outs(configuration, metadata) is None
 
 
 def features_are_streamed(configuration: Configuration, metadata: Metadata) -> bool:
     """Whether features are beyond their budget and come with the batches, which no batch with all items can do."""
-    if configuration.model.fusion.name == "none":
+    if not configuration.model.uses_features:
         return False
     needed = _FLOAT * metadata.items * _feature_width(configuration.model, metadata)
     return needed > configuration.training.feature_budget_gb * 2**30
@@ -223,7 +231,7 @@ def _fused_rows(configuration: Configuration, metadata: Metadata, sampled: list[
     """Items that a step fuses at most."""
     if configuration.objective.name == "full_softmax":
         return metadata.items
-    if configuration.model.encoder == "mf":
+    if not configuration.model.uses_graph:
         return min(metadata.items, _batch_items(configuration))
     return metadata.items if sampled is None else _sampled_nodes(configuration, metadata, sampled)[0][1]
 
@@ -234,7 +242,7 @@ def _batch_items(configuration: Configuration) -> int:
 
 
 def _propagation_bytes(configuration: Configuration, metadata: Metadata, sampled: list[int] | None) -> int:
-    if configuration.model.encoder == "mf":
+    if not configuration.model.uses_graph:
         return 0
     if sampled is None:
         return _whole_graph_bytes(configuration.model, metadata)

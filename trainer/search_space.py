@@ -12,14 +12,14 @@
 What is no range and no choice has the same value in every trial. No TensorFlow is imported here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.trainer.configuration import Configuration, read_configuration
+from tf_metammf.trainer.configuration import PEER_SETTINGS, Configuration, read_configuration
 from tf_metammf.trainer.search_parameters import Parameter, parse_parameter
 
 DEFAULT_SPACE = files("tf_metammf.trainer") / "search_spaces" / "default.yaml"
@@ -85,7 +85,7 @@ def load_search_space(path: str | Path | None = None, *, overrides: Mapping[str,
     """Reads a search space from a configuration file or preset.
 
     Where neither the file nor the overrides have a range or choice, those of :data:`DEFAULT_SPACE` are taken, but for
-    fields that are overridden and for fields of a fusion or ID embedding that the model does not have.
+    fields that are overridden and for fields of a fusion, peer, graph or ID embedding that the model does not have.
 
     Args:
         path: The YAML file, or name of a preset; None for the defaults alone.
@@ -102,12 +102,25 @@ def load_search_space(path: str | Path | None = None, *, overrides: Mapping[str,
     if space.parameters:
         return space
     shipped = _flat(read_configuration(str(DEFAULT_SPACE)), Configuration, source="default space")
-    model = space.configuration({}).model
-    idle = set(given)
-    idle |= set() if model.fusion.name == "metammf" else {"model.fusion.rank", "model.fusion.meta_units"}
-    idle |= set() if model.id_units else {"model.id_dropout"}
+    idle = {*given, *_idle(space.configuration({}), shipped)}
     searched = {name: value for name, value in shipped.items() if name not in idle}
     return SearchSpace.from_mapping(_nested({**values, **searched}), source=source)
+
+
+def _idle(configuration: Configuration, names: Iterable[str]) -> set[str]:
+    """Of the fields of these names those that change nothing in such a model."""
+    model, objective = configuration.model, configuration.objective
+    own = {f"model.peer.{name}" for name in PEER_SETTINGS.get(model.encoder, ())}
+    if model.is_baseline:
+        if model.peer.similarity != "interactions":
+            own -= {"model.peer.shrinkage"}
+        return {name for name in names if name not in own}
+    idle = {name for name in names if name.startswith("model.peer.") and name not in own}
+    idle |= set() if model.fusion.name == "metammf" else {"model.fusion.rank", "model.fusion.meta_units"}
+    idle |= {"model.modality_dropout"} if model.fusion.name == "none" else set()
+    idle |= {"model.id_dropout"} if model.fusion.name == "none" or not model.id_units else set()
+    idle |= set() if model.uses_graph else {"model.graph.layers"}
+    return idle | ({"objective.temperature"} if objective.name == "none" else set())
 
 
 def field_types(section: Any = Configuration, prefix: str = "") -> dict[str, Any]:

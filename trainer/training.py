@@ -31,6 +31,7 @@ from tf_metammf.trainer.devices import grow_gpu_memory
 from tf_metammf.trainer.environment import describe_environment, peak_memory_bytes
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.fitting import fit
+from tf_metammf.trainer.peers import keep_baseline, make_baseline
 from tf_metammf.trainer.resumption import RESUME, check_resumable
 from tf_metammf.trainer.run_directory import RunDirectory, create_run_directory, open_run_directory
 from tf_metammf.trainer.run_lock import locked
@@ -129,6 +130,9 @@ def _train(
     keras.utils.set_random_seed(configuration.training.seed)
     data = TrainingData.of(record_set, configuration)
     require_divisible(configuration.training.batch_size, strategy)
+    if configuration.model.is_baseline:
+        _count(run, record_set, configuration, data, splits=splits)
+        return
     with strategy.scope():
         model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
         model.compile(optimizer=make_optimizer(configuration, record_set.metadata))
@@ -140,11 +144,7 @@ def _train(
     model.logs_gradient_norm = everything
     make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
     validation = _validation_ranking(data, configuration, group)
-    rankings = {
-        split: make_full_ranking(data, split, cutoffs=configuration.evaluation.k, group=group)
-        for split in splits
-        if split in record_set.metadata.splits and record_set.metadata.splits[split].interactions
-    }
+    rankings = _final_rankings(data, configuration, splits, group)
     tracker = make_tracker(configuration.training.tracking) if cluster is None or cluster.is_chief else None
     start = configuration.training.init_from
     report = None if start is None else warm_start(model, data, open_run_directory(start))
@@ -198,6 +198,32 @@ def _train(
                 track.finish(metrics, epochs=state.epoch)
         if group is not None:
             group.wait()  # nobody leaves before the chief has written everything
+
+
+def _count(
+    run: RunDirectory, record_set: RecordSet, configuration: Configuration, data: TrainingData, *, splits: Sequence[str]
+) -> None:
+    """A run directory for a model in which nothing is trained."""
+    model = make_baseline(configuration, data)
+    validation = _validation_ranking(data, configuration, None)
+    rankings = _final_rankings(data, configuration, splits, None)
+    monitor, state = configuration.evaluation.monitor, TrainingState()
+    if not run.configuration_file.is_file():
+        create_run_directory(run.folder, configuration, record_set)
+    with locked(run.folder), _state_written(run, state, monitor=monitor):
+        keep_baseline(model, validation, state, monitor=monitor, weights=run.weights_file, history=run.history_file)
+        run.write("metrics", {split: ranking.evaluate_model(model) for split, ranking in rankings.items()})
+
+
+def _final_rankings(
+    data: TrainingData, configuration: Configuration, splits: Sequence[str], group: WorkerGroup | None
+) -> dict[str, FullRanking]:
+    found = data.record_set.metadata.splits
+    return {
+        split: make_full_ranking(data, split, cutoffs=configuration.evaluation.k, group=group)
+        for split in splits
+        if split in found and found[split].interactions
+    }
 
 
 def _validation_ranking(data: TrainingData, configuration: Configuration, group: WorkerGroup | None) -> FullRanking:

@@ -40,9 +40,9 @@ class TrainingData:
 
     @classmethod
     def of(cls, record_set: RecordSet, configuration: Configuration) -> "TrainingData":
-        """The data as a configuration uses them: without features where it fuses none."""
+        """The data as a configuration uses them: without features where nothing uses them."""
         data = cls(record_set, configuration.model.modalities, configuration.training.feature_budget_gb)
-        return replace(data, modalities=[]) if configuration.model.fusion.name == "none" else data
+        return data if configuration.model.uses_features else replace(data, modalities=[])
 
     @property
     def feature_bytes(self) -> int:

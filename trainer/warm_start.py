@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_metammf.errors import InvalidInputError
 from tf_metammf.model import MetaMMF
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.run_directory import RunDirectory
@@ -75,6 +76,11 @@ def warm_start(model: MetaMMF, data: TrainingData, source: RunDirectory) -> Warm
     Raises:
         InvalidInputError: The run has no weights, or its record set is gone.
     """
+    if source.configuration.model.is_baseline:
+        raise InvalidInputError(
+            f"training.init_from is {source.folder}, a run of {source.configuration.model.encoder}, which has no "
+            "weights to begin with. Give a run of a model that is trained."
+        )
     before, before_data = load_model(source)
     old, new = before_data.record_set, data.record_set
     users, items = _matched(old.user_ids, new.user_ids), _matched(old.item_ids, new.item_ids)

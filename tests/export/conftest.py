@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 from stand_in_server import StandInServer
 
+from tf_metammf.encoders import WITHOUT_GRAPH
 from tf_metammf.export.indices import IndexOptions
 from tf_metammf.export.saved_model import export_model
 from tf_metammf.interaction_graph import InteractionGraph
@@ -82,7 +83,7 @@ def new_catalogue(**options: Any) -> Catalogue:
     pairs += [(SAW_EVERYTHING, item) for item in range(ITEMS)]
     pairs = random.permutation(np.unique(pairs, axis=0))
     keras.utils.set_random_seed(3)
-    if "encoder" in options:
+    if options.get("encoder", "mf") not in WITHOUT_GRAPH:
         graph = InteractionGraph(pairs[:, 0], pairs[:, 1], users=USERS, items=ITEMS)
         options["encoder_options"] = {"graph": graph}
     settings = {"fusion_options": {"units": (8, 5), "meta_units": 3, "rank": 2}, "id_units": 4}

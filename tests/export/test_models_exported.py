@@ -40,6 +40,8 @@ MODELS = {
     "gated, normalised": {"fusion": "gated", "fusion_options": {"units": (6,)}, "normalize": True},
     "attention": {"fusion": "attention", "fusion_options": {"units": (6,)}},
     "a graph with weights": {"encoder": "sage"},
+    "a peer that looks at content itself": {"encoder": "vbpr", "fusion": None, "fusion_options": None},
+    "a peer with graphs of modalities": {"encoder": "mmgcn", "fusion": None, "fusion_options": None},
     "a graph without weights, half precision": {"encoder": "lightgcn", "policy": "mixed_float16"},
 }
 
@@ -93,6 +95,17 @@ def test_a_model_of_ids_alone_has_no_signatures_for_new_items(make_catalogue, tm
         InvalidInputError, match=r'no signature "encode_items", it has recommend.* need a model with a f'
     ):
         recommender.encode_items(catalogue.new_items(2))
+
+
+@pytest.mark.parametrize("encoder", ["lattice", "freedom", "bm3"])
+def test_a_peer_that_needs_the_catalogue_around_an_item_has_no_signatures_for_new_ones(
+    make_catalogue, tmp_path, encoder
+):
+    catalogue = make_catalogue(encoder=encoder)
+    recommender = Recommender(catalogue.export(tmp_path))
+    assert "encode_items" not in recommender.signatures and "explain_items" not in recommender.signatures
+    for found, scores in zip(recommender.recommend(catalogue.user_ids, 5), catalogue.unseen_scores, strict=True):
+        assert found.item_ids == [raw for raw in catalogue.best(scores, 5)[0] if raw]
 
 
 def test_a_second_export_has_the_same_ids_and_variables(catalogue, tmp_path):

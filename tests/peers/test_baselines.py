@@ -1,0 +1,77 @@
+"""Baselines: popularity and nearest neighbours, counted by hand."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_metammf import InteractionGraph
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.feature_table import FeatureTable
+from tf_metammf.item_content import ItemContent
+from tf_metammf.peers.item_knn import ItemKNN
+from tf_metammf.peers.popularity import Popularity
+
+USERS, ITEMS = 15, 10
+ALL_USERS = tf.range(USERS, dtype=tf.int64)
+
+
+def interactions() -> np.ndarray:
+    matrix = (np.random.default_rng(3).random((USERS, ITEMS)) < 0.3).astype(float)
+    matrix[4] = 0
+    matrix[:, 7] = 0
+    return matrix
+
+
+def graph() -> InteractionGraph:
+    return InteractionGraph(*np.nonzero(interactions()), users=USERS, items=ITEMS)
+
+
+def largest(similarity: np.ndarray, k: int) -> np.ndarray:
+    """The k largest of every row that are not its own, 0 elsewhere."""
+    off = similarity - 2 * np.eye(len(similarity)) * similarity.max()
+    kept = np.zeros_like(similarity)
+    for row, order in enumerate(np.argsort(-off, axis=1, kind="stable")[:, :k]):
+        kept[row, order] = np.maximum(off[row, order], 0)
+    return kept
+
+
+def test_popularity_counts_training_interactions():
+    counts = np.array([3, 0, 5])
+    np.testing.assert_array_equal(Popularity(counts).scores(tf.range(2, dtype=tf.int64)), [counts, counts])
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 2.0])
+def test_neighbours_by_interactions_are_those_of_the_same_users(shrinkage):
+    matrix = interactions()
+    both, degrees = matrix.T @ matrix, matrix.sum(axis=0)
+    roots = np.sqrt(np.outer(degrees, degrees)) + shrinkage
+    similarity = np.divide(both, roots, out=np.zeros_like(both), where=roots > 0)
+    random = np.random.default_rng(0).permutation(USERS)
+    found = ItemKNN(graph(), neighbours=3, shrinkage=shrinkage).scores(tf.constant(random))
+    scores = matrix @ largest(similarity, 3).T
+    # Which of equally similar items are among the first three is free: compare what ties cannot change.
+    assert found.shape == scores.shape
+    np.testing.assert_allclose(np.sort(found.numpy().sum(axis=1)), np.sort(scores[random].sum(axis=1)), rtol=0.2)
+    exact = ItemKNN(graph(), neighbours=ITEMS - 1, shrinkage=shrinkage).scores(tf.constant(random))
+    np.testing.assert_allclose(exact, (matrix @ largest(similarity, ITEMS - 1).T)[random], rtol=1e-5, atol=1e-6)
+
+
+def test_neighbours_by_content_are_those_of_similar_features():
+    features = {"visual": np.random.default_rng(1).normal(size=(ITEMS, 4))}
+    content = ItemContent(FeatureTable(features), np.ones(ITEMS, bool), standardize=False)
+    unit = features["visual"] / np.linalg.norm(features["visual"], axis=1, keepdims=True)
+    expected = interactions() @ largest(unit @ unit.T, 3).T
+    np.testing.assert_allclose(
+        ItemKNN(graph(), content, neighbours=3).scores(ALL_USERS), expected, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_user_without_interactions_has_no_scores():
+    np.testing.assert_array_equal(
+        ItemKNN(graph(), neighbours=3).scores(tf.constant([4], tf.int64)), np.zeros((1, ITEMS))
+    )
+
+
+def test_a_negative_shrinkage_is_refused():
+    with pytest.raises(InvalidInputError, match=r"ItemKNN: shrinkage is -1, expected 0 or more\."):
+        ItemKNN(graph(), shrinkage=-1)

@@ -1,0 +1,177 @@
+"""Peers are trained, judged and refused like every other model, and each is good at what it was made for."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
+from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.writer import write_record_set
+from tf_metammf.trainer.configuration import Configuration, EvaluationConfiguration, load_configuration
+from tf_metammf.trainer.evaluation import evaluate, load_model
+from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.search_space import load_search_space
+from tf_metammf.trainer.training import train
+
+GROUPS, ITEMS_OF_GROUP, USERS_OF_GROUP = 6, 10, 10
+ITEMS, USERS = GROUPS * ITEMS_OF_GROUP, GROUPS * USERS_OF_GROUP
+
+
+@pytest.fixture(scope="module")
+def look_alikes(tmp_path_factory) -> RecordSet:
+    """Items of a group look alike, and users keep to one group.
+
+    In training they have most of its first five items and, each, one of the next four, which are rare; the last has
+    no training interaction. The test asks for what is left of the group. The acoustic modality is noise.
+    """
+    random = np.random.default_rng(5)
+    splits: dict[str, list[tuple[int, int]]] = {"train": [], "validation": [], "test": []}
+    for user in range(USERS):
+        group, place = divmod(user, USERS_OF_GROUP)
+        common, rare = (group * ITEMS_OF_GROUP + np.arange(*ends) for ends in ((0, 5), (5, 9)))
+        chosen = random.permutation(common)
+        own = rare[place % 4]
+        splits["train"] += [*((user, item) for item in chosen[:4])] + ([(user, own)] if place < 4 else [])
+        splits["validation"].append((user, int(chosen[4])))
+        splits["test"] += [(user, item) for item in [*rare, group * ITEMS_OF_GROUP + 9] if place >= 4 or item != own]
+    tables = {name: Interactions(*np.array(pairs, np.int64).T) for name, pairs in splits.items()}
+    signature = np.repeat(np.random.default_rng(6).normal(size=(GROUPS, 8)), ITEMS_OF_GROUP, axis=0)
+    modalities = {
+        "visual": ModalityFeatures(signature + random.normal(0, 0.2, signature.shape), np.arange(ITEMS)),
+        "acoustic": ModalityFeatures(random.normal(size=(ITEMS, 8)), np.arange(ITEMS)),
+    }
+    users, items = [f"user {n}" for n in range(USERS)], [f"item {n}" for n in range(ITEMS)]
+    data = RawData("look-alikes", users, items, tables["train"], modalities, tables)
+    return write_record_set(data, tables, tmp_path_factory.mktemp("records") / "look-alikes")
+
+
+def settings(preset: str, **peer: object) -> Configuration:
+    """A preset, made smaller and shorter."""
+    found = load_configuration(preset)
+    model = replace(found.model, id_units=16, peer=replace(found.model.peer, units=8, neighbours=9, **peer))
+    model = replace(model, fusion=replace(model.fusion, units=[16]))
+    training = replace(found.training, epochs=60, batch_size=64, learning_rate=0.01, patience=0)
+    evaluation = EvaluationConfiguration(k=[10], monitor="recall@10")
+    return replace(found, model=model, training=training, evaluation=evaluation)
+
+
+@pytest.fixture(scope="module")
+def trained(look_alikes, tmp_path_factory) -> Callable[..., RunDirectory]:
+    """The run of a preset on the look-alikes, each trained once."""
+    runs: dict[str, RunDirectory] = {}
+    folder = tmp_path_factory.mktemp("runs")
+
+    def run(preset: str, **peer: object) -> RunDirectory:
+        if preset not in runs:
+            runs[preset] = train(look_alikes, folder / preset, settings(preset, **peer), verbose=0)
+        return runs[preset]
+
+    return run
+
+
+def recall(run: RunDirectory, part: str = "") -> float:
+    return run.read("metrics")["test"][f"{part}recall@10"]
+
+
+@pytest.mark.parametrize("preset", ["lattice", "freedom"])
+def test_graphs_of_similar_items_find_items_without_interactions_by_the_ids_of_others(trained, preset):
+    modalities = {"modality_weights": {"visual": 1.0}} if preset == "freedom" else {}
+    assert recall(trained("lightgcn"), "cold/") < 0.2
+    assert recall(trained(preset, **modalities), "cold/") > 0.4
+
+
+@pytest.mark.parametrize("preset", ["vbpr", "invrl"])
+def test_models_of_content_find_items_without_interactions(trained, preset):
+    assert recall(trained("mf-bpr"), "cold/") < 0.2
+    assert recall(trained(preset), "cold/") > 0.4
+
+
+def test_mmgcn_finds_rare_items_by_what_their_users_see(trained):
+    assert recall(trained("mmgcn"), "warm/") > recall(trained("mf-bpr"), "warm/") + 0.1
+
+
+def test_bm3_learns_without_negatives(trained):
+    assert recall(trained("bm3")) > 2 * recall(trained("popularity"))
+
+
+def test_invrl_keeps_the_features_that_preferences_depend_on(trained):
+    model, _ = load_model(trained("invrl"))
+    acoustic, visual = np.split(np.clip(model.encoder.mask.numpy(), 0, 1), 2)
+    assert visual.mean() > acoustic.mean() + 0.1
+
+
+def test_neighbours_by_content_find_items_without_interactions_and_those_by_interactions_do_not(trained):
+    assert recall(trained("item-knn"), "cold/") < 0.2
+    assert recall(trained("item-knn-content"), "cold/") > 0.3
+    assert recall(trained("item-knn"), "warm/") > 2 * recall(trained("popularity"), "warm/")
+
+
+def test_a_baseline_is_evaluated_from_its_run_directory(trained):
+    run = trained("item-knn-content")
+    assert run.is_finished
+    assert evaluate(run, split="test") == run.read("metrics")["test"]
+
+
+def test_a_fusion_can_be_put_into_a_peer(look_alikes, tmp_path):
+    configuration = settings("lattice")
+    fused = replace(configuration.model, fusion=replace(configuration.model.fusion, name="metammf"))
+    run = train(look_alikes, tmp_path / "run", replace(configuration, model=fused), verbose=0)
+    assert recall(run, "cold/") > 0.4
+
+
+@pytest.mark.parametrize(
+    ("preset", "change", "message"),
+    [
+        ("bm3", {"objective": "bpr"}, r"objective\.name is bpr, and bm3 brings all of its loss\. Set it to none"),
+        ("popularity", {"objective": "bpr"}, r"bpr, and popularity is counted and not trained\. Set it to none"),
+        ("lightgcn", {"objective": "none"}, r"objective\.name is none, and lightgcn has no loss of its own"),
+        ("invrl", {"objective": "full_softmax"}, r"and invrl has a loss that needs sampled negatives\. Take bpr\."),
+        ("freedom", {"objective": "in_batch_softmax"}, r"Take bpr, or set model\.peer\.content_weight to 0\."),
+        ("item-knn", {"strategy": "mirrored"}, r"training\.strategy is mirrored, and item_knn keeps numbers"),
+        ("lattice", {"fan_outs": [5, 5]}, r"model\.encoder is lattice, which propagates over the whole graph in every"),
+        ("freedom", {"edge_dropout": 0.5}, r"freedom leaves out edges by degree\. Set model\.peer\.pruning instead"),
+        ("item-knn", {"similarity": "colour"}, r'unknown model\.peer\.similarity "colour"'),
+        ("vbpr", {"feature_budget_gb": 1e-9}, r"model\.encoder is vbpr, which needs the features of all items"),
+    ],
+)
+def test_what_a_peer_cannot_do_is_refused_by_name(look_alikes, tmp_path, preset, change, message):
+    found = settings(preset)
+    sections = {"objective": ("objective", "name"), "strategy": ("training", "strategy")}
+    sections["feature_budget_gb"] = ("training", "feature_budget_gb")
+    for name, value in change.items():
+        if name in sections:
+            section, field = sections[name]
+            found = replace(found, **{section: replace(getattr(found, section), **{field: value})})
+        elif name == "similarity":
+            found = replace(found, model=replace(found.model, peer=replace(found.model.peer, similarity=value)))
+        else:
+            found = replace(found, model=replace(found.model, graph=replace(found.model.graph, **{name: value})))
+    with pytest.raises(InvalidInputError, match=message):
+        train(look_alikes, tmp_path / "run", found, verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_baseline_has_no_weights_to_begin_with(look_alikes, trained, tmp_path):
+    found = settings("mf-bpr")
+    start = replace(found, training=replace(found.training, init_from=str(trained("popularity").folder)))
+    with pytest.raises(InvalidInputError, match=r"a run of popularity, which has no weights to begin with"):
+        train(look_alikes, Path(tmp_path) / "run", start, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("preset", "searched", "not_searched"),
+    [
+        ("lattice", "model.peer.initial_weight", "model.peer.pruning"),
+        ("lightgcn", "model.graph.layers", "model.peer.neighbours"),
+        ("item-knn", "model.peer.shrinkage", "training.learning_rate"),
+        ("bm3", "model.peer.target_dropout", "objective.temperature"),
+        ("default", "model.fusion.rank", "model.graph.layers"),
+    ],
+)
+def test_what_is_searched_of_a_peer_are_its_own_settings(preset, searched, not_searched):
+    parameters = load_search_space(preset).parameters
+    assert searched in parameters and not_searched not in parameters

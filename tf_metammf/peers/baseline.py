@@ -1,0 +1,17 @@
+"""Baselines: models in which nothing is learned, for the same full ranking as all others."""
+
+from abc import abstractmethod
+
+import tensorflow as tf
+import tf_keras as keras
+
+
+class Baseline(keras.Model):
+    """A model that is counted and not trained.
+
+    Its scores are no dot products of embeddings, so it cannot be exported: TF Serving's signatures search embeddings.
+    """
+
+    @abstractmethod
+    def scores(self, users: tf.Tensor) -> tf.Tensor:
+        """Scores of all items, float32 ``[n, items]``, for dense user ids, int64 ``[n]``."""
