@@ -109,7 +109,12 @@ class GraphEncoder(keras.layers.Layer):
         """Embeddings of all users and items from their tower outputs, propagated layer by layer."""
         return self.propagate(users, items, WholeGraph(self.adjacency), training=False)
 
-    def embed_new_items(self, representations: tf.Tensor) -> tf.Tensor:
-        """Embeddings ``[n, d]`` of items without edges from their tower outputs ``[n, width]``."""
+    def embed_new_items(self, representations: tf.Tensor, *content: Any) -> tf.Tensor:
+        """Embeddings ``[n, d]`` of items without edges from their tower outputs ``[n, width]``.
+
+        Args:
+            representations: The tower outputs.
+            content: Features and presence by modality, for encoders that look at them.
+        """
         nobody = tf.zeros([0, representations.shape[-1]], representations.dtype)
         return self.propagate(nobody, representations, NoNeighbours(), training=False)[1]

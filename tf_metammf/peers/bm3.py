@@ -70,7 +70,7 @@ class BM3(LightGCN):
         of_users, of_items = super().propagate(users, items, neighbourhoods, training=training)
         return of_users, of_items + tf.cast(items, tf.float32)
 
-    def embed_new_items(self, representations: tf.Tensor, *_: Any) -> tf.Tensor:
+    def embed_new_items(self, representations: tf.Tensor, *content: Any) -> tf.Tensor:
         """Twice what LightGCN gives an item without neighbours."""
         if self.predictor is None:
             width = int(representations.shape[-1])

@@ -93,7 +93,7 @@ class FREEDOM(LightGCN):
             rows = self.item_graph.propagate(rows)
         return of_users, of_items + rows
 
-    def embed_new_items(self, representations: tf.Tensor, *_: Any) -> tf.Tensor:
+    def embed_new_items(self, representations: tf.Tensor, *content: Any) -> tf.Tensor:
         """Those of LightGCN: an item that is not in the catalogue has no place in the graph of items."""
         if not self.projections and self.content_weight:
             width = int(representations.shape[-1])

@@ -107,9 +107,8 @@ def _without_themselves(
     """The first so many of every row that are not the item itself, by id, as sparse matrices have them."""
     own = ids == np.arange(len(ids))[:, np.newaxis]
     order = np.argsort(own, axis=1, kind="stable")[:, : min(neighbours, ids.shape[1] - 1)]
-    ids, similarity = (np.take_along_axis(part, order, axis=1) for part in (ids, similarity))
-    by_id = np.argsort(ids, axis=1)
+    order = np.take_along_axis(order, np.argsort(np.take_along_axis(ids, order, axis=1), axis=1), axis=1)
     return (
-        np.take_along_axis(ids, by_id, axis=1).astype(np.int64),
-        np.take_along_axis(similarity, by_id, axis=1).astype(np.float32),
+        np.take_along_axis(ids, order, axis=1).astype(np.int64),
+        np.take_along_axis(similarity, order, axis=1).astype(np.float32),
     )

@@ -99,7 +99,7 @@ class LATTICE(LightGCN):
             )
         return of_users, of_items + tf.math.l2_normalize(rows, axis=1)
 
-    def embed_new_items(self, representations: tf.Tensor, *_: Any) -> tf.Tensor:
+    def embed_new_items(self, representations: tf.Tensor, *content: Any) -> tf.Tensor:
         """Those of LightGCN: an item that is not in the catalogue has no place in the graphs of items."""
         nobody = tf.zeros([0, representations.shape[-1]], representations.dtype)
         return super().propagate(nobody, representations, NoNeighbours(), training=False)[1]

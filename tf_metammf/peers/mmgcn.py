@@ -1,6 +1,5 @@
 """MMGCN: a graph convolution of its own for every modality."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -79,14 +78,12 @@ class MMGCN(GraphEncoder):
         ]
         return tf.add_n([side[0] for side in sides]), tf.add_n([side[1] for side in sides])
 
-    def embed_new_items(
-        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
+    def embed_new_items(self, representations: tf.Tensor, *content: Any) -> tf.Tensor:
         """Embeddings of items without neighbours: aggregation gives zeros."""
         self._build(int(representations.shape[-1]))
         identity = tf.cast(representations, tf.float32)
         totals = []
-        for name, values in self.item_content.of(features, presence).items():
+        for name, values in self.item_content.of(*content).items():
             nodes = self.dense[f"{name}/input"](values)
             for layer in range(1, self.layers + 1):
                 nodes = self._combined(name, layer, self._aggregated(name, layer, None, nodes), nodes, identity)
