@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_VENV := .venv-wheel
+BEAM_VENV := .venv-beam
 
-.PHONY: quickstart test lint wheel types lock clean
+.PHONY: quickstart test lint wheel types test-beam lock lock-beam clean
 
 quickstart: $(VENV)/.installed
 	@rm -rf quickstart
@@ -38,9 +39,23 @@ wheel: $(VENV)/.installed
 types: wheel
 	cd $(WHEEL_VENV) && ../$(BIN)/mypy --config-file ../pyproject.toml --python-executable bin/python -p tf_metammf
 
+# Apache Beam and TensorFlow agree on protobuf 6 only, so the tests of the pipeline have an environment of their own.
+test-beam: $(BEAM_VENV)/.installed
+	$(BEAM_VENV)/bin/python -m pytest tests/records/pipeline
+
+$(BEAM_VENV)/.installed: requirements-beam.lock setup.py pyproject.toml
+	$(PYTHON) -m venv --clear $(BEAM_VENV)
+	$(BEAM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-beam.lock
+	$(BEAM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
 lock:
 	uv pip compile setup.py --extra test --extra tune --universal --python-version 3.11 \
 		--generate-hashes --quiet --output-file requirements.lock --custom-compile-command "make lock"
 
+lock-beam:
+	uv pip compile setup.py --extra test --extra beam --universal --python-version 3.11 \
+		--generate-hashes --quiet --output-file requirements-beam.lock --custom-compile-command "make lock-beam"
+
 clean:
-	rm -rf $(VENV) $(WHEEL_VENV) build dist quickstart *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WHEEL_VENV) $(BEAM_VENV) build dist quickstart *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

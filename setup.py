@@ -14,6 +14,7 @@ FOLDERS = {
     "tf_metammf": "tf_metammf",
     "tf_metammf.peers": "tf_metammf/peers",
     "tf_metammf.records": "records",
+    "tf_metammf.records.beam": "records/beam",
     "tf_metammf.records.raw_files": "records/raw_files",
     "tf_metammf.records.sources": "records/sources",
     "tf_metammf.trainer": "trainer",
@@ -74,6 +75,7 @@ setup(
         "mlflow": ["mlflow-skinny>=3", "sqlalchemy>=2", "alembic>=1.13"],  # all of mlflow wants an older pyarrow
         "wandb": ["wandb>=0.19"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "beam": ["apache-beam>=2.77,<3"],  # brings protobuf 6; requirements-beam.lock has what fits together
     },
     entry_points={"console_scripts": ["tf-metammf = tf_metammf.commands.main:main"]},
 )

@@ -63,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse_buckets(words: Sequence[str]) -> None:
-    """Refuses paths that no file system has."""
+    """Refuses paths that no file system has, but where Beam reads and writes."""
+    if any(word.partition("=")[0] == "--beam_pipeline_options" for word in words):
+        return
     for word in words:
         if bucket := re.search(r"^(?:--[\w.]+=)?((?:gs|s3|hdfs|abfss?)://.*)", word):
             raise InvalidInputError(

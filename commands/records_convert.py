@@ -1,5 +1,6 @@
 """Convert raw files to a record set."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.filtering import Filtering
-from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.sources import load_source, source_names
 from tf_metammf.records.splitting import Splitting
 
@@ -18,11 +19,19 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declares the arguments: the way of the data, filtering, splitting, and each source's options."""
     names = source_names()
     parser.add_argument("--source", required=True, type=str, help=f"what the raw data are: {', '.join(names)}")
-    parser.add_argument("--input", required=True, type=Path, help="the raw data: a folder or a file")
-    parser.add_argument("--output", required=True, type=Path, help="the record set to create; must not exist")
+    parser.add_argument("--input", required=True, type=str, help="the raw data: a folder or a file")
+    parser.add_argument("--output", required=True, type=str, help="the record set to create; must not exist")
     parser.add_argument("--seed", type=int, default=0, help="seed of the splits and of the order on disk")
     parser.add_argument(
         "--shards", type=int, default=None, help="shards per split and of the items (default: one for every 64 MiB)"
+    )
+    parser.add_argument(
+        "--beam_pipeline_options",
+        type=str | None,
+        help='convert tables with Apache Beam and its options, as --beam_pipeline_options="--runner=DirectRunner"',
+    )
+    parser.add_argument(
+        "--beam_k_core_rounds", type=int, default=10, help="rounds that a k-core may take in a pipeline of Beam"
     )
     parser.add_class_arguments(Filtering, "filtering")
     parser.add_class_arguments(Splitting, "splitting")
@@ -38,22 +47,42 @@ def run(arguments: Namespace) -> int:
     filtering = Filtering(**_values(arguments.filtering))
     splitting = Splitting(**_values(arguments.splitting))
 
+    common = {
+        "options": options,
+        "filtering": filtering,
+        "splitting": splitting,
+        "seed": arguments.seed,
+        "shards": arguments.shards,
+    }
+    if arguments.beam_pipeline_options is not None:
+        _print_summary(arguments.output, _convert_with_beam(arguments, common))
+        return 0
     import_tensorflow()
     from tf_metammf.records.conversion import convert
 
-    record_set = convert(
-        arguments.source,
+    record_set = convert(arguments.source, Path(arguments.input), Path(arguments.output), **common, show_progress=True)
+    _print_summary(str(record_set.folder), record_set.metadata)
+    return 0
+
+
+def _convert_with_beam(arguments: Namespace, common: dict[str, Any]) -> Metadata:
+    if arguments.source != "tabular":
+        raise InvalidInputError(
+            f"--source is {arguments.source}, and only tabular is read by pipelines of Beam. Write tables, or leave "
+            "--beam_pipeline_options out."
+        )
+    if arguments.beam_k_core_rounds < 1:
+        raise InvalidInputError(f"--beam_k_core_rounds is {arguments.beam_k_core_rounds}, expected at least 1.")
+    import_tensorflow()
+    from tf_metammf.records.beam_conversion import convert_with_beam
+
+    return convert_with_beam(
         arguments.input,
         arguments.output,
-        options=options,
-        filtering=filtering,
-        splitting=splitting,
-        seed=arguments.seed,
-        shards=arguments.shards,
-        show_progress=True,
+        pipeline_options=shlex.split(arguments.beam_pipeline_options),
+        k_core_rounds=arguments.beam_k_core_rounds,
+        **common,
     )
-    _print_summary(record_set)
-    return 0
 
 
 def _refuse_options_of_other_sources(arguments: Namespace) -> None:
@@ -73,11 +102,10 @@ def _values(group: Namespace) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in vars(group).items()}
 
 
-def _print_summary(record_set: RecordSet) -> None:
+def _print_summary(folder: str, metadata: Metadata) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    metadata = record_set.metadata
     table = Table(show_header=False)
     table.add_row("users", f"{metadata.users:,}")
     table.add_row("items", f"{metadata.items:,}")
@@ -86,5 +114,5 @@ def _print_summary(record_set: RecordSet) -> None:
     for name, modality in metadata.modalities.items():
         table.add_row(f"modality {name}", f"{modality.width:,} values, {modality.items:,} items")
     console = Console()
-    console.print(f"Wrote {record_set.folder}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"Wrote {folder}", soft_wrap=True, markup=False, highlight=False)
     console.print(table)

@@ -1,5 +1,6 @@
 """From raw files to a record set."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -57,15 +58,31 @@ def convert(
         raise InvalidInputError(f"seed is {seed}, expected at least 0.")
     data = apply_filtering(module.read(path, options), filtering)
     splits = split_interactions(data, splitting, seed=seed)
-    provenance = {
+    provenance = provenance_of(source, options, filtering, splitting, seed, data.provenance)
+    return _write(replace(data, provenance=provenance), splits, output, seed=seed, shards=shards, show=show_progress)
+
+
+def provenance_of(
+    source: str, options: Any, filtering: Filtering, splitting: Splitting, seed: int, read: Mapping[str, object]
+) -> dict[str, Any]:
+    """Where a record set came from and what was done to it, as plain JSON values.
+
+    Args:
+        source: Name of the source.
+        options: Its options.
+        filtering: What was dropped.
+        splitting: How it was split.
+        seed: The seed.
+        read: What the source says of what it read.
+    """
+    return {
         "source": source,
         "options": _portable(asdict(options)),
         "filtering": asdict(filtering),
         "splitting": asdict(splitting),
         "seed": seed,
-        **data.provenance,
+        **read,
     }
-    return _write(replace(data, provenance=provenance), splits, output, seed=seed, shards=shards, show=show_progress)
 
 
 def _write(

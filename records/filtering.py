@@ -93,7 +93,7 @@ def _kept_rows(interactions: Interactions, filtering: Filtering) -> NDArray[np.i
             )
         rows = rows[interactions.rating >= filtering.rating_threshold]
     if filtering.deduplicate:
-        rows = rows[_first_of_each_pair(_rows(interactions, rows))]
+        rows = rows[first_of_each_pair(_rows(interactions, rows))]
     if filtering.k_core:
         rows = rows[_in_k_core(interactions.user[rows], interactions.item[rows], filtering.k_core)]
     return rows
@@ -104,7 +104,7 @@ def _rows(interactions: Interactions, rows: NDArray[np.int64]) -> Interactions:
     return interactions if len(rows) == len(interactions) else interactions.take(rows)
 
 
-def _first_of_each_pair(interactions: Interactions) -> NDArray[np.int64]:
+def first_of_each_pair(interactions: Interactions) -> NDArray[np.int64]:
     """Rows of the earliest (else first) interaction of every user with every item, ascending."""
     if len(interactions) == 0:
         return np.empty(0, np.int64)

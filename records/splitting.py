@@ -107,14 +107,32 @@ def _random(data: RawData, splitting: Splitting, generator: np.random.Generator)
 
 
 def _random_per_user(user: NDArray[np.int64], splitting: Splitting, generator: np.random.Generator) -> NDArray[np.int8]:
-    # One offset a user for both bounds (systematic rounding): of n interactions, validation gets
-    # validation * n rounded up or down and test likewise, each right on average, and together
-    # they never take more than (validation + test) * n rounded up.
-    place, count = _places(user, generator.permutation(len(user)))
+    place, count = places_of_users(user, generator.permutation(len(user)))
     offset = generator.random(int(user.max(initial=-1)) + 1)[user]
+    return random_labels(place, count, offset, splitting)
+
+
+def random_labels(
+    place: NDArray[np.int64], count: NDArray[np.int64], offset: NDArray[np.float64], splitting: Splitting
+) -> NDArray[np.int8]:
+    """Split of every interaction by its place, at random, among the ``count`` of its user; see :class:`Splitting`.
+
+    One offset a user for both bounds (systematic rounding): of n interactions, validation gets ``validation * n``
+    rounded up or down and test likewise, each right on average, and together they never take more than
+    ``(validation + test) * n`` rounded up.
+
+    Args:
+        place: int64 ``[n]``, from 0.
+        count: int64 ``[n]``.
+        offset: float64 ``[n]``, at least 0 and below 1, the same for all interactions of a user.
+        splitting: The shares.
+
+    Returns:
+        Positions in ``SPLITS``, int8 ``[n]``.
+    """
     held_out = np.minimum(np.floor((splitting.validation + splitting.test) * count + offset), count - 1)
     validation = np.floor(splitting.validation * count + offset)
-    split_of = np.full(len(user), _TRAIN, np.int8)
+    split_of = np.full(len(place), _TRAIN, np.int8)
     split_of[place < held_out] = _TEST
     split_of[place < np.minimum(validation, held_out)] = _VALIDATION
     return split_of
@@ -123,7 +141,21 @@ def _random_per_user(user: NDArray[np.int64], splitting: Splitting, generator: n
 def _leave_last_out(data: RawData, splitting: Splitting, generator: np.random.Generator) -> NDArray[np.int8]:
     """Split of every interaction: each user's last ones are held out."""
     del generator
-    place, count = _places(data.interactions.user, np.argsort(_timestamps(data, "leave_last_out"), kind="stable"))
+    order = np.argsort(_timestamps(data, "leave_last_out"), kind="stable")
+    return last_labels(*places_of_users(data.interactions.user, order), splitting)
+
+
+def last_labels(place: NDArray[np.int64], count: NDArray[np.int64], splitting: Splitting) -> NDArray[np.int8]:
+    """Split of every interaction by its place in time among the ``count`` of its user; see :class:`Splitting`.
+
+    Args:
+        place: int64 ``[n]``, from 0.
+        count: int64 ``[n]``.
+        splitting: The shares.
+
+    Returns:
+        Positions in ``SPLITS``, int8 ``[n]``.
+    """
     from_last = count - 1 - place
     test = int(splitting.test > 0)
     validation = int(splitting.validation > 0)
@@ -137,30 +169,53 @@ def _time(data: RawData, splitting: Splitting, generator: np.random.Generator) -
     """Split of every interaction, by its place in time among all."""
     del generator
     order = np.argsort(_timestamps(data, "time"), kind="stable")
-    count = len(order)
-    split_of = np.full(count, _TRAIN, np.int8)
-    split_of[order[count - round((splitting.validation + splitting.test) * count) :]] = _VALIDATION
-    split_of[order[count - round(splitting.test * count) :]] = _TEST
+    validation, test = first_held_out(len(order), splitting)
+    split_of = np.full(len(order), _TRAIN, np.int8)
+    split_of[order[validation:]] = _VALIDATION
+    split_of[order[test:]] = _TEST
     return split_of
+
+
+def first_held_out(count: int, splitting: Splitting) -> tuple[int, int]:
+    """Places in time at which validation and test begin among all ``count`` interactions."""
+    held_out = round((splitting.validation + splitting.test) * count)
+    return count - held_out, count - round(splitting.test * count)
 
 
 def _cold_start(data: RawData, splitting: Splitting, generator: np.random.Generator) -> NDArray[np.int8]:
     """Split of every interaction: those of cold items are held out, the others random per user."""
+    split_of_item = cold_labels(_possible_cold_items(data), len(data.item_ids), splitting, generator)
+    split_of = split_of_item[data.interactions.item]
+    warm = np.flatnonzero(split_of == _TRAIN)
+    split_of[warm] = _random_per_user(data.interactions.user[warm], splitting, generator)
+    return split_of
+
+
+def cold_labels(
+    candidates: NDArray[np.int64], items: int, splitting: Splitting, generator: np.random.Generator
+) -> NDArray[np.int8]:
+    """Split of every item, position in ``SPLITS``, int8 ``[items]``: of cold items validation or test, else train.
+
+    Args:
+        candidates: Items that may be cold, ascending.
+        items: Number of all items.
+        splitting: The shares.
+        generator: Draws the cold items.
+
+    Raises:
+        InvalidInputError: Neither validation nor test has a share.
+    """
     share_held_out = splitting.validation + splitting.test
     if share_held_out == 0:
         raise InvalidInputError(
             'splitting method "cold_start": validation and test are both 0, so cold items have nowhere to go. '
             "Give at least one of them a share."
         )
-    candidates = _possible_cold_items(data)
     cold = generator.permutation(candidates)[: round(splitting.cold_items * len(candidates))]
-    split_of_item = np.full(len(data.item_ids), _TRAIN, np.int8)
+    split_of_item = np.full(items, _TRAIN, np.int8)
     split_of_item[cold] = _TEST
     split_of_item[cold[: round(splitting.validation / share_held_out * len(cold))]] = _VALIDATION
-    split_of = split_of_item[data.interactions.item]
-    warm = np.flatnonzero(split_of == _TRAIN)
-    split_of[warm] = _random_per_user(data.interactions.user[warm], splitting, generator)
-    return split_of
+    return split_of_item
 
 
 def _possible_cold_items(data: RawData) -> NDArray[np.int64]:
@@ -172,7 +227,7 @@ def _possible_cold_items(data: RawData) -> NDArray[np.int64]:
     return np.flatnonzero(possible)
 
 
-def _places(user: NDArray[np.int64], order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def places_of_users(user: NDArray[np.int64], order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Of every interaction, its place among those of its user, in a given order, and their number.
 
     Args:

@@ -1,6 +1,6 @@
 """Writes a record set: interactions in blocks, items one Example each with an index, metadata last."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tf_metammf.records.record_set import (
     RecordSet,
     open_record_set,
 )
+from tf_metammf.records.shards import require_ids, require_modality_names, require_shards, shard_bounds, shard_name
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 from tf_metammf.records.tfds_metadata import write_tfds_metadata
@@ -29,7 +30,6 @@ BLOCK_SIZE = 1024
 """Interactions in one Example. Parsing a block costs little more than parsing one interaction."""
 
 _ITEMS_AT_ONCE = 4096
-_SHARD_BYTES = 64 * 2**20
 
 
 def write_record_set(
@@ -62,11 +62,10 @@ def write_record_set(
         InvalidInputError: The target exists or cannot be written, an id or a feature is not
             acceptable, or ``shards`` is below 1.
     """
-    if shards is not None and shards < 1:
-        raise InvalidInputError(f"shards is {shards}, expected at least 1. Leave it out for one every 64 MiB.")
-    _check_ids("user", data.user_ids)
-    _check_ids("item", data.item_ids)
-    _check_modality_names(data.modalities)
+    require_shards(shards)
+    require_ids("user", data.user_ids)
+    require_ids("item", data.item_ids)
+    require_modality_names(data.modalities)
     timestamps = {interactions.timestamp is not None for interactions in splits.values() if len(interactions)}
     if len(timestamps) > 1:
         raise InvalidInputError(f"{data.name}: only some splits have timestamps. Give them to all or to none.")
@@ -105,29 +104,6 @@ def write_record_set(
     return open_record_set(target)
 
 
-def _check_modality_names(names: Iterable[str]) -> None:
-    """Refuses modalities whose names cannot be features of an Example beside ``item``.
-
-    Raises:
-        InvalidInputError: A name is no identifier, or is ``item``.
-    """
-    for name in names:
-        if name == "item" or not name.isidentifier():
-            raise InvalidInputError(
-                f'modality "{name}" cannot be called so: expected letters, digits and "_", not a digit first, and not '
-                '"item". Rename its file or column.'
-            )
-
-
-def _check_ids(kind: str, ids: list[str]) -> None:
-    for position, raw in enumerate(ids):
-        if not raw or "\n" in raw or "\r" in raw:
-            raise InvalidInputError(
-                f"{kind} number {position} has the id {raw!r}; ids must not be empty or contain line breaks. "
-                "Rename it in the raw data."
-            )
-
-
 def _write_ids(folder: Path, file: str, ids: list[str]) -> FileEntry:
     path = folder / file
     with path.open("w", encoding="utf-8", newline="\n") as lines:
@@ -149,19 +125,19 @@ def _write_split(
     columns = {"user": shuffled.user, "item": shuffled.item}
     if shuffled.timestamp is not None:
         columns["timestamp"] = shuffled.timestamp
-    count = shards or max(1, -(-len(interactions) * 8 * len(columns) // _SHARD_BYTES))
-    bounds = np.linspace(0, len(interactions), count + 1).astype(np.int64)
+    bounds = shard_bounds(len(interactions), record_bytes=8 * len(columns), shards=shards)
     entries = []
     for shard, (start, stop) in enumerate(
         progress(list(pairwise(bounds)), f"{split} interactions", show=show_progress)
     ):
-        path = _shard_path(folder, INTERACTIONS_FOLDER, split, shard, count)
-        starts = _write_examples(path, _interaction_blocks(columns, int(start), int(stop)))
+        path = _shard_path(folder, INTERACTIONS_FOLDER, split, shard, len(bounds) - 1)
+        starts = write_examples(path, interaction_blocks(columns, int(start), int(stop)))
         entries.append(file_entry(folder, path, records=len(starts), interactions=int(stop - start)))
     return SplitEntry(len(interactions), tuple(entries))
 
 
-def _interaction_blocks(columns: dict[str, NDArray[np.int64]], start: int, stop: int) -> Iterator[bytes]:
+def interaction_blocks(columns: dict[str, NDArray[np.int64]], start: int, stop: int) -> Iterator[bytes]:
+    """Serialized blocks of the interactions from ``start`` up to ``stop``."""
     for first in range(start, stop, BLOCK_SIZE):
         example = tf.train.Example()
         for name, column in columns.items():
@@ -176,30 +152,44 @@ def _write_items(
     """Writes the item shards, item i as the i-th record of all, and their indexes."""
     items = len(data.item_ids)
     item_bytes = 8 + 4 * sum(modality.width for modality in data.modalities.values())
-    count = shards or max(1, -(-items * item_bytes // _SHARD_BYTES))
-    bounds = np.linspace(0, items, count + 1).astype(np.int64)
+    bounds = shard_bounds(items, record_bytes=item_bytes, shards=shards)
     shard_entries, index_entries = [], []
     for shard, (start, stop) in enumerate(progress(list(pairwise(bounds)), "items", show=show_progress)):
-        path = _shard_path(folder, ITEMS_FOLDER, "all", shard, count)
-        starts = _write_examples(path, _item_examples(data, int(start), int(stop)))
+        path = _shard_path(folder, ITEMS_FOLDER, "all", shard, len(bounds) - 1)
+        starts = write_examples(path, item_examples(data.modalities, data.item_ids, int(start), int(stop)))
         write_index(index_path(path), starts)
         shard_entries.append(file_entry(folder, path, records=len(starts)))
         index_entries.append(file_entry(folder, index_path(path), records=len(starts)))
     return tuple(shard_entries), tuple(index_entries)
 
 
-def _item_examples(data: RawData, start: int, stop: int) -> Iterator[bytes]:
-    modalities = [
-        (name, modality, _packed_floats_header(modality.width)) for name, modality in sorted(data.modalities.items())
-    ]
+def item_examples(
+    modalities: Mapping[str, ModalityFeatures], item_ids: Sequence[str], start: int, stop: int, *, first_item: int = 0
+) -> Iterator[bytes]:
+    """Serialized items, one after another.
+
+    Args:
+        modalities: Features by modality name.
+        item_ids: Raw ids, for messages.
+        start: Place of the first item among those that ``modalities`` and ``item_ids`` know.
+        stop: Place after the last one.
+        first_item: Dense id of the item at place 0.
+
+    Yields:
+        Examples.
+
+    Raises:
+        InvalidInputError: A feature is NaN or infinite.
+    """
+    named = [(name, modality, _packed_floats_header(modality.width)) for name, modality in sorted(modalities.items())]
     for first in range(start, stop, _ITEMS_AT_ONCE):
         items = np.arange(first, min(first + _ITEMS_AT_ONCE, stop))
-        rows = {name: _feature_rows(name, modality, items, data.item_ids) for name, modality, _ in modalities}
-        present = {name: (modality.row_of_item[items] >= 0).tolist() for name, modality, _ in modalities}
-        for position, item in enumerate(items.tolist()):
+        rows = {name: _feature_rows(name, modality, items, item_ids) for name, modality, _ in named}
+        present = {name: (modality.row_of_item[items] >= 0).tolist() for name, modality, _ in named}
+        for position, item in enumerate((items + first_item).tolist()):
             example = tf.train.Example()
             example.features.feature["item"].int64_list.value.append(item)
-            for name, _, header in modalities:
+            for name, _, header in named:
                 if present[name][position]:
                     packed = header + rows[name][position].tobytes()
                     example.features.feature[name].float_list.MergeFromString(packed)
@@ -215,7 +205,7 @@ def _packed_floats_header(width: int) -> bytes:
 
 
 def _feature_rows(
-    name: str, modality: ModalityFeatures, items: NDArray[np.int64], item_ids: list[str]
+    name: str, modality: ModalityFeatures, items: NDArray[np.int64], item_ids: Sequence[str]
 ) -> NDArray[np.float32]:
     """Features of the given items as little-endian float32, zeros for the absent ones; refuses NaN and infinity."""
     rows = modality.row_of_item[items]
@@ -232,12 +222,12 @@ def _feature_rows(
 
 
 def _shard_path(folder: Path, dataset: str, split: str, shard: int, shards: int) -> Path:
-    path = folder / dataset / f"{dataset}-{split}.tfrecord-{shard:05d}-of-{shards:05d}"
+    path = folder / shard_name(dataset, split, shard=shard, shards=shards)
     path.parent.mkdir(exist_ok=True)
     return path
 
 
-def _write_examples(path: Path, examples: Iterable[bytes]) -> list[int]:
+def write_examples(path: Path, examples: Iterable[bytes]) -> list[int]:
     """Writes a shard; says where each of its records starts."""
     starts, position = [], 0
     with tf.io.TFRecordWriter(str(path)) as writer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,11 +44,26 @@ def text_column_names(path: Path, text: TextFormat) -> list[str]:
     require_file(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(
-                file, delimiter=text.delimiter, quoting=csv.QUOTE_MINIMAL if text.quoted else csv.QUOTE_NONE
-            )
-            return next(filter(None, rows), [])
-    except (UnicodeDecodeError, csv.Error) as error:
+            return header_names(path, file, text)
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, error) from error
+
+
+def header_names(path: Path, lines: Iterable[str], text: TextFormat) -> list[str]:
+    """Names in the first line that is not empty.
+
+    Args:
+        path: The file, for messages.
+        lines: Its lines.
+        text: How the file is delimited.
+
+    Raises:
+        InvalidInputError: It is no delimited text.
+    """
+    try:
+        rows = csv.reader(lines, delimiter=text.delimiter, quoting=csv.QUOTE_MINIMAL if text.quoted else csv.QUOTE_NONE)
+        return next(filter(None, rows), [])
+    except csv.Error as error:
         raise _unreadable(path, error) from error
 
 
@@ -71,6 +86,33 @@ def read_text(path: Path, kinds: Mapping[str, ColumnKind], *, text: TextFormat) 
     return require_rows(Table(path, _read(path, kinds, text=text)))
 
 
+def parse_lines(
+    path: Path, lines: bytes, names: Sequence[str], kinds: Mapping[str, ColumnKind], *, text: TextFormat
+) -> Table:
+    """Reads some columns of lines out of the middle of a text file.
+
+    Args:
+        path: The file, for messages.
+        lines: Whole lines, none of them the header.
+        names: Names in the header.
+        kinds: What the wanted columns hold, by name.
+        text: How the file is delimited.
+
+    Returns:
+        These columns; rows are counted from the first of these lines.
+
+    Raises:
+        InvalidInputError: A row has too many or too few values, or a value is not of its kind.
+    """
+    import pyarrow
+
+    try:
+        source = pyarrow.BufferReader(lines)
+        return Table(path, _read_with(source, kinds, text=text, threads=False, names=names))
+    except pyarrow.ArrowInvalid as error:
+        raise _unreadable(path, error) from error
+
+
 def _read(path: Path, kinds: Mapping[str, ColumnKind], *, text: TextFormat) -> pyarrow.Table:
     import pyarrow
 
@@ -84,7 +126,14 @@ def _read(path: Path, kinds: Mapping[str, ColumnKind], *, text: TextFormat) -> p
             raise _unreadable(path, error) from error
 
 
-def _read_with(path: Path, kinds: Mapping[str, ColumnKind], *, text: TextFormat, threads: bool) -> pyarrow.Table:
+def _read_with(
+    source: Path | pyarrow.BufferReader,
+    kinds: Mapping[str, ColumnKind],
+    *,
+    text: TextFormat,
+    threads: bool,
+    names: Sequence[str] | None = None,
+) -> pyarrow.Table:
     import pyarrow
     import pyarrow.csv
 
@@ -95,8 +144,8 @@ def _read_with(path: Path, kinds: Mapping[str, ColumnKind], *, text: TextFormat,
         "text": pyarrow.string(),
     }
     return pyarrow.csv.read_csv(
-        path,
-        read_options=pyarrow.csv.ReadOptions(use_threads=threads),
+        source,
+        read_options=pyarrow.csv.ReadOptions(use_threads=threads, column_names=names),
         parse_options=_parse_options(text),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types={name: types[kind] for name, kind in kinds.items() if kind != "inferred"},

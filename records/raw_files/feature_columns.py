@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,14 +35,29 @@ def features_from_table(table: Table, item_column: str, feature_columns: Sequenc
         InvalidInputError: A column holds something else, lists differ in length, an item occurs
             twice, or no item has features.
     """
+    ids, features = feature_rows(table, item_column, feature_columns)
+    if not ids:
+        raise no_features(table.path, feature_columns)
+    return NamedFeatures(ids, features, str(table.path))
+
+
+def feature_rows(
+    table: Table, item_column: str, feature_columns: Sequence[str]
+) -> tuple[list[str], NDArray[np.float32]]:
+    """Takes features from some rows of a table of items, maybe from none; see :func:`features_from_table`.
+
+    Returns:
+        The raw ids of all items that have features here, and float32 ``[rows, width]``.
+
+    Raises:
+        InvalidInputError: A column holds something else, or lists differ in length.
+    """
     if len(feature_columns) == 1 and not _is_number(table.columns[feature_columns[0]].type):
         present, features = _lists(table, feature_columns[0], item_column)
     else:
         present, features = _numbers(table, feature_columns)
     ids = id_column(table, item_column)
-    if not present.any():
-        raise _no_features(table, feature_columns)
-    return NamedFeatures([ids.distinct[code] for code in ids.codes[present]], features, str(table.path))
+    return [ids.distinct[code] for code in ids.codes[present]], features
 
 
 def multi_hot_from_table(table: Table, item_column: str, name: str) -> tuple[NamedFeatures, list[str]]:
@@ -64,7 +80,7 @@ def multi_hot_from_table(table: Table, item_column: str, name: str) -> tuple[Nam
     words_of_row = [[word for word in row or () if word] for row in words.to_pylist()]
     vocabulary = sorted({word for row in words_of_row for word in row})
     if not vocabulary:
-        raise _no_features(table, [name])
+        raise no_features(table.path, [name])
     position = {word: place for place, word in enumerate(vocabulary)}
     features = np.zeros((len(table), len(vocabulary)), np.float32)
     for row, row_words in enumerate(words_of_row):
@@ -92,7 +108,7 @@ def _lists(table: Table, name: str, item_column: str) -> tuple[NDArray[np.bool_]
         raise table.wrong_type(name, "numbers or lists of numbers")
     lengths = np.concatenate([pyarrow.compute.list_value_length(chunk).fill_null(0).to_numpy() for chunk in chunks])
     present = lengths > 0
-    width = int(lengths.max())
+    width = int(lengths.max(initial=0))
     if (lengths[present] != width).any():
         row = int(np.argmax(present & (lengths != width)))
         raise InvalidInputError(
@@ -145,6 +161,7 @@ def _is_text(column_type: pyarrow.DataType) -> bool:
     return bool(pyarrow.types.is_string(column_type) or pyarrow.types.is_large_string(column_type))
 
 
-def _no_features(table: Table, names: Sequence[str], *, most: int = 3) -> InvalidInputError:
+def no_features(path: Path, names: Sequence[str], *, most: int = 3) -> InvalidInputError:
+    """The error for a table in which no item has features."""
     shown = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-    return InvalidInputError(f"{table.path}: no item has a value in {shown}. Fill the column or leave it out.")
+    return InvalidInputError(f"{path}: no item has a value in {shown}. Fill the column or leave it out.")

@@ -1,6 +1,6 @@
 """Features of one modality in a file that names its items, or numbers them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tf_metammf.errors import InvalidInputError
@@ -44,15 +44,29 @@ def feature_file_parts(path: Path) -> list[Path]:
     return [path, ids] if path.suffix == ".npy" and ids.is_file() else [path]
 
 
-def _table(path: Path, item_column: str | None) -> NamedFeatures:
-    names = column_names(path)
+def feature_columns(path: Path, names: Sequence[str], item_column: str | None) -> tuple[str, dict[str, ColumnKind]]:
+    """The column of the items in a table of features, and what all its columns hold.
+
+    Args:
+        path: The file, for messages and by its ending.
+        names: Its columns.
+        item_column: See :func:`read_features`.
+
+    Raises:
+        InvalidInputError: There is no column of items, or nothing beside it.
+    """
     item = _item_column(path, names, item_column)
     values = [name for name in names if name != item]
     if not values:
         raise InvalidInputError(f'{path}: has the one column "{item}", expected features beside it. Write it again.')
     # One column may hold a list as text; several are a number each.
     kind: ColumnKind = "text" if len(values) == 1 and path.suffix in TEXT_FORMATS else "number"
-    return features_from_table(read_columns(path, {item: "id", **dict.fromkeys(values, kind)}), item, values)
+    return item, {item: "id", **dict.fromkeys(values, kind)}
+
+
+def _table(path: Path, item_column: str | None) -> NamedFeatures:
+    item, kinds = feature_columns(path, column_names(path), item_column)
+    return features_from_table(read_columns(path, kinds), item, [name for name in kinds if name != item])
 
 
 def _archive(path: Path, item_column: str | None) -> NamedFeatures:
@@ -80,15 +94,25 @@ def _matrix(path: Path, interacted: Collection[str]) -> NamedFeatures:
     numbers = [str(row) for row in range(len(matrix))]
     strangers = set(interacted).difference(numbers)
     if strangers:
-        raise InvalidInputError(
-            f'{path}: has rows 0 to {len(matrix) - 1}, and item "{min(strangers)}" is none of them. Write the raw item '
-            f"ids, one a line in the order of the rows, to {ids_file.name} beside it."
-        )
+        raise no_such_row(path, len(matrix), min(strangers))
     return NamedFeatures(numbers, matrix, str(path))
 
 
+def no_such_row(path: Path, rows: int, item: str) -> InvalidInputError:
+    """The error for an item that is no row of a matrix without a file of ids."""
+    return InvalidInputError(
+        f'{path}: has rows 0 to {rows - 1}, and item "{item}" is none of them. Write the raw item '
+        f"ids, one a line in the order of the rows, to {ids_name(path.name)} beside it."
+    )
+
+
+def ids_name(name: str) -> str:
+    """Name of the file with the raw ids of the rows of a matrix: ``NAME_ids.txt`` for ``NAME.npy``."""
+    return name.removesuffix(".npy") + _IDS_ENDING
+
+
 def _ids_file(path: Path) -> Path:
-    return path.with_name(path.stem + _IDS_ENDING)
+    return path.with_name(ids_name(path.name))
 
 
 def _read_ids(path: Path) -> list[str]:
@@ -99,7 +123,7 @@ def _read_ids(path: Path) -> list[str]:
         raise InvalidInputError(f"{path}: is not UTF-8 text ({error.reason}). Write it again.") from error
 
 
-def _item_column(path: Path, names: list[str], item_column: str | None) -> str:
+def _item_column(path: Path, names: Sequence[str], item_column: str | None) -> str:
     item = column_of_role(path, names, role="item", named=item_column if item_column in names else None)
     if item is None:
         raise InvalidInputError(

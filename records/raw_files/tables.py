@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -104,6 +104,32 @@ class Table:
         """The error for a column of another type than expected."""
         found = self.columns[name].type
         return InvalidInputError(f'{self.path}: column "{name}" holds {found}, expected {expected}. Mend the column.')
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """Lays tables of the same columns end to end; messages then name the first file.
+
+    Raises:
+        InvalidInputError: They have other columns, or columns of types that do not go together.
+    """
+    import pyarrow
+
+    first, *others = tables
+    for other in others:
+        if other.names != first.names:
+            raise InvalidInputError(
+                f"{other.path}: has the columns {', '.join(other.names)} where {first.path.name} has "
+                f"{', '.join(first.names)}. Write all parts alike."
+            )
+    if not others:
+        return first
+    try:
+        columns = pyarrow.concat_tables([table.columns for table in tables], promote_options="permissive")
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
+        raise InvalidInputError(
+            f"{first.path}: its columns and those of the other parts differ in type ({error}). Write all parts alike."
+        ) from error
+    return Table(first.path, columns)
 
 
 def require_columns(path: Path, found: Iterable[str], expected: Iterable[str]) -> None:

@@ -1,7 +1,9 @@
 """Tables: interactions and features as CSV, TSV, Parquet, .npz or .npy, ids of any text."""
 
+import fnmatch
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import RawData
@@ -9,8 +11,9 @@ from tf_metammf.records.raw_files.column_roles import interaction_columns
 from tf_metammf.records.raw_files.feature_files import chosen_modalities, files_by_modality
 from tf_metammf.records.raw_files.feature_tables import feature_file_parts, read_features
 from tf_metammf.records.raw_files.input_files import fingerprints, require_file, require_folder
-from tf_metammf.records.raw_files.interaction_table import interactions_from_table, raw_data
+from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table, raw_data
 from tf_metammf.records.raw_files.table_files import TABLE_SUFFIXES, column_names, read_columns
+from tf_metammf.records.raw_files.tables import Table, joined
 
 _INTERACTION_STEMS = ("interactions", "inter", "ratings", "events", "clicks")
 _FEATURE_ENDINGS = ("_features", "_feat")
@@ -21,8 +24,8 @@ class Options:
     """Options of the source ``tabular``.
 
     Attributes:
-        interactions: File of the interactions, in the folder; by default the only one called
-            interactions, inter, ratings, events or clicks.
+        interactions: File of the interactions, in the folder, or a pattern that all its parts match, as
+            ``views-*.parquet``; by default the only one called interactions, inter, ratings, events or clicks.
         features: Feature file of each modality, in the folder, as ``{visual: frames.parquet}``;
             by default all files called ``NAME_features`` or ``NAME_feat``. ``{}`` means none.
         modalities: Names of the modalities to keep; all of them by default.
@@ -71,67 +74,103 @@ def read(path: Path, options: Options) -> RawData:
     """
     folder = path.parent if path.is_file() else path
     require_folder(folder)
-    interaction_file = path if path.is_file() else _interaction_file(folder, options)
-    feature_files = _feature_files(folder, options, discover=path.is_dir())
-    columns = interaction_columns(
-        interaction_file,
-        column_names(interaction_file),
-        {
-            "user": options.user_column,
-            "item": options.item_column,
-            "rating": options.rating_column,
-            "timestamp": options.timestamp_column,
-            "split": options.split_column,
-        },
-    )
-    interactions = interactions_from_table(read_columns(interaction_file, columns.kinds()), columns)
+    names = [file.name for file in folder.iterdir() if file.is_file()]
+    files = table_files(folder, [path.name] if path.is_file() else names, options, only_file=path.is_file())
+    interaction_files = [folder / name for name in files.interactions]
+    feature_files = {modality: folder / name for modality, name in files.features.items()}
+    for file in feature_files.values():
+        require_file(file)
+    tables = []
+    for file in interaction_files:
+        columns = columns_of_interactions(file, column_names(file), options)
+        tables.append(Table(file, read_columns(file, columns.kinds()).columns.select(list(columns.kinds()))))
+    interactions = interactions_from_table(joined(tables), columns)
     features = {
         modality: read_features(file, options.item_column, interacted=interactions.item.distinct)
         for modality, file in feature_files.items()
     }
     parts = [part for file in feature_files.values() for part in feature_file_parts(file)]
     return raw_data(
-        interaction_file.stem if path.is_file() else path.resolve().name,
+        path.stem if path.is_file() else path.resolve().name,
         interactions,
         features,
-        provenance={"files": fingerprints(folder, [interaction_file, *parts])},
+        provenance={"files": fingerprints(folder, [*interaction_files, *parts])},
     )
 
 
-def _interaction_file(folder: Path, options: Options) -> Path:
-    if options.interactions is not None:
-        return folder / options.interactions
-    matches = [file for file in _table_files(folder) if file.stem in _INTERACTION_STEMS]
+@dataclass(frozen=True)
+class TableFiles:
+    """Which files of a folder are read.
+
+    Attributes:
+        interactions: Parts of the interactions, in the order of their rows.
+        features: Feature file of each modality.
+    """
+
+    interactions: list[str]
+    features: dict[str, str]
+
+
+def table_files(folder: Path, names: Sequence[str], options: Options, *, only_file: bool = False) -> TableFiles:
+    """Chooses the files to read by their names.
+
+    Args:
+        folder: Where they are, for messages.
+        names: All files there.
+        options: Which of them the user named.
+        only_file: Whether ``names`` is nothing but the file of the interactions; then no feature files are
+            looked for.
+
+    Returns:
+        Names of files; those that the user named may be missing.
+
+    Raises:
+        InvalidInputError: There is no file of interactions or features, or not just one.
+    """
+    tables = sorted(name for name in names if PurePath(name).suffix in TABLE_SUFFIXES)
+    interactions = list(names) if only_file else _interaction_files(folder, tables, names, options)
+    features = options.features
+    if features is None:
+        features = {} if only_file else _discovered_feature_files(folder, tables)
+    return TableFiles(interactions, {name: features[name] for name in chosen_modalities(features, options.modalities)})
+
+
+def columns_of_interactions(path: Path, names: Sequence[str], options: Options) -> InteractionColumns:
+    """Finds the columns of a file of interactions; see :func:`interaction_columns`."""
+    named = {
+        "user": options.user_column,
+        "item": options.item_column,
+        "rating": options.rating_column,
+        "timestamp": options.timestamp_column,
+        "split": options.split_column,
+    }
+    return interaction_columns(path, names, named)
+
+
+def _interaction_files(folder: Path, tables: list[str], names: Sequence[str], options: Options) -> list[str]:
+    wanted = options.interactions
+    if wanted is not None:
+        if not set("*?[") & set(wanted):
+            return [wanted]
+        matches = sorted(fnmatch.filter(names, wanted))
+        if not matches:
+            raise InvalidInputError(f"{folder}: no file matches --tabular.interactions {wanted}. Change the pattern.")
+        return matches
+    matches = [name for name in tables if PurePath(name).stem in _INTERACTION_STEMS]
     if len(matches) != 1:
-        found = ", ".join(file.name for file in matches) or "none"
+        found = ", ".join(matches) or "none"
         raise InvalidInputError(
             f"{folder}: expected one file of interactions called {', '.join(_INTERACTION_STEMS)} "
             f"({', '.join(TABLE_SUFFIXES)}), found {found}. Name it with --tabular.interactions."
         )
-    return matches[0]
+    return matches
 
 
-def _feature_files(folder: Path, options: Options, *, discover: bool) -> dict[str, Path]:
-    if options.features is not None:
-        files = {modality: folder / file for modality, file in options.features.items()}
-    elif discover:
-        files = _discovered_feature_files(folder)
-    else:
-        files = {}
-    for file in files.values():
-        require_file(file)
-    return {modality: files[modality] for modality in chosen_modalities(files, options.modalities)}
-
-
-def _discovered_feature_files(folder: Path) -> dict[str, Path]:
-    files = files_by_modality(_table_files(folder), _FEATURE_ENDINGS)
+def _discovered_feature_files(folder: Path, tables: list[str]) -> dict[str, str]:
+    files = files_by_modality([folder / name for name in tables], _FEATURE_ENDINGS)
     if not files:
         raise InvalidInputError(
             f"{folder}: has no feature file called NAME_features or NAME_feat ({', '.join(TABLE_SUFFIXES)}). Name the "
             "files with --tabular.features, or say --tabular.features '{}' for none."
         )
-    return files
-
-
-def _table_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix in TABLE_SUFFIXES and file.is_file())
+    return {modality: file.name for modality, file in files.items()}

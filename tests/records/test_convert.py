@@ -10,6 +10,7 @@ import pytest
 from jsonargparse import ArgumentParser
 
 from tf_metammf.commands import records_convert
+from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.conversion import convert
 from tf_metammf.records.filtering import Filtering
@@ -195,6 +196,7 @@ def test_the_command_line_can_list_the_sources_without_loading_what_they_need():
     script = """
 import sys
 from tf_metammf.commands import records_convert
+from tf_metammf.commands.main import main
 from tf_metammf.records.sources import load_source, source_names
 for name in source_names():
     load_source(name).Options()
@@ -245,3 +247,25 @@ def test_the_command_refuses_an_option_of_another_source(raw, tmp_path):
 def test_real_data_are_converted_whole(source, folder, counts, tmp_path):
     metadata = convert(source, SHARED / folder, tmp_path / "records").metadata
     assert (metadata.users, metadata.items, metadata.interactions) == counts
+
+
+def test_beam_reads_tables_alone(tmp_path, capsys):
+    words = ["records", "convert", "--source", "mmrec", "--input", str(tmp_path), "--output", str(tmp_path / "videos")]
+    assert main([*words, "--beam_pipeline_options=--runner=DirectRunner"]) == 2
+    assert "--source is mmrec, and only tabular is read by pipelines of Beam" in capsys.readouterr().err
+
+
+def test_a_missing_beam_is_named_with_what_to_install(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    words = [
+        "records",
+        "convert",
+        "--source",
+        "tabular",
+        "--input",
+        "gs://bucket/logs",
+        "--output",
+        "gs://bucket/videos",
+    ]
+    assert main([*words, "--beam_pipeline_options=--runner=DirectRunner"]) == 2
+    assert "needs Apache Beam, which is not installed" in capsys.readouterr().err

@@ -1,0 +1,189 @@
+"""Features of items, read row by row in parts, with dense ids."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.beam.columns import collected, of_parts
+from tf_metammf.records.beam.interaction_rows import ORIGIN
+from tf_metammf.records.beam.raw_parts import (
+    MATRIX,
+    RawFile,
+    RawPart,
+    column_names,
+    matrix_header,
+    parts_of,
+    read_lines,
+    read_rows,
+    read_table,
+)
+from tf_metammf.records.raw_files.feature_columns import feature_rows, no_features
+from tf_metammf.records.raw_files.feature_tables import feature_columns, no_such_row
+
+Widths = dict[str, tuple[int, str]]
+"""By modality: values an item, and the type they were read as."""
+
+
+def read_features(
+    pipeline: beam.Pipeline,
+    files: Mapping[str, RawFile],
+    ids_files: Mapping[str, RawFile],
+    item_column: str | None,
+    *,
+    part_bytes: int,
+) -> "beam.PCollection[Any]":
+    """Reads the features of all modalities in parts.
+
+    Args:
+        pipeline: The pipeline.
+        files: The file of each modality.
+        ids_files: The file of raw ids of those that are matrices and have one.
+        item_column: See :func:`tf_metammf.records.raw_files.feature_tables.read_features`.
+        part_bytes: Bytes that are read at once.
+
+    Returns:
+        By ``(modality, part)``: the raw ids of some items, and their features ``[rows, width]``.
+    """
+    described = [(modality, file, ids_files.get(modality)) for modality, file in sorted(files.items())]
+    return (
+        pipeline
+        | "features: files" >> beam.Create(described)
+        | "features: parts" >> beam.FlatMap(of_parts(_parts), part_bytes)
+        | "features: spread" >> beam.Reshuffle()
+        | "features: read" >> beam.FlatMap(of_parts(_read), item_column)
+    )
+
+
+def widths(features: "beam.PCollection[Any]", files: Mapping[str, RawFile], label: str = "widths") -> Any:
+    """The :data:`Widths` of all modalities, as a side input; different ones are an error of the pipeline."""
+    found = features | f"{label}: of parts" >> beam.MapTuple(
+        lambda key, rows: (key[0], rows[1].shape[1], str(rows[1].dtype), rows[0][0])
+    )
+    return collected(found | f"{label}: distinct" >> beam.CombineGlobally(_OneOfEach()), label, _widths, dict(files))
+
+
+def widths_written(features: "beam.PCollection[Any]", files: Mapping[str, RawFile]) -> "beam.PCollection[Any]":
+    """Entries of the kind "width" for what is written: width and type of every modality."""
+    return (
+        features.pipeline
+        | "widths: once" >> beam.Create([None])
+        | "widths: entries" >> beam.FlatMap(_width_entries, widths(features, files, "written widths"))
+    )
+
+
+def _width_entries(_: None, found: Widths) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
+    for modality, (width, dtype) in sorted(found.items()):
+        yield "width", modality, 0, {"width": width, "dtype": dtype}
+
+
+def overlap(parts: "beam.PCollection[Any]", modalities: Sequence[str]) -> "beam.PCollection[Any]":
+    """Sees that every modality has items with interactions.
+
+    Args:
+        parts: What :func:`tf_metammf.records.beam.vocabulary.distinct` returns for items.
+        modalities: The modalities.
+
+    Returns:
+        Nothing; the check is an error of the pipeline.
+    """
+    found = parts | "overlap: count" >> beam.FlatMap(of_parts(_overlap), list(modalities))
+    return found | "overlap: sum" >> beam.CombinePerKey(sum) | "overlap: check" >> beam.FlatMapTuple(_require_overlap)
+
+
+def require_rows(
+    names: "beam.PCollection[Any]", files: Mapping[str, RawFile], ids_files: Mapping[str, RawFile]
+) -> "beam.PCollection[Any]":
+    """Sees that every item of the interactions is a row of the matrices that have no file of ids.
+
+    Args:
+        names: Distinct raw item ids of batches of interactions.
+        files: The file of each modality.
+        ids_files: The file of raw ids of those that have one.
+
+    Returns:
+        Nothing; the check is an error of the pipeline.
+    """
+    numbered = [file for name, file in files.items() if file.suffix == MATRIX and name not in ids_files]
+    rows = [(file, matrix_header(file).shape[0]) for file in numbered]
+    return names | "features: rows of items" >> beam.FlatMap(of_parts(_require_rows), rows)
+
+
+def _parts(
+    modality: str, file: RawFile, ids_file: RawFile | None, part_bytes: int
+) -> Iterator[tuple[str, RawPart, list[str] | None]]:
+    ids = None if ids_file is None else read_lines(ids_file)
+    if ids is not None and len(ids) != matrix_header(file).shape[0]:
+        raise InvalidInputError(
+            f"{file.path}: has {matrix_header(file).shape[0]} rows of features and {len(ids)} items, expected "
+            "one row an item. Write it again."
+        )
+    for part in parts_of(file, part_bytes=part_bytes):
+        yield modality, part, None if ids is None else ids[part.start : part.stop]
+
+
+def _read(modality: str, part: RawPart, ids: list[str] | None, item_column: str | None) -> Iterator[Any]:
+    if part.file.suffix == MATRIX:
+        names = [str(row) for row in range(part.start, part.stop)] if ids is None else ids
+        yield (modality, *part.key), (names, read_rows(part))
+        return
+    columns = column_names(part.file)
+    item, kinds = feature_columns(part.file.shown, columns, item_column)  # type: ignore[arg-type]
+    table = read_table(part, columns, kinds)
+    if table is not None:
+        found, features = feature_rows(table, item, [name for name in kinds if name != item])
+        if found:
+            yield (modality, *part.key), (found, features)
+
+
+class _OneOfEach(beam.CombineFn):
+    """Keeps one item of every modality, width and type."""
+
+    def create_accumulator(self) -> dict[tuple[str, int, str], str]:
+        return {}
+
+    def add_input(self, accumulator: dict[Any, str], element: tuple[str, int, str, str]) -> dict[Any, str]:
+        return {element[:3]: element[3]} | accumulator
+
+    def merge_accumulators(self, accumulators: Any) -> dict[Any, str]:
+        return {key: item for accumulator in accumulators for key, item in accumulator.items()}
+
+    def extract_output(self, accumulator: dict[Any, str]) -> dict[Any, str]:
+        return accumulator
+
+
+def _widths(found: list[dict[tuple[str, int, str], str]], files: dict[str, RawFile]) -> Widths:
+    widths: Widths = {}
+    for (modality, width, dtype), item in sorted(entry for each in found for entry in each.items()):
+        if widths.setdefault(modality, (width, dtype))[0] != width:
+            raise InvalidInputError(
+                f'{files[modality].path}: has {width} values for item "{item}", others have {widths[modality][0]}. '
+                "Mend the record."
+            )
+    for modality, file in files.items():
+        if modality not in widths:
+            raise no_features(file.shown, ["its columns"])  # type: ignore[arg-type]
+    return widths
+
+
+def _overlap(_: int, ids: dict[str, set[str]], modalities: list[str]) -> Iterator[tuple[str, int]]:
+    interacted = ids.get(ORIGIN, set())
+    for modality in modalities:
+        yield modality, len(interacted & ids.get(modality, set()))
+
+
+def _require_overlap(modality: str, items: int) -> list[Any]:
+    if items == 0:
+        raise InvalidInputError(
+            f'modality "{modality}": none of its items has an interaction. Write the same ids in both.'
+        )
+    return []
+
+
+def _require_rows(_: Any, ids: list[str], rows: list[tuple[RawFile, int]]) -> list[Any]:
+    for file, count in rows:
+        for raw in ids:
+            if not (raw.isdecimal() and raw == str(int(raw)) and int(raw) < count):
+                raise no_such_row(file.shown, count, raw)  # type: ignore[arg-type]
+    return []

@@ -1,0 +1,103 @@
+"""Interactions of a table, read in parts, with dense ids and the place of every row in the whole table."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.beam.columns import Columns, collected, length, of_parts, starts
+from tf_metammf.records.beam.raw_parts import RawFile, RawPart, column_names, parts_of, read_table
+from tf_metammf.records.beam.vocabulary import look_up
+from tf_metammf.records.raw_data import SPLITS
+from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table
+
+ORIGIN = ""
+"""What the keys of batches of interactions begin with; those of features begin with the modality."""
+
+
+def read_interactions(
+    pipeline: beam.Pipeline, files: Sequence[RawFile], columns: InteractionColumns, *, part_bytes: int
+) -> "beam.PCollection[Any]":
+    """Reads the parts of a table of interactions.
+
+    Args:
+        pipeline: The pipeline.
+        files: The files of the table, numbered in the order of its rows.
+        columns: Which column is what.
+        part_bytes: Bytes of text that are read at once.
+
+    Returns:
+        By key of the part: ``{"user": distinct ids, "item": distinct ids}`` and the columns, whose users and items
+        are places among these ids.
+    """
+    return (
+        pipeline
+        | "interactions: files" >> beam.Create(list(files))
+        | "interactions: parts" >> beam.FlatMap(parts_of, part_bytes=part_bytes)
+        | "interactions: spread" >> beam.Reshuffle()
+        | "interactions: read" >> beam.FlatMap(_read, columns)
+    )
+
+
+def with_dense_ids(
+    read: "beam.PCollection[Any]", users: "beam.PCollection[Any]", items: "beam.PCollection[Any]", *, partitions: int
+) -> "beam.PCollection[Columns]":
+    """Gives interactions their dense ids and their order.
+
+    Args:
+        read: What :func:`read_interactions` returns.
+        users: The vocabulary of users, as :func:`tf_metammf.records.beam.vocabulary.numbered` returns it.
+        items: That of items.
+        partitions: Number of parts of the vocabularies.
+
+    Returns:
+        Batches of user, item, order and, where the table has them, timestamp, rating and split. The order is that of
+        all interactions before filtering: by split, where the table has splits, then by row.
+    """
+    counts = read | "rows: count" >> beam.MapTuple(lambda key, batch: (("", key[1:]), length(batch["columns"])))
+    before = collected(counts, "rows", _rows_before)
+    found = {"read": read}
+    for role, numbers in (("user", users), ("item", items)):
+        names = read | f"{role}s: ids of batches" >> beam.Map(of_parts(_ids_of), role)
+        found[role] = look_up(names, numbers, f"{role}s", partitions=partitions)
+    return found | "rows: meet ids" >> beam.CoGroupByKey() | "rows: dense ids" >> beam.Map(_dense, before)
+
+
+def ids_of(read: "beam.PCollection[Any]", role: str) -> "beam.PCollection[Any]":
+    """The distinct raw ids of users or items in every batch."""
+    return read | f"{role}s: ids read" >> beam.Map(of_parts(_ids_of), role)
+
+
+def _read(part: RawPart, columns: InteractionColumns) -> Iterator[tuple[Any, dict[str, Any]]]:
+    table = read_table(part, column_names(part.file), columns.kinds())
+    if table is None:
+        return
+    named = interactions_from_table(table, columns)
+    batch: Columns = {"user": named.user.codes, "item": named.item.codes}
+    optional = {"timestamp": named.timestamp, "rating": named.rating, "split": named.split}
+    batch.update({name: column for name, column in optional.items() if column is not None})
+    yield (ORIGIN, *part.key), {"columns": batch, "user": named.user.distinct, "item": named.item.distinct}
+
+
+def _ids_of(key: Any, batch: dict[str, Any], role: str) -> tuple[Any, list[str]]:
+    return key, batch[role]
+
+
+def _rows_before(counts: list[tuple[Any, int]]) -> dict[str, Any]:
+    if not counts:
+        raise InvalidInputError("the interactions have columns and no rows. Fetch or write the files again.")
+    places = starts(counts)[""]
+    return {"before": {key: before for key, (before, _) in places.items()}, "rows": sum(count for _, count in counts)}
+
+
+def _dense(entry: tuple[Any, dict[str, Any]], rows: dict[str, Any]) -> Columns:
+    key, found = entry
+    (batch,), (users,), (items,) = found["read"], found["user"], found["item"]
+    columns: Columns = batch["columns"]
+    order = np.arange(length(columns)) + rows["before"][key[1:]]
+    if "split" in columns:
+        order += columns["split"] * rows["rows"]
+    assert len(SPLITS) * rows["rows"] < 2**62
+    return {**columns, "user": users[columns["user"]], "item": items[columns["item"]], "order": order}

@@ -1,0 +1,178 @@
+"""A pipeline of Beam writes what the local conversion writes, byte for byte: ``make test-beam``."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+pytest.importorskip("apache_beam", reason="Apache Beam is an extra with an environment of its own: make test-beam")
+
+from tf_metammf.commands.main import main
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.beam_conversion import convert_with_beam
+from tf_metammf.records.conversion import convert
+from tf_metammf.records.filtering import Filtering
+from tf_metammf.records.sources.tabular import Options
+from tf_metammf.records.splitting import Splitting
+
+SMALL_PARTS = {"partitions": 3, "part_bytes": 300, "block_rows": 50}
+"""So small that rows cross parts, and users, items and shards have interactions in many of them."""
+
+
+def interactions(*, splits: bool = False) -> pyarrow.Table:
+    random = np.random.default_rng(0)
+    columns: dict[str, Any] = {
+        "user_id": [f"viewer {n}" for n in random.integers(0, 30, 300)],
+        "item_id": [f"clip,{n}" if n == 3 else f"clip {n}" for n in random.integers(0, 25, 300)],
+        "rating": random.integers(1, 6, 300),
+        "timestamp": random.integers(0, 90, 300),
+    }
+    if splits:
+        columns["split"] = random.choice(["train", "validation", "test"], 300, p=[0.8, 0.1, 0.1])
+    return pyarrow.table(columns)
+
+
+def write_features(folder: Path) -> None:
+    random = np.random.default_rng(1)
+    ids = [f"clip {n}" for n in random.permutation(24) if n != 3]
+    frames = {"item_id": ids, "f0": random.normal(size=23), "f1": random.normal(size=23)}
+    pyarrow.csv.write_csv(pyarrow.table(frames), folder / "visual_features.csv")
+    np.save(folder / "acoustic_features.npy", random.normal(size=(20, 3)).astype(np.float16))
+    (folder / "acoustic_features_ids.txt").write_text("".join(f"{raw}\n" for raw in ids[:20]), encoding="utf-8")
+    lists = {"item_id": ids[:9], "words": [list(row) for row in random.normal(size=(9, 4))]}
+    pyarrow.parquet.write_table(pyarrow.table(lists), folder / "textual_features.parquet", row_group_size=4)
+
+
+@pytest.fixture
+def logs(tmp_path) -> Path:
+    """A folder of raw tables."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    pyarrow.csv.write_csv(interactions(), folder / "interactions.csv")
+    write_features(folder)
+    return folder
+
+
+@pytest.fixture
+def compare(tmp_path) -> Callable[..., None]:
+    """Converts a folder in both ways and compares every file."""
+
+    def both(folder: Path, *, beam: dict[str, Any] | None = None, **arguments: Any) -> None:
+        expected = convert("tabular", folder, tmp_path / "local", **arguments)
+        metadata = convert_with_beam(
+            str(folder), str(tmp_path / "beam"), **{**SMALL_PARTS, **(beam or {})}, **arguments
+        )
+        assert metadata == expected.metadata
+        files = [
+            {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+            for root in (tmp_path / "local", tmp_path / "beam")
+        ]
+        assert files[0].keys() == files[1].keys()
+        assert [path for path in files[0] if files[0][path] != files[1][path]] == []
+
+    return both
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"seed": 5, "shards": 3},
+        {"filtering": Filtering(rating_threshold=3, k_core=3)},
+        {"filtering": Filtering(deduplicate=False), "splitting": Splitting(validation=0, test=0.3)},
+        {"splitting": Splitting(method="leave_last_out")},
+        {"splitting": Splitting(method="time", test=0.25)},
+        {"splitting": Splitting(method="cold_start", cold_items=0.3), "shards": 2},
+        {"filtering": Filtering(k_core=4), "splitting": Splitting(method="cold_start"), "seed": 2},
+    ],
+    ids=["random", "threshold and core", "duplicates kept", "last out", "time", "cold start", "core and cold start"],
+)
+def test_a_pipeline_writes_the_bytes_of_the_local_conversion(logs, compare, arguments):
+    compare(logs, **arguments)
+
+
+def test_splits_of_the_source_in_parts_of_parquet(tmp_path, compare):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    table = interactions(splits=True)
+    for number, rows in enumerate((table[:120], table[120:])):
+        pyarrow.parquet.write_table(rows, folder / f"views-{number}.parquet", row_group_size=50)
+    compare(folder, options=Options(interactions="views-*.parquet", features={}))
+
+
+def test_matrices_whose_rows_are_the_ids_of_the_interactions(tmp_path, compare):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    random = np.random.default_rng(3)
+    lines = [f"{user}\t{item}" for user, item in random.integers(0, 20, (150, 2))]
+    (folder / "interactions.tsv").write_text("\n".join(["user_id\titem_id", *lines]), encoding="utf-8")
+    np.save(folder / "visual_features.npy", random.normal(size=(22, 5)).astype(np.float32))
+    compare(folder)
+
+
+def test_the_command_takes_the_options_of_beam(logs, tmp_path, capsys):
+    words = ["records", "convert", "--source", "tabular", "--input", str(logs), "--output", str(tmp_path / "videos")]
+    assert main([*words, "--beam_pipeline_options=--runner=DirectRunner --direct_num_workers=1"]) == 0
+    assert f"Wrote {tmp_path / 'videos'}" in capsys.readouterr().out
+    assert main(["records", "validate", str(tmp_path / "videos")]) == 0
+
+
+def broken(logs: Path, name: str) -> None:
+    if name == "an id is missing":
+        text = (logs / "interactions.csv").read_text(encoding="utf-8")
+        (logs / "interactions.csv").write_text(text + ',"clip 1",3,4\n', encoding="utf-8")
+    elif name == "an item twice":
+        text = (logs / "visual_features.csv").read_text(encoding="utf-8")
+        (logs / "visual_features.csv").write_text(text + text.splitlines()[-1] + "\n", encoding="utf-8")
+    elif name == "a feature that is not finite":
+        np.save(logs / "acoustic_features.npy", np.full((20, 3), np.nan, np.float16))
+    elif name == "an archive":
+        np.savez(logs / "motion_features.npz", item_id=np.arange(3), features=np.ones((3, 2)))
+    elif name == "fewer ids than rows":
+        (logs / "acoustic_features_ids.txt").write_text("clip 1\n", encoding="utf-8")
+    else:
+        raise AssertionError(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("an id is missing", r'interactions\.csv: column "user_id" has no id'),
+        ("an item twice", r'modality "visual": has item "clip \d+" more than once, expected once'),
+        ("a feature that is not finite", r'modality "acoustic": item "clip \d+" .* has NaN or infinite'),
+        (
+            "an archive",
+            r"motion_features\.npz: with --beam_pipeline_options tables are read in parts, which \.npz files",
+        ),
+        ("fewer ids than rows", r"acoustic_features\.npy: has 20 rows of features and 1 items"),
+    ],
+)
+def test_an_error_of_a_worker_is_one_line_for_the_user_and_leaves_nothing(logs, tmp_path, name, message):
+    broken(logs, name)
+    with pytest.raises(InvalidInputError, match=message) as raised:
+        convert_with_beam(str(logs), str(tmp_path / "videos"))
+    assert "\n" not in str(raised.value) and "Traceback" not in str(raised.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logs"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"filtering": Filtering(k_core=60)}, r"leaves no interactions for training"),
+        (
+            {"filtering": Filtering(k_core=8), "k_core_rounds": 1},
+            r"k_core 8 is not reached after 1 rounds: .* Give more",
+        ),
+        ({"splitting": Splitting(method="source")}, r'splitting method "source": .* has no splits of its own'),
+        ({"seed": -1}, r"seed is -1, expected at least 0"),
+        ({"options": Options(interactions="clicks.csv")}, r"has no file clicks\.csv\. It has: "),
+    ],
+)
+def test_what_cannot_be_converted_is_refused(logs, tmp_path, arguments, message):
+    with pytest.raises(InvalidInputError, match=message):
+        convert_with_beam(str(logs), str(tmp_path / "videos"), **arguments)
+    assert not (tmp_path / "videos").exists()
