@@ -11,7 +11,9 @@ from tf_metammf.dropout import dropout, new_generator
 from tf_metammf.encoder import Represent
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.interaction_graph import Adjacency, InteractionGraph
-from tf_metammf.layer_arguments import share
+from tf_metammf.item_content import ItemContent
+from tf_metammf.item_graph import ItemGraph, similar_items
+from tf_metammf.layer_arguments import positive_integer, share
 from tf_metammf.neighbourhoods import Neighbourhoods, NoNeighbours, SampledNeighbourhoods, Sides, WholeGraph
 
 
@@ -24,6 +26,11 @@ class GraphEncoder(keras.layers.Layer):
     Args:
         graph: The training interactions.
         layers: Number of layers, at least 1.
+        content: The features of all items, for edges between them; :class:`tf_metammf.MetaMMF` gives them.
+        item_neighbours: Edges from every item to so many others, the most similar in every modality; see
+            :func:`similar_items`. The embedding of an item is then the propagated one plus the mean over these edges
+            of the tower outputs there, ``S x_0``, as in FREEDOM (Zhou & Shen, MM 2023, equation 9). Items that are not
+            in the catalogue have none. Not with sampled neighbourhoods. Defaults to 0: none.
         edge_dropout: Probability that an edge is left out of a training step, of both directions alike; the
             others are scaled by ``1 / (1 - edge_dropout)``. Not with sampled neighbourhoods, which
             leave out edges of their own. Defaults to 0.
@@ -32,7 +39,16 @@ class GraphEncoder(keras.layers.Layer):
         InvalidInputError: An argument is not acceptable.
     """
 
-    def __init__(self, graph: InteractionGraph, *, layers: int, edge_dropout: float = 0.0, **options: Any) -> None:
+    def __init__(
+        self,
+        graph: InteractionGraph,
+        *,
+        layers: int,
+        content: ItemContent | None = None,
+        item_neighbours: int = 0,
+        edge_dropout: float = 0.0,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         name = type(self).__name__
         if layers < 1:
@@ -42,6 +58,11 @@ class GraphEncoder(keras.layers.Layer):
         self.users = graph.users
         self.items = graph.items
         self.adjacency = Adjacency(graph)
+        self.similar_items: ItemGraph | None = None
+        if item_neighbours:
+            if content is None:
+                raise InvalidInputError(f"{name}: item_neighbours is {item_neighbours}, and there are no features.")
+            self.similar_items = similar_items(content, positive_integer(name, "item_neighbours", item_neighbours))
         self.generator = new_generator()
 
     @abstractmethod
@@ -91,13 +112,19 @@ class GraphEncoder(keras.layers.Layer):
             represented = represent_users(neighbourhood["user"]), represent_items(neighbourhood["item"])
             of_users, of_items = self.propagate(*represented, around, training=training)
             return tf.gather(of_users, neighbourhood["user_position"]), of_items
-        of_users, of_items = self.propagate(
+        of_users, of_items = self._propagate_all(
             represent_users(tf.range(self.users, dtype=tf.int64)),
             represent_items(tf.range(self.items, dtype=tf.int64)),
             WholeGraph(self.adjacency, edge_weights=self._edge_weights() if training else None),
             training=training,
         )
         return tf.gather(of_users, users), tf.gather(of_items, items)
+
+    def _propagate_all(self, users: tf.Tensor, items: tf.Tensor, graph: WholeGraph, *, training: bool) -> Sides:
+        of_users, of_items = self.propagate(users, items, graph, training=training)
+        if self.similar_items is None:
+            return of_users, of_items
+        return of_users, tf.cast(of_items, tf.float32) + self.similar_items.propagate(items)
 
     def _edge_weights(self) -> tf.Tensor | None:
         """0 for every edge that is left out and ``1 / (1 - edge_dropout)`` for the others, float32 ``[edges]``."""
@@ -107,7 +134,7 @@ class GraphEncoder(keras.layers.Layer):
 
     def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> Sides:
         """Embeddings of all users and items from their tower outputs, propagated layer by layer."""
-        return self.propagate(users, items, WholeGraph(self.adjacency), training=False)
+        return self._propagate_all(users, items, WholeGraph(self.adjacency), training=False)
 
     def embed_new_items(self, representations: tf.Tensor, *content: Any) -> tf.Tensor:
         """Embeddings ``[n, d]`` of items without edges from their tower outputs ``[n, width]``.

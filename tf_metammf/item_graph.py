@@ -1,10 +1,11 @@
 """Graphs of items and the items most like them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from tf_metammf.item_content import ItemContent
 from tf_metammf.sparse_product import compressed_rows, sparse_product
 
 _ITEMS_AT_ONCE = 1024
@@ -44,6 +45,27 @@ def normalized(neighbours: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """``w_ij / sqrt(D_i D_j)`` with ``D_i = sum over j of w_ij``, ``[items, k]``; 0 where a sum is 0."""
     roots = tf.math.divide_no_nan(1.0, tf.sqrt(tf.reduce_sum(weights, axis=1)))
     return weights * roots[:, tf.newaxis] * tf.gather(roots, neighbours)
+
+
+def similar_items(
+    content: ItemContent, neighbours: int, *, modality_weights: Mapping[str, float] | None = None
+) -> "ItemGraph":
+    """The fixed graph of similar items of FREEDOM (Zhou & Shen, MM 2023, equations 2 to 5).
+
+    For every modality the ``k`` items of the largest cosines, with the same weight each, normalised
+    ``D^-1/2 S D^-1/2``; the graphs are added up with weights of the modalities.
+
+    Args:
+        content: The features of all items.
+        neighbours: ``k``; an item is one of its own.
+        modality_weights: Weight of each modality. Defaults to the same for each, 1 in sum.
+    """
+    graphs = []
+    for name, values in content.all_items().items():
+        weight = 1 / len(content.widths) if modality_weights is None else modality_weights.get(name, 0.0)
+        ids, similarity = nearest_neighbours(values, neighbours)
+        graphs.append((ids, weight * normalized(ids, tf.cast(similarity > 0, tf.float32))))
+    return ItemGraph(graphs)
 
 
 class ItemGraph:

@@ -9,7 +9,7 @@ import tensorflow_recommenders as tfrs
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from tf_metammf.encoders import encoder_uses_features, make_encoder
+from tf_metammf.encoders import WITHOUT_GRAPH, encoder_uses_features, make_encoder
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.feature_source import FeatureSource, feature_statistics
 from tf_metammf.feature_table import FeatureTable
@@ -109,8 +109,9 @@ class MetaMMF(tfrs.Model):
     ) -> None:
         super().__init__(**options)
         policy = self.dtype_policy
-        uses_features = fusion is not None or encoder_uses_features(encoder)
-        self.item_features = _source(features, presence, item_frequency, used=uses_features)
+        content_of_encoder = encoder_uses_features(encoder) or bool((encoder_options or {}).get("item_neighbours"))
+        used = fusion is not None or content_of_encoder
+        self.item_features = _source(features, presence, item_frequency, used=used)
         self.users = users
         self.items = self.item_features.items
         self.objective = objective
@@ -149,11 +150,10 @@ class MetaMMF(tfrs.Model):
         never_missing = isinstance(self.item_features, FeatureTable) and self.item_features.complete
         self.item_tower.missing_modalities.trainable = modality_dropout > 0 or not never_missing
         options_of_encoder = _with_policy(encoder, encoder_options, policy)
-        if encoder_uses_features(encoder) and isinstance(encoder, str):
-            options_of_encoder |= {
-                "content": ItemContent(self._table(), known, standardize=standardize),
-                "users": users,
-            }
+        if content_of_encoder and isinstance(encoder, str):
+            options_of_encoder["content"] = ItemContent(self._table(), known, standardize=standardize)
+            if encoder in WITHOUT_GRAPH:
+                options_of_encoder["users"] = users
         self.encoder = make_encoder(encoder, **options_of_encoder)
         nothing = {name: tf.zeros([1, width]) for name, width in self.item_features.widths.items()}
         everywhere = dict.fromkeys(nothing, tf.ones([1], tf.bool))

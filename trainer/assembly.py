@@ -18,7 +18,7 @@ from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.reader import interactions
-from tf_metammf.trainer.configuration import CONTENT_ENCODERS, Configuration, ObjectiveConfiguration
+from tf_metammf.trainer.configuration import Configuration, ObjectiveConfiguration
 from tf_metammf.trainer.graph_training import make_encoder_options, make_neighbour_sampler
 from tf_metammf.trainer.memory import trains_on_whole_graph
 from tf_metammf.trainer.peers import check_peer
@@ -58,11 +58,11 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
             f"the features take {data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is "
             f"{data.feature_budget_gb:g}. With parameter_server the servers hold them: raise the budget."
         )
-    if data.item_lookup is not None and settings.encoder in CONTENT_ENCODERS:
+    if data.item_lookup is not None and settings.encoder_uses_features:
         raise InvalidInputError(
-            f"model.encoder is {settings.encoder}, which needs the features of all items in every step: "
+            f"model.encoder is {settings.encoder}, which compares the features of all items: "
             f"{data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is {data.feature_budget_gb:g}. "
-            "Raise it, or take an encoder out of mf, sage and lightgcn."
+            "Raise it, or take an encoder out of mf, sage and lightgcn, without item_neighbours."
         )
     features, presence = data.item_features()
     return MetaMMF(

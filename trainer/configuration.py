@@ -57,6 +57,8 @@ class GraphConfiguration:
         layers: Number of layers.
         dropout: Dropout after each layer, one number for each or one for all (sage only).
         edge_dropout: Probability that an edge is left out of a training step on the whole graph.
+        item_neighbours: Edges from every item to so many others with the most similar features, in each modality; 0
+            for none (sage and lightgcn only).
         fan_outs: Neighbours that a training step samples of a node, one number for each layer, or null
             for the whole graph where this budget and that of the features allow it.
         budget_gb: Estimated size in GB of a training step on the whole graph, above which neighbourhoods
@@ -66,6 +68,7 @@ class GraphConfiguration:
     layers: int = 2
     dropout: list[float] = field(default_factory=lambda: [0.5, 0.2])
     edge_dropout: float = 0.0
+    item_neighbours: int = 0
     fan_outs: list[int] | None = None
     budget_gb: float = 4.0
 
@@ -151,14 +154,24 @@ class ModelConfiguration:
     @property
     def needs_whole_graph(self) -> bool:
         """Whether the encoder cannot do with sampled neighbourhoods."""
-        return self.encoder in ("mmgcn", "lattice", "freedom", "bm3")
+        return self.encoder in ("mmgcn", "lattice", "freedom", "bm3") or self.has_similar_items
+
+    @property
+    def has_similar_items(self) -> bool:
+        """Whether a graph encoder of interactions has edges between similar items, too."""
+        return self.encoder in ("sage", "lightgcn") and self.graph.item_neighbours > 0
+
+    @property
+    def encoder_uses_features(self) -> bool:
+        """Whether the encoder looks at features itself."""
+        return self.encoder in CONTENT_ENCODERS or self.has_similar_items
 
     @property
     def uses_features(self) -> bool:
         """Whether features of items are fused, or looked at by the encoder."""
         if self.is_baseline:
             return self.encoder == "item_knn" and self.peer.similarity == "content"
-        return self.fusion.name != "none" or self.encoder in CONTENT_ENCODERS
+        return self.fusion.name != "none" or self.encoder_uses_features
 
 
 @dataclass

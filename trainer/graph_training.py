@@ -29,6 +29,8 @@ def make_encoder_options(configuration: ModelConfiguration, data: TrainingData) 
             )
     else:
         options["edge_dropout"] = graph.edge_dropout
+    if configuration.has_similar_items:
+        options["item_neighbours"] = graph.item_neighbours
     return options | ({"dropout": graph.dropout} if encoder == "sage" else {})
 
 

@@ -110,10 +110,12 @@ def fan_outs(configuration: Configuration, metadata: Metadata) -> list[int] | No
     needed = whole_graph_step_bytes(configuration.model, metadata)
     if configuration.model.needs_whole_graph:
         if graph.fan_outs is not None or needed > graph.budget_gb * 2**30:
+            between = "has edges between items and " if configuration.model.has_similar_items else ""
             raise InvalidInputError(
-                f"model.encoder is {configuration.model.encoder}, which propagates over the whole graph in every step: "
-                f"about {needed / 2**30:.1f} GB, and model.graph.budget_gb is {graph.budget_gb:g}. Raise it and leave "
-                "out model.graph.fan_outs, or take lightgcn or sage, which can do with sampled neighbourhoods."
+                f"model.encoder is {configuration.model.encoder}, which {between}propagates over the whole graph in "
+                f"every step: about {needed / 2**30:.1f} GB, and model.graph.budget_gb is {graph.budget_gb:g}. Raise "
+                "it and leave out model.graph.fan_outs, or take lightgcn or sage, which can do with sampled "
+                "neighbourhoods."
             )
         return None
     chosen = graph.fan_outs

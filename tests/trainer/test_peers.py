@@ -133,9 +133,14 @@ def test_a_fusion_can_be_put_into_a_peer(look_alikes, tmp_path):
         ("freedom", {"objective": "in_batch_softmax"}, r"Take bpr, or set model\.peer\.content_weight to 0\."),
         ("item-knn", {"strategy": "mirrored"}, r"training\.strategy is mirrored, and item_knn keeps numbers"),
         ("lattice", {"fan_outs": [5, 5]}, r"model\.encoder is lattice, which propagates over the whole graph in every"),
+        (
+            "lightgcn",
+            {"item_neighbours": 5, "fan_outs": [5, 5, 5]},
+            r"which has edges between items and propagates over",
+        ),
         ("freedom", {"edge_dropout": 0.5}, r"freedom leaves out edges by degree\. Set model\.peer\.pruning instead"),
         ("item-knn", {"similarity": "colour"}, r'unknown model\.peer\.similarity "colour"'),
-        ("vbpr", {"feature_budget_gb": 1e-9}, r"model\.encoder is vbpr, which needs the features of all items"),
+        ("vbpr", {"feature_budget_gb": 1e-9}, r"model\.encoder is vbpr, which compares the features of all items"),
     ],
 )
 def test_what_a_peer_cannot_do_is_refused_by_name(look_alikes, tmp_path, preset, change, message):

@@ -34,7 +34,6 @@ class BM3(LightGCN):
     Args:
         graph: The training interactions.
         content: The features of all items.
-        users: Number of users.
         layers: Layers of LightGCN. Defaults to 1.
         target_dropout: Of the targets, in [0, 1). Defaults to 0.3.
         content_weight: Factor of the terms of the modalities. Defaults to 1.
@@ -51,7 +50,6 @@ class BM3(LightGCN):
         self,
         graph: InteractionGraph,
         content: ItemContent,
-        users: int,
         *,
         layers: int = 1,
         target_dropout: float = 0.3,

@@ -9,7 +9,7 @@ from tf_metammf.dropout import uniform
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.interaction_graph import InteractionGraph
 from tf_metammf.item_content import ItemContent
-from tf_metammf.item_graph import ItemGraph, nearest_neighbours, normalized
+from tf_metammf.item_graph import similar_items
 from tf_metammf.layer_arguments import positive_integer, share
 from tf_metammf.lightgcn import LightGCN
 from tf_metammf.neighbourhoods import Neighbourhoods, NoNeighbours, Sides
@@ -36,7 +36,6 @@ class FREEDOM(LightGCN):
     Args:
         graph: The training interactions.
         content: The features of all items.
-        users: Number of users.
         layers: Layers of LightGCN. Defaults to 2.
         neighbours: ``k``. Defaults to 10.
         item_layers: N. Defaults to 1.
@@ -57,7 +56,6 @@ class FREEDOM(LightGCN):
         self,
         graph: InteractionGraph,
         content: ItemContent,
-        users: int,
         *,
         layers: int = 2,
         neighbours: int = 10,
@@ -72,12 +70,10 @@ class FREEDOM(LightGCN):
         self.item_layers = positive_integer("FREEDOM", "item_layers", item_layers)
         self.pruning = share("FREEDOM", "pruning", pruning)
         self.content_weight = content_weight
-        weights = _modality_weights(content, modality_weights)
-        graphs = []
-        for name, values in content.all_items().items():
-            ids, similarity = nearest_neighbours(values, positive_integer("FREEDOM", "neighbours", neighbours))
-            graphs.append((ids, weights[name] * normalized(ids, tf.cast(similarity > 0, tf.float32))))
-        self.item_graph = ItemGraph(graphs)
+        _check_weights(content, modality_weights or {})
+        self.item_graph = similar_items(
+            content, positive_integer("FREEDOM", "neighbours", neighbours), modality_weights=modality_weights
+        )
         self.projections: dict[str, tf.Variable] = {}
         self._edges = tf.constant(graph.edge_user), tf.constant(graph.edge_item)
         of_users, of_items = (
@@ -147,13 +143,9 @@ class FREEDOM(LightGCN):
         return is_kept * tf.sqrt(tf.math.divide_no_nan(self._edge_degrees, left[0] * left[1]))
 
 
-def _modality_weights(content: ItemContent, given: Mapping[str, float] | None) -> dict[str, float]:
-    if given is None:
-        return dict.fromkeys(content.widths, 1 / len(content.widths))
-    for name in given:
+def _check_weights(content: ItemContent, weights: Mapping[str, float]) -> None:
+    for name, weight in weights.items():
         if name not in content.widths:
             raise unknown_name("modality of the weights", name, content.widths)
-    for name, weight in given.items():
         if weight < 0:
             raise InvalidInputError(f'FREEDOM: the weight of modality "{name}" is {weight}, expected 0 or more.')
-    return {name: float(given.get(name, 0.0)) for name in content.widths}

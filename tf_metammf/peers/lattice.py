@@ -29,7 +29,6 @@ class LATTICE(LightGCN):
     Args:
         graph: The training interactions.
         content: The features of all items.
-        users: Number of users.
         layers: Layers of LightGCN. Defaults to 2.
         neighbours: ``k``. Defaults to 10.
         item_layers: N. Defaults to 1.
@@ -49,7 +48,6 @@ class LATTICE(LightGCN):
         self,
         graph: InteractionGraph,
         content: ItemContent,
-        users: int,
         *,
         layers: int = 2,
         neighbours: int = 10,

@@ -30,7 +30,6 @@ class MMGCN(GraphEncoder):
     Args:
         graph: The training interactions.
         content: The features of all items.
-        users: Number of users.
         layers: Number of layers. Defaults to 2.
         units: Width of ``x_m``. Defaults to 64.
         negative_slope: Slope of LeakyReLU below zero. Defaults to 0.01.
@@ -47,7 +46,6 @@ class MMGCN(GraphEncoder):
         self,
         graph: InteractionGraph,
         content: ItemContent,
-        users: int,
         *,
         layers: int = 2,
         units: int = 64,
@@ -59,7 +57,7 @@ class MMGCN(GraphEncoder):
         self.units = positive_integer("MMGCN", "units", units)
         self.negative_slope = negative_slope
         self.preferences = {
-            name: self.add_weight(f"preferences_{name}", (users, units), initializer="glorot_uniform")
+            name: self.add_weight(f"preferences_{name}", (graph.users, units), initializer="glorot_uniform")
             for name in content.widths
         }
         self.dense: dict[str, keras.layers.Dense] = {}
