@@ -1,11 +1,12 @@
-"""A run in MLflow or Weights & Biases: parameters, metrics by epoch, final metrics. Both are optional."""
+"""Training that is followed by an experiment tracker, where the user asks for one."""
 
-import os
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+from typing import Any, Protocol
 
 import tf_keras as keras
 
@@ -13,155 +14,155 @@ from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.resumption import flat_values
 from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.training_state import TrainingState
 
-PROJECT = "tf-metammf"
+TRACKERS = ("mlflow", "wandb")
+"""Values of ``training.tracking``; each is an extra of the package, of the same name."""
 
-NO_REPORTS = {"mlflow": {"MLFLOW_DISABLE_TELEMETRY": "true"}, "wandb": {"WANDB_ERROR_REPORTING": "false"}}
-"""Variables by which a package is kept from reporting on its own usage, where the user has not decided on them."""
+FILE = "tracking"
+"""The JSON file of a run directory that says in which run of which tracker it is followed."""
+
+logger = logging.getLogger(__name__)
 
 
-class Tracker(ABC):
-    """One run in a tracking service.
+class TrackedRun(Protocol):
+    """A run of a tracker.
 
-    A training that goes on does so in the same run: its id is kept in ``tracking.json`` of the run directory.
+    Attributes:
+        identity: What is needed to go on with it, as plain JSON values.
     """
 
-    name: str
+    identity: dict[str, str]
 
-    @abstractmethod
-    def begin(self, run: RunDirectory, parameters: Mapping[str, Any], earlier: str | None) -> str:
-        """Begins a run, or goes on with an earlier one.
+    def log(self, metrics: Mapping[str, float], *, epoch: int) -> None:
+        """Adds the metrics of an epoch, counted from 0."""
 
-        Args:
-            run: The run directory.
-            parameters: The configuration by field.
-            earlier: The id of the run to go on with, or None.
+    def summarize(self, metrics: Mapping[str, float]) -> None:
+        """Adds metrics of the run as a whole."""
 
-        Returns:
-            The id of the run.
-        """
-
-    @abstractmethod
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Logs metrics of an epoch."""
-
-    @abstractmethod
-    def end(self, state: str) -> None:
-        """Ends the run as finished or failed."""
+    def end(self, ending: str) -> None:
+        """Ends it as ``"finished"``, ``"failed"`` or ``"stopped"``."""
 
 
-class MLflowTracker(Tracker):
-    """MLflow: where ``MLFLOW_TRACKING_URI`` says, by default a local store that MLflow chooses."""
-
-    name = "mlflow"
-
-    def __init__(self) -> None:
-        self._mlflow = _imported("mlflow")
-
-    def begin(self, run: RunDirectory, parameters: Mapping[str, Any], earlier: str | None) -> str:
-        """See :class:`Tracker`."""
-        if earlier is None:
-            self._mlflow.set_experiment(PROJECT)
-            started = self._mlflow.start_run(run_name=run.folder.name)
-            self._mlflow.log_params({name: str(value) for name, value in parameters.items()})
-            self._mlflow.set_tag("run_directory", str(run.folder.resolve()))
-        else:
-            started = self._mlflow.start_run(run_id=earlier)
-        return str(started.info.run_id)
-
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """See :class:`Tracker`. MLflow knows no ``@`` in names, so ``recall@20`` is ``recall_at_20``."""
-        self._mlflow.log_metrics({name.replace("@", "_at_"): value for name, value in metrics.items()}, step=step)
-
-    def end(self, state: str) -> None:
-        """See :class:`Tracker`."""
-        self._mlflow.end_run(status="FINISHED" if state == "finished" else "KILLED")
-
-
-class WandbTracker(Tracker):
-    """Weights & Biases: as ``WANDB_MODE`` and the other variables of its own say."""
-
-    name = "wandb"
-
-    def __init__(self) -> None:
-        self._wandb = _imported("wandb")
-
-    def begin(self, run: RunDirectory, parameters: Mapping[str, Any], earlier: str | None) -> str:
-        """See :class:`Tracker`."""
-        self._run = self._wandb.init(
-            project=PROJECT,
-            name=run.folder.name,
-            id=earlier,
-            resume=None if earlier is None else "must",
-            config={**parameters, "run_directory": str(run.folder.resolve())},
-        )
-        return str(self._run.id)
-
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """See :class:`Tracker`."""
-        self._run.log(dict(metrics), step=step)
-
-    def end(self, state: str) -> None:
-        """See :class:`Tracker`."""
-        self._run.finish(exit_code=0 if state == "finished" else 1)
-
-
-TRACKERS = {"mlflow": MLflowTracker, "wandb": WandbTracker}
-
-
-def make_tracker(name: str | None) -> Tracker | None:
-    """The tracker of a name; None for none.
-
-    Raises:
-        InvalidInputError: The name is unknown, or the package is not installed.
-    """
-    if name is None:
-        return None
-    if name not in TRACKERS:
-        raise unknown_name("training.tracking", name, TRACKERS)
-    return TRACKERS[name]()
-
-
-class Track(keras.callbacks.Callback):
-    """Logs the numbers of every epoch to a tracker. Put it behind the callbacks that add numbers.
+class Tracking:
+    """Tells a tracker about a training; a tracker that fails meanwhile does not end it.
 
     Args:
-        tracker: Where they go.
-        run: The run directory.
-        configuration: Its configuration.
+        tracked: The run of the tracker, or None for no tracker.
     """
 
-    def __init__(self, tracker: Tracker, run: RunDirectory, configuration: Configuration) -> None:
+    def __init__(self, tracked: TrackedRun | None) -> None:
+        self._tracked = tracked
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is a tracker."""
+        return self._tracked is not None
+
+    def log(self, metrics: Mapping[str, float], *, epoch: int) -> None:
+        """Adds the metrics of an epoch, counted from 0."""
+        self._safely(lambda tracked: tracked.log(metrics, epoch=epoch))
+
+    def summarize(self, metrics: Mapping[str, Mapping[str, float]]) -> None:
+        """Adds the metrics of the chosen weights by split."""
+        flat = {f"{split}/{name}": value for split, values in metrics.items() for name, value in values.items()}
+        self._safely(lambda tracked: tracked.summarize(flat))
+
+    def end(self, ending: str) -> None:
+        """Ends the run of the tracker."""
+        self._safely(lambda tracked: tracked.end(ending))
+
+    def _safely(self, action: Callable[[TrackedRun], None]) -> None:
+        if self._tracked is None:
+            return
+        try:
+            action(self._tracked)
+        except Exception as error:
+            logger.warning("tracking failed, training goes on: %s", " ".join(str(error).split()))
+
+
+class TrackEpochs(keras.callbacks.Callback):
+    """Tells the tracker about every epoch; put it behind what adds the epoch to the history.
+
+    Args:
+        tracking: The tracker.
+        state: The state, shared with the other callbacks.
+    """
+
+    def __init__(self, tracking: Tracking, state: TrainingState) -> None:
         super().__init__()
-        self.tracker = tracker
-        known = run.read("tracking") if (run.folder / "tracking.json").is_file() else {}
-        earlier = known.get("id") if known.get("service") == tracker.name else None
-        found = tracker.begin(run, flat_values(asdict(configuration)), earlier)
-        run.write("tracking", {"service": tracker.name, "id": found})
+        self.tracking = tracking
+        self.state = state
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Logs the numbers of the epoch."""
-        numbers = {_name(name): float(value) for name, value in (logs or {}).items()}
-        self.tracker.log(numbers, epoch + 1)
-
-    def finish(self, metrics: Mapping[str, Mapping[str, float]], *, epochs: int) -> None:
-        """Logs the final metrics of every split and ends the run."""
-        final = {f"final/{split}/{name}": value for split, values in metrics.items() for name, value in values.items()}
-        self.tracker.log(final, epochs)
-        self.tracker.end("finished")
+        """Logs the row that the epoch has in the history."""
+        row = self.state.history[-1]
+        self.tracking.log({name: float(value) for name, value in row.items() if name != "epoch"}, epoch=epoch)
 
 
-def _name(name: str) -> str:
-    return f"validation/{name.removeprefix('val_')}" if name.startswith("val_") else name
+@contextmanager
+def tracked(name: str | None, run: RunDirectory, configuration: Configuration) -> Iterator[Tracking]:
+    """Follows a training by a tracker, in the same run of it as before where the run directory was followed already.
 
+    Args:
+        name: One of :data:`TRACKERS`, or None.
+        run: The run directory; its file ``tracking.json`` remembers the run of the tracker.
+        configuration: What becomes the parameters.
 
-def _imported(package: str) -> Any:
-    for variable, value in NO_REPORTS[package].items():
-        os.environ.setdefault(variable, value)
+    Raises:
+        InvalidInputError: The tracker is unknown or not installed, or could not begin.
+    """
+    if name is None:
+        yield Tracking(None)
+        return
+    package = tracker_package(name)
+    known = run.read(FILE) if (run.folder / f"{FILE}.json").is_file() else {}
     try:
-        return import_module(package)
+        begun = _begin(name, package, run, configuration, known.get(name))
+    except Exception as error:
+        raise InvalidInputError(
+            f"training.tracking is {name}: could not begin ({' '.join(str(error).split())}). Mend or unset it."
+        ) from error
+    run.write(FILE, {**known, name: begun.identity})
+    logger.info("tracked by %s: %s", name, ", ".join(f"{part} {value}" for part, value in begun.identity.items()))
+    tracking, ending = Tracking(begun), "failed"
+    try:
+        yield tracking
+        ending = "finished"
+    except (KeyboardInterrupt, SystemExit):
+        ending = "stopped"
+        raise
+    finally:
+        tracking.end(ending)
+
+
+def tracker_package(name: str) -> ModuleType:
+    """Imports the package of a tracker.
+
+    Raises:
+        InvalidInputError: The tracker is unknown, or its package is not installed.
+    """
+    if name not in TRACKERS:
+        raise unknown_name("training.tracking", name, TRACKERS)
+    import_module(f"tf_metammf.trainer.{name}_run").send_nothing_else()
+    try:
+        return import_module(name)
     except ImportError as error:
         raise InvalidInputError(
-            f"training.tracking is {package}, and that package is not installed. Install it with pip install "
-            f'"tf-metammf[{package}]".'
+            f"training.tracking is {name}, and that package is not installed ({error}). "
+            f'Install the extra: pip install "tf-metammf[{name}]"'
         ) from error
+
+
+def _begin(
+    name: str, package: ModuleType, run: RunDirectory, configuration: Configuration, known: Mapping[str, str] | None
+) -> TrackedRun:
+    records = run.read("records")
+    tags = {
+        "fusion": configuration.model.fusion.name,
+        "encoder": configuration.model.encoder,
+        "objective": configuration.objective.name,
+        "record_set": str(records["name"]),
+    }
+    begin: Callable[..., TrackedRun] = import_module(f"tf_metammf.trainer.{name}_run").begin
+    return begin(package, run, parameters=flat_values(asdict(configuration)), tags=tags, known=known)

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ from tf_metammf.trainer.strategy import (
     shared_dataset,
     worker_group,
 )
-from tf_metammf.trainer.tracking import Track, make_tracker
+from tf_metammf.trainer.tracking import TrackEpochs, tracked, tracker_package
 from tf_metammf.trainer.training_curve import draw_training_curve
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.training_state import TrainingState
@@ -145,19 +145,23 @@ def _train(
     make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
     validation = _validation_ranking(data, configuration, group)
     rankings = _final_rankings(data, configuration, splits, group)
-    tracker = make_tracker(configuration.training.tracking) if cluster is None or cluster.is_chief else None
+    tracking_name = configuration.training.tracking if cluster is None or cluster.is_chief else None
+    if tracking_name is not None:
+        tracker_package(tracking_name)  # refuses one that is not installed before there is a run directory
     start = configuration.training.init_from
     report = None if start is None else warm_start(model, data, open_run_directory(start))
     state = TrainingState()
     with own_directory(run, cluster) as own:
         if not own.configuration_file.is_file():
             create_run_directory(own.folder, configuration, record_set)
-        with locked(own.folder), _state_written(own, state, monitor=configuration.evaluation.monitor):
+        with ExitStack() as open_now:
+            open_now.enter_context(locked(own.folder))
+            open_now.enter_context(_state_written(own, state, monitor=configuration.evaluation.monitor))
             own.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
             if report is not None:
                 own.write("warm_start", report.to_json())
                 logger.info("%s", report)
-            track = None if tracker is None else Track(tracker, own, configuration)
+            tracking = open_now.enter_context(tracked(tracking_name, own, configuration))
             settings: dict[str, Any] = {
                 "steps": -(-len(data.train) // configuration.training.batch_size),
                 "validation": validation,
@@ -165,7 +169,7 @@ def _train(
                 "run": own,
                 "state": state,
                 "item_ids": record_set.item_ids if everything else [],
-                "watchers": [] if track is None else [track],
+                "watchers": [TrackEpochs(tracking, state)] if tracking.is_on else [],
             }
             if whole is not None:
                 fit_with_servers(
@@ -194,8 +198,7 @@ def _train(
             embeddings = model.embeddings()
             metrics = {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()}
             own.write("metrics", metrics)
-            if track is not None:
-                track.finish(metrics, epochs=state.epoch)
+            tracking.summarize(metrics)
         if group is not None:
             group.wait()  # nobody leaves before the chief has written everything
 

@@ -1,10 +1,7 @@
 """What a training shows: lines and bars, TensorBoard's files, a tracked run."""
 
 import json
-import os
-import sys
 from collections import defaultdict
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +12,6 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.modality_shares import catalogue_shares
 from tf_metammf.trainer.devices import grow_gpu_memory
 from tf_metammf.trainer.evaluation import load_model
-from tf_metammf.trainer.tracking import NO_REPORTS
 from tf_metammf.trainer.training import train
 
 EPOCHS = 3
@@ -107,79 +103,6 @@ def test_bars_show_steps_and_epochs(halves, configuration, tmp_path, capsys):
     train(halves, tmp_path / "run", configuration, verbose=1)
     shown = capsys.readouterr().out
     assert "3/3" in shown and "5/5" in shown and "loss" in shown
-
-
-class Service(SimpleNamespace):
-    """Stands for a tracking package, and remembers what it was told."""
-
-    def __init__(self) -> None:
-        super().__init__(parameters={}, metrics={}, ended=[], begun=[], id="abc", info=SimpleNamespace(run_id="abc"))
-
-    def remember(self, metrics, step):
-        self.metrics[step] = {**self.metrics.get(step, {}), **metrics}
-
-
-def mlflow(service: Service) -> ModuleType:
-    module = ModuleType("mlflow")
-    module.set_experiment = lambda name: None
-    module.start_run = lambda run_name=None, run_id=None: service.begun.append(run_id) or service
-    module.log_params = service.parameters.update
-    module.set_tag = lambda name, value: service.parameters.update({name: value})
-    module.log_metrics = lambda metrics, step: service.remember(metrics, step)
-    module.end_run = lambda status: service.ended.append(status)
-    return module
-
-
-def wandb(service: Service) -> ModuleType:
-    module = ModuleType("wandb")
-
-    def init(*, project, name, id, resume, config):
-        service.begun.append(id)
-        service.parameters.update(config)
-        service.log = service.remember
-        service.finish = lambda exit_code: service.ended.append(exit_code)
-        return service
-
-    module.init = init
-    return module
-
-
-@pytest.mark.parametrize(("name", "make", "metric"), [("mlflow", mlflow, "ndcg_at_5"), ("wandb", wandb, "ndcg@5")])
-def test_a_tracked_run_has_parameters_and_metrics_and_is_gone_on_with(
-    name, make, metric, halves, configuration, tmp_path, monkeypatch
-):
-    service = Service()
-    monkeypatch.setitem(sys.modules, name, make(service))
-    for variable in NO_REPORTS[name]:
-        monkeypatch.delenv(variable, raising=False)
-    configuration.training.epochs, configuration.training.tracking = 2, name
-    train(halves, tmp_path / "run", configuration, verbose=0)
-    configuration.training.epochs = 3
-    run = train(halves, tmp_path / "run", configuration, resume="force", verbose=0)
-    assert service.begun == [None, "abc"]
-    assert service.parameters["model.fusion.rank"] in (3, "3")
-    assert service.parameters["run_directory"] == str(run.folder)
-    rows = [line.split(",") for line in run.history_file.read_text().splitlines()]
-    column = rows[0].index("val_ndcg@5")
-    for epoch, row in enumerate(rows[1:], start=1):
-        assert service.metrics[epoch][f"validation/{metric}"] == pytest.approx(float(row[column]))
-    assert service.metrics[3][f"final/test/{metric}"] == run.read("metrics")["test"]["ndcg@5"]
-    assert len(service.ended) == 2
-    assert {variable: os.environ[variable] for variable in NO_REPORTS[name]} == NO_REPORTS[name]
-
-
-def test_a_service_that_is_unknown_or_not_installed_is_refused_before_there_is_a_run(
-    halves, configuration, tmp_path, monkeypatch
-):
-    monkeypatch.setitem(sys.modules, "wandb", None)
-    for name, message in (
-        ("wandb", r'wandb, and that package is not installed\. .*pip install "tf-metammf\[wandb\]"'),
-        ("mlfow", r'unknown training\.tracking "mlfow"; did you mean "mlflow"'),
-    ):
-        configuration.training.tracking = name
-        with pytest.raises(InvalidInputError, match=message):
-            train(halves, tmp_path / "run", configuration, verbose=0)
-    assert not (tmp_path / "run").exists()
 
 
 def test_contents_for_tensorboard_that_are_unknown_are_refused(halves, configuration, tmp_path):
