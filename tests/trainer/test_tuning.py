@@ -241,7 +241,7 @@ def quiet(**more: str) -> dict[str, str]:
 
 def test_a_chief_and_two_workers_search_together(command, tmp_path):
     output, port = tmp_path / "out", str(free_port())
-    words = command(output, "--tuner", "random", "--trials", "2", "--seeds", "0")
+    words = command(output, "--tuner", "hyperband", "--trials", "5", "--seeds", "0", "--training.epochs", "3")
     # Keras Tuner's chief looks every 20 seconds whether all workers have left.
     impatient = "import time; s = time.sleep; time.sleep = lambda n: s(min(n, 0.2)); "
     program = [
@@ -266,11 +266,16 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
             process.kill()
     assert {name: process.returncode for name, process in processes.items()} == dict.fromkeys(processes, 0), printed
     trials = json.loads((output / "trials.json").read_text())
-    assert [trial["state"] for trial in trials] == ["finished"] * 2
+    assert [trial["state"] for trial in trials] == ["finished"] * 5
+    # One of the first goes on, with whichever worker asks: the run directory is all that it needs.
+    by_id = {trial["trial_id"]: trial for trial in trials}
+    (promoted,) = [trial for trial in trials if trial["continues"] is not None]
+    before = by_id[promoted["continues"]]
+    assert (before["epochs"], promoted["epochs"]) == (1, 3) and before["parameters"] == promoted["parameters"]
     for trial in trials:
         announced = [name for name in printed if f"trial {trial['trial_id']}: ndcg@5" in printed[name]]
         assert len(announced) == 1 and announced[0] != "chief"
-    assert "2 trials, the best first" in printed["chief"] and (output / "best.yaml").is_file()
+    assert "5 trials, the best first" in printed["chief"] and (output / "best.yaml").is_file()
 
 
 def test_a_killed_command_goes_on_in_the_trial_under_way(command, tmp_path):
