@@ -1,4 +1,7 @@
-"""Trains the same configuration on one device and on two logical CPU devices: RECORDS CONFIGURATION FOLDER."""
+"""Trains configurations on two logical CPU devices, one after another: RECORDS FOLDER NAME=CONFIGURATION ...
+
+A NAME that is there already goes on, with the configuration that is given.
+"""
 
 import os
 import sys
@@ -13,13 +16,11 @@ from tf_metammf.trainer.configuration import load_configuration
 from tf_metammf.trainer.training import train
 
 
-def main(records: str, file: str, folder: str) -> None:
+def main(records: str, folder: str, *runs: str) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    configuration = load_configuration(file)
-    for strategy in ("none", "mirrored"):
-        configuration.training.strategy = strategy
-        train(open_record_set(records), Path(folder) / strategy, configuration, verbose=0)
+    for name, _, file in (run.partition("=") for run in runs):
+        train(open_record_set(records), Path(folder) / name, load_configuration(file), resume="force", verbose=0)
 
 
 if __name__ == "__main__":
