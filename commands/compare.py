@@ -29,6 +29,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=str | None,
         help="Vary each model: depth, rank, meta_units, static, modalities, encoder, with commas between.",
     )
+    parser.add_argument(
+        "--kinds",
+        type=Path | None,
+        help="CSV file of item ids and kinds to colour maps by; clusters of the features by default.",
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -37,8 +42,11 @@ def run(arguments: Namespace) -> int:
     from tf_metammf.records.record_set import open_record_set
     from tf_metammf.trainer.comparison import compare
     from tf_metammf.trainer.comparison_report import write_report
+    from tf_metammf.trainer.item_kinds import read_kinds
 
     record_set = open_record_set(arguments.records)
+    if arguments.kinds is not None:
+        read_kinds(arguments.kinds, record_set)  # refused before the trainings
     models = _models(arguments.models, searched=arguments.trials > 0)
     if arguments.ablate is not None:
         models = _ablated(models, record_set.metadata, arguments.ablate.split(","), searched=arguments.trials > 0)
@@ -51,7 +59,8 @@ def run(arguments: Namespace) -> int:
         tuner=arguments.tuner,
         verbose=0 if arguments.quiet else None,
     )
-    _print(write_report(comparison, record_set))
+    kinds = None if arguments.kinds is None else read_kinds(arguments.kinds, record_set)
+    _print(write_report(comparison, record_set, kinds=kinds))
     print(arguments.output / "report.html")
     return 0
 

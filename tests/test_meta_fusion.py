@@ -238,3 +238,14 @@ def test_features_side_by_side_have_no_mask():
     fusion(np.ones((2, 5), "float32"))
     with pytest.raises(InvalidInputError, match="build it with a dictionary"):
         fusion(np.ones((2, 5), "float32"), mask={"visual": np.array([True, False])})
+
+
+@pytest.mark.parametrize("rank", RANKS)
+def test_coordinates_of_kernels_have_the_distances_of_the_kernels(rank):
+    fusion = fusion_with_random_weights(rank)
+    kernels = [kernel.numpy().reshape(9, -1) for kernel in fusion.kernels(features(), presence())]
+    whole = np.concatenate(kernels, axis=1)
+    coordinates = fusion.kernel_coordinates(features(), presence()).numpy()
+    assert coordinates.shape == (9, 2)
+    found, expected = (np.linalg.norm(rows[:, None] - rows, axis=-1) for rows in (coordinates, whole))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)

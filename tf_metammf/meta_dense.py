@@ -139,6 +139,24 @@ class MetaDense(keras.layers.Layer):
         coordinates = tf.matmul(meta_information, self.factor_c)
         return self.static_kernel + tf.einsum("br,ir,ro->bio", coordinates, self.factor_a, self.factor_b)
 
+    def gram_matrix(self) -> tf.Tensor:
+        """Inner products ``<T[s], T[t]>`` of the generating kernels, float32 ``[S, S]``.
+
+        So the distance of the kernels of two rows is ``|W(h) - W(g)|^2 = (h - g)^T G (h - g)``. With a rank,
+        ``G = C ((A^T A) * (B B^T)) C^T``.
+
+        Raises:
+            InvalidInputError: The layer has no weights yet.
+        """
+        if not self.built:
+            raise InvalidInputError(f'MetaDense "{self.name}" has no weights yet. Call it on features first.')
+        if self.rank is None:
+            tensor = tf.reshape(self.tensor, [self.tensor.shape[0], -1])
+            return tf.matmul(tensor, tensor, transpose_b=True)
+        products = tf.matmul(self.factor_a, self.factor_a, transpose_a=True)
+        products *= tf.matmul(self.factor_b, self.factor_b, transpose_b=True)
+        return tf.matmul(tf.matmul(self.factor_c, products), self.factor_c, transpose_b=True)
+
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
         """``[B, units]``."""
         return tf.TensorShape([tf.TensorShape(input_shape[0])[0], self.units])

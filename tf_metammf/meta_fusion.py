@@ -134,6 +134,21 @@ class MetaFusion(FusionLayer):
         meta_information = self.extract_meta_information(inputs, mask)
         return [layer.kernel(meta_information) for layer in self.fusion_layers]
 
+    def kernel_coordinates(self, inputs: Features, mask: Presence | None = None) -> tf.Tensor:
+        """Coordinates of the items in which distances are those of their kernels, float32 ``[B, meta_units]``.
+
+        With all kernels of an item as one long vector, ``|k_i - k_j| = |y_i - y_j|``: the kernels depend on the meta
+        information linearly, so ``y = h G^(1/2)`` with the sum ``G`` of the layers' :meth:`MetaDense.gram_matrix`. No
+        kernel is built.
+
+        Raises:
+            InvalidInputError: The layer has no weights yet, or the input does not fit it.
+        """
+        meta_information = tf.cast(self.extract_meta_information(inputs, mask), tf.float32)
+        gram = tf.add_n([tf.cast(layer.gram_matrix(), tf.float32) for layer in self.fusion_layers])
+        values, vectors = tf.linalg.eigh(gram)
+        return tf.matmul(meta_information, vectors * tf.sqrt(tf.maximum(values, 0.0)))
+
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return {

@@ -16,13 +16,50 @@ HEIGHT = 0.32
 def comparison_plots(comparison: Comparison, results: Mapping[str, Any]) -> dict[str, tuple[str, Figure]]:
     """All plots by file name: what each shows, and the figure."""
     metric = results["metric"]
-    return {
+    ablated = _ablated(results)
+    plots = {
         "metrics": ("Metrics of the test split; lines are the deviation over seeds", _metrics(results)),
         "recall": ("Recall over K", _recall(results)),
         "groups": (f"{metric} of groups of users and items", _groups(results)),
         "cost": (f"{metric} over training time, and over memory; the memory is estimated", _cost(results)),
         "training": ("Validation metric over epochs, every seed", _training(comparison, results)),
     }
+    if ablated:
+        explanation = "change against the model with all modalities; lines are the deviation over seeds"
+        plots["modalities"] = (f"{metric} with fewer modalities; {explanation}", _modalities(results, ablated))
+    return plots
+
+
+def _ablated(results: Mapping[str, Any]) -> dict[str, list[str]]:
+    """By model its variations with fewer modalities, which :mod:`tf_metammf.trainer.ablations` names so."""
+    found: dict[str, list[str]] = {}
+    for name in results["models"]:
+        base, _, label = name.rpartition(", ")
+        fewer = label.endswith(" alone") or label.startswith(("without ", "no content"))
+        if base in results["models"] and fewer and label != "static kernel alone":
+            found.setdefault(base, []).append(name)
+    return found
+
+
+def _modalities(results: Mapping[str, Any], ablated: Mapping[str, list[str]]) -> Figure:
+    metric, bars = results["metric"], sum(map(len, ablated.values()))
+    figure = Figure(figsize=(8, 1 + HEIGHT * bars), layout="constrained")
+    panel = figure.subplots()
+    labels: list[str] = []
+    for base, names in ablated.items():
+        whole = results["models"][base]["metrics"][metric]["mean"] or 0
+        for name in names:
+            spread = results["models"][name]["metrics"][metric]
+            change = (spread["mean"] or 0) - whole
+            colour = "tab:red" if change < 0 else "tab:green"
+            panel.barh(len(labels), change, xerr=spread["deviation"] or 0, color=colour, height=0.7)
+            labels.append(name)
+    panel.set_yticks(range(len(labels)), labels)
+    panel.invert_yaxis()
+    panel.axvline(0, color="black", linewidth=0.8)
+    panel.set(xlabel=f"change of {metric}")
+    panel.grid(axis="x", alpha=0.3)
+    return figure
 
 
 def _colours(results: Mapping[str, Any]) -> dict[str, Any]:

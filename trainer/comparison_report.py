@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.comparison import Comparison
+from tf_metammf.trainer.comparison_maps import comparison_maps
 from tf_metammf.trainer.comparison_plots import comparison_plots
 from tf_metammf.trainer.comparison_results import comparison_results
 from tf_metammf.trainer.comparison_tables import columns, comma_separated, latex, markdown, note, number, p_value
+from tf_metammf.trainer.item_kinds import ItemKinds, kinds_of_features
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
@@ -32,8 +34,13 @@ p.note { color: #555; }
 """
 
 
-def write_report(comparison: Comparison, record_set: RecordSet) -> dict[str, Any]:
+def write_report(comparison: Comparison, record_set: RecordSet, *, kinds: ItemKinds | None = None) -> dict[str, Any]:
     """Writes tables, plots and the page, in place of older ones.
+
+    Args:
+        comparison: The comparison, complete.
+        record_set: The data.
+        kinds: Kinds of items to colour maps by; by default clusters of their features.
 
     Returns:
         The results, as :func:`tf_metammf.trainer.comparison_results.comparison_results` gives them.
@@ -48,7 +55,11 @@ def write_report(comparison: Comparison, record_set: RecordSet) -> dict[str, Any
         "results.tex": latex(results),
     }
     plots = {}
-    for name, (caption, figure) in comparison_plots(comparison, results).items():
+    drawn = comparison_plots(comparison, results)
+    kinds = kinds or kinds_of_features(record_set)
+    if kinds is not None:
+        drawn |= comparison_maps(comparison, list(results["models"]), kinds, record_set.folder)
+    for name, (caption, figure) in drawn.items():
         figure.savefig(folder / "plots" / f"{name}.png", dpi=150)
         plots[name] = (caption, _svg(figure))
         (folder / "plots" / f"{name}.svg").write_text(plots[name][1], encoding="utf-8")

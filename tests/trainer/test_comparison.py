@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,10 +13,11 @@ from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer import comparison as comparison_module
 from tf_metammf.trainer.ablations import QUESTIONS, ablations
-from tf_metammf.trainer.comparison import compare, fixed_space
+from tf_metammf.trainer.comparison import ComparedModel, Comparison, compare, fixed_space
 from tf_metammf.trainer.comparison_report import write_report
 from tf_metammf.trainer.comparison_tables import latex, markdown
 from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.item_kinds import kinds_of_features, read_kinds
 from tf_metammf.trainer.run_directory import RunDirectory
 from tf_metammf.trainer.search_space import SearchSpace
 
@@ -103,7 +106,7 @@ class Page(HTMLParser):
 def test_the_page_holds_every_plot_and_asks_nobody_for_anything(compared):
     page = Page((compared / "report.html").read_text())
     plots = {path.stem for path in (compared / "plots").glob("*.png")}
-    assert plots == {"metrics", "recall", "groups", "cost", "training"}
+    assert plots == {"metrics", "recall", "groups", "cost", "training", "shares", "embeddings", "kernels"}
     assert {path.stem for path in (compared / "plots").glob("*.svg")} == plots
     assert page.drawings == len(plots) and page.links == []
 
@@ -127,6 +130,65 @@ def test_a_comparison_goes_on_where_it_was_and_takes_more_seeds(compared, halves
     assert len(write_report(three, halves)["seeds"]) == 3
     with pytest.raises(InvalidInputError, match=r"another comparison \(models differ\)"):
         compare(halves, compared, {**models, "third": models["idle"]}, seeds=2)
+
+
+def test_maps_are_coloured_by_the_kinds_of_a_file(compared, halves, tmp_path):
+    file = tmp_path / "kinds.csv"
+    rows = [f"item {n},{'dance' if n < 15 else 'music'}" for n in range(29)]
+    file.write_text("\n".join(["item,kind", *rows, "stranger,music"]))
+    kinds = read_kinds(file, halves)
+    assert kinds.names == ["dance", "music"] and kinds.source == "kinds.csv"
+    np.testing.assert_array_equal(kinds.of_item, [0] * 15 + [1] * 14 + [-1])
+    with_kinds = compared.parent / "with kinds"
+    shutil.copytree(compared, with_kinds)
+    comparison = Comparison(
+        with_kinds,
+        tuple(
+            ComparedModel(name, fixed_space(Configuration.from_mapping(_plain(file))), with_kinds / "models" / folder)
+            for name, folder in (("idle", "idle"), ("best one", "best-one"))
+            for file in [with_kinds / "models" / folder / "seed-1" / "configuration.yaml"]
+        ),
+        (1, 2),
+        0,
+    )
+    write_report(comparison, halves, kinds=kinds)
+    assert (
+        "dance: 15" in (with_kinds / "report.html").read_text()
+        and "cluster 1" not in (with_kinds / "report.html").read_text()
+    )
+
+
+def test_more_kinds_than_colours_become_one(halves, tmp_path):
+    file = tmp_path / "kinds.csv"
+    file.write_text("\n".join(["item,kind", *(f"item {n},kind {n // 3}" for n in range(30))]))
+    kinds = read_kinds(file, halves)
+    assert len(kinds.names) == 9 and kinds.names[-1] == "other" and (kinds.of_item == 8).sum() == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("item,kind\nnobody,dance\n", r"none of its 1 items is in .*halves"),
+        ("item\nitem 1\n", r"has the row \['item'\]"),
+    ],
+)
+def test_kinds_that_cannot_be_read_are_refused_before_anything_is_trained(
+    text, message, halves, files, tmp_path, capsys
+):
+    (tmp_path / "kinds.csv").write_text(text)
+    words = ["compare", "--records", str(halves.folder), "--output", str(tmp_path / "out"), "--quiet"]
+    models = f"{files / 'idle.yaml'},{files / 'learning.yaml'}"
+    assert main([*words, "--models", models, "--kinds", str(tmp_path / "kinds.csv")]) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_clusters_of_features_are_the_halves(halves):
+    kinds = kinds_of_features(halves)
+    half = np.arange(30) >= 15
+    # Clusters may be finer, but the modality that tells the halves apart is not mixed up.
+    mixed = [set(half[kinds.of_item == kind]) for kind in range(len(kinds.names))]
+    assert sum(len(found) == 2 for found in mixed) <= 1 and (np.diff(np.bincount(kinds.of_item)) <= 0).all()
 
 
 def test_every_model_gets_its_trials_and_is_trained_with_what_they_found(halves, small, tmp_path):

@@ -41,19 +41,20 @@ class Partition:
         return part
 
 
-def make_partition(vectors: NDArray[np.float32], *, seed: int = 0) -> Partition:
-    """Spherical k-means into about the square root of as many parts as there are items.
+def make_partition(vectors: NDArray[np.float32], *, parts: int | None = None, seed: int = 0) -> Partition:
+    """Spherical k-means into parts, by default about the square root of as many as there are items.
 
     So a search looks at about as many centres as an average part has items. The centres are learned by Lloyd's
     iterations (:data:`ITERATIONS`) on a sample; then every item goes to the centre with the largest cosine.
 
     Args:
         vectors: float32 ``[items, d]``, at least one.
+        parts: Number of parts.
         seed: Of sample and first centres; the same arguments give the same partition.
     """
     random = np.random.default_rng(seed)
     directions = _unit(vectors)
-    parts = max(1, math.isqrt(len(vectors)))
+    parts = parts or max(1, math.isqrt(len(vectors)))
     sample = directions[random.permutation(len(vectors))[: parts * SAMPLE_OF_A_PART]]
     centres = sample[random.permutation(len(sample))[:parts]]
     for _ in range(ITERATIONS):
