@@ -7,7 +7,14 @@ import pytest
 
 from tf_metammf.meta_fusion import MetaFusion
 
-LONGEST = ("test_documentation.py", "test_tuning.py", "test_resuming.py")
+LONGEST = (
+    "test_documentation.py",
+    "test_multi_worker.py",
+    "test_tuning.py",
+    "test_resuming.py",
+    "test_peers.py",
+    "test_comparison.py",
+)
 """Files that come first, so that one of two processes does not end with them alone."""
 
 
