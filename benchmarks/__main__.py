@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-INPUT_NEEDED = frozenset({"tiktok"})
+INPUT_NEEDED = frozenset({"tiktok", "peers"})
 INPUT_TAKEN = INPUT_NEEDED | {"epoch"}
 
 
