@@ -24,8 +24,8 @@ from benchmarks.embeddings import WIDTH, clustered, isotropic
 from benchmarks.report import print_table, spread, write_report
 from tf_metammf.export.index import ExactIndex
 from tf_metammf.export.index_recall import QuerySample, choose_probes, recall_of
+from tf_metammf.export.partitioned_index import PartitionedIndex, PartitionedItems
 from tf_metammf.partition import make_partition
-from tf_metammf.partitioned_index import PartitionedIndex, PartitionedItems
 
 ITEMS = 1_000_000
 QUERIES = 1000

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.export.index import ExactIndex, Index
 from tf_metammf.export.index_recall import QuerySample, choose_probes, recall_of, sample_items, sample_users
+from tf_metammf.export.partitioned_index import PartitionedIndex, PartitionedItems
 from tf_metammf.partition import make_partition
-from tf_metammf.partitioned_index import PartitionedIndex, PartitionedItems
 
 KINDS = ("exact", "partitioned")
 

@@ -80,6 +80,7 @@ def _metrics(results: Mapping[str, Any]) -> Figure:
             spread = found["metrics"][name]
             panel.barh(place, spread["mean"] or 0, xerr=spread["deviation"] or 0, color=colours[model], height=0.7)
         panel.set(title=name)
+        panel.locator_params(axis="x", nbins=4)
         panel.set_yticks(range(len(results["models"])), list(results["models"]))
         panel.grid(axis="x", alpha=0.3)
     for panel in list(panels):
