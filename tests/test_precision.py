@@ -1,4 +1,4 @@
-"""Mixed precision and XLA: every encoder and fusion computes what it does in float32, as far as 16 bits go."""
+"""Mixed precision and XLA: encoders and fusions of MetaMMF compute what they do in float32, as far as 16 bits go."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf import InBatchSoftmax, InteractionGraph, MetaMMF
-from tf_metammf.encoders import ENCODERS
 from tf_metammf.fusion import FUSIONS
 
+ENCODERS = ("mf", "sage", "lightgcn")
 USERS, ITEMS, COLD_ITEM = 30, 20, 19
 POLICIES = {"float32": 1e-5, "mixed_bfloat16": 0.05, "mixed_float16": 0.01}
 

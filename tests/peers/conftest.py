@@ -31,7 +31,7 @@ class PeerCase:
         presence = {name: np.arange(ITEMS) != 5 for name in ("acoustic",)}
         self.pairs = np.unique(np.stack([random.integers(0, USERS - 1, 40), random.integers(0, ITEMS - 1, 40)]), axis=1)
         graph = InteractionGraph(*self.pairs, users=USERS, items=ITEMS)
-        model_options = {name: options.pop(name) for name in ("fusion", "fusion_options") if name in options}
+        model_options = {name: options.pop(name) for name in ("fusion", "fusion_options", "dtype") if name in options}
         self.model = MetaMMF(
             USERS,
             features,
