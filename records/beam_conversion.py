@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -375,8 +376,6 @@ def _existing(found: "dict[str, RawFile]", name: str, folder: str) -> "RawFile":
 
 
 def _numbered(file: "RawFile", number: int) -> "RawFile":
-    from dataclasses import replace
-
     return replace(file, number=number)
 
 
