@@ -1,79 +1,147 @@
-"""What ``--tensorboard all`` costs: norms of gradients in every step, norms and modality shares after every epoch.
+"""What it costs to look at a training: the norm of gradients in every step, and TensorBoard's files.
 
-    python -m benchmarks.watching [--repeats 30]
+    python -m benchmarks.watching [--repeats 3] [--epochs 20]
 
-Steps on 2,048 interactions of 10,000 users and items with two modalities of 128 values, with the settings of `default`,
-once with and once without the norm of the gradients, and what is written after an epoch beside them. All in turn in
-one process.
+Epochs of the quickstart's MetaMMF on its synthetic videos, by Keras' ``fit``: with nothing written, with
+``training.tensorboard`` as ``metrics`` and as ``all``, and with the norm of the gradients alone. All in turn in one
+process; the time of a run is its median epoch, steps and callbacks, ranking left out. What ``all`` writes once, when
+training ends, is timed by itself, and so is what it writes after every epoch.
 """
 
 import argparse
 import os
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import numpy as np
-import tensorflow as tf
 import tf_keras as keras
 
-from benchmarks.measurement import Run, in_turn, ratios
+from benchmarks.measurement import ratios, seconds
 from benchmarks.report import print_table, spread, write_report
-from tf_metammf import InBatchSoftmax, MetaMMF
-from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.tensorboard_logs import WriteModelStatistics
+from tf_metammf.commands.quickstart import FUSIONS, quickstart_configuration
+from tf_metammf.records.synthesis import SyntheticVideos, synthesize
+from tf_metammf.records.writer import write_record_set
+from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
+from tf_metammf.trainer.tensorboard_logs import WriteModelStatistics, tensorboard_callbacks
+from tf_metammf.trainer.training_data import TrainingData
 
 SEED = 0
-SIZE = 10_000
-BATCH = 2_048
+SIZE = 3_000
+SIDES = ("nothing", "metrics", "all", "norms alone")
 
 
 def main() -> None:
     """Measures, prints the table and writes ``results/watching.json``."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--repeats", type=int, default=30)
-    repeats = parser.parse_args().repeats
-    plain, watched = _model(norms=False), _model(norms=True)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=20)
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        statistics = WriteModelStatistics(Path(folder), [])
-        statistics.set_model(watched)
-        sides: dict[str, Run] = {
-            "a step": _step(plain),
-            "a step with the norm of its gradients": _step(watched),
-            "statistics after an epoch": lambda: statistics.on_epoch_end(0),
-        }
-        times = in_turn(sides, repeats=repeats)
-    results = {name: spread(values) for name, values in times.items()}
-    rows = [[name, *(1e3 * each[key] for key in ("median", "minimum", "maximum"))] for name, each in results.items()]
-    print_table("ms", ["", "median", "minimum", "maximum"], rows)
-    step, with_norm = (times[name] for name in list(sides)[:2])
-    compared = {"with norm / step": ratios(with_norm, step)}
-    write_report("watching", {"seed": SEED, "repeats": repeats, "batch": BATCH, "seconds": results, "ratios": compared})
-
-
-def _model(*, norms: bool) -> MetaMMF:
-    settings, random = Configuration(), np.random.default_rng(SEED)
-    features = {name: random.normal(size=(SIZE, 128)).astype(np.float32) for name in ("acoustic", "visual")}
-    model = MetaMMF(
-        SIZE,
-        features,
-        InBatchSoftmax(np.ones(SIZE, np.int64), temperature=settings.objective.temperature),
-        fusion_options={"units": tuple(settings.model.fusion.units)},
-        id_units=settings.model.id_units,
-        combination=settings.model.combination,
-        normalize=settings.model.normalize,
+        data = synthesize(SyntheticVideos(users=SIZE, items=SIZE, unseen_items=1, seed=SEED))
+        training_data = TrainingData(write_record_set(data.raw, data.splits, Path(folder) / "videos", seed=SEED))
+        sides = {name: Side(name, training_data, Path(folder) / name) for name in SIDES}
+        for side in sides.values():
+            side.epoch_seconds(epochs=1)
+        times: dict[str, list[float]] = {name: [] for name in sides}
+        for _ in range(arguments.repeats):
+            for name, side in sides.items():
+                times[name].append(side.epoch_seconds(epochs=arguments.epochs))
+        end = [sides["all"].end_seconds() for _ in range(arguments.repeats)]
+        statistics = [sides["all"].statistics_seconds() for _ in range(arguments.repeats)]
+    compared = {name: {base: ratios(times[name], times[base]) for base in ("nothing", "metrics")} for name in SIDES}
+    rows = [
+        [name, *(1e3 * spread(times[name])[key] for key in ("median", "minimum", "maximum"))]
+        + [f"{compared[name][base]['median']:.3f}" for base in ("nothing", "metrics")]
+        for name in SIDES
+    ]
+    columns = ["written", "median", "minimum", "maximum", "to nothing", "to metrics"]
+    print_table(f"An epoch of {sides['all'].steps} steps, ms", columns, rows)
+    print(f"statistics of an epoch with all: {1e3 * spread(statistics)['median']:.3g} ms")
+    print(f"at the end of a training with all: {spread(end)['median']:.3g} s")
+    write_report(
+        "watching",
+        {
+            "seed": SEED,
+            "epochs a run": arguments.epochs,
+            "steps an epoch": sides["all"].steps,
+            "epoch seconds": {name: spread(values) for name, values in times.items()},
+            "ratios": compared,
+            "seconds of the statistics of an epoch with all": spread(statistics),
+            "seconds at the end with all": spread(end),
+        },
     )
-    model.compile(optimizer=keras.optimizers.Adam(settings.training.learning_rate))
-    model.logs_gradient_norm = norms
-    return model
 
 
-def _step(model: MetaMMF) -> Run:
-    random = np.random.default_rng(SEED)
-    batch = {name: tf.constant(random.integers(0, SIZE, BATCH)) for name in ("user", "item")}
-    step = tf.function(model.train_step)
-    return lambda: step(batch)["loss"].numpy()
+class Side:
+    """A model in training, looked at in one way.
+
+    Args:
+        name: One of :data:`SIDES`.
+        data: The record set.
+        folder: Where the logs go.
+    """
+
+    def __init__(self, name: str, data: TrainingData, folder: Path) -> None:
+        configuration = quickstart_configuration("metammf", FUSIONS["metammf"], seed=SEED, epochs=1)
+        keras.utils.set_random_seed(SEED)
+        self.steps = -(-len(data.train) // configuration.training.batch_size)
+        self._model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+        self._model.logs_gradient_norm = name in ("all", "norms alone")
+        self._model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
+        self._batches = make_training_dataset(configuration, data)
+        self._callbacks: list[keras.callbacks.Callback] = []
+        if name in ("metrics", "all"):
+            item_ids = data.record_set.item_ids
+            self._callbacks = tensorboard_callbacks(folder, contents=name, profile_steps=0, item_ids=item_ids)
+
+    def epoch_seconds(self, *, epochs: int) -> float:
+        """The median of so many epochs, callbacks included."""
+        clock = _Clock()
+        # The clock is around the others: it begins before them, and what is behind them is last.
+        callbacks = [_Begin(clock), *self._callbacks, clock]
+        self._model.fit(self._batches, epochs=epochs, steps_per_epoch=self.steps, verbose=0, callbacks=callbacks)
+        return spread(clock.seconds)["median"]
+
+    def end_seconds(self) -> float:
+        """Embedding the items and writing them for the projector."""
+        return seconds(self._statistics.on_train_end)
+
+    def statistics_seconds(self) -> float:
+        """Norms of embeddings and modality shares, which do not depend on how many steps the epoch has."""
+        return seconds(lambda: self._statistics.on_epoch_end(0))
+
+    @property
+    def _statistics(self) -> WriteModelStatistics:
+        (statistics,) = (each for each in self._callbacks if isinstance(each, WriteModelStatistics))
+        return statistics
+
+
+class _Clock(keras.callbacks.Callback):
+    """Seconds of every epoch, from when another callback says to when this one is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = 0.0
+        self.seconds: list[float] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Ends an epoch."""
+        self.seconds.append(time.perf_counter() - self.started)
+
+
+class _Begin(keras.callbacks.Callback):
+    """Starts a clock with every epoch."""
+
+    def __init__(self, clock: _Clock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Begins an epoch."""
+        self.clock.started = time.perf_counter()
 
 
 if __name__ == "__main__":

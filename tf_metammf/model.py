@@ -14,6 +14,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.feature_source import FeatureSource, feature_statistics
 from tf_metammf.feature_table import FeatureTable
 from tf_metammf.fusion import make_fusion
+from tf_metammf.gradient_norms import gradient_norm
 from tf_metammf.graph_encoder import GraphEncoder
 from tf_metammf.item_content import ItemContent
 from tf_metammf.matrix_factorization import MatrixFactorization
@@ -202,12 +203,19 @@ class MetaMMF(tfrs.Model):
         gradients = tape.gradient(minimised, self.trainable_variables)
         if scaled:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        pairs = list(zip(gradients, self.trainable_variables, strict=True))
+        if self.logs_gradient_norm and replica_count() > 1:
+            # A replica has the gradient of its part; the norm is that of their sum, which the optimiser needs, too.
+            pairs = (self.optimizer.inner_optimizer if scaled else self.optimizer).aggregate_gradients(pairs)
+            self.optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
+        else:
+            self.optimizer.apply_gradients(pairs)
         # The parts of the replicas add up to the loss; the metric takes their mean.
         self.mean_loss.update_state(loss * replica_count())
         logs = {"loss": self.mean_loss.result()}
         if self.logs_gradient_norm:
-            logs["gradient_norm"] = tf.linalg.global_norm(gradients)
+            # Keras adds up what the replicas log.
+            logs["gradient_norm"] = gradient_norm([gradient for gradient, _ in pairs]) / replica_count()
         return logs
 
     def test_step(self, inputs: Batch) -> dict[str, tf.Tensor]:

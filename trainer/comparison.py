@@ -152,7 +152,7 @@ def _train(
         logger.info("%s: training with seed %s", model.name, seed)
         keras.backend.clear_session()
         seeded = replace(configuration, training=replace(configuration.training, seed=seed))
-        run = train(record_set, model.run(seed).folder, seeded, verbose=verbose)
+        run = train(record_set, model.run(seed).folder, seeded, group=comparison.folder, verbose=verbose)
         _write_lists(run, record_set, model.lists(seed))
 
 

@@ -4,6 +4,7 @@ import logging
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import tf_keras as keras
@@ -17,7 +18,12 @@ logger = logging.getLogger(__name__)
 
 
 def train_with_seeds(
-    record_set: RecordSet, configuration: Configuration, runs: dict[int, RunDirectory], *, verbose: int | None = None
+    record_set: RecordSet,
+    configuration: Configuration,
+    runs: dict[int, RunDirectory],
+    *,
+    group: Path | None = None,
+    verbose: int | None = None,
 ) -> dict[str, Any]:
     """Trains a configuration once with every seed; runs that are finished are left as they are.
 
@@ -25,6 +31,7 @@ def train_with_seeds(
         record_set: The data.
         configuration: Everything but the seed.
         runs: The run directory of every seed, to create or to go on with.
+        group: The directory that they are a part of, as :func:`tf_metammf.trainer.training.train` takes it.
         verbose: As :func:`tf_metammf.trainer.training.train` takes it.
 
     Returns:
@@ -36,7 +43,7 @@ def train_with_seeds(
         keras.backend.clear_session()
         seeded = replace(configuration, training=replace(configuration.training, seed=seed))
         logger.info("training with seed %s", seed)
-        metrics = train(record_set, run.folder, seeded, verbose=verbose).read("metrics")
+        metrics = train(record_set, run.folder, seeded, group=group, verbose=verbose).read("metrics")
         seeds.append({"seed": seed, "run": str(run.folder), "metrics": metrics})
     return {"seeds": seeds, **_summary([each["metrics"] for each in seeds])}
 

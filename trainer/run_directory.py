@@ -11,6 +11,7 @@
 ``training_curve.png``  losses and the monitored metric over the epochs
 ``tensorboard/``        the same for TensorBoard
 ``warm_start.json``     with ``training.init_from``: what was taken over from the run before
+``tracking.json``       with ``training.tracking``: the run of the tracker; ``mlflow/``, ``wandb/``: its local files
 ``checkpoints/``        what an interrupted training goes on from
 ======================  ==========================================================
 """

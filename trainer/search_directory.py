@@ -8,6 +8,7 @@
 ``trials.csv``, ``.json``  a row for every trial: state, objective, epochs, parameters
 ``trials.png``         the objective over trials and over every parameter
 ``tensorboard/``       the same for the HParams page of TensorBoard
+``mlflow/``, ``wandb/``  with ``training.tracking``: local files of the tracker, all trials together
 ``best.yaml``          the best configuration, as ``train --config`` takes it
 ``final/ID-seed-N/``   run directories of the best configuration, one a seed
 ``results.json``       their metrics, with mean and standard deviation
@@ -23,6 +24,7 @@ import yaml
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import require_absent, staged_directory
+from tf_metammf.trainer.resumption import WATCHING
 from tf_metammf.trainer.run_directory import RunDirectory
 from tf_metammf.trainer.search_space import SearchSpace
 
@@ -142,6 +144,6 @@ def _comparable(description: dict[str, Any]) -> dict[str, Any]:
         "tuner": description["tuner"],
         "objective": description["objective"],
         "checksum of the record set": description["records"]["checksum"],
-        **space.fixed,
+        **{name: value for name, value in space.fixed.items() if name not in WATCHING},
         **{name: parameter.to_mapping() for name, parameter in space.parameters.items()},
     }

@@ -1,7 +1,7 @@
 """Which devices and processes share a training step."""
 
 from collections.abc import Callable
-from itertools import count
+from functools import cache
 
 import tensorflow as tf
 
@@ -10,8 +10,6 @@ from tf_metammf.trainer.cluster import ROLES, Cluster
 from tf_metammf.trainer.worker_group import WorkerGroup
 
 STRATEGIES = ("none", "mirrored", "multi_worker", "parameter_server")
-
-KEYS_OF_STRATEGY = 100_000
 
 PART_BYTES = 2**18
 """Least size of the parts that a table is cut into for parameter servers."""
@@ -54,7 +52,7 @@ def make_strategy(name: str, cluster: Cluster | None = None) -> tf.distribute.St
             return tf.distribute.get_strategy()
         case "mirrored":
             devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-            return _MirroredStrategy([device.name for device in devices])
+            return _mirrored(tuple(device.name for device in devices))
         case "multi_worker" if cluster is not None:
             try:
                 return tf.distribute.MultiWorkerMirroredStrategy()
@@ -73,18 +71,10 @@ def make_strategy(name: str, cluster: Cluster | None = None) -> tf.distribute.St
     raise unknown_name("training.strategy", name, STRATEGIES)
 
 
-class _MirroredStrategy(tf.distribute.MirroredStrategy):
-    """A strategy whose collective operations have keys that no other strategy of the process has.
-
-    TensorFlow remembers the shapes of an operation by its key, also when the strategy is gone; trainings one after
-    another, as in a search, would be taken for one.
-    """
-
-    _numbers = count()
-
-    def __init__(self, devices: list[str]) -> None:
-        self._collective_key_base = next(self._numbers) * KEYS_OF_STRATEGY
-        super().__init__(devices)
+@cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    # One for all trainings of a process: collectives of two would be taken for each other's.
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def worker_group(strategy: tf.distribute.Strategy, cluster: Cluster | None) -> WorkerGroup | None:

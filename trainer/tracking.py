@@ -1,20 +1,21 @@
-"""Training that is followed by an experiment tracker, where the user asks for one."""
+"""Training that is followed by an experiment tracker, where ``training.tracking`` asks for one."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.records.tensorflow_errors import LOST_CONNECTION
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.resumption import flat_values
 from tf_metammf.trainer.run_directory import RunDirectory
-from tf_metammf.trainer.training_state import TrainingState
 
 TRACKERS = ("mlflow", "wandb")
 """Values of ``training.tracking``; each is an extra of the package, of the same name."""
@@ -35,10 +36,10 @@ class TrackedRun(Protocol):
     identity: dict[str, str]
 
     def log(self, metrics: Mapping[str, float], *, epoch: int) -> None:
-        """Adds the metrics of an epoch, counted from 0."""
+        """Adds the metrics of an epoch, counted from 1."""
 
-    def summarize(self, metrics: Mapping[str, float]) -> None:
-        """Adds metrics of the run as a whole."""
+    def summarize(self, metrics: Mapping[str, float], *, epoch: int) -> None:
+        """Adds metrics of the run as a whole, which ended with that epoch."""
 
     def end(self, ending: str) -> None:
         """Ends it as ``"finished"``, ``"failed"`` or ``"stopped"``."""
@@ -48,88 +49,87 @@ class Tracking:
     """Tells a tracker about a training; a tracker that fails meanwhile does not end it.
 
     Args:
-        tracked: The run of the tracker, or None for no tracker.
+        run: The run of the tracker, or None for no tracker.
     """
 
-    def __init__(self, tracked: TrackedRun | None) -> None:
-        self._tracked = tracked
+    def __init__(self, run: TrackedRun | None) -> None:
+        self._run = run
 
     @property
-    def is_on(self) -> bool:
-        """Whether there is a tracker."""
-        return self._tracked is not None
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        """What tells the tracker about every epoch; for behind the callbacks that add numbers."""
+        return [] if self._run is None else [_TrackEpochs(self)]
 
     def log(self, metrics: Mapping[str, float], *, epoch: int) -> None:
-        """Adds the metrics of an epoch, counted from 0."""
-        self._safely(lambda tracked: tracked.log(metrics, epoch=epoch))
+        """Adds the metrics of an epoch, counted from 1."""
+        self._safely(lambda run: run.log(metrics, epoch=epoch))
 
-    def summarize(self, metrics: Mapping[str, Mapping[str, float]]) -> None:
-        """Adds the metrics of the chosen weights by split."""
-        flat = {f"{split}/{name}": value for split, values in metrics.items() for name, value in values.items()}
-        self._safely(lambda tracked: tracked.summarize(flat))
+    def summarize(self, metrics: Mapping[str, Mapping[str, float]], *, epoch: int) -> None:
+        """Adds the metrics of the chosen weights by split, as ``final/test/recall@20``."""
+        flat = {f"final/{split}/{name}": value for split, values in metrics.items() for name, value in values.items()}
+        self._safely(lambda run: run.summarize(flat, epoch=epoch))
 
     def end(self, ending: str) -> None:
         """Ends the run of the tracker."""
-        self._safely(lambda tracked: tracked.end(ending))
+        self._safely(lambda run: run.end(ending))
 
     def _safely(self, action: Callable[[TrackedRun], None]) -> None:
-        if self._tracked is None:
+        if self._run is None:
             return
         try:
-            action(self._tracked)
+            action(self._run)
         except Exception as error:
-            logger.warning("tracking failed, training goes on: %s", " ".join(str(error).split()))
+            logger.warning("tracking failed, training goes on: %s", _line(error))
 
 
-class TrackEpochs(keras.callbacks.Callback):
-    """Tells the tracker about every epoch; put it behind what adds the epoch to the history.
-
-    Args:
-        tracking: The tracker.
-        state: The state, shared with the other callbacks.
-    """
-
-    def __init__(self, tracking: Tracking, state: TrainingState) -> None:
+class _TrackEpochs(keras.callbacks.Callback):
+    def __init__(self, tracking: Tracking) -> None:
         super().__init__()
         self.tracking = tracking
-        self.state = state
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Logs the row that the epoch has in the history."""
-        row = self.state.history[-1]
-        self.tracking.log({name: float(value) for name, value in row.items() if name != "epoch"}, epoch=epoch)
+        self.tracking.log({_name(name): float(value) for name, value in (logs or {}).items()}, epoch=epoch + 1)
 
 
 @contextmanager
-def tracked(name: str | None, run: RunDirectory, configuration: Configuration) -> Iterator[Tracking]:
-    """Follows a training by a tracker, in the same run of it as before where the run directory was followed already.
+def tracked(
+    run: RunDirectory, configuration: Configuration, *, group: Path | None = None, active: bool = True
+) -> Iterator[Tracking]:
+    """Follows a training by the tracker of its configuration, in the same run of it as before where there is one.
 
     Args:
-        name: One of :data:`TRACKERS`, or None.
         run: The run directory; its file ``tracking.json`` remembers the run of the tracker.
         configuration: What becomes the parameters.
+        group: The search or comparison that the run is a part of: what a tracker writes to files goes there.
+        active: Whether to; only one of several processes speaks to the tracker.
 
     Raises:
-        InvalidInputError: The tracker is unknown or not installed, or could not begin.
+        InvalidInputError: The tracker is unknown or not installed, or could not begin with a run that it does not
+            know and that is not part of a group. Otherwise a tracker that cannot begin is a warning.
     """
-    if name is None:
+    name = configuration.training.tracking
+    if name is None or not active:
         yield Tracking(None)
         return
     package = tracker_package(name)
     known = run.read(FILE) if (run.folder / f"{FILE}.json").is_file() else {}
+    begun: TrackedRun | None = None
     try:
-        begun = _begin(name, package, run, configuration, known.get(name))
+        begun = _begin(name, package, run, configuration, group=group, known=known.get(name))
     except Exception as error:
-        raise InvalidInputError(
-            f"training.tracking is {name}: could not begin ({' '.join(str(error).split())}). Mend or unset it."
-        ) from error
-    run.write(FILE, {**known, name: begun.identity})
-    logger.info("tracked by %s: %s", name, ", ".join(f"{part} {value}" for part, value in begun.identity.items()))
+        if group is None and name not in known:
+            raise InvalidInputError(
+                f"training.tracking: {name} could not begin ({_line(error)}). Mend that, or train without it."
+            ) from error
+        logger.warning("%s could not begin, training goes on without it: %s", name, _line(error))
+    else:
+        run.write(FILE, {**known, name: begun.identity})
+        logger.info("tracked by %s: %s", name, ", ".join(f"{part} {value}" for part, value in begun.identity.items()))
     tracking, ending = Tracking(begun), "failed"
     try:
         yield tracking
         ending = "finished"
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, *LOST_CONNECTION):
         ending = "stopped"
         raise
     finally:
@@ -144,25 +144,49 @@ def tracker_package(name: str) -> ModuleType:
     """
     if name not in TRACKERS:
         raise unknown_name("training.tracking", name, TRACKERS)
-    import_module(f"tf_metammf.trainer.{name}_run").send_nothing_else()
+    _module(name).send_no_reports()
     try:
         return import_module(name)
     except ImportError as error:
         raise InvalidInputError(
-            f"training.tracking is {name}, and that package is not installed ({error}). "
-            f'Install the extra: pip install "tf-metammf[{name}]"'
+            f"training.tracking is {name}, and that package is not installed ({error}). Install it with pip install "
+            f'"tf-metammf[{name}]".'
         ) from error
 
 
 def _begin(
-    name: str, package: ModuleType, run: RunDirectory, configuration: Configuration, known: Mapping[str, str] | None
+    name: str,
+    package: ModuleType,
+    run: RunDirectory,
+    configuration: Configuration,
+    *,
+    group: Path | None,
+    known: Mapping[str, str] | None,
 ) -> TrackedRun:
-    records = run.read("records")
     tags = {
+        "run_directory": str(run.folder.resolve()),
+        "record_set": str(run.read("records")["name"]),
         "fusion": configuration.model.fusion.name,
         "encoder": configuration.model.encoder,
         "objective": configuration.objective.name,
-        "record_set": str(records["name"]),
     }
-    begin: Callable[..., TrackedRun] = import_module(f"tf_metammf.trainer.{name}_run").begin
-    return begin(package, run, parameters=flat_values(asdict(configuration)), tags=tags, known=known)
+    folder, title = run.folder.resolve(), run.folder.name
+    if group is not None:
+        title = f"{group.name}/{folder.relative_to(group.resolve())}"
+        tags["group"] = group.name
+    begin: Callable[..., TrackedRun] = _module(name).begin
+    parameters = flat_values(asdict(configuration))
+    home = folder if group is None else group.resolve()
+    return begin(package, home, name=title, parameters=parameters, tags=tags, known=known)
+
+
+def _module(name: str) -> Any:
+    return import_module(f"tf_metammf.trainer.{name}_run")
+
+
+def _name(name: str) -> str:
+    return f"validation/{name.removeprefix('val_')}" if name.startswith("val_") else name
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ from tf_metammf.trainer.strategy import (
     shared_dataset,
     worker_group,
 )
-from tf_metammf.trainer.tracking import TrackEpochs, tracked, tracker_package
+from tf_metammf.trainer.tracking import tracked, tracker_package
 from tf_metammf.trainer.training_curve import draw_training_curve
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.training_state import TrainingState
@@ -62,6 +62,7 @@ def train(
     *,
     resume: str = "auto",
     splits: Sequence[str] = ("validation", "test"),
+    group: str | Path | None = None,
     verbose: int | None = None,
 ) -> RunDirectory:
     """Trains a model and writes its run directory, or goes on with one.
@@ -80,6 +81,7 @@ def train(
             same; ``"force"`` also with other values of :data:`tf_metammf.trainer.resumption.CHANGEABLE`, and with a
             finished run; ``"never"`` refuses.
         splits: Splits that the chosen weights are ranked on at the end. A trial of a search leaves ``"test"`` out.
+        group: The directory of the search or comparison that the run is a part of, for ``training.tracking``.
         verbose: 0 silent, 1 progress bars, 2 one line an epoch; by default 1 on a terminal, else 2.
 
     Returns:
@@ -110,8 +112,11 @@ def train(
         check_resumable(run, configuration, record_set, force=resume == "force")
         if resume == "auto" and run.is_finished:
             return run
+    if configuration.training.tracking is not None and writes:
+        tracker_package(configuration.training.tracking)
+    together = None if group is None else Path(group)
     with deterministic_operations(configuration.training.deterministic), lost_workers_named(run, cluster):
-        _train(run, record_set, configuration, cluster, splits=splits, verbose=verbose)
+        _train(run, record_set, configuration, cluster, splits=splits, tracked_in=together, verbose=verbose)
     return run
 
 
@@ -122,6 +127,7 @@ def _train(
     cluster: Cluster | None,
     *,
     splits: Sequence[str],
+    tracked_in: Path | None,
     verbose: int | None,
 ) -> None:
     grow_gpu_memory()
@@ -145,23 +151,21 @@ def _train(
     make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
     validation = _validation_ranking(data, configuration, group)
     rankings = _final_rankings(data, configuration, splits, group)
-    tracking_name = configuration.training.tracking if cluster is None or cluster.is_chief else None
-    if tracking_name is not None:
-        tracker_package(tracking_name)  # refuses one that is not installed before there is a run directory
     start = configuration.training.init_from
     report = None if start is None else warm_start(model, data, open_run_directory(start))
     state = TrainingState()
     with own_directory(run, cluster) as own:
         if not own.configuration_file.is_file():
             create_run_directory(own.folder, configuration, record_set)
-        with ExitStack() as open_now:
-            open_now.enter_context(locked(own.folder))
-            open_now.enter_context(_state_written(own, state, monitor=configuration.evaluation.monitor))
+        with (
+            locked(own.folder),
+            _state_written(own, state, monitor=configuration.evaluation.monitor),
+            tracked(own, configuration, group=tracked_in, active=cluster is None or cluster.is_chief) as tracking,
+        ):
             own.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
             if report is not None:
                 own.write("warm_start", report.to_json())
                 logger.info("%s", report)
-            tracking = open_now.enter_context(tracked(tracking_name, own, configuration))
             settings: dict[str, Any] = {
                 "steps": -(-len(data.train) // configuration.training.batch_size),
                 "validation": validation,
@@ -169,7 +173,7 @@ def _train(
                 "run": own,
                 "state": state,
                 "item_ids": record_set.item_ids if everything else [],
-                "watchers": [TrackEpochs(tracking, state)] if tracking.is_on else [],
+                "watchers": tracking.callbacks,
             }
             if whole is not None:
                 fit_with_servers(
@@ -198,7 +202,7 @@ def _train(
             embeddings = model.embeddings()
             metrics = {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()}
             own.write("metrics", metrics)
-            tracking.summarize(metrics)
+            tracking.summarize(metrics, epoch=state.epoch)
         if group is not None:
             group.wait()  # nobody leaves before the chief has written everything
 

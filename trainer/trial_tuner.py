@@ -17,6 +17,7 @@ from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.run_lock import is_locked
 from tf_metammf.trainer.search_directory import SearchDirectory
 from tf_metammf.trainer.search_space import SearchSpace
+from tf_metammf.trainer.tracking import FILE
 from tf_metammf.trainer.training import train
 
 if TYPE_CHECKING:
@@ -119,13 +120,16 @@ class TrialTuner(BaseTuner):
         try:
             if continues is not None and not run.folder.exists():
                 with staged_directory(run.folder) as staging:
-                    shutil.copytree(self.search_directory.trial(continues).folder, staging, dirs_exist_ok=True)
+                    before = self.search_directory.trial(continues).folder
+                    # A tracker gets a run for every trial.
+                    shutil.copytree(before, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(f"{FILE}.json"))
             train(
                 self.record_set,
                 run.folder,
                 configuration,
                 resume="auto" if continues is None else "force",
                 splits=["validation"],
+                group=self.search_directory.folder,
                 verbose=0,
             )
         except (MetaMMFError, tf.errors.OpError) as error:

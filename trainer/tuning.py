@@ -15,9 +15,11 @@ from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.oracles import make_oracle
 from tf_metammf.trainer.repeated_training import train_with_seeds
+from tf_metammf.trainer.resumption import WATCHING
 from tf_metammf.trainer.run_lock import locked
 from tf_metammf.trainer.search_directory import SearchDirectory, open_search_directory
 from tf_metammf.trainer.search_space import SearchSpace
+from tf_metammf.trainer.tracking import tracker_package
 from tf_metammf.trainer.trial_records import TrialRecord, best_trial, read_trials
 from tf_metammf.trainer.trial_tuner import make_tuner
 from tf_metammf.trainer.tuning_report import write_report
@@ -101,7 +103,7 @@ def tune(
         # Not the seed of the trials: the best of them was best with it by chance, too.
         fresh = range(settings.seed + 1, settings.seed + 1 + seeds)
         runs = {seed: search.final(best.trial_id, seed) for seed in fresh}
-        final = train_with_seeds(record_set, chosen, runs, verbose=verbose)
+        final = train_with_seeds(record_set, chosen, runs, group=search.folder, verbose=verbose)
         results = {"objective": objective, "trial": best.trial_id, "validation": best.value, **final}
         search.results_file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     return TuningResults(search, records, best, final)
@@ -156,6 +158,11 @@ def _check(space: SearchSpace, *, tuner: str, trials: int | None, seeds: int) ->
     for name, number, least in (("trials", trials, 1), ("seeds", seeds, 0)):
         if number is not None and number < least:
             raise InvalidInputError(f"{name} is {number}, expected at least {least}.")
+    for name in space.parameters:
+        if name in WATCHING:
+            raise InvalidInputError(f"{name} has choices, and changes nothing of a training. Give it one value.")
     for configuration in space.extremes():
         check_bounds(configuration)
+        if configuration.training.tracking is not None:
+            tracker_package(configuration.training.tracking)
         MetricName.parse(configuration.evaluation.monitor)

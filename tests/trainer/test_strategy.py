@@ -3,15 +3,15 @@
 import csv
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.configuration import Configuration, load_configuration
-from tf_metammf.trainer.evaluation import evaluate
+from tf_metammf.trainer.configuration import load_configuration
+from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.run_directory import open_run_directory
 from tf_metammf.trainer.strategy import make_strategy
 from tf_metammf.trainer.training import train
@@ -19,53 +19,50 @@ from tf_metammf.trainer.training import train
 PROGRAM = Path(__file__).parents[1] / "programs" / "mirrored_training.py"
 
 
-@pytest.fixture
-def train_on_two(halves, tmp_path):
-    """Trains configurations by name, one after another, in a process with two logical CPU devices."""
-
-    def runs(**configurations: Configuration):
-        words = [sys.executable, str(PROGRAM), str(halves.folder), str(tmp_path)]
-        for number, (name, found) in enumerate(configurations.items()):
-            file = tmp_path / f"{number}.yaml"
-            file.write_text(found.to_yaml())
-            words.append(f"{name.partition('__')[0]}={file}")
-        ran = subprocess.run(words, check=False, capture_output=True, text=True)
-        assert ran.returncode == 0, ran.stderr
-        return [
-            open_run_directory(tmp_path / name) for name in dict.fromkeys(n.partition("__")[0] for n in configurations)
-        ]
-
-    return runs
-
-
-def changed(configuration: Configuration, **training: object) -> Configuration:
-    return replace(configuration, training=replace(configuration.training, **training))
-
-
-def test_two_devices_have_the_history_and_the_metrics_of_one(configuration, train_on_two):
+@pytest.fixture(scope="module")
+def runs(halves, small, tmp_path_factory):
+    """The folder of the runs of the program, and what it printed."""
     # 280 interactions in batches of 64: the last one is smaller.
-    configuration.training.epochs, configuration.model.l2 = 4, 1e-3
-    one, two = train_on_two(one=configuration, two=changed(configuration, strategy="mirrored"))
+    configuration, folder = small(), tmp_path_factory.mktemp("mirrored")
+    configuration.training.epochs, configuration.model.l2 = 2, 1e-3
+    (folder / "small.yaml").write_text(configuration.to_yaml())
+    words = [sys.executable, str(PROGRAM), str(halves.folder), str(folder / "small.yaml"), str(folder)]
+    ran = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return folder, ran.stdout
+
+
+# With 16 bits items may change places, and a hit of one user in 40 is worth 0.025.
+@pytest.mark.parametrize(
+    ("name", "close", "ranked"), [("plain", 1e-4, 1e-6), ("bfloat16", 0.02, 0.08), ("warm", 2e-3, 0.08)]
+)
+def test_two_devices_have_the_losses_and_the_metrics_of_one(name, close, ranked, runs):
+    one, two = (open_run_directory(runs[0] / f"{name} {strategy}") for strategy in ("none", "mirrored"))
     for row, expected in zip(rows(two), rows(one), strict=True):
-        assert row == pytest.approx(expected, rel=1e-4)
-    assert two.read("metrics")["test"] == pytest.approx(one.read("metrics")["test"], abs=1e-6)
+        assert row.keys() == expected.keys()
+        for column, value in row.items():
+            tolerance = {"abs": ranked} if column.startswith("val_") else {"rel": close}
+            assert value == pytest.approx(expected[column], **tolerance), column
+    assert two.read("metrics")["test"] == pytest.approx(one.read("metrics")["test"], abs=ranked)
     assert evaluate(two) == pytest.approx(two.read("metrics")["test"], rel=1e-6)
 
 
-def test_two_devices_go_on_to_the_bit_and_take_16_bits_and_the_weights_of_another_run(
-    configuration, train_on_two, tmp_path
-):
-    configuration.model.modality_dropout = 0.3
-    mirrored = changed(configuration, strategy="mirrored", deterministic=True, epochs=3)
-    whole, halved, warm = train_on_two(
-        whole=mirrored,
-        halved=changed(mirrored, epochs=1),
-        halved__again=mirrored,
-        warm=changed(mirrored, epochs=1, mixed_precision="bfloat16", init_from=str(tmp_path / "whole")),
-    )
-    assert rows(halved) == rows(whole) and len(rows(whole)) == 3
-    assert halved.read("metrics") == whole.read("metrics")
-    assert rows(warm)[0]["loss"] < rows(whole)[1]["loss"]
+def test_two_devices_begin_with_the_weights_of_a_run_before(runs):
+    one, two = (open_run_directory(runs[0] / f"warm {strategy}") for strategy in ("none", "mirrored"))
+    assert two.read("warm_start") == one.read("warm_start")
+    cold = open_run_directory(runs[0] / "plain mirrored")
+    assert rows(two)[0]["loss"] < rows(cold)[1]["loss"] < rows(cold)[0]["loss"]
+
+
+def test_two_devices_that_were_terminated_in_an_epoch_end_with_the_bits_of_those_that_were_not(runs):
+    folder, printed = runs
+    whole, interrupted = (open_run_directory(folder / name) for name in ("plain mirrored", "interrupted"))
+    assert "left with 143" in printed
+    assert interrupted.history_file.read_bytes() == whole.history_file.read_bytes()
+    assert interrupted.read("metrics") == whole.read("metrics")
+    (one, _), (other, _) = load_model(interrupted), load_model(whole)
+    for weight, expected in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(weight, expected)
 
 
 def rows(run) -> list[dict[str, float]]:

@@ -1,4 +1,4 @@
-"""What a training shows: lines and bars, TensorBoard's files, a tracked run."""
+"""What a training shows: lines and bars, TensorBoard's files."""
 
 import json
 from collections import defaultdict
