@@ -1,10 +1,16 @@
 """MetaMMF over graphs beside the same model without dynamic fusion or content, and beside its peers, on TikTok.
 
-    python -m benchmarks.peers --input FOLDER_WITH_TIKTOK_INTER [--seeds 5] [--peer_seeds 1] [--output FOLDER]
+    python -m benchmarks.peers --input FOLDER_WITH_TIKTOK_INTER [--comparisons fusions,peers,searched] [--output FOLDER]
 
-Two comparisons of ``tf-metammf compare``: ``fusions`` gives every model the same objective, width and graph; ``peers``
-takes them as published. Settings of ``gcn`` were chosen on the validation split; the test split is evaluated once, at
-the end of each run. With ``--output`` a comparison that was interrupted goes on.
+Comparisons of ``tf-metammf compare``:
+
+* ``fusions`` gives every model the settings of ``gcn``, which were chosen on the validation split;
+* ``peers`` takes them as published;
+* ``searched`` gives all the same objective and width, as far as they take them, and the same number of trials of a
+  search on the validation split.
+
+The test split is evaluated once, at the end of each run. With ``--output`` a comparison that was interrupted goes on,
+and several processes with the same command share the work.
 """
 
 import argparse
@@ -13,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -24,34 +31,108 @@ PEERS = (
     *("popularity", "item-knn", "item-knn-content", "mf-bpr", "vbpr", "invrl"),
     *("lightgcn", "freedom", "bm3", "mmgcn", "lattice"),
 )
+COMPARISONS = ("fusions", "peers", "searched")
 SHOWN = ("recall@20", "ndcg@20", "cold/recall@20", "cold_only/recall@20")
+
+WIDTH = 256
+SHARED = {
+    "model": {
+        "id_units": WIDTH,
+        "combination": "add",
+        "standardize": True,
+        "normalize": True,
+        "l2": {"log_range": [1e-8, 1e-4]},
+        "fusion": {"units": [WIDTH]},
+    },
+    "objective": {"name": "in_batch_softmax", "temperature": {"log_range": [0.1, 0.4]}},
+    "training": {"epochs": 100, "batch_size": 2048, "learning_rate": {"log_range": [5e-4, 3e-3]}, "patience": 6},
+}
+"""What all models of ``searched`` have in common, unless :data:`SEARCHED` says otherwise."""
+
+EDGES = {"edge_dropout": {"range": [0.0, 0.6]}}
+SEARCHED = {
+    "gcn": ("gcn", {"model": {"graph": EDGES}}),
+    "gcn+concatenation": ("gcn", {"model": {"graph": EDGES, "fusion": {"name": "concatenation"}}}),
+    "gcn+none": ("gcn", {"model": {"graph": EDGES, "fusion": {"name": "none"}}}),
+    "freedom": ("freedom", {"model": {"peer": {"pruning": {"range": [0.1, 0.8]}, "content_weight": 0.0}}}),
+    # Its graphs for each modality take as much longer as they are wider.
+    "mmgcn": ("mmgcn", {"model": {"id_units": 64, "fusion": {"units": [64]}}}),
+    "lightgcn": ("lightgcn", {"model": {"graph": {"layers": 2} | EDGES}}),
+    "vbpr": ("vbpr", {}),
+    "bm3": (
+        "bm3",
+        {
+            "model": {
+                "normalize": False,
+                "graph": {"layers": {"choice": [1, 2, 3]}},
+                "peer": {"target_dropout": {"range": [0.2, 0.7]}},
+                "l2": {"log_range": [1e-5, 1e-3]},
+            },
+            "objective": {"name": "none", "temperature": 1.0},
+        },
+    ),
+    "mf": ("mf-bpr", {}),
+}
+"""Preset of each model, and what it changes of :data:`SHARED`."""
 
 
 def main() -> None:
     """Converts once, compares, prints the tables and writes ``results/peers-*.json``."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--input", type=Path, required=True, help="Folder with tiktok.inter and *_feat.npy.")
-    parser.add_argument("--seeds", type=int, default=5, help="Of the models that share everything but the fusion.")
-    parser.add_argument("--peer_seeds", type=int, default=1)
+    parser.add_argument("--comparisons", default=",".join(COMPARISONS), help="Which, with commas between.")
+    parser.add_argument("--seeds", type=int, default=5, help="Of fusions.")
+    parser.add_argument("--peer_seeds", type=int, default=1, help="Of peers.")
+    parser.add_argument("--searched_seeds", type=int, default=3, help="Of searched.")
+    parser.add_argument("--trials", type=int, default=4, help="Of searched, for each model.")
     parser.add_argument("--output", type=Path, help="Where to keep record set and runs; nowhere by default.")
     arguments = parser.parse_args()
+    chosen = arguments.comparisons.split(",")
+    if unknown := set(chosen) - set(COMPARISONS):
+        parser.error(f"unknown comparison {', '.join(sorted(unknown))}; there are {', '.join(COMPARISONS)}")
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.output or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         records = folder / "records"
         if not records.exists():
             _run("records", "convert", "--source", "mmrec", "--input", arguments.input, "--output", records)
-        (folder / "no-content.yaml").write_text(yaml.safe_dump(_no_content()), encoding="utf-8")
-        fusions = [*FUSIONS, f"no-content={folder / 'no-content.yaml'}"]
-        for name, models, seeds in (
-            ("fusions", fusions, arguments.seeds),
-            ("peers", PEERS, arguments.peer_seeds),
-        ):
-            words = ["--models", ",".join(models), "--seeds", str(seeds), "--output", folder / name, "--quiet"]
-            _run("compare", "--records", records, *words)
+        settings = {
+            "fusions": (_fusions(folder), arguments.seeds, 0),
+            "peers": (PEERS, arguments.peer_seeds, 0),
+            "searched": (_searched(folder), arguments.searched_seeds, arguments.trials),
+        }
+        for name in chosen:
+            models, seeds, trials = settings[name]
+            words = ["--models", ",".join(models), "--seeds", str(seeds), "--trials", str(trials)]
+            _run("compare", "--records", records, *words, "--output", folder / name, "--quiet")
             results = json.loads((folder / name / "results.json").read_text(encoding="utf-8"))
             _print(name, results)
             write_report(f"peers-{name}", results)
+
+
+def _fusions(folder: Path) -> list[str]:
+    file = folder / "no-content.yaml"
+    file.write_text(yaml.safe_dump(_no_content()), encoding="utf-8")
+    return [*FUSIONS, f"no-content={file}"]
+
+
+def _searched(folder: Path) -> list[str]:
+    words = []
+    for name, (preset, own) in SEARCHED.items():
+        file = folder / f"searched-{name}.yaml"
+        content = _merged(_merged(read_configuration(preset), SHARED), own)
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        words.append(f"{name}={file}")
+    return words
+
+
+def _merged(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _merged(content[key], changes[key])
+        for key in content.keys() & changes.keys()
+        if isinstance(content[key], dict) and isinstance(changes[key], dict)
+    }
+    return content | changes | both
 
 
 def _no_content() -> dict[str, object]:

@@ -73,7 +73,7 @@ def _models(text: str, *, searched: bool) -> dict[str, Any]:
     models: dict[str, Any] = {}
     for word in filter(None, (part.strip() for part in text.split(","))):
         given, _, file = word.rpartition("=")
-        file, _, fusion = file.partition("+")
+        file, _, fusion = (file, "", "") if Path(file).exists() else file.partition("+")
         overrides = {"model": {"fusion": {"name": fusion}}} if fusion else {}
         place = Path(file) / "configuration.yaml" if (Path(file) / "configuration.yaml").is_file() else Path(file)
         name = given or (Path(file).name if place != Path(file) else place.stem) + (f"+{fusion}" if fusion else "")
