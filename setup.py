@@ -18,6 +18,11 @@ FOLDERS = {
     "tf_metammf.records.raw_files": "records/raw_files",
     "tf_metammf.records.sources": "records/sources",
     "tf_metammf.trainer": "trainer",
+    "tf_metammf.trainer.comparison": "trainer/comparison",
+    "tf_metammf.trainer.distribution": "trainer/distribution",
+    "tf_metammf.trainer.runs": "trainer/runs",
+    "tf_metammf.trainer.search": "trainer/search",
+    "tf_metammf.trainer.watching": "trainer/watching",
     "tf_metammf.export": "export",
     "tf_metammf.commands": "commands",
 }
@@ -44,7 +49,11 @@ setup(
     packages=list(FOLDERS),
     package_dir=FOLDERS,
     include_package_data=False,
-    package_data={"tf_metammf": ["py.typed"], "tf_metammf.trainer": ["presets/*.yaml", "search_spaces/*.yaml"]},
+    package_data={
+        "tf_metammf": ["py.typed"],
+        "tf_metammf.trainer": ["presets/*.yaml"],
+        "tf_metammf.trainer.search": ["spaces/*.yaml"],
+    },
     install_requires=[
         "tensorflow>=2.21,<2.22",
         "tf-keras>=2.21,<2.22",

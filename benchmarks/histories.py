@@ -22,7 +22,7 @@ from tf_metammf.export.fold_in import history_means
 from tf_metammf.export.histories import HistoryEncoder
 from tf_metammf.ranking import FullRanking
 from tf_metammf.trainer.evaluation import load_model
-from tf_metammf.trainer.run_directory import open_run_directory
+from tf_metammf.trainer.runs.run_directory import open_run_directory
 
 METRICS = ("recall@20", "ndcg@20")
 SEED = 0

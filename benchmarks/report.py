@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tf_metammf.trainer.environment import describe_environment
+from tf_metammf.trainer.runs.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results"
 _FILE_WIDTH = 160

@@ -25,8 +25,8 @@ from tf_metammf.commands.quickstart import FUSIONS, quickstart_configuration
 from tf_metammf.records.synthesis import SyntheticVideos, synthesize
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
-from tf_metammf.trainer.tensorboard_logs import WriteModelStatistics, tensorboard_callbacks
 from tf_metammf.trainer.training_data import TrainingData
+from tf_metammf.trainer.watching.tensorboard_logs import WriteModelStatistics, tensorboard_callbacks
 
 SEED = 0
 SIZE = 3_000

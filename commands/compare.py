@@ -40,9 +40,9 @@ def run(arguments: Namespace) -> int:
     """Trains, writes the report, and prints its main table."""
     import_tensorflow()
     from tf_metammf.records.record_set import open_record_set
-    from tf_metammf.trainer.comparison import compare
-    from tf_metammf.trainer.comparison_report import write_report
-    from tf_metammf.trainer.item_kinds import read_kinds
+    from tf_metammf.trainer.comparison.compare import compare
+    from tf_metammf.trainer.comparison.item_kinds import read_kinds
+    from tf_metammf.trainer.comparison.report import write_report
 
     record_set = open_record_set(arguments.records)
     if arguments.kinds is not None:
@@ -66,9 +66,9 @@ def run(arguments: Namespace) -> int:
 
 
 def _models(text: str, *, searched: bool) -> dict[str, Any]:
-    from tf_metammf.trainer.comparison import fixed_space
+    from tf_metammf.trainer.comparison.compare import fixed_space
     from tf_metammf.trainer.configuration import load_configuration
-    from tf_metammf.trainer.search_space import load_search_space
+    from tf_metammf.trainer.search.search_space import load_search_space
 
     models: dict[str, Any] = {}
     for word in filter(None, (part.strip() for part in text.split(","))):
@@ -91,8 +91,8 @@ def _models(text: str, *, searched: bool) -> dict[str, Any]:
 
 
 def _ablated(models: dict[str, Any], metadata: Any, questions: list[str], *, searched: bool) -> dict[str, Any]:
-    from tf_metammf.trainer.ablations import ablations
-    from tf_metammf.trainer.comparison import fixed_space
+    from tf_metammf.trainer.comparison.ablations import ablations
+    from tf_metammf.trainer.comparison.compare import fixed_space
 
     if searched:
         raise InvalidInputError(
@@ -110,7 +110,7 @@ def _print(results: dict[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from tf_metammf.trainer.comparison_tables import columns, note, number, p_value
+    from tf_metammf.trainer.comparison.tables import columns, note, number, p_value
 
     k = results["metric"].partition("@")[2]
     names = [name for name in columns(results) if name.partition("@")[2] == k]

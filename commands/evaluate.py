@@ -21,7 +21,7 @@ def run(arguments: Namespace) -> int:
     import_tensorflow()
     from tf_metammf.commands.metric_table import print_metrics
     from tf_metammf.trainer.evaluation import evaluate
-    from tf_metammf.trainer.run_directory import open_run_directory
+    from tf_metammf.trainer.runs.run_directory import open_run_directory
 
     metrics = evaluate(open_run_directory(arguments.run), records=arguments.records, split=arguments.split)
     if arguments.json:

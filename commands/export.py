@@ -59,7 +59,7 @@ def run(arguments: Namespace) -> int:
     from tf_metammf.export.recommender import Recommender
     from tf_metammf.export.retention import delete_old_versions, require_keep
     from tf_metammf.export.saved_model import export_refreshed, export_run
-    from tf_metammf.trainer.run_directory import open_run_directory
+    from tf_metammf.trainer.runs.run_directory import open_run_directory
 
     require_keep(arguments.keep)
     deployment = Deployment(arguments.output, arguments.model_name, batching=arguments.batching)

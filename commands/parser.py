@@ -9,7 +9,7 @@ from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-d
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.trainer.configuration import configuration_file
-from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 
 class CommandParser(ArgumentParser):

@@ -15,7 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Prints a table of the runs."""
-    from tf_metammf.trainer.run_listing import list_runs
+    from tf_metammf.trainer.runs.run_listing import list_runs
 
     runs = list_runs(arguments.folder)
     if arguments.json:

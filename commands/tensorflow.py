@@ -24,7 +24,7 @@ def import_tensorflow() -> None:
     from tf_metammf.keras_version import require_keras_2
 
     require_keras_2()
-    from tf_metammf.trainer.devices import grow_gpu_memory
+    from tf_metammf.trainer.distribution.devices import grow_gpu_memory
 
     grow_gpu_memory()
 

@@ -10,8 +10,8 @@ from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.record_set import RecordSet, open_record_set
 from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.environment import environment_differences
-from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.runs.environment import environment_differences
+from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 SHORT_NAMES = (
     "deterministic",
@@ -72,7 +72,7 @@ def run(arguments: Namespace) -> int:
     if arguments.print_memory:
         return _print_memory(record_set, configuration)
     from tf_metammf.commands.metric_table import print_metrics
-    from tf_metammf.trainer.strategy import find_cluster
+    from tf_metammf.trainer.distribution.strategy import find_cluster
     from tf_metammf.trainer.training import train
 
     verbose = 0 if arguments.quiet else None

@@ -6,7 +6,7 @@ from typing import Any
 from jsonargparse import SUPPRESS, ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
-from tf_metammf.trainer.search_space import field_types, load_search_space
+from tf_metammf.trainer.search.search_space import field_types, load_search_space
 
 SHOWN = 20
 """Trials of the printed table; the files have all."""
@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> int:
         space = space.with_fixed("evaluation.monitor", arguments.metric)
     import_tensorflow()
     from tf_metammf.records.record_set import open_record_set
-    from tf_metammf.trainer.tuning import tune
+    from tf_metammf.trainer.search.tuning import tune
 
     results = tune(
         open_record_set(arguments.records),

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tf_metammf.export.signatures import Signature, TensorSpec
-from tf_metammf.trainer.environment import describe_environment
+from tf_metammf.trainer.runs.environment import describe_environment
 
 if TYPE_CHECKING:
-    from tf_metammf.trainer.run_directory import RunDirectory
+    from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 JSON_CARD = Path("assets.extra") / "model_card.json"
 MARKDOWN_CARD = Path("assets.extra") / "model_card.md"

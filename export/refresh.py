@@ -12,7 +12,7 @@ from tf_metammf.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from tf_metammf.records.record_set import RecordSet
-    from tf_metammf.trainer.run_directory import RunDirectory
+    from tf_metammf.trainer.runs.run_directory import RunDirectory
     from tf_metammf.trainer.training_data import TrainingData
 
 ITEMS_AT_ONCE = 4096

@@ -19,7 +19,7 @@ from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 
 if TYPE_CHECKING:
     from tf_metammf.export.refresh import Changes
-    from tf_metammf.trainer.run_directory import RunDirectory
+    from tf_metammf.trainer.runs.run_directory import RunDirectory
     from tf_metammf.trainer.training_data import TrainingData
 
 DEFAULT_K = 20

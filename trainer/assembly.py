@@ -19,11 +19,11 @@ from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.reader import interactions
 from tf_metammf.trainer.configuration import Configuration, ObjectiveConfiguration
+from tf_metammf.trainer.distribution.worker_group import WorkerGroup
 from tf_metammf.trainer.graph_training import make_encoder_options, make_neighbour_sampler
 from tf_metammf.trainer.memory import trains_on_whole_graph
 from tf_metammf.trainer.peers import check_peer
 from tf_metammf.trainer.training_data import TrainingData
-from tf_metammf.trainer.worker_group import WorkerGroup
 
 OBJECTIVES = ("in_batch_softmax", "full_softmax", "bpr", "none")
 DTYPE_POLICIES = {None: "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}

@@ -3,7 +3,7 @@
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.metric_names import MetricName
 from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.tensorboard_logs import CONTENTS
+from tf_metammf.trainer.watching.tensorboard_logs import CONTENTS
 
 
 def check_bounds(configuration: Configuration) -> None:

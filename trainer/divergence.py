@@ -6,7 +6,7 @@ from typing import Any
 
 import tf_keras as keras
 
-from tf_metammf.trainer.training_state import TrainingState
+from tf_metammf.trainer.runs.training_state import TrainingState
 
 WINDOW = 100
 """Steps whose median a loss is compared with."""

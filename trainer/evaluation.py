@@ -6,7 +6,7 @@ from typing import Any
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.assembly import make_full_ranking, make_model, make_objective
 from tf_metammf.trainer.peers import make_baseline
-from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.training_data import TrainingData
 
 

@@ -11,19 +11,19 @@ import tf_keras as keras
 from tf_metammf.errors import TrainingDivergedError
 from tf_metammf.model import MetaMMF
 from tf_metammf.ranking import FullRanking
-from tf_metammf.trainer.best_weights import KeepBestWeights
-from tf_metammf.trainer.checkpointing import Checkpointing
-from tf_metammf.trainer.checkpoints import Checkpoints
 from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.distribution.worker_group import WorkerGroup
 from tf_metammf.trainer.divergence import StopOnDivergence
-from tf_metammf.trainer.history import WriteHistory
 from tf_metammf.trainer.preemption import Preemption
-from tf_metammf.trainer.progress import ShowProgress
-from tf_metammf.trainer.run_directory import RunDirectory
-from tf_metammf.trainer.tensorboard_logs import tensorboard_callbacks
-from tf_metammf.trainer.training_state import TrainingState
+from tf_metammf.trainer.runs.best_weights import KeepBestWeights
+from tf_metammf.trainer.runs.checkpointing import Checkpointing
+from tf_metammf.trainer.runs.checkpoints import Checkpoints
+from tf_metammf.trainer.runs.history import WriteHistory
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.validation import FullRankingValidation
-from tf_metammf.trainer.worker_group import WorkerGroup
+from tf_metammf.trainer.watching.progress import ShowProgress
+from tf_metammf.trainer.watching.tensorboard_logs import tensorboard_callbacks
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from tf_metammf.peers.popularity import Popularity
 from tf_metammf.ranking import FullRanking
 from tf_metammf.trainer.configuration import BASELINES, Configuration
 from tf_metammf.trainer.graph_training import interaction_graph
+from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.training_data import TrainingData
-from tf_metammf.trainer.training_state import TrainingState
 
 SIMILARITIES = ("interactions", "content")
 

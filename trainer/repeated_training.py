@@ -11,7 +11,7 @@ import tf_keras as keras
 
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.training import train
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tf_metammf.trainer.cluster import VARIABLE, Cluster
-from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.distribution.cluster import VARIABLE, Cluster
+from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 MODEL_FOLDER, LOG_FOLDER = "AIP_MODEL_DIR", "AIP_TENSORBOARD_LOG_DIR"
 

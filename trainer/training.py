@@ -24,33 +24,33 @@ from tf_metammf.trainer.assembly import (
     make_training_dataset,
 )
 from tf_metammf.trainer.bounds import check_bounds
-from tf_metammf.trainer.cluster import Cluster
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.determinism import deterministic_operations
-from tf_metammf.trainer.devices import grow_gpu_memory
-from tf_metammf.trainer.environment import describe_environment, peak_memory_bytes
-from tf_metammf.trainer.evaluation import load_model
-from tf_metammf.trainer.fitting import fit
-from tf_metammf.trainer.peers import keep_baseline, make_baseline
-from tf_metammf.trainer.resumption import RESUME, check_resumable
-from tf_metammf.trainer.run_directory import RunDirectory, create_run_directory, open_run_directory
-from tf_metammf.trainer.run_lock import locked
-from tf_metammf.trainer.server_process import serve
-from tf_metammf.trainer.server_training import check_served, fit_with_servers
-from tf_metammf.trainer.strategy import (
+from tf_metammf.trainer.distribution.cluster import Cluster
+from tf_metammf.trainer.distribution.devices import grow_gpu_memory
+from tf_metammf.trainer.distribution.server_process import serve
+from tf_metammf.trainer.distribution.server_training import check_served, fit_with_servers
+from tf_metammf.trainer.distribution.strategy import (
     find_cluster,
     make_strategy,
     require_divisible,
     shared_dataset,
     worker_group,
 )
-from tf_metammf.trainer.tracking import tracked, tracker_package
-from tf_metammf.trainer.training_curve import draw_training_curve
+from tf_metammf.trainer.distribution.worker_group import WorkerGroup
+from tf_metammf.trainer.distribution.worker_process import lost_workers_named, own_directory
+from tf_metammf.trainer.evaluation import load_model
+from tf_metammf.trainer.fitting import fit
+from tf_metammf.trainer.peers import keep_baseline, make_baseline
+from tf_metammf.trainer.runs.environment import describe_environment, peak_memory_bytes
+from tf_metammf.trainer.runs.resumption import RESUME, check_resumable
+from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory, open_run_directory
+from tf_metammf.trainer.runs.run_lock import locked
+from tf_metammf.trainer.runs.training_state import TrainingState
+from tf_metammf.trainer.runs.warm_start import warm_start
 from tf_metammf.trainer.training_data import TrainingData
-from tf_metammf.trainer.training_state import TrainingState
-from tf_metammf.trainer.warm_start import warm_start
-from tf_metammf.trainer.worker_group import WorkerGroup
-from tf_metammf.trainer.worker_process import lost_workers_named, own_directory
+from tf_metammf.trainer.watching.tracking import tracked, tracker_package
+from tf_metammf.trainer.watching.training_curve import draw_training_curve
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +78,8 @@ def train(
         folder: The run directory to create or to go on with.
         configuration: Model, objective, training and evaluation.
         resume: What to do with a run directory that is there: ``"auto"`` goes on if configuration and data are the
-            same; ``"force"`` also with other values of :data:`tf_metammf.trainer.resumption.CHANGEABLE`, and with a
-            finished run; ``"never"`` refuses.
+            same; ``"force"`` also with other values of :data:`tf_metammf.trainer.runs.resumption.CHANGEABLE`, and
+            with a finished run; ``"never"`` refuses.
         splits: Splits that the chosen weights are ranked on at the end. A trial of a search leaves ``"test"`` out.
         group: The directory of the search or comparison that the run is a part of, for ``training.tracking``.
         verbose: 0 silent, 1 progress bars, 2 one line an epoch; by default 1 on a terminal, else 2.

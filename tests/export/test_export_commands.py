@@ -16,7 +16,7 @@ from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_model, make_objective
 from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.run_directory import RunDirectory, create_run_directory
+from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.training_data import TrainingData
 
 USERS, ITEMS = 12, 30

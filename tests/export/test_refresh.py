@@ -18,7 +18,7 @@ from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_model, make_objective
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
-from tf_metammf.trainer.run_directory import RunDirectory, create_run_directory
+from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.training_data import TrainingData
 
 USERS, ITEMS, WIDTHS = 14, 30, {"visual": 6, "acoustic": 4}

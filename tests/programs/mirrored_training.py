@@ -15,8 +15,8 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import tensorflow as tf
 
 from tf_metammf.records.record_set import open_record_set
-from tf_metammf.trainer.checkpointing import Checkpointing
 from tf_metammf.trainer.configuration import load_configuration
+from tf_metammf.trainer.runs.checkpointing import Checkpointing
 from tf_metammf.trainer.training import train
 
 COMBINATIONS: dict[str, dict[str, Any]] = {

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.cluster import Cluster
+from tf_metammf.trainer.distribution.cluster import Cluster
 
 TWO = {"worker": ["a:1", "b:1"]}
 THREE = {"chief": ["c:1"], **TWO}

@@ -11,8 +11,8 @@ import yaml
 from tf_metammf.commands.main import _parser
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer import task
-from tf_metammf.trainer.cluster import Cluster
-from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.distribution.cluster import Cluster
+from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 FOLDER = Path(__file__).parents[2] / "examples" / "clusters"
 

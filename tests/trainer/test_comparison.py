@@ -11,15 +11,15 @@ import pytest
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer import comparison as comparison_module
-from tf_metammf.trainer.ablations import QUESTIONS, ablations
-from tf_metammf.trainer.comparison import ComparedModel, Comparison, compare, fixed_space
-from tf_metammf.trainer.comparison_report import write_report
-from tf_metammf.trainer.comparison_tables import latex, markdown
+from tf_metammf.trainer.comparison import compare as comparison_module
+from tf_metammf.trainer.comparison.ablations import QUESTIONS, ablations
+from tf_metammf.trainer.comparison.compare import ComparedModel, Comparison, compare, fixed_space
+from tf_metammf.trainer.comparison.item_kinds import kinds_of_features, read_kinds
+from tf_metammf.trainer.comparison.report import write_report
+from tf_metammf.trainer.comparison.tables import latex, markdown
 from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.item_kinds import kinds_of_features, read_kinds
-from tf_metammf.trainer.run_directory import RunDirectory
-from tf_metammf.trainer.search_space import SearchSpace
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.search.search_space import SearchSpace
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-SMALL = "from tf_metammf.trainer.environment import peak_memory_bytes; print(peak_memory_bytes())"
+SMALL = "from tf_metammf.trainer.runs.environment import peak_memory_bytes; print(peak_memory_bytes())"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak of the starting process is all there is")

@@ -9,10 +9,10 @@ import pytest
 from loopback_cluster import addresses_of, cluster, wait_until
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.checkpointing import Checkpointing
-from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.runs.checkpointing import Checkpointing
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.training import train
-from tf_metammf.trainer.training_state import TrainingState
 
 EPOCHS = 25
 

@@ -9,9 +9,9 @@ from loopback_cluster import addresses_of, cluster, start, wait_until
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.distribution.server_training import check_served
 from tf_metammf.trainer.evaluation import evaluate
-from tf_metammf.trainer.run_directory import RunDirectory
-from tf_metammf.trainer.server_training import check_served
+from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 ROLES = {"ps": 2, "worker": 2, "chief": 1}
 EPOCHS = 25

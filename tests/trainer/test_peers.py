@@ -13,8 +13,8 @@ from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.configuration import Configuration, EvaluationConfiguration, load_configuration
 from tf_metammf.trainer.evaluation import evaluate, load_model
-from tf_metammf.trainer.run_directory import RunDirectory
-from tf_metammf.trainer.search_space import load_search_space
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.search.search_space import load_search_space
 from tf_metammf.trainer.training import train
 
 GROUPS, ITEMS_OF_GROUP, USERS_OF_GROUP = 6, 10, 10

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tf_metammf.trainer.run_directory import RunDirectory
+from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.training import train
 
 

@@ -17,13 +17,13 @@ import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
-from tf_metammf.trainer.checkpoints import Checkpoints
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
-from tf_metammf.trainer.run_directory import RunDirectory
-from tf_metammf.trainer.run_lock import is_locked, locked
+from tf_metammf.trainer.runs.checkpoints import Checkpoints
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.runs.run_lock import is_locked, locked
+from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.training import train
-from tf_metammf.trainer.training_state import TrainingState
 
 KILLS = 10
 

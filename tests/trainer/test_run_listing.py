@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from tf_metammf.commands.main import main
-from tf_metammf.trainer.run_directory import RunDirectory
-from tf_metammf.trainer.run_listing import list_runs
-from tf_metammf.trainer.run_lock import locked
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.runs.run_listing import list_runs
+from tf_metammf.trainer.runs.run_lock import locked
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import yaml
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.search_parameters import Choice, Range
-from tf_metammf.trainer.search_space import SearchSpace, field_types, load_search_space
+from tf_metammf.trainer.search.search_parameters import Choice, Range
+from tf_metammf.trainer.search.search_space import SearchSpace, field_types, load_search_space
 
 
 def space_of(text: str) -> SearchSpace:

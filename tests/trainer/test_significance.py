@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tf_metammf.trainer.significance import randomization_test
+from tf_metammf.trainer.comparison.significance import randomization_test
 
 
 def test_it_is_the_share_of_all_signs_that_are_as_extreme():

@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration import load_configuration
+from tf_metammf.trainer.distribution.strategy import make_strategy
 from tf_metammf.trainer.evaluation import evaluate, load_model
-from tf_metammf.trainer.run_directory import open_run_directory
-from tf_metammf.trainer.strategy import make_strategy
+from tf_metammf.trainer.runs.run_directory import open_run_directory
 from tf_metammf.trainer.training import train
 
 PROGRAM = Path(__file__).parents[1] / "programs" / "mirrored_training.py"

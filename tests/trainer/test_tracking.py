@@ -10,11 +10,11 @@ import pytest
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.resumption import flat_values
-from tf_metammf.trainer.run_directory import RunDirectory
-from tf_metammf.trainer.search_space import SearchSpace
+from tf_metammf.trainer.runs.resumption import flat_values
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.search.search_space import SearchSpace
+from tf_metammf.trainer.search.tuning import tune
 from tf_metammf.trainer.training import train
-from tf_metammf.trainer.tuning import tune
 
 
 class Client:

@@ -16,13 +16,13 @@ from tf_metammf.model import MetaMMF
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.best_weights import KeepBestWeights
 from tf_metammf.trainer.configuration import Configuration, load_configuration
 from tf_metammf.trainer.divergence import StopOnDivergence
 from tf_metammf.trainer.evaluation import evaluate, load_model
-from tf_metammf.trainer.run_directory import RunDirectory, open_run_directory
+from tf_metammf.trainer.runs.best_weights import KeepBestWeights
+from tf_metammf.trainer.runs.run_directory import RunDirectory, open_run_directory
+from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.training import train
-from tf_metammf.trainer.training_state import TrainingState
 
 
 def history_of(run) -> list[dict[str, float]]:

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer import trial_tuner
 from tf_metammf.trainer.configuration import load_configuration
 from tf_metammf.trainer.evaluation import evaluate
-from tf_metammf.trainer.run_directory import RunDirectory
-from tf_metammf.trainer.search_space import SearchSpace
-from tf_metammf.trainer.tuning import tune
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.search import trial_tuner
+from tf_metammf.trainer.search.search_space import SearchSpace
+from tf_metammf.trainer.search.tuning import tune
 
 pytest.importorskip("keras_tuner")
 

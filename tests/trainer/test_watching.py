@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.modality_shares import catalogue_shares
-from tf_metammf.trainer.devices import grow_gpu_memory
+from tf_metammf.trainer.distribution.devices import grow_gpu_memory
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.training import train
 

@@ -1,0 +1,1 @@
+"""Models on one record set, each with the same budget: trainings, tests of significance, tables, plots, a page."""

@@ -1,0 +1,156 @@
+"""The report of a comparison: tables, plots, and a page that holds all of them.
+
+``results.json`` has every number, ``results.csv`` a row for each of them, ``results.md`` and ``results.tex`` the main
+table, ``plots/`` every plot as PNG and SVG, and ``report.html`` everything in one file.
+"""
+
+import html
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from tf_metammf.records.record_set import RecordSet
+from tf_metammf.trainer.comparison.compare import Comparison
+from tf_metammf.trainer.comparison.item_kinds import ItemKinds, kinds_of_features
+from tf_metammf.trainer.comparison.maps import comparison_maps
+from tf_metammf.trainer.comparison.plots import comparison_plots
+from tf_metammf.trainer.comparison.results import comparison_results
+from tf_metammf.trainer.comparison.tables import columns, comma_separated, latex, markdown, note, number, p_value
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th, td { padding: .35rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+td.best { font-weight: 600; }
+figure { margin: 1rem 0; } figcaption { color: #555; } svg { max-width: 100%; height: auto; }
+p.note { color: #555; }
+"""
+
+
+def write_report(comparison: Comparison, record_set: RecordSet, *, kinds: ItemKinds | None = None) -> dict[str, Any]:
+    """Writes tables, plots and the page, in place of older ones.
+
+    Args:
+        comparison: The comparison, complete.
+        record_set: The data.
+        kinds: Kinds of items to colour maps by; by default clusters of their features.
+
+    Returns:
+        The results, as :func:`tf_metammf.trainer.comparison.results.comparison_results` gives them.
+    """
+    results = comparison_results(comparison, record_set)
+    folder = comparison.folder
+    (folder / "plots").mkdir(exist_ok=True)
+    texts = {
+        "results.json": json.dumps(results, indent=2) + "\n",
+        "results.csv": comma_separated(results),
+        "results.md": markdown(results),
+        "results.tex": latex(results),
+    }
+    plots = {}
+    drawn = comparison_plots(comparison, results)
+    kinds = kinds or kinds_of_features(record_set)
+    if kinds is not None:
+        drawn |= comparison_maps(comparison, list(results["models"]), kinds, record_set.folder)
+    for name, (caption, figure) in drawn.items():
+        figure.savefig(folder / "plots" / f"{name}.png", dpi=150)
+        plots[name] = (caption, _svg(figure))
+        (folder / "plots" / f"{name}.svg").write_text(plots[name][1], encoding="utf-8")
+    texts["report.html"] = _page(record_set, results, plots)
+    for name, text in texts.items():
+        _replace(folder / name, text)
+    return results
+
+
+def _page(record_set: RecordSet, results: Mapping[str, Any], plots: Mapping[str, tuple[str, str]]) -> str:
+    metadata = record_set.metadata
+    sizes = ", ".join(f"{split.interactions:,} {name}" for name, split in metadata.splits.items())
+    figures = "\n".join(_figure(caption, drawing) for caption, drawing in plots.values())
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Comparison on {html.escape(metadata.name)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>Comparison on {html.escape(metadata.name)}</h1>
+<p>{metadata.users:,} users, {metadata.items:,} items, interactions: {sizes};
+modalities: {html.escape(", ".join(metadata.modalities) or "none")}.</p>
+<div class="scroll">{_main_table(results)}</div>
+<p class="note">{html.escape(note(results))}</p>
+<h2>Groups</h2>
+<div class="scroll">{_group_table(results)}</div>
+<p class="note">{html.escape(results["metric"])}, mean ± deviation; of groups of items only those count as found.</p>
+{figures}
+</body>
+</html>
+"""
+
+
+def _figure(caption: str, drawing: str) -> str:
+    heading, _, explanation = caption.partition("; ")
+    below = f"<figcaption>{html.escape(explanation)}</figcaption>" if explanation else ""
+    return f"<h2>{html.escape(heading)}</h2>\n<figure>{drawing}{below}</figure>"
+
+
+def _main_table(results: Mapping[str, Any]) -> str:
+    names = columns(results)
+    heads = ["model", *names, "p", "epochs", "seconds", "memory, MiB", "parameters"]
+    models = results["models"]
+    best = {name: max(models, key=lambda model: models[model]["metrics"][name]["mean"] or 0.0) for name in names}
+    rows = []
+    for model, found in models.items():
+        cells = [(html.escape(model), False)]
+        cells += [(number(found["metrics"][name]), best[name] == model) for name in names]
+        cells += [
+            (p_value(found["p_value"]), False),
+            (f"{found['epochs']['mean']:.0f}", False),
+            (f"{found['seconds']['mean']:.0f}", False),
+            (f"{found['memory_bytes'] / 2**20:,.0f}", False),
+            (f"{found['parameters']:,}", False),
+        ]
+        rows.append(cells)
+    return _table(heads, rows)
+
+
+def _group_table(results: Mapping[str, Any]) -> str:
+    heads = ["group", "members", *map(html.escape, results["models"])]
+    rows = []
+    for group, members in results["groups"].items():
+        spreads = [found["groups"][group][results["metric"]] for found in results["models"].values()]
+        top = max((spread["mean"] or 0.0) for spread in spreads)
+        cells = [(html.escape(group), False), (f"{members:,}", False)]
+        rows.append(cells + [(number(spread), bool(top) and spread["mean"] == top) for spread in spreads])
+    return _table(heads, rows)
+
+
+def _table(heads: list[str], rows: list[list[tuple[str, bool]]]) -> str:
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    body = "\n".join(
+        "<tr>"
+        + "".join(f'<td class="best">{text}</td>' if best else f"<td>{text}</td>" for text, best in row)
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def _svg(figure: Figure) -> str:
+    text = io.StringIO()
+    figure.savefig(text, format="svg")
+    return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def _replace(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)

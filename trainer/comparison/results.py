@@ -1,0 +1,147 @@
+"""What came of a comparison: metrics of all models over their seeds, of all users and of groups, with significance."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tf_metammf.metric_names import MetricName
+from tf_metammf.ranking_pairs import RankingPairs
+from tf_metammf.records.metadata import Metadata
+from tf_metammf.records.reader import read_items
+from tf_metammf.records.record_set import RecordSet
+from tf_metammf.trainer.assembly import make_full_ranking
+from tf_metammf.trainer.comparison.compare import ComparedModel, Comparison
+from tf_metammf.trainer.comparison.significance import randomization_test
+from tf_metammf.trainer.memory import training_memory
+from tf_metammf.trainer.training_data import TrainingData
+from tf_metammf.user_metrics import UserLists
+
+
+def comparison_results(comparison: Comparison, record_set: RecordSet) -> dict[str, Any]:
+    """Numbers of a complete comparison, as plain JSON values.
+
+    Returns:
+        ``metric``: what models are ordered by. ``groups``: how many users or items each group has. ``models``: by
+        name, the best first, each with ``metrics`` of the test split and of ``validation`` (mean, sample
+        deviation, value of every seed), ``groups`` of users and items, ``recall`` at every rank, ``p_value`` against
+        the best model by a paired test over users (means over seeds), ``seconds``, ``memory_bytes`` (estimated),
+        ``parameters`` and ``epochs``.
+    """
+    configuration = comparison.models[0].run(comparison.seeds[0]).configuration
+    cutoffs, monitored = sorted(configuration.evaluation.k), MetricName.parse(configuration.evaluation.monitor)
+    metric = f"{monitored.metric if monitored.metric in ('recall', 'ndcg') else 'ndcg'}@{monitored.k}"
+    data = TrainingData(record_set)
+    pairs = make_full_ranking(data, "test", cutoffs=cutoffs, by_kind=False).pairs
+    groups = _groups(pairs, data, record_set)
+    shared: dict[str, Any] = {"cutoffs": cutoffs, "monitor": str(monitored), "metric": metric}
+    found = {
+        model.name: _of_model(model, comparison, pairs, groups, **shared, metadata=record_set.metadata)
+        for model in comparison.models
+    }
+    ordered = sorted(found, key=lambda name: -found[name]["metrics"][metric]["mean"])
+    best = found[ordered[0]]["of users"]
+    for name in ordered:
+        own = found[name].pop("of users")
+        found[name]["p_value"] = None if name == ordered[0] else randomization_test(best, own)
+    return {
+        "metric": metric,
+        "seeds": list(comparison.seeds),
+        "trials": comparison.trials,
+        "groups": {name: int(members.sum()) for name, (_, members) in groups.items()},
+        "models": {name: found[name] for name in ordered},
+    }
+
+
+def _groups(pairs: RankingPairs, data: TrainingData, record_set: RecordSet) -> dict[str, tuple[str, NDArray[np.bool_]]]:
+    """Groups of users (of the test split) and of items, by name: which of the two, and who belongs to them."""
+    activity = np.bincount(data.train.user, minlength=record_set.metadata.users)[pairs.users]
+    middle = float(np.median(activity))
+    groups: dict[str, tuple[str, NDArray[np.bool_]]] = {
+        f"rare users (up to {middle:g} interactions)": ("users", activity <= middle),
+        f"active users (more than {middle:g})": ("users", activity > middle),
+        "warm items": ("items", data.warm_items),
+        "cold items": ("items", ~data.warm_items),
+    }
+    if record_set.metadata.modalities:
+        presence = read_items(record_set).presence
+        available = np.sum([presence[name] for name in sorted(presence)], axis=0)
+        for number in np.unique(available):
+            name = f"items with {number} of {len(presence)} modalities"
+            groups[name] = ("items", available == number)
+    return {name: group for name, group in groups.items() if group[1].any()}
+
+
+def _of_model(
+    model: ComparedModel,
+    comparison: Comparison,
+    pairs: RankingPairs,
+    groups: Mapping[str, tuple[str, NDArray[np.bool_]]],
+    *,
+    cutoffs: Sequence[int],
+    monitor: str,
+    metric: str,
+    metadata: Metadata,
+) -> dict[str, Any]:
+    runs = [model.run(seed) for seed in comparison.seeds]
+    contents = []
+    for seed in comparison.seeds:
+        with np.load(model.lists(seed), allow_pickle=False) as content:
+            contents.append({name: content[name] for name in content.files})
+    items = len(next(iter(group for kind, group in groups.values() if kind == "items")))
+    lists = [UserLists(pairs, content["recommended"], items) for content in contents]
+    of_users = [each.metrics(cutoffs) for each in lists]
+    longest = max(cutoffs)
+    states = [run.read("state") for run in runs]
+    metrics = [run.read("metrics") for run in runs]
+    return {
+        "metrics": {name: _spread([each["test"][name] for each in metrics]) for name in metrics[0]["test"]},
+        "validation": {monitor: _spread([state[f"validation {monitor}"] for state in states])},
+        "groups": {
+            name: {
+                measure: _spread(
+                    [_of_group(each, user, kind, members, measure) for each, user in zip(lists, of_users, strict=True)]
+                )
+                for measure in of_users[0]
+            }
+            for name, (kind, members) in groups.items()
+        },
+        "recall": [float(value) for value in np.mean([_recall_curve(each, longest) for each in lists], axis=0)],
+        "of users": np.mean([each[metric] for each in of_users], axis=0),
+        "seconds": _spread([state["seconds"] for state in states]),
+        "epochs": _spread([state["epoch"] for state in states]),
+        "memory_bytes": training_memory(runs[0].configuration, metadata).total,
+        "parameters": int(contents[0]["parameters"]),
+    }
+
+
+def _recall_curve(lists: UserLists, longest: int) -> list[float]:
+    ranks = range(1, longest + 1)
+    found = lists.metrics(ranks)
+    return [float(np.nanmean(found[f"recall@{rank}"])) for rank in ranks]
+
+
+def _of_group(
+    lists: UserLists,
+    of_users: Mapping[str, NDArray[np.float64]],
+    kind: str,
+    members: NDArray[np.bool_],
+    measure: str,
+) -> float:
+    if kind == "users":
+        values = of_users[measure][members]
+    else:
+        k = int(measure.partition("@")[2])
+        values = lists.metrics([k], relevant_items=members)[measure]
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    numbers = [float(value) for value in values if np.isfinite(value)]
+    if not numbers:
+        return {"mean": None, "deviation": None, "values": []}
+    deviation = statistics.stdev(numbers) if len(numbers) > 1 else None
+    return {"mean": statistics.fmean(numbers), "deviation": deviation, "values": numbers}

@@ -1,0 +1,62 @@
+"""Workers and parameter servers: processes that do what the chief says, until its training is over."""
+
+import time
+
+import tensorflow as tf
+
+from tf_metammf.errors import InvalidInputError, WorkerLostError
+from tf_metammf.trainer.distribution.cluster import Cluster
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+
+POLL_SECONDS = 1.0
+ENDINGS = ("finished", "stopped", "diverged", "failed")
+
+
+def serve(cluster: Cluster, run: RunDirectory) -> None:
+    """Runs the server of this process, and comes back when the chief has ended the training of the run.
+
+    The chief does not say when it is done; what it writes to ``state.json`` does, so the run directory has to be on a
+    file system that all processes share. A chief that was killed has written nothing: the servers wait for it to be
+    started again.
+
+    Args:
+        cluster: The cluster, in which this process is a worker or a parameter server.
+        run: The run directory of the training.
+
+    Raises:
+        InvalidInputError: This process cannot listen at its address, or the training failed.
+        WorkerLostError: The chief stopped before the training was at its end.
+    """
+    started = time.time()
+    try:
+        server = tf.distribute.Server(
+            tf.train.ClusterSpec({role: list(listed) for role, listed in cluster.addresses.items()}),
+            job_name=cluster.role,
+            task_index=cluster.index,
+            protocol="grpc",
+        )
+    except (tf.errors.UnknownError, tf.errors.InvalidArgumentError) as error:
+        address = cluster.addresses[cluster.role][cluster.index]
+        raise InvalidInputError(
+            f"{cluster.name} cannot listen at {address} ({error.message}). Give it a free port of this machine."
+        ) from error
+    while (ending := _ending(run, since=started)) is None:
+        time.sleep(POLL_SECONDS)
+    del server
+    if ending == "stopped":
+        raise WorkerLostError(
+            f"{cluster.name}: the chief of {run.folder} stopped before the training was at its end. Start all "
+            "processes again with the same command: training goes on from the newest checkpoint."
+        )
+    if ending != "finished":
+        raise InvalidInputError(f"{cluster.name}: the training of {run.folder} {ending}; see what its chief says.")
+
+
+def _ending(run: RunDirectory, *, since: float) -> str | None:
+    file = run.folder / "state.json"
+    if not file.is_file():
+        return None
+    state = str(run.read("state").get("state"))
+    if state == "finished" or (state in ENDINGS and file.stat().st_mtime > since):
+        return state
+    return None

@@ -1,0 +1,1 @@
+"""Run directories: what is kept of a training, and how it goes on from there."""

@@ -1,0 +1,78 @@
+"""Whether a run directory may be trained on: by the same configuration and data, or by what else makes sense."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.record_set import RecordSet
+from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+
+RESUME = ("auto", "never", "force")
+
+CHANGEABLE = (
+    "evaluation.k",
+    "model.graph.budget_gb",
+    "model.graph.dropout",
+    "model.graph.edge_dropout",
+    "model.id_dropout",
+    "model.l2",
+    "model.modality_dropout",
+    "objective.temperature",
+    "training.checkpoint_seconds",
+    "training.checkpoints",
+    "training.epochs",
+    "training.jit_compile",
+    "training.learning_rate",
+    "training.mixed_precision",
+    "training.patience",
+    "training.rollbacks",
+    "training.spike_factor",
+)
+"""Fields that ``force`` may change: the checkpoint still fits, and the place in the data is the same."""
+
+WATCHING = ("training.profile_steps", "training.tensorboard", "training.tracking")
+"""Fields that may always change: nothing of the training depends on how it is watched."""
+
+
+def check_resumable(run: RunDirectory, configuration: Configuration, record_set: RecordSet, *, force: bool) -> None:
+    """Refuses to resume a run with something else than it was started with.
+
+    Args:
+        run: The run directory.
+        configuration: What is asked for now.
+        record_set: The record set that is given now.
+        force: Whether the fields of :data:`CHANGEABLE` may differ.
+
+    Raises:
+        InvalidInputError: Something differs; every difference is shown.
+    """
+    run.open_records(record_set.folder)
+    before, now = flat_values(asdict(run.configuration)), flat_values(asdict(configuration))
+    differences = [name for name in before if before[name] != now[name] and name not in WATCHING]
+    if not differences:
+        return
+    shown = "; ".join(f"{name}: {before[name]} in the run, {now[name]} now" for name in differences)
+    if not force:
+        raise InvalidInputError(
+            f"{run.folder}: was started with another configuration ({shown}). Choose another --run, give the same "
+            "settings, or resume with these by --resume force."
+        )
+    fixed = [name for name in differences if name not in CHANGEABLE]
+    if fixed:
+        raise InvalidInputError(
+            f"{run.folder}: cannot be resumed with another {', '.join(fixed)} ({shown}): its checkpoints would not "
+            "fit. Choose another --run."
+        )
+
+
+def flat_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested sections by field, such as ``"model.fusion.rank"``."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flat_values(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

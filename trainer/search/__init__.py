@@ -1,0 +1,1 @@
+"""Searches of settings: spaces, oracles, trials, reports."""
