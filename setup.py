@@ -12,7 +12,10 @@ from setuptools import setup
 
 FOLDERS = {
     "tf_metammf": "tf_metammf",
+    "tf_metammf.encoders": "tf_metammf/encoders",
+    "tf_metammf.fusion": "tf_metammf/fusion",
     "tf_metammf.peers": "tf_metammf/peers",
+    "tf_metammf.ranking": "tf_metammf/ranking",
     "tf_metammf.records": "records",
     "tf_metammf.records.beam": "records/beam",
     "tf_metammf.records.raw_files": "records/raw_files",

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from benchmarks.measurement import added_peak_mib, in_turn, of_its_own_process, ratios, seconds
 from benchmarks.report import print_table, spread, write_report
-from tf_metammf.ranking import FullRanking
+from tf_metammf.ranking.full_ranking import FullRanking
 
 WIDTH = 64
 CUTOFFS = (10, 20, 50)

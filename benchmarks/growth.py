@@ -103,7 +103,7 @@ def measure(sizes: Sizes, *, repeats: int) -> dict[str, Any]:
     from tf_metammf.fused_adam import FusedAdam
     from tf_metammf.model import MetaMMF
     from tf_metammf.objectives import InBatchSoftmax
-    from tf_metammf.ranking import FullRanking
+    from tf_metammf.ranking.full_ranking import FullRanking
 
     tf.matmul(tf.ones([64, 64]), tf.ones([64, 64]))
     reset_peak_memory()

@@ -20,7 +20,7 @@ import tensorflow as tf
 from benchmarks.report import print_table, write_report
 from tf_metammf.export.fold_in import history_means
 from tf_metammf.export.histories import HistoryEncoder
-from tf_metammf.ranking import FullRanking
+from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.runs.run_directory import open_run_directory
 

@@ -18,7 +18,7 @@ class HistoryEncoder(tf.Module):
     * Encoders of graphs: their own propagation, with these items as the user's neighbours. What stands for the
       user's own term ``x_0[u]`` is the mean of it over all users with interactions. The graph stays as it is; an
       item without interactions counts with degree 1. It takes a table of messages (see
-      :meth:`tf_metammf.graph_encoder.GraphEncoder.messages`).
+      :meth:`tf_metammf.encoders.graph_encoder.GraphEncoder.messages`).
     * All others: ``q = [mean of e_i; 1] W`` with the weights of :func:`tf_metammf.export.fold_in.fold_in_weights`,
       which takes the item embeddings and ``d (d + 1)`` numbers.
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from tf_metammf.top_items import top_items
+from tf_metammf.ranking.top_items import top_items
 
 ITEMS_AT_ONCE = 2**17
 """Items that are scored in one product; a larger catalogue is scored block after block."""

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_metammf.export.modality_inputs import PRESENT, input_names
 from tf_metammf.export.request_checks import require
-from tf_metammf.modality_shares import modality_shares
+from tf_metammf.fusion.modality_shares import modality_shares
 
 
 class NewItemEncoder(tf.Module):
@@ -76,7 +76,7 @@ class NewItemEncoder(tf.Module):
             inputs: As in :meth:`embed`.
 
         Returns:
-            Shares, float32 ``[B, M]``, as :func:`tf_metammf.modality_shares.modality_shares` defines them,
+            Shares, float32 ``[B, M]``, as :func:`tf_metammf.fusion.modality_shares.modality_shares` defines them,
             0 for invalid items, and bool ``[B]``: which are valid.
 
         Raises:

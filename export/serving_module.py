@@ -16,7 +16,7 @@ from tf_metammf.export.new_items import NewItemEncoder
 from tf_metammf.export.popular_items import PopularItems
 from tf_metammf.export.request_checks import require
 from tf_metammf.export.seen_items import SeenItems
-from tf_metammf.modality_shares import catalogue_shares
+from tf_metammf.fusion.modality_shares import catalogue_shares
 
 Outputs = dict[str, tf.Tensor]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from tf_metammf.meta_fusion import MetaFusion
+from tf_metammf.fusion.meta_fusion import MetaFusion
 
 LONGEST = (
     "test_documentation.py",

@@ -6,8 +6,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.fusion import FUSIONS, apply_fusion, make_fusion
-from tf_metammf.missing_modalities import MissingModalities
+from tf_metammf.fusion.fusions import FUSIONS, apply_fusion, make_fusion
+from tf_metammf.fusion.missing_modalities import MissingModalities
 
 WIDTHS = {"visual": 7, "acoustic": 3, "textual é/2": 5}
 

@@ -9,7 +9,7 @@ import tf_keras as keras
 
 from tf_metammf import BPR, SAGE, FullSoftmax, InBatchSoftmax, InteractionGraph, LightGCN, MetaMMF, records
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.meta_fusion import MetaFusion
+from tf_metammf.fusion.meta_fusion import MetaFusion
 from tf_metammf.records.raw_data import Interactions
 
 REFERENCE = Path(__file__).resolve().parents[1].parent / "shared" / "reference"

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.meta_fusion import MetaFusion
+from tf_metammf.fusion.meta_fusion import MetaFusion
 
 REFERENCE = Path(__file__).resolve().parents[1].parent / "shared" / "reference"
 WIDTHS = {"visual": 7, "acoustic": 3, "textual": 5}

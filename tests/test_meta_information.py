@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.meta_information import MetaInformation
+from tf_metammf.fusion.meta_information import MetaInformation
 
 FEATURES = np.random.default_rng(1).normal(size=(7, 6))
 ABSENCE = np.random.default_rng(2).integers(0, 2, size=(7, 3)).astype(float)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.metric_names import METRICS, PARTS, MetricName
+from tf_metammf.ranking.metric_names import METRICS, PARTS, MetricName
 
 
 def test_a_key_names_metric_cutoff_and_part() -> None:
@@ -54,5 +54,5 @@ def test_a_wrong_key_is_refused_with_what_to_write(text: str, message: str) -> N
 
 
 def test_names_are_read_without_tensorflow() -> None:
-    program = "import sys, tf_metammf.metric_names; sys.exit('tensorflow' in sys.modules)"
+    program = "import sys, tf_metammf.ranking.metric_names; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

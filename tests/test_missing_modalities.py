@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.missing_modalities import MissingModalities
+from tf_metammf.fusion.missing_modalities import MissingModalities
 
 WIDTHS = {"visual": 4, "acoustic": 2, "textual": 3}
 NAMES = sorted(WIDTHS)

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.meta_fusion import MetaFusion
+from tf_metammf.fusion.meta_fusion import MetaFusion
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax
 from tf_metammf.towers import ItemTower

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf import InBatchSoftmax, InteractionGraph, MetaMMF
-from tf_metammf.fusion import FUSIONS
+from tf_metammf.fusion.fusions import FUSIONS
 
 ENCODERS = ("mf", "sage", "lightgcn")
 USERS, ITEMS, COLD_ITEM = 30, 20, 19

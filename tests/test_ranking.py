@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.metric_names import METRICS
-from tf_metammf.ranking import FullRanking
+from tf_metammf.ranking.full_ranking import FullRanking
+from tf_metammf.ranking.metric_names import METRICS
 
 REFERENCE = Path(__file__).resolve().parents[1].parent / "shared" / "reference" / "ranking_metrics.npz"
 

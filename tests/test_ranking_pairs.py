@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.ranking_pairs import ranking_pairs
+from tf_metammf.ranking.pairs import ranking_pairs
 
 
 def test_pairs_are_sorted_by_user_each_once_and_cut_into_equal_blocks() -> None:

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.static_fusions import AttentionFusion, ConcatenationFusion, GatedFusion, SumFusion
+from tf_metammf.fusion.static_fusions import AttentionFusion, ConcatenationFusion, GatedFusion, SumFusion
 
 WIDTHS = {"visual": 7, "acoustic": 3, "textual": 5}
 NAMES = ["acoustic", "textual", "visual"]

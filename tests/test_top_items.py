@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tf_metammf.top_items import GROUP_ITEMS, top_items
+from tf_metammf.ranking.top_items import GROUP_ITEMS, top_items
 
 
 def best_by_sorting(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tf_metammf.ranking import FullRanking
-from tf_metammf.user_metrics import UserLists
+from tf_metammf.ranking.full_ranking import FullRanking
+from tf_metammf.ranking.user_metrics import UserLists
 
 USERS, ITEMS = 60, 40
 

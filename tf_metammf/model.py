@@ -9,15 +9,15 @@ import tensorflow_recommenders as tfrs
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from tf_metammf.encoders import WITHOUT_GRAPH, encoder_uses_features, make_encoder
+from tf_metammf.encoders.encoders import WITHOUT_GRAPH, encoder_uses_features, make_encoder
+from tf_metammf.encoders.graph_encoder import GraphEncoder
+from tf_metammf.encoders.item_content import ItemContent
+from tf_metammf.encoders.matrix_factorization import MatrixFactorization
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.feature_source import FeatureSource, feature_statistics
 from tf_metammf.feature_table import FeatureTable
-from tf_metammf.fusion import make_fusion
+from tf_metammf.fusion.fusions import make_fusion
 from tf_metammf.gradient_norms import gradient_norm
-from tf_metammf.graph_encoder import GraphEncoder
-from tf_metammf.item_content import ItemContent
-from tf_metammf.matrix_factorization import MatrixFactorization
 from tf_metammf.objectives import Batch
 from tf_metammf.placement import placed, rows_of
 from tf_metammf.replicas import gathered, replica_count
@@ -57,7 +57,7 @@ class MetaMMF(tfrs.Model):
         fusion_options: Arguments of a fusion given by name.
         encoder: ``"mf"``, ``"sage"`` (MetaMMF_GCN of the paper), ``"lightgcn"``, a peer out of
             :mod:`tf_metammf.peers` (``"vbpr"``, ``"mmgcn"``, ``"lattice"``, ``"freedom"``, ``"bm3"``, ``"invrl"``),
-            or a Keras layer of your own with the methods of :class:`tf_metammf.encoder.Encoder`.
+            or a Keras layer of your own with the methods of :class:`tf_metammf.encoders.encoder.Encoder`.
         encoder_options: Arguments of an encoder given by name; those of graphs need ``graph``, an
             :class:`tf_metammf.InteractionGraph` of the training interactions. Peers get users and features from here.
         id_units: Width of the item ID embedding; 0 for content alone. Defaults to 32, as published.
@@ -316,7 +316,8 @@ class MetaMMF(tfrs.Model):
     def embed_new_users(self, representations: tf.Tensor, messages: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
         """Embeddings ``[n, d]`` of users who came after training, propagated from the items that they have.
 
-        For graph encoders; arguments as :meth:`tf_metammf.graph_encoder.GraphEncoder.embed_new_users` has them.
+        For graph encoders; arguments as
+        :meth:`tf_metammf.encoders.graph_encoder.GraphEncoder.embed_new_users` has them.
         """
         return self._finish(self.encoder.embed_new_users(representations, messages, counts))
 

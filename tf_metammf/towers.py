@@ -10,8 +10,8 @@ import tf_keras as keras
 from tf_metammf.dropout import new_generator, uniform
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.feature_source import Statistics
-from tf_metammf.fusion import apply_fusion
-from tf_metammf.missing_modalities import MissingModalities
+from tf_metammf.fusion.fusions import apply_fusion
+from tf_metammf.fusion.missing_modalities import MissingModalities
 
 COMBINATIONS = ("concatenate", "add")
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.fused_adam import FusedAdam
 from tf_metammf.lazy_adam import LazyAdam
-from tf_metammf.metric_names import METRICS
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax, NoObjective
-from tf_metammf.ranking import FullRanking
+from tf_metammf.ranking.full_ranking import FullRanking
+from tf_metammf.ranking.metric_names import METRICS
 from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.negatives import NegativeSampler

@@ -1,7 +1,7 @@
 """Bounds of the numbers of a configuration."""
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.metric_names import MetricName
+from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.watching.tensorboard_logs import CONTENTS
 

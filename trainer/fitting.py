@@ -10,7 +10,7 @@ import tf_keras as keras
 
 from tf_metammf.errors import TrainingDivergedError
 from tf_metammf.model import MetaMMF
-from tf_metammf.ranking import FullRanking
+from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.distribution.worker_group import WorkerGroup
 from tf_metammf.trainer.divergence import StopOnDivergence

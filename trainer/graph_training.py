@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.interaction_graph import InteractionGraph
 from tf_metammf.records.neighbours import NeighbourSampler
 from tf_metammf.trainer.configuration import PEER_SETTINGS, Configuration, ModelConfiguration
 from tf_metammf.trainer.memory import fan_outs

@@ -4,13 +4,13 @@ import csv
 import math
 from pathlib import Path
 
+from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.feature_table import FeatureTable
-from tf_metammf.item_content import ItemContent
 from tf_metammf.peers.baseline import Baseline
 from tf_metammf.peers.item_knn import ItemKNN
 from tf_metammf.peers.popularity import Popularity
-from tf_metammf.ranking import FullRanking
+from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.trainer.configuration import BASELINES, Configuration
 from tf_metammf.trainer.graph_training import interaction_graph
 from tf_metammf.trainer.runs.training_state import TrainingState

@@ -10,8 +10,8 @@ from typing import Any
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError, unknown_name
-from tf_metammf.metric_names import ALL, MetricName
-from tf_metammf.ranking import FullRanking
+from tf_metammf.ranking.full_ranking import FullRanking
+from tf_metammf.ranking.metric_names import ALL, MetricName
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import require_absent
 from tf_metammf.records.tensorflow_errors import LOST_CONNECTION

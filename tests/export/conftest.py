@@ -12,10 +12,10 @@ import tensorflow as tf
 import tf_keras as keras
 from stand_in_server import StandInServer
 
-from tf_metammf.encoders import WITHOUT_GRAPH
+from tf_metammf.encoders.encoders import WITHOUT_GRAPH
+from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.export.indices import IndexOptions
 from tf_metammf.export.saved_model import export_model
-from tf_metammf.interaction_graph import InteractionGraph
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives import BPR
 

@@ -7,7 +7,7 @@ import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.recommender import Recommender
-from tf_metammf.modality_shares import modality_shares
+from tf_metammf.fusion.modality_shares import modality_shares
 
 
 class OwnFusion(keras.layers.Layer):

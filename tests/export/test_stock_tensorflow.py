@@ -12,7 +12,7 @@ from tensorflow.python.framework import op_def_registry
 
 from tf_metammf.export.indices import IndexOptions
 from tf_metammf.export.serving_module import ServingModule
-from tf_metammf.modality_shares import catalogue_shares, modality_shares
+from tf_metammf.fusion.modality_shares import catalogue_shares, modality_shares
 
 K = 3
 

@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.export.recommender import Recommender
 from tf_metammf.export.saved_model import export_model
-from tf_metammf.interaction_graph import InteractionGraph
-from tf_metammf.modality_shares import catalogue_shares
+from tf_metammf.fusion.modality_shares import catalogue_shares
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives import InBatchSoftmax
 from tf_metammf.records.synthesis import SyntheticData, SyntheticVideos, synthesize

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tf_metammf import InteractionGraph
+from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.feature_table import FeatureTable
-from tf_metammf.item_content import ItemContent
 from tf_metammf.peers.item_knn import ItemKNN
 from tf_metammf.peers.popularity import Popularity
 

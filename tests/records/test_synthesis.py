@@ -8,7 +8,7 @@ import pytest
 from tf_metammf.commands import records_synthesize
 from tf_metammf.commands.parser import CommandParser
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.ranking import FullRanking
+from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.records.best_reachable import best_reachable
 from tf_metammf.records.synthesis import Kind, SyntheticData, SyntheticVideos, synthesize
 from tf_metammf.records.validation import validate

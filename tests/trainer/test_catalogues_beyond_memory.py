@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.saved_model import export_run
-from tf_metammf.interaction_graph import InteractionGraph
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax
 from tf_metammf.records.item_lookup import ItemLookup

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.modality_shares import catalogue_shares
+from tf_metammf.fusion.modality_shares import catalogue_shares
 from tf_metammf.trainer.distribution.devices import grow_gpu_memory
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.training import train

@@ -5,11 +5,11 @@ from typing import Any
 import tensorflow as tf
 
 from tf_metammf.dropout import dropout
-from tf_metammf.interaction_graph import InteractionGraph
-from tf_metammf.item_content import ItemContent
+from tf_metammf.encoders.interaction_graph import InteractionGraph
+from tf_metammf.encoders.item_content import ItemContent
+from tf_metammf.encoders.lightgcn import LightGCN
+from tf_metammf.encoders.neighbourhoods import Neighbourhoods, Sides
 from tf_metammf.layer_arguments import share
-from tf_metammf.lightgcn import LightGCN
-from tf_metammf.neighbourhoods import Neighbourhoods, Sides
 from tf_metammf.objectives import Batch
 from tf_metammf.replicas import mean_over_batch
 
@@ -37,7 +37,7 @@ class BM3(LightGCN):
         layers: Layers of LightGCN. Defaults to 1.
         target_dropout: Of the targets, in [0, 1). Defaults to 0.3.
         content_weight: Factor of the terms of the modalities. Defaults to 1.
-        **options: Edge dropout as in :class:`tf_metammf.graph_encoder.GraphEncoder`, name, dtype and so on.
+        **options: Edge dropout as in :class:`tf_metammf.encoders.graph_encoder.GraphEncoder`, name, dtype and so on.
 
     Raises:
         InvalidInputError: An argument is not acceptable.

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.dropout import new_generator
-from tf_metammf.item_content import ItemContent
+from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.layer_arguments import positive_integer
 from tf_metammf.objectives import Batch
 from tf_metammf.peers.vbpr import VBPR

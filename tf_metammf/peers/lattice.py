@@ -4,12 +4,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_metammf.interaction_graph import InteractionGraph
-from tf_metammf.item_content import ItemContent
-from tf_metammf.item_graph import ItemGraph, nearest_neighbours, normalized
+from tf_metammf.encoders.interaction_graph import InteractionGraph
+from tf_metammf.encoders.item_content import ItemContent
+from tf_metammf.encoders.item_graph import ItemGraph, nearest_neighbours, normalized
+from tf_metammf.encoders.lightgcn import LightGCN
+from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours, Sides
 from tf_metammf.layer_arguments import positive_integer, share
-from tf_metammf.lightgcn import LightGCN
-from tf_metammf.neighbourhoods import Neighbourhoods, NoNeighbours, Sides
 
 
 class LATTICE(LightGCN):
@@ -35,7 +35,7 @@ class LATTICE(LightGCN):
         initial_weight: ``l``, in [0, 1). Defaults to 0.7.
         units: Width of ``W_m f + b_m``. Defaults to 64.
         refresh_steps: Steps between two searches for neighbours. Defaults to 100.
-        **options: Edge dropout as in :class:`tf_metammf.graph_encoder.GraphEncoder`, name, dtype and so on.
+        **options: Edge dropout as in :class:`tf_metammf.encoders.graph_encoder.GraphEncoder`, name, dtype and so on.
 
     Raises:
         InvalidInputError: An argument is not acceptable.

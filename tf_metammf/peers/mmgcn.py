@@ -5,11 +5,11 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.graph_encoder import GraphEncoder
-from tf_metammf.interaction_graph import InteractionGraph
-from tf_metammf.item_content import ItemContent
+from tf_metammf.encoders.graph_encoder import GraphEncoder
+from tf_metammf.encoders.interaction_graph import InteractionGraph
+from tf_metammf.encoders.item_content import ItemContent
+from tf_metammf.encoders.neighbourhoods import Neighbourhoods, Sides
 from tf_metammf.layer_arguments import positive_integer
-from tf_metammf.neighbourhoods import Neighbourhoods, Sides
 
 
 class MMGCN(GraphEncoder):
@@ -33,7 +33,7 @@ class MMGCN(GraphEncoder):
         layers: Number of layers. Defaults to 2.
         units: Width of ``x_m``. Defaults to 64.
         negative_slope: Slope of LeakyReLU below zero. Defaults to 0.01.
-        **options: Edge dropout as in :class:`tf_metammf.graph_encoder.GraphEncoder`, name, dtype and so on.
+        **options: Edge dropout as in :class:`tf_metammf.encoders.graph_encoder.GraphEncoder`, name, dtype and so on.
 
     Raises:
         InvalidInputError: An argument is not acceptable.

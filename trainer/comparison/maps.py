@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tf_metammf.meta_fusion import MetaFusion
-from tf_metammf.modality_shares import catalogue_shares
+from tf_metammf.fusion.meta_fusion import MetaFusion
+from tf_metammf.fusion.modality_shares import catalogue_shares
 from tf_metammf.trainer.comparison.compare import ComparedModel, Comparison
 from tf_metammf.trainer.comparison.item_kinds import ItemKinds
 from tf_metammf.trainer.evaluation import load_model

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.metric_names import MetricName
-from tf_metammf.ranking_pairs import RankingPairs
+from tf_metammf.ranking.metric_names import MetricName
+from tf_metammf.ranking.pairs import RankingPairs
+from tf_metammf.ranking.user_metrics import UserLists
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.reader import read_items
 from tf_metammf.records.record_set import RecordSet
@@ -17,7 +18,6 @@ from tf_metammf.trainer.comparison.compare import ComparedModel, Comparison
 from tf_metammf.trainer.comparison.significance import randomization_test
 from tf_metammf.trainer.memory import training_memory
 from tf_metammf.trainer.training_data import TrainingData
-from tf_metammf.user_metrics import UserLists
 
 
 def comparison_results(comparison: Comparison, record_set: RecordSet) -> dict[str, Any]:

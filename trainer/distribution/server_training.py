@@ -11,7 +11,7 @@ import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
-from tf_metammf.ranking import FullRanking
+from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.preemption import Preemption
 from tf_metammf.trainer.runs.best_weights import KeepBestWeights

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.metric_names import MetricName
+from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.repeated_training import train_with_seeds

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.feature_table import FeatureTable
-from tf_metammf.modality_shares import modality_shares
+from tf_metammf.fusion.modality_shares import modality_shares
 from tf_metammf.model import MetaMMF
 
 CONTENTS = ("metrics", "all")
@@ -56,8 +56,8 @@ class WriteModelStatistics(keras.callbacks.Callback):
     """Writes norms of the embeddings and modality shares after every epoch, and embeddings when training ends.
 
     ``norm/users`` and ``norm/items`` are means over the rows of the ID tables; ``modality_share/NAME`` are the shares
-    of :func:`tf_metammf.modality_shares.modality_shares`, of the first :data:`SHOWN_ITEMS` items, where they have the
-    modality. They need features in memory.
+    of :func:`tf_metammf.fusion.modality_shares.modality_shares`, of the first :data:`SHOWN_ITEMS` items, where they
+    have the modality. They need features in memory.
 
     Args:
         folder: Where the logs go.

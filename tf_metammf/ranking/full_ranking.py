@@ -8,11 +8,11 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.metric_names import COLD_ONLY, METRICS, MetricName, check_metric
-from tf_metammf.ranking_metrics import averages
-from tf_metammf.ranking_pairs import Pairs, ranking_pairs
-from tf_metammf.ranking_parts import RankingPart, ranking_parts
-from tf_metammf.ranking_pass import Ranked, RankingPass, ScoreFunction
+from tf_metammf.ranking.metric_names import COLD_ONLY, METRICS, MetricName, check_metric
+from tf_metammf.ranking.metrics import averages
+from tf_metammf.ranking.pairs import Pairs, ranking_pairs
+from tf_metammf.ranking.parts import RankingPart, ranking_parts
+from tf_metammf.ranking.ranking_pass import Ranked, RankingPass, ScoreFunction
 
 SCORE_BYTES = 32 * 2**20
 MAXIMUM_BLOCK_USERS = 4096
@@ -66,8 +66,8 @@ class FullRanking:
         masked: Pairs taken out of the ranking, in the same form: the training interactions and, for the test
             split, those of validation. Defaults to none.
         cutoffs: The K to report. Defaults to 10, 20 and 50.
-        metrics: Names out of :data:`tf_metammf.metric_names.METRICS`, defined in
-            :mod:`tf_metammf.ranking_metrics`. Defaults to all of them.
+        metrics: Names out of :data:`tf_metammf.ranking.metric_names.METRICS`, defined in
+            :mod:`tf_metammf.ranking.metrics`. Defaults to all of them.
         warm_items: bool ``[items]``, True where the item has a training interaction; the others are cold.
             Defaults to None: no report by kind of item.
         group: The processes that share the users, all of which have to evaluate alike; None for this one alone.

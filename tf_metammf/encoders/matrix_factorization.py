@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.encoder import Represent
+from tf_metammf.encoders.encoder import Represent
 
 
 class MatrixFactorization(keras.layers.Layer):

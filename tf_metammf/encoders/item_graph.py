@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tf_metammf.item_content import ItemContent
-from tf_metammf.sparse_product import compressed_rows, sparse_product
+from tf_metammf.encoders.item_content import ItemContent
+from tf_metammf.encoders.sparse_product import compressed_rows, sparse_product
 
 _ITEMS_AT_ONCE = 1024
 

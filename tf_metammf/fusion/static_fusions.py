@@ -6,9 +6,9 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.dense_stack import DenseStack
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.fusion_layer import FusionLayer
+from tf_metammf.fusion.dense_stack import DenseStack
+from tf_metammf.fusion.fusion_layer import FusionLayer
 from tf_metammf.layer_arguments import copied
 from tf_metammf.modalities import Features, Presence, side_by_side
 

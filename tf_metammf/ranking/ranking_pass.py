@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.metric_names import COLD_ONLY
-from tf_metammf.ranking_metrics import rank_sums, rank_sums_rows
-from tf_metammf.ranking_pairs import RankingPairs
-from tf_metammf.ranking_parts import RankingPart
-from tf_metammf.top_items import top_items
+from tf_metammf.ranking.metric_names import COLD_ONLY
+from tf_metammf.ranking.metrics import rank_sums, rank_sums_rows
+from tf_metammf.ranking.pairs import RankingPairs
+from tf_metammf.ranking.parts import RankingPart
+from tf_metammf.ranking.top_items import top_items
 
 ScoreFunction = Callable[[Any], Any]
 

@@ -6,10 +6,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.fusion_layer import PUBLISHED_UNITS, FusionLayer
+from tf_metammf.fusion.fusion_layer import PUBLISHED_UNITS, FusionLayer
+from tf_metammf.fusion.meta_dense import MetaDense
+from tf_metammf.fusion.meta_information import MetaInformation
 from tf_metammf.layer_arguments import copied, optional_positive_integer, positive_integer
-from tf_metammf.meta_dense import MetaDense
-from tf_metammf.meta_information import MetaInformation
 from tf_metammf.modalities import Features, Presence, side_by_side
 
 
@@ -45,7 +45,7 @@ class MetaFusion(FusionLayer):
 
     Raises:
         InvalidInputError: An argument is not acceptable, or the input does not keep the contract
-            of :class:`tf_metammf.fusion_layer.FusionLayer`.
+            of :class:`tf_metammf.fusion.fusion_layer.FusionLayer`.
 
     Reference: Liu et al., Dynamic Multimodal Fusion via Meta-Learning Towards Micro-Video
     Recommendation, ACM TOIS 42(2), 2023, arXiv 2501.07110.

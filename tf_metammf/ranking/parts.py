@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.metric_names import ALL, COLD, COLD_ONLY, WARM
-from tf_metammf.ranking_pairs import RankingPairs
+from tf_metammf.ranking.metric_names import ALL, COLD, COLD_ONLY, WARM
+from tf_metammf.ranking.pairs import RankingPairs
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class RankingPart:
     """Which items are relevant in one part of the metrics, and for whom.
 
     Attributes:
-        name: One of :data:`tf_metammf.metric_names.PARTS`.
+        name: One of :data:`tf_metammf.ranking.metric_names.PARTS`.
         is_item: bool ``[items]``: whether the item belongs to the part.
         relevant: int64 ``[rows]``: positives of each ranked user that belong to the part.
     """

@@ -5,16 +5,16 @@ from typing import Any
 
 import tf_keras as keras
 
+from tf_metammf.encoders.lightgcn import LightGCN
+from tf_metammf.encoders.matrix_factorization import MatrixFactorization
+from tf_metammf.encoders.sage import SAGE
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.lightgcn import LightGCN
-from tf_metammf.matrix_factorization import MatrixFactorization
 from tf_metammf.peers.bm3 import BM3
 from tf_metammf.peers.freedom import FREEDOM
 from tf_metammf.peers.invrl import InvRL
 from tf_metammf.peers.lattice import LATTICE
 from tf_metammf.peers.mmgcn import MMGCN
 from tf_metammf.peers.vbpr import VBPR
-from tf_metammf.sage import SAGE
 
 ENCODERS: dict[str, Callable[..., Any]] = {
     "mf": MatrixFactorization,
@@ -35,7 +35,7 @@ def make_encoder(encoder: str | keras.layers.Layer, **options: Any) -> Any:
     """An encoder by name, or the given layer itself.
 
     Args:
-        encoder: A key of :data:`ENCODERS`, or a layer with the methods of :class:`tf_metammf.encoder.Encoder`.
+        encoder: A key of :data:`ENCODERS`, or a layer with the methods of :class:`tf_metammf.encoders.encoder.Encoder`.
         **options: Arguments of an encoder given by name; those of graphs need ``graph``.
 
     Raises:

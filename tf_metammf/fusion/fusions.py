@@ -8,9 +8,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.meta_fusion import MetaFusion
+from tf_metammf.fusion.meta_fusion import MetaFusion
+from tf_metammf.fusion.static_fusions import AttentionFusion, ConcatenationFusion, GatedFusion, SumFusion
 from tf_metammf.modalities import Presence
-from tf_metammf.static_fusions import AttentionFusion, ConcatenationFusion, GatedFusion, SumFusion
 
 FUSIONS: dict[str, Callable[..., keras.layers.Layer]] = {
     "metammf": MetaFusion,
@@ -27,7 +27,7 @@ def make_fusion(fusion: str | keras.layers.Layer, **options: Any) -> keras.layer
 
     Args:
         fusion: ``"metammf"``, ``"concatenation"``, ``"sum"``, ``"gated"``, ``"attention"``, or a layer of
-            your own that keeps the contract of :class:`tf_metammf.fusion_layer.FusionLayer`.
+            your own that keeps the contract of :class:`tf_metammf.fusion.fusion_layer.FusionLayer`.
         **options: Constructor arguments of a fusion given by name.
 
     Raises:

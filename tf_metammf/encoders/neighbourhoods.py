@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from tf_metammf.interaction_graph import Adjacency
+from tf_metammf.encoders.interaction_graph import Adjacency
 
 Sides = tuple[tf.Tensor, tf.Tensor]
 """Something of users and the same of items."""

@@ -8,13 +8,13 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.dropout import dropout, new_generator
-from tf_metammf.encoder import Represent
+from tf_metammf.encoders.encoder import Represent
+from tf_metammf.encoders.interaction_graph import Adjacency, InteractionGraph
+from tf_metammf.encoders.item_content import ItemContent
+from tf_metammf.encoders.item_graph import ItemGraph, similar_items
+from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours, SampledNeighbourhoods, Sides, WholeGraph
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.interaction_graph import Adjacency, InteractionGraph
-from tf_metammf.item_content import ItemContent
-from tf_metammf.item_graph import ItemGraph, similar_items
 from tf_metammf.layer_arguments import positive_integer, share
-from tf_metammf.neighbourhoods import Neighbourhoods, NoNeighbours, SampledNeighbourhoods, Sides, WholeGraph
 
 
 class GraphEncoder(keras.layers.Layer):

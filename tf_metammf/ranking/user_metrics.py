@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.ranking_pairs import RankingPairs
+from tf_metammf.ranking.pairs import RankingPairs
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class UserLists:
     def metrics(
         self, cutoffs: Sequence[int], *, relevant_items: NDArray[np.bool_] | None = None
     ) -> dict[str, NDArray[np.float64]]:
-        """Recall and NDCG of every user, as :mod:`tf_metammf.ranking_metrics` defines them.
+        """Recall and NDCG of every user, as :mod:`tf_metammf.ranking.metrics` defines them.
 
         Args:
             cutoffs: K, at most as long as the lists.

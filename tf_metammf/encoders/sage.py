@@ -7,11 +7,11 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.dropout import dropout as dropped
+from tf_metammf.encoders.graph_encoder import GraphEncoder
+from tf_metammf.encoders.interaction_graph import InteractionGraph
+from tf_metammf.encoders.neighbourhoods import Neighbourhoods, Sides, WholeGraph
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.graph_encoder import GraphEncoder
-from tf_metammf.interaction_graph import InteractionGraph
 from tf_metammf.layer_arguments import share
-from tf_metammf.neighbourhoods import Neighbourhoods, Sides, WholeGraph
 
 PUBLISHED_DROPOUT = (0.5, 0.2)
 

@@ -1,7 +1,7 @@
 """Names of the ranking metrics, such as ``"recall@20"`` and ``"cold/ndcg@10"``.
 
 Loads nothing but the standard library, so that a configuration can be checked before TensorFlow is there.
-What the metrics compute stands in :mod:`tf_metammf.ranking_metrics`.
+What the metrics compute stands in :mod:`tf_metammf.ranking.metrics`.
 """
 
 import re

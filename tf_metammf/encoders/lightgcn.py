@@ -4,9 +4,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_metammf.graph_encoder import GraphEncoder
-from tf_metammf.interaction_graph import InteractionGraph
-from tf_metammf.neighbourhoods import Neighbourhoods, Sides, WholeGraph
+from tf_metammf.encoders.graph_encoder import GraphEncoder
+from tf_metammf.encoders.interaction_graph import InteractionGraph
+from tf_metammf.encoders.neighbourhoods import Neighbourhoods, Sides, WholeGraph
 
 
 class LightGCN(GraphEncoder):

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from tf_metammf.encoders.sparse_product import compressed_rows, sparse_product
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.sparse_product import compressed_rows, sparse_product
 
 
 class InteractionGraph:

@@ -1,0 +1,1 @@
+"""Full ranking: top items of every user, and metrics of them."""
