@@ -1,13 +1,16 @@
-"""MetaMMF over graphs beside the same model without dynamic fusion or content, and beside its peers, on TikTok.
+"""MetaMMF beside the same model without dynamic fusion or content, and beside its peers.
 
-    python -m benchmarks.peers --input FOLDER_WITH_TIKTOK_INTER [--comparisons fusions,peers,searched] [--output FOLDER]
+    python -m benchmarks.peers --input FOLDER_WITH_TIKTOK_INTER [--sample FOLDER] [--comparisons fusions,peers]
+                               [--output FOLDER]
 
-Comparisons of ``tf-metammf compare``:
+Comparisons of ``tf-metammf compare``, the first three on TikTok:
 
 * ``fusions`` gives every model the settings of ``gcn``, which were chosen on the validation split;
 * ``peers`` takes them as published;
 * ``searched`` gives all the same objective and width, as far as they take them, and the same number of trials of a
-  search on the validation split.
+  search on the validation split;
+* ``synthetic`` takes presets as they are to the videos of the quickstart, where every kind is told by other modalities;
+* ``sample`` takes them to the sample of the paper's authors, in the layout of MMGCN.
 
 The test split is evaluated once, at the end of each run. With ``--output`` a comparison that was interrupted goes on,
 and several processes with the same command share the work.
@@ -31,7 +34,11 @@ PEERS = (
     *("popularity", "item-knn", "item-knn-content", "mf-bpr", "vbpr", "invrl"),
     *("lightgcn", "freedom", "bm3", "mmgcn", "lattice"),
 )
-COMPARISONS = ("fusions", "peers", "searched")
+ELSEWHERE = (
+    *("default", "default+concatenation", "default+none", "gcn", "gcn+concatenation", "gcn+none"),
+    *("vbpr", "lightgcn", "item-knn-content", "popularity"),
+)
+COMPARISONS = ("fusions", "peers", "searched", "synthetic", "sample")
 SHOWN = ("recall@20", "ndcg@20", "cold/recall@20", "cold_only/recall@20")
 
 WIDTH = 256
@@ -79,9 +86,10 @@ SEARCHED = {
 def main() -> None:
     """Converts once, compares, prints the tables and writes ``results/peers-*.json``."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--input", type=Path, required=True, help="Folder with tiktok.inter and *_feat.npy.")
+    parser.add_argument("--input", type=Path, help="Folder with tiktok.inter and *_feat.npy.")
+    parser.add_argument("--sample", type=Path, help="Folder with user_item_dict_sample.npy and *_feat_sample.npy.")
     parser.add_argument("--comparisons", default=",".join(COMPARISONS), help="Which, with commas between.")
-    parser.add_argument("--seeds", type=int, default=5, help="Of fusions.")
+    parser.add_argument("--seeds", type=int, default=5, help="Of fusions, synthetic and sample.")
     parser.add_argument("--peer_seeds", type=int, default=1, help="Of peers.")
     parser.add_argument("--searched_seeds", type=int, default=3, help="Of searched.")
     parser.add_argument("--trials", type=int, default=4, help="Of searched, for each model.")
@@ -93,21 +101,41 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.output or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        records = folder / "records"
-        if not records.exists():
-            _run("records", "convert", "--source", "mmrec", "--input", arguments.input, "--output", records)
         settings = {
             "fusions": (_fusions(folder), arguments.seeds, 0),
             "peers": (PEERS, arguments.peer_seeds, 0),
             "searched": (_searched(folder), arguments.searched_seeds, arguments.trials),
+            "synthetic": (ELSEWHERE, arguments.seeds, 0),
+            "sample": (ELSEWHERE, arguments.seeds, 0),
         }
         for name in chosen:
             models, seeds, trials = settings[name]
             words = ["--models", ",".join(models), "--seeds", str(seeds), "--trials", str(trials)]
+            records = _records(folder, name, tiktok=arguments.input, sample=arguments.sample)
             _run("compare", "--records", records, *words, "--output", folder / name, "--quiet")
             results = json.loads((folder / name / "results.json").read_text(encoding="utf-8"))
             _print(name, results)
             write_report(f"peers-{name}", results)
+
+
+def _records(folder: Path, name: str, *, tiktok: Path | None, sample: Path | None) -> Path:
+    """The record set of a comparison, made where it is not there yet."""
+    records = folder / (f"records-{name}" if name in ("synthetic", "sample") else "records")
+    if records.exists():
+        return records
+    if name == "synthetic":
+        _run("records", "synthesize", "--output", records)
+    elif name == "sample":
+        _convert("mmgcn", sample, records, option="--sample")
+    else:
+        _convert("mmrec", tiktok, records, option="--input")
+    return records
+
+
+def _convert(source: str, folder: Path | None, records: Path, *, option: str) -> None:
+    if folder is None:
+        raise SystemExit(f"{option} is missing: the folder with the raw data")
+    _run("records", "convert", "--source", source, "--input", folder, "--output", records)
 
 
 def _fusions(folder: Path) -> list[str]:
@@ -156,7 +184,7 @@ def _print(name: str, results: dict[str, object]) -> None:
         ]
         p_value = "" if found["p_value"] is None else f"{found['p_value']:.4f}"
         rows.append([model, *shown, p_value, f"{found['seconds']['mean']:.0f}"])
-    print_table(f"TikTok, test split: {name}", ["model", *SHOWN, "p", "seconds"], rows)
+    print_table(f"test split: {name}", ["model", *SHOWN, "p", "seconds"], rows)
 
 
 if __name__ == "__main__":
