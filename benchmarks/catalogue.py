@@ -130,7 +130,7 @@ def measure(record_set: records.RecordSet, configuration: Configuration, *, step
     keras.utils.set_random_seed(0)
     started = time.perf_counter()
     data = TrainingData.of(record_set, configuration)
-    model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+    model = make_model(configuration, make_objective(configuration.objective, data), data)
     model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
     model.optimizer.build(model.trainable_variables)
     made = time.perf_counter()

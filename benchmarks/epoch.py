@@ -118,7 +118,7 @@ def measure(shape: Shape, folder: Path, steps: int, whole: bool) -> dict[str, An
     configuration.model.encoder = "sage"
     keras.utils.set_random_seed(SEED)
     data = TrainingData.of(records.open_record_set(folder), configuration)
-    model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+    model = make_model(configuration, make_objective(configuration.objective, data), data)
     model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
     model.optimizer.build(model.trainable_variables)
     batches = make_training_dataset(configuration, data)

@@ -51,7 +51,11 @@ SHARED = {
         "l2": {"log_range": [1e-8, 1e-4]},
         "fusion": {"units": [WIDTH]},
     },
-    "objective": {"name": "in_batch_softmax", "temperature": {"log_range": [0.1, 0.4]}},
+    "objective": {
+        "name": "in_batch_softmax",
+        "temperature": {"log_range": [0.1, 0.4]},
+        "item_to_user_weight": 0.0,
+    },
     "training": {"epochs": 100, "batch_size": 2048, "learning_rate": {"log_range": [5e-4, 3e-3]}, "patience": 6},
 }
 """What all models of ``searched`` have in common, unless :data:`SEARCHED` says otherwise."""

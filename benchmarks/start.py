@@ -91,7 +91,7 @@ def first_step(folder: Path, encoder: str, *, started: float) -> dict[str, float
     configuration.model.encoder = encoder
     with clock.part("reading the record set"):
         data = TrainingData(open_record_set(folder))
-        objective = make_objective(configuration.objective, data.item_frequency)
+        objective = make_objective(configuration.objective, data)
         _ = data.item_features()
     with clock.part("building the model"):
         model = make_model(configuration, objective, data)

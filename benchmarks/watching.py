@@ -88,7 +88,7 @@ class Side:
         configuration = quickstart_configuration("metammf", FUSIONS["metammf"], seed=SEED, epochs=1)
         keras.utils.set_random_seed(SEED)
         self.steps = -(-len(data.train) // configuration.training.batch_size)
-        self._model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+        self._model = make_model(configuration, make_objective(configuration.objective, data), data)
         self._model.logs_gradient_norm = name in ("all", "norms alone")
         self._model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
         self._batches = make_training_dataset(configuration, data)

@@ -105,7 +105,7 @@ def refresh(run: "RunDirectory", records: str | Path, *, trained_on: str | Path 
     record_set = open_record_set(records)
     _check_modalities(record_set, old_data.record_set, configuration.model.modalities)
     data = TrainingData.of(record_set, configuration)
-    model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+    model = make_model(configuration, make_objective(configuration.objective, data), data)
     user_rows = _rows(record_set.user_ids, old_data.record_set.user_ids)
     item_rows = _rows(record_set.item_ids, old_data.record_set.item_ids)
     if model.item_tower.fusion is None and configuration.model.encoder == "mf" and (item_rows < 0).any():

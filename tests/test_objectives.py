@@ -78,6 +78,64 @@ def test_in_batch_softmax_has_the_loss_and_the_gradients_of_tfrs_retrieval(corre
         np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
+@pytest.mark.parametrize("correct_sampling", [True, False])
+def test_in_batch_softmax_of_both_directions_is_that_of_tfrs_retrieval_and_of_it_with_the_roles_changed(
+    correct_sampling,
+):
+    random = np.random.default_rng(11)
+    users, items = random.integers(0, 7, 40), random.integers(0, 9, 40)
+    frequencies = {"user": random.integers(1, 50, 7), "item": random.integers(1, 50, 9)}
+    people, catalogue = tf.constant(embeddings(7, seed=12)), tf.constant(embeddings(9, seed=13))
+    batch = {"user": tf.constant(users), "item": tf.constant(items)}
+    objective = InBatchSoftmax(
+        frequencies["item"],
+        user_frequency=frequencies["user"],
+        temperature=0.3,
+        correct_sampling=correct_sampling,
+        item_to_user_weight=0.4,
+    )
+    retrieval = tfrs.tasks.Retrieval(temperature=0.3, remove_accidental_hits=True)
+
+    def ours() -> tf.Tensor:
+        return objective(tf.gather(people, users), tf.gather(catalogue, objective.candidates(batch)), batch)
+
+    def direction(rows: tf.Tensor, others: tf.Tensor, name: str) -> tf.Tensor:
+        share = frequencies[name] / frequencies[name].sum()
+        probability = tf.constant(share[batch[name].numpy()], tf.float32) if correct_sampling else None
+        ids = tf.strings.as_string(batch[name])
+        return retrieval(rows, others, candidate_sampling_probability=probability, candidate_ids=ids) / 40
+
+    def theirs() -> tf.Tensor:
+        of_users, of_items = tf.gather(people, users), tf.gather(catalogue, items)
+        return direction(of_users, of_items, "item") + 0.4 * direction(of_items, of_users, "user")
+
+    (loss, gradients), (expected_loss, expected) = (with_gradients(way, [people, catalogue]) for way in (ours, theirs))
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-6)
+    for found, wanted in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_a_user_whose_rows_differ_is_their_mean_for_the_items():
+    rows, catalogue = embeddings(3, seed=14), embeddings(2, seed=15)
+    batch = {"user": tf.constant([4, 1, 4]), "item": tf.constant([0, 1, 1])}
+    options = {"correct_sampling": False, "item_to_user_weight": 1.0}
+    both = InBatchSoftmax(np.ones(2, int), **options)(tf.constant(rows), tf.constant(catalogue), batch)
+    forward = InBatchSoftmax(np.ones(2, int), correct_sampling=False)(tf.constant(rows), tf.constant(catalogue), batch)
+    scores = catalogue[[0, 1, 1]].astype(float) @ np.stack([(rows[0] + rows[2]) / 2, rows[1]]).T
+    # User 4 has two rows: one negative of weight two for user 1, and as a positive one of its own two.
+    log_counts = np.log([[1, 1], [2, 1], [1, 1]])
+    own = [0, 1, 0]
+    losses = [log_sum_exp(row) - row[column] for row, column in zip(scores + log_counts, own, strict=True)]
+    np.testing.assert_allclose(both - forward, np.mean(losses), rtol=1e-5)
+
+
+def test_a_second_direction_that_cannot_be_is_refused():
+    with pytest.raises(InvalidInputError, match=r"item_to_user_weight is -0\.5, expected 0 or more"):
+        InBatchSoftmax(np.ones(3, int), item_to_user_weight=-0.5)
+    with pytest.raises(InvalidInputError, match="user_frequency is missing: give the training interactions"):
+        InBatchSoftmax(np.ones(3, int), item_to_user_weight=0.5)
+
+
 def test_full_softmax_sums_over_the_items_that_occur_in_training():
     frequency = np.array([2, 0, 1, 4, 0, 1])
     warm = np.flatnonzero(frequency)

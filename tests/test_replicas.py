@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from loopback_cluster import addresses_of, cluster
 
-CASES = [("in_batch_softmax", "mf"), ("full_softmax", "mf"), ("bpr", "mf")]
+CASES = [("in_batch_softmax", "mf"), ("both_directions", "mf"), ("full_softmax", "mf"), ("bpr", "mf")]
 CASES += [("in_batch_softmax", "sage"), ("in_batch_softmax", "lightgcn")]
 
 PROGRAM = Path(__file__).parent / "programs" / "replica_steps.py"

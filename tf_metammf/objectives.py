@@ -22,6 +22,9 @@ from tf_metammf.replicas import first_row, gathered, mean_over_batch, replica_co
 
 Batch = Mapping[str, tf.Tensor]
 
+Distinct = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+"""Distinct ids of a batch ``[D]``, which of them every row has ``[B]``, how many rows each has, and embeddings."""
+
 
 class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     """Softmax over the items of the batch, corrected for how often each gets there.
@@ -35,14 +38,22 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     of all ``B``: an item that occurs ``n`` times counts ``n`` times, ``exp(s + log n)`` for ``n exp(s)``. So a step
     takes ``B D`` scores and not ``B^2``, and needs no search for accidental hits among them.
 
+    With ``item_to_user_weight`` ``w`` the same is asked the other way round, which user of the batch an item belongs
+    to: ``w`` times ``-log softmax_v(v . i / temperature - log p(v))[u]`` is added, over the users ``v`` of the batch
+    and with ``p(v)`` proportional to the number of training interactions of ``v``. So contrasts in both directions
+    are added up, as Radford et al. (ICML 2021) do with pairs of images and texts, where both weigh the same.
+
     Args:
         item_frequency: Training interactions of every item, ``[items]``.
+        user_frequency: Training interactions of every user, ``[users]``; needed to correct the second direction.
         temperature: Divides the scores. Defaults to 1.
-        correct_sampling: Whether to subtract ``log q``. Defaults to True.
+        correct_sampling: Whether to subtract ``log q`` and ``log p``. Defaults to True.
         remove_accidental_hits: Whether to leave out other occurrences of the positive. Defaults to True.
+        item_to_user_weight: Factor of the second direction. Defaults to 0, which leaves it out.
 
     Raises:
-        InvalidInputError: ``temperature`` is not positive.
+        InvalidInputError: ``temperature`` is not positive, ``item_to_user_weight`` is negative, or the second
+            direction is to be corrected and ``user_frequency`` is missing.
     """
 
     distinct_candidates = True
@@ -52,33 +63,56 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         self,
         item_frequency: NDArray[np.integer],
         *,
+        user_frequency: NDArray[np.integer] | None = None,
         temperature: float = 1.0,
         correct_sampling: bool = True,
         remove_accidental_hits: bool = True,
+        item_to_user_weight: float = 0.0,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
         _require_positive("temperature", temperature)
+        if not item_to_user_weight >= 0:
+            raise InvalidInputError(f"item_to_user_weight is {item_to_user_weight}, expected 0 or more.")
         self.temperature = temperature
         self.correct_sampling = correct_sampling
         self.remove_accidental_hits = remove_accidental_hits
-        frequency = np.maximum(np.asarray(item_frequency, np.float64), 1)
-        self._log_probability = placed(tf.constant(np.log(frequency / frequency.sum()), tf.float32))
+        self.item_to_user_weight = item_to_user_weight
+        self._log_probability = _log_share(item_frequency)
+        self._log_user_probability = None
+        if item_to_user_weight and correct_sampling:
+            if user_frequency is None:
+                raise InvalidInputError(
+                    f"item_to_user_weight is {item_to_user_weight:g} and user_frequency is missing: give the training "
+                    "interactions of every user, or set correct_sampling to False."
+                )
+            self._log_user_probability = _log_share(user_frequency)
 
     def candidates(self, batch: Batch) -> tf.Tensor:
         """Dense ids of the items whose embeddings the loss needs: the distinct ones of the batch, ``[D]``."""
         return tf.unique(batch["item"]).y
 
     def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Mean loss of user embeddings ``[B, d]`` against the distinct items of the batch ``[D, d]``."""
+        """Mean loss of user embeddings ``[B, d]`` and the distinct items of the batch ``[D, d]``."""
         items, positive, occurrences = tf.unique_with_counts(batch["item"])
-        if replica_count() > 1:
-            items, positive, occurrences, candidates = _of_all_replicas(items, positive, occurrences, candidates)
+        loss = self._contrast(queries, (items, positive, occurrences, candidates), self._log_probability)
+        if not self.item_to_user_weight:
+            return loss
+        users, own, occurrences = tf.unique_with_counts(batch["user"])
+        # With dropout a user may have several embeddings in a batch.
+        distinct = tf.math.unsorted_segment_mean(queries, own, tf.size(users))
+        of_rows = tf.gather(candidates, positive)
+        backward = self._contrast(of_rows, (users, own, occurrences, distinct), self._log_user_probability)
+        return loss + self.item_to_user_weight * backward
+
+    def _contrast(self, anchors: tf.Tensor, others: Distinct, log_probability: tf.Tensor | None) -> tf.Tensor:
+        """Mean softmax loss of embeddings ``[B, d]``, each against all the others, of which one is its positive."""
+        ids, positive, occurrences, embeddings = others if replica_count() == 1 else _of_all_replicas(*others)
         log_occurrences = tf.math.log(tf.cast(occurrences, tf.float32))
         offsets = log_occurrences
         if self.correct_sampling:
-            offsets -= rows_of(self._log_probability, items)
-        scores = tf.matmul(queries, candidates / self.temperature, transpose_b=True) + offsets
+            offsets -= rows_of(log_probability, ids)
+        scores = tf.matmul(anchors, embeddings / self.temperature, transpose_b=True) + offsets
         if self.remove_accidental_hits:
             places = tf.stack([tf.range(tf.size(positive)), positive], axis=1)
             scores = tf.tensor_scatter_nd_sub(scores, places, tf.gather(log_occurrences, positive))
@@ -187,19 +221,23 @@ class NoObjective(keras.layers.Layer, tfrs.tasks.base.Task):
         return tf.constant(0.0)
 
 
-def _of_all_replicas(
-    items: tf.Tensor, positive: tf.Tensor, occurrences: tf.Tensor, candidates: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Distinct items, positions of the own positives among them, occurrences and embeddings, of all replicas."""
-    first = first_row(items)
-    distinct, position = tf.unique(gathered(items))
+def _log_share(frequency: NDArray[np.integer]) -> tf.Tensor:
+    """Logarithm of the share that each has in the interactions, at least one of them."""
+    counts = np.maximum(np.asarray(frequency, np.float64), 1)
+    return placed(tf.constant(np.log(counts / counts.sum()), tf.float32))
+
+
+def _of_all_replicas(ids: tf.Tensor, positive: tf.Tensor, occurrences: tf.Tensor, embeddings: tf.Tensor) -> Distinct:
+    """The same of the batches of all replicas together, with the positions of the own positives among them."""
+    first = first_row(ids)
+    distinct, position = tf.unique(gathered(ids))
     count = tf.size(distinct)
-    # An item that several replicas have has one embedding, so the mean is it, and shares its gradient out.
+    # What several replicas have has one embedding, so the mean is it, and shares its gradient out.
     return (
         distinct,
         tf.gather(position, first + positive),
         tf.math.unsorted_segment_sum(gathered(occurrences), position, count),
-        tf.math.unsorted_segment_mean(gathered(candidates), position, count),
+        tf.math.unsorted_segment_mean(gathered(embeddings), position, count),
     )
 
 

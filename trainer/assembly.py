@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
-from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.fused_adam import FusedAdam
@@ -87,17 +85,22 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
     )
 
 
-def make_objective(configuration: ObjectiveConfiguration, item_frequency: NDArray[np.int64]) -> keras.layers.Layer:
-    """The objective of a configuration.
+def make_objective(configuration: ObjectiveConfiguration, data: TrainingData) -> keras.layers.Layer:
+    """The objective of a configuration for the frequencies of a record set.
 
     Raises:
-        InvalidInputError: The name is unknown.
+        InvalidInputError: The name is unknown, or a number is not acceptable.
     """
     match configuration.name:
         case "in_batch_softmax":
-            return InBatchSoftmax(item_frequency, temperature=configuration.temperature)
+            return InBatchSoftmax(
+                data.item_frequency,
+                user_frequency=data.user_frequency if configuration.item_to_user_weight else None,
+                temperature=configuration.temperature,
+                item_to_user_weight=configuration.item_to_user_weight,
+            )
         case "full_softmax":
-            return FullSoftmax(item_frequency, temperature=configuration.temperature)
+            return FullSoftmax(data.item_frequency, temperature=configuration.temperature)
         case "bpr":
             return BPR(temperature=configuration.temperature)
         case "none":

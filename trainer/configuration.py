@@ -181,12 +181,15 @@ class ObjectiveConfiguration:
     Attributes:
         name: in_batch_softmax, full_softmax, bpr, or none for encoders that bring all of their loss (bm3).
         temperature: Divides the scores.
+        item_to_user_weight: Factor of the same softmax over the users of the batch for each item; 0 for none
+            (in_batch_softmax only).
         negatives: Sampled negatives for each positive (bpr only).
         popularity_power: Negatives are drawn with popularity to this power; 0 is uniform (bpr only).
     """
 
     name: str = "in_batch_softmax"
     temperature: float = 0.2
+    item_to_user_weight: float = 0.0
     negatives: int = 5
     popularity_power: float = 0.0
 

@@ -26,7 +26,7 @@ def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[An
     data = TrainingData.of(run.open_records(records), configuration)
     if configuration.model.is_baseline:
         return make_baseline(configuration, data), data  # counted anew, from the same interactions
-    model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+    model = make_model(configuration, make_objective(configuration.objective, data), data)
     try:
         model.load_weights(str(run.weights_file))
     except (OSError, ValueError, KeyError) as error:

@@ -71,7 +71,8 @@ def training_memory(configuration: Configuration, metadata: Metadata) -> Trainin
     Fusing takes ``4 rows (3 F + 2 H + 3 U)``, with full tensors ``4 rows (3 F + 2 H + (3 + 2 S) U)``, without meta
     information ``4 rows (3 F + 2 U)``, of which two fifths are kept; the rows are the items of a batch, or all
     items with a graph encoder or full softmax. Propagating takes ``4 (users + items) d (4 L + 4)`` with sage and ``24
-    (users + items) d`` with lightgcn, in-batch softmax ``20 B^2``, full softmax ``8 B items``.
+    (users + items) d`` with lightgcn, in-batch softmax ``9 B^2``, twice that in both directions, full softmax ``8 B
+    items``.
 
     Raises:
         InvalidInputError: As :func:`fan_outs`.
@@ -276,7 +277,10 @@ def _objective_bytes(configuration: Configuration, metadata: Metadata) -> int:
     batch_size = configuration.training.batch_size
     match configuration.objective.name:
         case "in_batch_softmax":
-            return 5 * _FLOAT * batch_size**2
+            others = min(batch_size, metadata.items)
+            if configuration.objective.item_to_user_weight:
+                others += min(batch_size, metadata.users)
+            return 9 * batch_size * others
         case "full_softmax":
             return 2 * _FLOAT * batch_size * metadata.items
     return 3 * _FLOAT * _batch_items(configuration) * representation_width(configuration.model)

@@ -140,12 +140,12 @@ def _train(
         _count(run, record_set, configuration, data, splits=splits)
         return
     with strategy.scope():
-        model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+        model = make_model(configuration, make_objective(configuration.objective, data), data)
         model.compile(optimizer=make_optimizer(configuration, record_set.metadata))
         model.optimizer.build(model.trainable_variables)
     whole = None
     if cluster is not None and cluster.has_servers:
-        whole = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+        whole = make_model(configuration, make_objective(configuration.objective, data), data)
     everything = configuration.training.tensorboard == "all"
     model.logs_gradient_norm = everything
     make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory

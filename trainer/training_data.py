@@ -82,6 +82,11 @@ class TrainingData:
         """Training interactions of every item, int64 ``[items]``."""
         return np.bincount(self.train.item, minlength=self.record_set.metadata.items)
 
+    @cached_property
+    def user_frequency(self) -> NDArray[np.int64]:
+        """Training interactions of every user, int64 ``[users]``."""
+        return np.bincount(self.train.user, minlength=self.record_set.metadata.users)
+
     @property
     def warm_items(self) -> NDArray[np.bool_]:
         """bool ``[items]``: which items have training interactions."""

@@ -42,7 +42,7 @@ def run(tmp_path_factory) -> RunDirectory:
     configuration = Configuration.from_mapping({"model": {"fusion": {"units": [8, 4]}, "id_units": 4}})
     directory = create_run_directory(folder / "run", configuration, record_set)
     training_data = TrainingData(record_set)
-    objective = make_objective(configuration.objective, training_data.item_frequency)
+    objective = make_objective(configuration.objective, training_data)
     make_model(configuration, objective, training_data).save_weights(str(directory.weights_file))
     return directory
 

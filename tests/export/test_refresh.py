@@ -86,7 +86,7 @@ def make_run(tmp_path_factory):
         configuration = Configuration.from_mapping({"model": settings})
         run = create_run_directory(folder / "run", configuration, record_set)
         data = TrainingData(record_set)
-        objective = make_objective(configuration.objective, data.item_frequency)
+        objective = make_objective(configuration.objective, data)
         make_model(configuration, objective, data).save_weights(str(run.weights_file))
         return run
 

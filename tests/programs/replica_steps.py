@@ -16,7 +16,7 @@ from tf_metammf import BPR, FullSoftmax, InBatchSoftmax, InteractionGraph, MetaM
 import tf_keras as keras  # isort: skip - after the package, which chooses Keras 2
 
 USERS, ITEMS, BATCH = 12, 9, 17
-CASES = [(objective, "mf") for objective in ("in_batch_softmax", "full_softmax", "bpr")]
+CASES = [(objective, "mf") for objective in ("in_batch_softmax", "both_directions", "full_softmax", "bpr")]
 CASES += [("in_batch_softmax", encoder) for encoder in ("sage", "lightgcn")]
 
 
@@ -45,7 +45,7 @@ def step(strategy: tf.distribute.Strategy, objective: str, encoder: str) -> dict
         model = MetaMMF(
             USERS,
             {"visual": random.normal(size=(ITEMS, 4)), "acoustic": random.normal(size=(ITEMS, 3))},
-            make(objective, frequency),
+            make(objective, np.bincount(train[0], minlength=USERS), frequency),
             item_frequency=frequency,
             fusion_options={"units": (5, 4), "meta_units": 2, "rank": 2},
             encoder=encoder,
@@ -64,10 +64,15 @@ def step(strategy: tf.distribute.Strategy, objective: str, encoder: str) -> dict
     }
 
 
-def make(objective: str, frequency: np.ndarray) -> keras.layers.Layer:
-    if objective == "bpr":
-        return BPR()
-    return {"in_batch_softmax": InBatchSoftmax, "full_softmax": FullSoftmax}[objective](frequency, temperature=0.5)
+def make(objective: str, users: np.ndarray, items: np.ndarray) -> keras.layers.Layer:
+    match objective:
+        case "in_batch_softmax":
+            return InBatchSoftmax(items, temperature=0.5)
+        case "both_directions":
+            return InBatchSoftmax(items, user_frequency=users, temperature=0.5, item_to_user_weight=0.7)
+        case "full_softmax":
+            return FullSoftmax(items, temperature=0.5)
+    return BPR()
 
 
 def trained(strategy: tf.distribute.Strategy, model: MetaMMF, batch: dict[str, np.ndarray]) -> float:

@@ -68,7 +68,7 @@ def trained(record_set: RecordSet, configuration: Configuration) -> tuple[list[f
     """Losses of the first steps, and the model after them."""
     keras.utils.set_random_seed(3)
     data = TrainingData.of(record_set, configuration)
-    model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+    model = make_model(configuration, make_objective(configuration.objective, data), data)
     model.compile(optimizer=keras.optimizers.Adam(configuration.training.learning_rate))
     batches = make_training_dataset(configuration, data).take(STEPS)
     step = tf.function(model.train_step, input_signature=[batches.element_spec])

@@ -40,7 +40,7 @@ tf.matmul(tf.ones([99, 99]), tf.ones([99, 99]))
 before = memory("VmRSS")
 configuration = Configuration.from_mapping(json.loads(sys.argv[2]))
 data = TrainingData(open_record_set(sys.argv[1]))
-model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+model = make_model(configuration, make_objective(configuration.objective, data), data)
 model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
 model.optimizer.build(model.trainable_variables)
 model.fit(make_training_dataset(configuration, data), steps_per_epoch=3, verbose=0)
@@ -49,6 +49,11 @@ print(memory("VmHWM") - before)
 
 ON_THE_GRAPH = {
     "model": {"encoder": "sage", "fusion": {"units": [512, 32]}, "id_units": 32, "combination": "add"},
+}
+BY_SCORES = {
+    "model": {"fusion": {"name": "none"}, "id_units": 16},
+    "objective": {"item_to_user_weight": 0.5},
+    "training": {"batch_size": 7_000},
 }
 BY_EMBEDDINGS = {"model": {"fusion": {"name": "none"}, "id_units": 192}}
 
@@ -69,7 +74,9 @@ def videos(tmp_path_factory) -> RecordSet:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("settings", [ON_THE_GRAPH, BY_EMBEDDINGS], ids=["sage", "mf"])
+@pytest.mark.parametrize(
+    "settings", [ON_THE_GRAPH, BY_EMBEDDINGS, BY_SCORES], ids=["sage", "mf", "scores in both directions"]
+)
 def test_a_process_that_trains_grows_by_what_is_estimated(settings, videos):
     estimate = training_step_bytes(Configuration.from_mapping(settings), videos.metadata)
     assert estimate > 400 * 2**20, "too small to tell from what TensorFlow itself takes"
@@ -101,7 +108,7 @@ def test_weights_are_those_of_the_model(halves):
         fusion = {"units": [8, 4], "meta_units": 2, **sizes}
         configuration = Configuration.from_mapping({"model": {"encoder": "sage", "fusion": fusion, "id_units": 4}})
         data = TrainingData(halves)
-        model = make_model(configuration, make_objective(configuration.objective, data.item_frequency), data)
+        model = make_model(configuration, make_objective(configuration.objective, data), data)
         kernels = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights if weight.shape.rank > 1)
         absence = 2 * hidden  # the kernel of the absence of a modality, which is too small to count
         assert training_memory(configuration, halves.metadata).weights == 12 * (kernels - absence)

@@ -35,7 +35,7 @@ def grown(tmp_path_factory):
 
 def fresh(grown, configuration):
     data = TrainingData(grown)
-    return make_model(configuration, make_objective(configuration.objective, data.item_frequency), data), data
+    return make_model(configuration, make_objective(configuration.objective, data), data), data
 
 
 def test_rows_are_matched_by_raw_id_and_the_others_keep_their_own(finished, grown, configuration):
