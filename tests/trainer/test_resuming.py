@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from preloaded_process import start_preloaded
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
@@ -25,6 +26,7 @@ from tf_metammf.trainer.runs.run_lock import is_locked, locked
 from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.training import train
 
+COMMAND = [sys.executable, "-m", "tf_metammf.commands.main"]
 KILLS = 10
 
 
@@ -60,7 +62,7 @@ def command(halves, tmp_path_factory):
     """Words of a ``train`` command of the configuration, for a run directory."""
     file = tmp_path_factory.mktemp("configuration") / "sage.yaml"
     file.write_text(configured().to_yaml())
-    words = [sys.executable, "-m", "tf_metammf.commands.main", "train", "--records", str(halves.folder)]
+    words = [*COMMAND, "train", "--records", str(halves.folder)]
     return lambda run, *options: [*words, "--run", str(run), "--config", str(file), *options]
 
 
@@ -91,14 +93,15 @@ def test_a_run_killed_ten_times_ends_with_the_bits_of_one_that_was_not(command, 
     run, draw, killed = tmp_path / "run", random.Random(3), 0
     while killed < KILLS:
         before = progress(run)
-        process = subprocess.Popen(command(run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=quiet())
+        process = start_preloaded(command(run)[len(COMMAND) :])
         deadline = time.monotonic() + 120
-        while progress(run) == before and process.poll() is None and time.monotonic() < deadline:
+        while progress(run) == before and process.is_alive() and time.monotonic() < deadline:
             time.sleep(0.002)
         # Steps, checkpoints and evaluations follow each other within some hundredths of a second.
         time.sleep(draw.uniform(0, 0.15))
         process.kill()
-        assert process.wait() == -signal.SIGKILL, "the run ended before it was killed ten times"
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, "the run ended before it was killed ten times"
         killed += 1
     finished = subprocess.run(command(run), check=False, capture_output=True, text=True, env=quiet())
     assert finished.returncode == 0, finished.stderr
