@@ -3,9 +3,10 @@
     python -m benchmarks.peers --input FOLDER_WITH_TIKTOK_INTER [--sample FOLDER] [--comparisons fusions,peers]
                                [--output FOLDER]
 
-Comparisons of ``tf-metammf compare``, the first three on TikTok:
+Comparisons of ``tf-metammf compare``, the first four on TikTok:
 
 * ``fusions`` gives every model the settings of ``gcn``, which were chosen on the validation split;
+* ``directions`` the same with the in-batch softmax in both directions;
 * ``peers`` takes them as published;
 * ``searched`` gives all the same objective and width, as far as they take them, and the same number of trials of a
   search on the validation split;
@@ -38,8 +39,11 @@ ELSEWHERE = (
     *("default", "default+concatenation", "default+none", "gcn", "gcn+concatenation", "gcn+none"),
     *("vbpr", "lightgcn", "item-knn-content", "popularity"),
 )
-COMPARISONS = ("fusions", "peers", "searched", "synthetic", "sample")
+COMPARISONS = ("fusions", "directions", "peers", "searched", "synthetic", "sample")
 SHOWN = ("recall@20", "ndcg@20", "cold/recall@20", "cold_only/recall@20")
+
+ITEM_TO_USER_WEIGHT = 0.3
+"""Of ``directions``, chosen on the validation split with one seed."""
 
 WIDTH = 256
 SHARED = {
@@ -51,11 +55,7 @@ SHARED = {
         "l2": {"log_range": [1e-8, 1e-4]},
         "fusion": {"units": [WIDTH]},
     },
-    "objective": {
-        "name": "in_batch_softmax",
-        "temperature": {"log_range": [0.1, 0.4]},
-        "item_to_user_weight": 0.0,
-    },
+    "objective": {"name": "in_batch_softmax", "temperature": {"log_range": [0.1, 0.4]}},
     "training": {"epochs": 100, "batch_size": 2048, "learning_rate": {"log_range": [5e-4, 3e-3]}, "patience": 6},
 }
 """What all models of ``searched`` have in common, unless :data:`SEARCHED` says otherwise."""
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--input", type=Path, help="Folder with tiktok.inter and *_feat.npy.")
     parser.add_argument("--sample", type=Path, help="Folder with user_item_dict_sample.npy and *_feat_sample.npy.")
     parser.add_argument("--comparisons", default=",".join(COMPARISONS), help="Which, with commas between.")
-    parser.add_argument("--seeds", type=int, default=5, help="Of fusions, synthetic and sample.")
+    parser.add_argument("--seeds", type=int, default=5, help="Of fusions, directions, synthetic and sample.")
     parser.add_argument("--peer_seeds", type=int, default=1, help="Of peers.")
     parser.add_argument("--searched_seeds", type=int, default=3, help="Of searched.")
     parser.add_argument("--trials", type=int, default=4, help="Of searched, for each model.")
@@ -107,6 +107,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         settings = {
             "fusions": (_fusions(folder), arguments.seeds, 0),
+            "directions": (_directions(folder), arguments.seeds, 0),
             "peers": (PEERS, arguments.peer_seeds, 0),
             "searched": (_searched(folder), arguments.searched_seeds, arguments.trials),
             "synthetic": (ELSEWHERE, arguments.seeds, 0),
@@ -143,16 +144,30 @@ def _convert(source: str, folder: Path | None, records: Path, *, option: str) ->
 
 
 def _fusions(folder: Path) -> list[str]:
-    file = folder / "no-content.yaml"
-    file.write_text(yaml.safe_dump(_no_content()), encoding="utf-8")
-    return [*FUSIONS, f"no-content={file}"]
+    return [*FUSIONS, *_written(folder, "", {"no-content": _no_content()})]
+
+
+def _directions(folder: Path) -> list[str]:
+    models = {"no-content": _no_content()}
+    for name in FUSIONS:
+        fusion = name.partition("+")[2]
+        models[name] = _merged(read_configuration("gcn"), {"model": {"fusion": {"name": fusion}}} if fusion else {})
+    both = {"objective": {"item_to_user_weight": ITEM_TO_USER_WEIGHT}}
+    return _written(folder, "directions-", {name: _merged(content, both) for name, content in models.items()})
 
 
 def _searched(folder: Path) -> list[str]:
+    models = {
+        name: _merged(_merged(read_configuration(preset), SHARED), own) for name, (preset, own) in SEARCHED.items()
+    }
+    return _written(folder, "searched-", models)
+
+
+def _written(folder: Path, prefix: str, models: dict[str, dict[str, Any]]) -> list[str]:
+    """Writes the configuration of every model; what ``--models`` calls them."""
     words = []
-    for name, (preset, own) in SEARCHED.items():
-        file = folder / f"searched-{name}.yaml"
-        content = _merged(_merged(read_configuration(preset), SHARED), own)
+    for name, content in models.items():
+        file = folder / f"{prefix}{name}.yaml"
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
         words.append(f"{name}={file}")
     return words
@@ -167,7 +182,7 @@ def _merged(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return content | changes | both
 
 
-def _no_content() -> dict[str, object]:
+def _no_content() -> dict[str, Any]:
     """``gcn`` of ID embeddings and interactions alone."""
     content = read_configuration("gcn")
     content["model"]["fusion"] = {"name": "none"}

@@ -122,7 +122,6 @@ def _idle(configuration: Configuration, names: Iterable[str]) -> set[str]:
     idle |= set() if model.uses_graph else {"model.graph.layers"}
     idle |= set() if model.uses_graph and model.encoder != "freedom" else {"model.graph.edge_dropout"}
     idle |= set() if model.encoder in ("sage", "lightgcn") else {"model.graph.item_neighbours"}
-    idle |= {"objective.item_to_user_weight"} if objective.name != "in_batch_softmax" else set()
     return idle | ({"objective.temperature"} if objective.name == "none" else set())
 
 
