@@ -128,19 +128,20 @@ def _records(folder: Path, name: str, *, tiktok: Path | None, sample: Path | Non
     records = folder / (f"records-{name}" if name in ("synthetic", "sample") else "records")
     if records.exists():
         return records
-    if name == "synthetic":
-        _run("records", "synthesize", "--output", records)
-    elif name == "sample":
-        _convert("mmgcn", sample, records, option="--sample")
-    else:
-        _convert("mmrec", tiktok, records, option="--input")
+    words = ["synthesize"] if name == "synthetic" else _conversion(name, tiktok=tiktok, sample=sample)
+    try:
+        _run("records", *words, "--output", records)
+    except subprocess.CalledProcessError:
+        if not records.exists():  # another process may have been first
+            raise
     return records
 
 
-def _convert(source: str, folder: Path | None, records: Path, *, option: str) -> None:
+def _conversion(name: str, *, tiktok: Path | None, sample: Path | None) -> list[str]:
+    source, folder, option = ("mmgcn", sample, "--sample") if name == "sample" else ("mmrec", tiktok, "--input")
     if folder is None:
         raise SystemExit(f"{option} is missing: the folder with the raw data")
-    _run("records", "convert", "--source", source, "--input", folder, "--output", records)
+    return ["convert", "--source", source, "--input", str(folder)]
 
 
 def _fusions(folder: Path) -> list[str]:
