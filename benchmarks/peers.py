@@ -3,13 +3,14 @@
     python -m benchmarks.peers --input FOLDER_WITH_TIKTOK_INTER [--sample FOLDER] [--comparisons fusions,peers]
                                [--output FOLDER]
 
-Comparisons of ``tf-metammf compare``, the first four on TikTok:
+Comparisons of ``tf-metammf compare``, the first five on TikTok:
 
 * ``fusions`` gives every model the settings of ``gcn``, which were chosen on the validation split;
 * ``directions`` the same with the in-batch softmax in both directions;
 * ``peers`` takes them as published;
 * ``searched`` gives all the same objective and width, as far as they take them, and the same number of trials of a
   search on the validation split;
+* ``ablations`` varies ``default``, with dynamic and with static fusion, a setting at a time;
 * ``synthetic`` takes presets as they are to the videos of the quickstart, where every kind is told by other modalities;
 * ``sample`` takes them to the sample of the paper's authors, in the layout of MMGCN.
 
@@ -39,7 +40,9 @@ ELSEWHERE = (
     *("default", "default+concatenation", "default+none", "gcn", "gcn+concatenation", "gcn+none"),
     *("vbpr", "lightgcn", "item-knn-content", "popularity"),
 )
-COMPARISONS = ("fusions", "directions", "peers", "searched", "synthetic", "sample")
+ABLATED = ("default", "default+concatenation")
+COMPARISONS = ("fusions", "directions", "peers", "searched", "ablations", "synthetic", "sample")
+QUESTIONS = ("depth", "rank", "meta_units", "modalities", "encoder")
 SHOWN = ("recall@20", "ndcg@20", "cold/recall@20", "cold_only/recall@20")
 
 ITEM_TO_USER_WEIGHT = 0.3
@@ -96,6 +99,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="Of fusions, directions, synthetic and sample.")
     parser.add_argument("--peer_seeds", type=int, default=1, help="Of peers.")
     parser.add_argument("--searched_seeds", type=int, default=3, help="Of searched.")
+    parser.add_argument("--ablation_seeds", type=int, default=3, help="Of ablations.")
     parser.add_argument("--trials", type=int, default=4, help="Of searched, for each model.")
     parser.add_argument("--output", type=Path, help="Where to keep record set and runs; nowhere by default.")
     arguments = parser.parse_args()
@@ -106,16 +110,17 @@ def main() -> None:
         folder = arguments.output or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         settings = {
-            "fusions": (_fusions(folder), arguments.seeds, 0),
-            "directions": (_directions(folder), arguments.seeds, 0),
-            "peers": (PEERS, arguments.peer_seeds, 0),
-            "searched": (_searched(folder), arguments.searched_seeds, arguments.trials),
-            "synthetic": (ELSEWHERE, arguments.seeds, 0),
-            "sample": (ELSEWHERE, arguments.seeds, 0),
+            "fusions": (_fusions(folder), arguments.seeds, []),
+            "directions": (_directions(folder), arguments.seeds, []),
+            "peers": (PEERS, arguments.peer_seeds, []),
+            "searched": (_searched(folder), arguments.searched_seeds, ["--trials", str(arguments.trials)]),
+            "ablations": (ABLATED, arguments.ablation_seeds, ["--ablate", ",".join(QUESTIONS)]),
+            "synthetic": (ELSEWHERE, arguments.seeds, []),
+            "sample": (ELSEWHERE, arguments.seeds, []),
         }
         for name in chosen:
-            models, seeds, trials = settings[name]
-            words = ["--models", ",".join(models), "--seeds", str(seeds), "--trials", str(trials)]
+            models, seeds, options = settings[name]
+            words = ["--models", ",".join(models), "--seeds", str(seeds), *options]
             records = _records(folder, name, tiktok=arguments.input, sample=arguments.sample)
             _run("compare", "--records", records, *words, "--output", folder / name, "--quiet")
             results = json.loads((folder / name / "results.json").read_text(encoding="utf-8"))

@@ -91,7 +91,7 @@ def _models(text: str, *, searched: bool) -> dict[str, Any]:
 
 
 def _ablated(models: dict[str, Any], metadata: Any, questions: list[str], *, searched: bool) -> dict[str, Any]:
-    from tf_metammf.trainer.comparison.ablations import ablations
+    from tf_metammf.trainer.comparison.ablations import QUESTIONS, ablations
     from tf_metammf.trainer.comparison.compare import fixed_space
 
     if searched:
@@ -102,6 +102,11 @@ def _ablated(models: dict[str, Any], metadata: Any, questions: list[str], *, sea
     for name, space in models.items():
         variations = ablations(name, space.configuration({}), metadata, questions)
         found |= {label: fixed_space(configuration) for label, configuration in variations.items()}
+    if len(found) == len(models):
+        raise InvalidInputError(
+            f"--ablate {','.join(questions)} varies nothing of {', '.join(models)}. Ask another of "
+            f"{', '.join(QUESTIONS)}, or compare without --ablate."
+        )
     return found
 
 

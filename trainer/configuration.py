@@ -167,11 +167,16 @@ class ModelConfiguration:
         return self.encoder in CONTENT_ENCODERS or self.has_similar_items
 
     @property
+    def fuses(self) -> bool:
+        """Whether features of items are fused into a vector."""
+        return self.fusion.name != "none" and not self.is_baseline
+
+    @property
     def uses_features(self) -> bool:
         """Whether features of items are fused, or looked at by the encoder."""
         if self.is_baseline:
             return self.encoder == "item_knn" and self.peer.similarity == "content"
-        return self.fusion.name != "none" or self.encoder_uses_features
+        return self.fuses or self.encoder_uses_features
 
 
 @dataclass

@@ -239,10 +239,40 @@ def test_ablations_change_what_they_ask_about_and_nothing_else(halves, small):
         assert configuration != base
     with pytest.raises(InvalidInputError, match='unknown ablation "dept"; did you mean "depth"'):
         ablations("base", small(), halves.metadata, ["dept"])
+
+
+def test_ablations_ask_of_a_model_only_about_what_it_has(halves, small):
     static = small()
     static.model.fusion.name = "sum"
-    with pytest.raises(InvalidInputError, match="has the fusion sum, and only metammf is varied"):
-        ablations("base", static, halves.metadata, ["depth"])
+    found = ablations("static", static, halves.metadata, list(QUESTIONS))
+    assert {"static, depth 3", "static, visual alone", "static, no content", "static, sage"} <= set(found)
+    assert not [label for label in found if "rank" in label or "meta" in label or "kernel" in label]
+    without = small()
+    without.model.fusion.name = "none"
+    assert set(ablations("without", without, halves.metadata, list(QUESTIONS))) == {
+        *("without", "without, sage", "without, lightgcn")
+    }
+    peer = small()
+    peer.model.encoder = "lattice"
+    assert "peer, sage" not in ablations("peer", peer, halves.metadata, list(QUESTIONS))
+    baseline = small()
+    baseline.model.encoder = "popularity"
+    assert set(ablations("baseline", baseline, halves.metadata, list(QUESTIONS))) == {"baseline"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--models", "popularity,item-knn", "--ablate", "depth,rank"], "varies nothing of popularity, item-knn"),
+        (["--models", "default", "--ablate", "depth", "--trials", "2"], "Give --trials or --ablate, not both"),
+        (["--models", "default", "--ablate", "depht"], 'unknown ablation "depht"; did you mean "depth"'),
+    ],
+)
+def test_ablations_that_cannot_be_made_are_refused_before_anything_is_trained(words, message, halves, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert main(["compare", "--records", str(halves.folder), "--output", str(output), "--quiet", *words]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not output.exists()
 
 
 def _nested(configuration: Configuration) -> dict:

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.errors import unknown_name
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.trainer.configuration import Configuration
 
 Variations = Iterator[tuple[str, Configuration]]
+
+ENCODERS = ("mf", "sage", "lightgcn")
 
 
 def ablations(
@@ -16,19 +18,18 @@ def ablations(
 ) -> dict[str, Configuration]:
     """The configuration itself, and its variations by name.
 
+    A question that is about what a model does not have is not asked of it: rank, meta information and static kernels
+    of fusions other than metammf, depth of a model that fuses nothing, the encoder of a peer with one of its own.
+
     Args:
         name: What to call the configuration.
-        configuration: A model with the fusion ``metammf``.
+        configuration: The model.
         metadata: That of the record set, for its modalities.
         questions: Out of :data:`QUESTIONS`.
 
     Raises:
-        InvalidInputError: A question is unknown, or the model has another fusion.
+        InvalidInputError: A question is unknown.
     """
-    if configuration.model.fusion.name != "metammf":
-        raise InvalidInputError(
-            f"{name}: has the fusion {configuration.model.fusion.name}, and only metammf is varied. Give another model."
-        )
     found = {name: configuration}
     for question in questions:
         if question not in QUESTIONS:
@@ -44,7 +45,13 @@ def _fusion(configuration: Configuration, **changes: Any) -> Configuration:
     return replace(configuration, model=replace(model, fusion=replace(model.fusion, **changes)))
 
 
+def _generates_kernels(configuration: Configuration) -> bool:
+    return configuration.model.fuses and configuration.model.fusion.name == "metammf"
+
+
 def _depth(configuration: Configuration, _: Metadata) -> Variations:
+    if not configuration.model.fuses:
+        return
     units = configuration.model.fusion.units
     width = units[-1]
     for depth in (1, 2, 3, 4):
@@ -52,33 +59,43 @@ def _depth(configuration: Configuration, _: Metadata) -> Variations:
 
 
 def _rank(configuration: Configuration, _: Metadata) -> Variations:
+    if not _generates_kernels(configuration):
+        return
     for rank in (4, 16, 64):
         yield f"rank {rank}", _fusion(configuration, rank=rank)
     yield "full tensors", _fusion(configuration, rank=None)
 
 
 def _meta_units(configuration: Configuration, _: Metadata) -> Variations:
+    if not _generates_kernels(configuration):
+        return
     for width in (1, 5, 20):
         yield f"meta information {width} wide", _fusion(configuration, meta_units=width)
 
 
 def _static(configuration: Configuration, _: Metadata) -> Variations:
+    if not _generates_kernels(configuration):
+        return
     yield "static kernel alone", _fusion(configuration, name="concatenation")
 
 
 def _modalities(configuration: Configuration, metadata: Metadata) -> Variations:
+    if not configuration.model.uses_features:
+        return
     names = configuration.model.modalities or sorted(metadata.modalities)
     for name in names:
         others = [other for other in names if other != name]
         yield f"{name} alone", replace(configuration, model=replace(configuration.model, modalities=[name]))
         if len(others) > 1:
             yield f"without {name}", replace(configuration, model=replace(configuration.model, modalities=others))
-    if configuration.model.id_units:
+    if configuration.model.id_units and configuration.model.fuses:
         yield "no content", _fusion(configuration, name="none")
 
 
 def _encoder(configuration: Configuration, _: Metadata) -> Variations:
-    for encoder in ("mf", "sage", "lightgcn"):
+    if configuration.model.encoder not in ENCODERS:
+        return
+    for encoder in ENCODERS:
         yield encoder, replace(configuration, model=replace(configuration.model, encoder=encoder))
 
 
