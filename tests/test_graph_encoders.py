@@ -8,6 +8,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf import BPR, SAGE, FullSoftmax, InBatchSoftmax, InteractionGraph, LightGCN, MetaMMF, records
+from tf_metammf.encoders.neighbourhoods import SampledNeighbourhoods
+from tf_metammf.encoders.target_edges import TargetEdges
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.fusion.meta_fusion import MetaFusion
 from tf_metammf.records.raw_data import Interactions
@@ -208,6 +210,52 @@ def test_a_user_who_comes_after_training_is_propagated_to_like_those_of_the_grap
         model.user_tower(tf.constant(users)), tf.constant(means, tf.float32), tf.constant(around.user_degree[users])
     )
     np.testing.assert_allclose(found, model.user_embeddings().numpy()[users], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("encoder", ["sage", "lightgcn"])
+@pytest.mark.parametrize("fan_outs", [None, [100, 100]])
+def test_excluded_targets_are_edges_that_a_training_step_does_not_have(encoder, fan_outs):
+    """The loss is that of a model whose graph never had them; at inference all edges are there again."""
+    user, item = training_pairs()
+    options = {"dropout": [0.0]} if encoder == "sage" else {}
+    rows = [5, *range(5, 25)]  # one pair twice
+    pairs = {"user": tf.constant(user[rows], tf.int64), "item": tf.constant(item[rows], tf.int64)}
+    predicted = set(zip(user[rows], item[rows], strict=True))
+    others = np.array([pair for pair in zip(user, item, strict=True) if pair not in predicted])
+    smaller = InteractionGraph(*others.T, users=USERS, items=ITEMS)
+    expected = make(encoder, encoder_options={**options, "graph": smaller}).compute_loss(pairs, training=True)
+    model = make(encoder, encoder_options={**options, "exclude_targets": True})
+    inputs = pairs if fan_outs is None else sampled(pairs, fan_outs)
+    np.testing.assert_allclose(model.compute_loss(inputs, training=True), expected, rtol=1e-5)
+    whole = make(encoder, encoder_options=options)
+    assert abs(whole.compute_loss(inputs, training=True) - expected) > 0.01
+    np.testing.assert_allclose(model.compute_loss(pairs), whole.compute_loss(pairs), rtol=1e-6)
+    np.testing.assert_array_equal(tf.concat(model.embeddings(), axis=0), tf.concat(whole.embeddings(), axis=0))
+
+
+def test_sampled_sums_without_targets_are_unbiased():
+    """Over many draws of one neighbour, the mean is the sum over the neighbours that are left."""
+    around = graph()
+    target = tf.constant(around.edge_user[:1]), tf.constant(around.edge_item[:1])
+    user = int(around.edge_user[0])
+    left = set(around.edge_item[around.edge_user == user]) - {int(around.edge_item[0])}
+    train = Interactions(*training_pairs())
+    sampler = records.NeighbourSampler(train, users=USERS, items=ITEMS, fan_outs=[1])
+    values = tf.range(1.0, ITEMS + 1)[:, tf.newaxis]
+    adjacency = LightGCN(around).adjacency
+    targets = TargetEdges(*target, item_count=ITEMS)
+
+    @tf.function
+    def drawn(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = sampler.sample(*target, tf.stack([seed, 5]))
+        around = SampledNeighbourhoods(batch, adjacency.degrees, targets=targets)
+        nobody = tf.zeros([tf.size(batch["user"]), 1])
+        return around.sums(1, nobody, tf.gather(values, batch["item"]))[0][0, 0], around.degrees(1)[0][0, 0]
+
+    totals, degrees = np.array([drawn(tf.constant(draw, tf.int64)) for draw in range(1000)]).T
+    assert set(degrees) == {len(left)}
+    expected = sum(item + 1 for item in left)
+    assert abs(np.mean(totals) - expected) < 4 * np.std(totals) / np.sqrt(len(totals))
 
 
 @pytest.mark.parametrize("fan_outs", [None, [3, 3]])

@@ -13,7 +13,7 @@ import pytest
 from loopback_cluster import addresses_of, cluster
 
 CASES = [("in_batch_softmax", "mf"), ("both_directions", "mf"), ("full_softmax", "mf"), ("bpr", "mf")]
-CASES += [("in_batch_softmax", "sage"), ("in_batch_softmax", "lightgcn")]
+CASES += [("in_batch_softmax", encoder) for encoder in ("sage", "lightgcn", "lightgcn without targets")]
 
 PROGRAM = Path(__file__).parent / "programs" / "replica_steps.py"
 

@@ -181,12 +181,15 @@ class MetaMMF(tfrs.Model):
                 f"{type(self.objective).__name__} needs the embeddings of all items, and sampled neighbourhoods "
                 "have those of the batch. Train on the whole graph, or with another objective."
             )
-        sampled = {"neighbourhood": neighbourhood, "item_features": inputs.get("item_features")}
+        given = {"neighbourhood": neighbourhood, "item_features": inputs.get("item_features")}
+        if training and getattr(self.encoder, "exclude_targets", False):
+            # Those of all replicas, as one device would have them.
+            given["targets"] = gathered(inputs["user"]), gathered(inputs["item"])
         if self.objective.distinct_candidates:
-            queries, candidates = self._encode(inputs["user"], wanted, **sampled, training=training)
+            queries, candidates = self._encode(inputs["user"], wanted, **given, training=training)
         else:
             distinct, position = tf.unique(wanted)
-            queries, encoded = self._encode(inputs["user"], distinct, **sampled, training=training)
+            queries, encoded = self._encode(inputs["user"], distinct, **given, training=training)
             candidates = tf.gather(encoded, position)
         loss = self.objective(self._finish(queries), self._finish(candidates), inputs)
         if hasattr(self.encoder, "auxiliary_loss"):
@@ -257,6 +260,7 @@ class MetaMMF(tfrs.Model):
         *,
         neighbourhood: Mapping[str, Any] | None = None,
         item_features: Mapping[str, Any] | None = None,
+        targets: tuple[tf.Tensor, tf.Tensor] | None = None,
         training: bool,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """What the encoder gives, before its head and the normalisation."""
@@ -272,6 +276,7 @@ class MetaMMF(tfrs.Model):
             represent_items=lambda ids: self._represent_items(ids, item_features, training=training),
             neighbourhood=neighbourhood,
             training=training,
+            **({} if targets is None else {"targets": targets}),
         )
         return encoded
 

@@ -57,6 +57,7 @@ class GraphConfiguration:
         layers: Number of layers.
         dropout: Dropout after each layer, one number for each or one for all (sage only).
         edge_dropout: Probability that an edge is left out of a training step on the whole graph.
+        exclude_targets: Whether a training step leaves the edges of its batch, which it predicts, out of the graph.
         item_neighbours: Edges from every item to so many others with the most similar features, in each modality; 0
             for none (sage and lightgcn only).
         fan_outs: Neighbours that a training step samples of a node, one number for each layer, or null
@@ -68,6 +69,7 @@ class GraphConfiguration:
     layers: int = 2
     dropout: list[float] = field(default_factory=lambda: [0.5, 0.2])
     edge_dropout: float = 0.0
+    exclude_targets: bool = False
     item_neighbours: int = 0
     fan_outs: list[int] | None = None
     budget_gb: float = 4.0

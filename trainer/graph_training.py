@@ -20,7 +20,11 @@ def make_encoder_options(configuration: ModelConfiguration, data: TrainingData) 
     options = {name: getattr(configuration.peer, name) for name in PEER_SETTINGS.get(encoder, ())}
     if not configuration.uses_graph:
         return options
-    options |= {"graph": interaction_graph(data), "layers": graph.layers}
+    options |= {
+        "graph": interaction_graph(data),
+        "layers": graph.layers,
+        "exclude_targets": graph.exclude_targets,
+    }
     if encoder == "freedom":
         if graph.edge_dropout:
             raise InvalidInputError(

@@ -64,7 +64,8 @@ def training_memory(configuration: Configuration, metadata: Metadata) -> Trainin
     * features: ``8 items F``, or ``8 items`` where they are read for every batch;
     * weights: ``12 (W + T)``;
     * interactions: ``n (24 c + 24)``, and ``120 n`` where negatives are sampled;
-    * graph: ``60 E``, and 40 more where neighbourhoods are sampled;
+    * graph: ``60 E``, and ``40 E`` more where neighbourhoods are sampled, or ``20 E`` where a step on the whole graph
+      leaves out the edges of its batch;
     * step: the largest of fusion and propagation together, of what the objective adds to what they keep for the
       backward pass, and of the update, ``12 T + 4 W``, of lazily updated tables only for the rows of the step.
 
@@ -89,7 +90,7 @@ def training_memory(configuration: Configuration, metadata: Metadata) -> Trainin
         ),
         weights=3 * _FLOAT * (dense + _embedding_values(model, metadata)),
         interactions=_interaction_bytes(configuration, metadata),
-        graph=0 if not model.uses_graph else _edges(metadata) * (60 if sampled is None else 100),
+        graph=_graph_bytes(model, metadata, sampled),
         step=max(
             fusion + _propagation_bytes(configuration, metadata, sampled),
             2 * fusion // 5 + _objective_bytes(configuration, metadata),
@@ -155,7 +156,7 @@ def features_are_streamed(configuration: Configuration, metadata: Metadata) -> b
 def whole_graph_step_bytes(configuration: ModelConfiguration, metadata: Metadata) -> int:
     """An estimate of what a training step on the whole graph holds at once: all items fused, all nodes propagated."""
     fusion = _FLOAT * metadata.items * _fusion_floats(configuration, metadata)
-    return fusion + _whole_graph_bytes(configuration, metadata) + 60 * _edges(metadata)
+    return fusion + _whole_graph_bytes(configuration, metadata) + _graph_bytes(configuration, metadata, None)
 
 
 def representation_width(configuration: ModelConfiguration) -> int:
@@ -173,6 +174,14 @@ def _feature_width(configuration: ModelConfiguration, metadata: Metadata) -> int
 
 def _edges(metadata: Metadata) -> int:
     return metadata.splits["train"].interactions if "train" in metadata.splits else 0
+
+
+def _graph_bytes(configuration: ModelConfiguration, metadata: Metadata, sampled: list[int] | None) -> int:
+    if not configuration.uses_graph:
+        return 0
+    if sampled is not None:
+        return 100 * _edges(metadata)
+    return _edges(metadata) * (80 if configuration.graph.exclude_targets else 60)
 
 
 def _embedding_values(configuration: ModelConfiguration, metadata: Metadata) -> int:

@@ -72,10 +72,10 @@ class TrainingData:
             table = table.select(self.modalities)
         return table.features, table.presence
 
-    @cached_property
+    @property
     def train(self) -> Interactions:
         """The training interactions."""
-        return read_interactions(self.record_set, "train")
+        return self._split("train")
 
     @cached_property
     def item_frequency(self) -> NDArray[np.int64]:
@@ -94,8 +94,17 @@ class TrainingData:
 
     def interactions_of(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Users and items of a split."""
-        pairs = self.train if split == "train" else read_interactions(self.record_set, split)
+        pairs = self._split(split)
         return pairs.user, pairs.item
+
+    def _split(self, name: str) -> Interactions:
+        if name not in self._splits:
+            self._splits[name] = read_interactions(self.record_set, name)
+        return self._splits[name]
+
+    @cached_property
+    def _splits(self) -> dict[str, Interactions]:
+        return {}
 
 
 def feature_bytes(metadata: Metadata, modalities: Sequence[str] | None) -> int:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
 
@@ -28,6 +29,20 @@ def test_a_step_propagates_over_the_edges_that_are_left_with_their_degrees(make_
     degrees = case.interactions.sum(axis=1)[:, None] * case.interactions.sum(axis=0)
     left = pruned.sum(axis=1)[:, None] * pruned.sum(axis=0)
     expected = np.sqrt(np.divide(degrees, left, out=np.zeros_like(left), where=left > 0)) * pruned
+    np.testing.assert_allclose(weights, expected[tuple(case.pairs)], rtol=1e-5)
+
+
+def test_the_edges_that_a_step_predicts_are_left_out_before_those_that_are_pruned(make_case):
+    case = make_case("freedom", pruning=0.5)
+    left = np.ones(len(case.pairs[0]))
+    left[::3] = 0
+    weights = case.model.encoder._edge_weights(tf.constant(left, tf.float32)).numpy()
+    before, after = (np.zeros_like(case.interactions) for _ in range(2))
+    before[case.pairs[0][left > 0], case.pairs[1][left > 0]] = 1
+    after[case.pairs[0][weights > 0], case.pairs[1][weights > 0]] = 1
+    assert 0 < after.sum() < before.sum() and not (after > before).any()
+    degrees, kept = (each.sum(axis=1)[:, None] * each.sum(axis=0) for each in (before, after))
+    expected = np.sqrt(np.divide(degrees, kept, out=np.zeros_like(kept), where=kept > 0)) * after
     np.testing.assert_allclose(weights, expected[tuple(case.pairs)], rtol=1e-5)
 
 

@@ -17,7 +17,7 @@ import tf_keras as keras  # isort: skip - after the package, which chooses Keras
 
 USERS, ITEMS, BATCH = 12, 9, 17
 CASES = [(objective, "mf") for objective in ("in_batch_softmax", "both_directions", "full_softmax", "bpr")]
-CASES += [("in_batch_softmax", encoder) for encoder in ("sage", "lightgcn")]
+CASES += [("in_batch_softmax", encoder) for encoder in ("sage", "lightgcn", "lightgcn without targets")]
 
 
 def main() -> None:
@@ -40,7 +40,9 @@ def step(strategy: tf.distribute.Strategy, objective: str, encoder: str) -> dict
     keras.utils.set_random_seed(1)
     train = random.integers(0, USERS, 40), random.integers(0, ITEMS - 1, 40)
     frequency = np.bincount(train[1], minlength=ITEMS)
-    graph = {} if encoder == "mf" else {"graph": InteractionGraph(*train, users=USERS, items=ITEMS)}
+    encoder, _, without = encoder.partition(" without ")
+    options = {} if encoder == "mf" else {"graph": InteractionGraph(*train, users=USERS, items=ITEMS)}
+    options |= {"exclude_targets": True} if without else {}
     with strategy.scope():
         model = MetaMMF(
             USERS,
@@ -49,7 +51,7 @@ def step(strategy: tf.distribute.Strategy, objective: str, encoder: str) -> dict
             item_frequency=frequency,
             fusion_options={"units": (5, 4), "meta_units": 2, "rank": 2},
             encoder=encoder,
-            encoder_options=graph | ({"dropout": [0.0]} if encoder == "sage" else {}),
+            encoder_options=options | ({"dropout": [0.0]} if encoder == "sage" else {}),
             id_units=4,
             normalize=True,
             l2=0.01,

@@ -31,14 +31,15 @@ def configured(encoder: str, *, objective: str = "in_batch_softmax", **graph) ->
     )
 
 
-@pytest.mark.parametrize("sampling", [{}, {"fan_outs": [3, 2]}])
+@pytest.mark.parametrize("graph", [{}, {"fan_outs": [3, 2], "exclude_targets": True}])
 @pytest.mark.parametrize("encoder", ["sage", "lightgcn"])
-def test_a_graph_encoder_learns_and_is_evaluated_alike_later(encoder, sampling, halves, tmp_path):
-    run = train(halves, tmp_path / "run", configured(encoder, **sampling), verbose=0)
+def test_a_graph_encoder_learns_and_is_evaluated_alike_later(encoder, graph, halves, tmp_path):
+    run = train(halves, tmp_path / "run", configured(encoder, **graph), verbose=0)
     metrics = json.loads(run.metrics_file.read_text())
     assert metrics["validation"]["recall@5"] > 0.5  # chance gives 0.2
     assert evaluate(run) == pytest.approx(metrics["test"], rel=1e-6)
-    assert load_model(run)[0].encoder.layers == 2
+    loaded = load_model(run)[0].encoder
+    assert loaded.layers == 2 and loaded.exclude_targets == bool(graph)
 
 
 def test_no_edge_of_another_split_enters_the_graph(halves):

@@ -14,7 +14,7 @@ from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.training import train
 
-EPOCHS = 25
+EPOCHS = 15
 
 
 def test_two_processes_end_as_one_does_whatever_becomes_of_them_on_the_way(halves, configuration, tmp_path):

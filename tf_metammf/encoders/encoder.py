@@ -19,6 +19,8 @@ class Encoder(Protocol):
       :meth:`embed` gave for the users of the batch and for the candidates of the objective;
     * ``embedding_tables``: weights with a row for every user, and those with one for every item, two lists;
     * ``embeds_new_items``: False where :meth:`embed_new_items` is not possible;
+    * ``exclude_targets``: True where :meth:`embed` takes ``targets``, too, users and items ``[B]`` of the pairs of a
+      training batch, to embed them as if they had not met;
     * ``uses_features``: True where :meth:`embed_new_items` takes features and presence, too.
     """
 

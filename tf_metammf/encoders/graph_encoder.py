@@ -13,6 +13,7 @@ from tf_metammf.encoders.interaction_graph import Adjacency, InteractionGraph
 from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.item_graph import ItemGraph, similar_items
 from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours, SampledNeighbourhoods, Sides, WholeGraph
+from tf_metammf.encoders.target_edges import TargetEdges
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.layer_arguments import positive_integer, share
 
@@ -34,6 +35,9 @@ class GraphEncoder(keras.layers.Layer):
         edge_dropout: Probability that an edge is left out of a training step, of both directions alike; the
             others are scaled by ``1 / (1 - edge_dropout)``. Not with sampled neighbourhoods, which
             leave out edges of their own. Defaults to 0.
+        exclude_targets: Whether a training step leaves the edges between the users and the items of its batch out of
+            the graph, degrees included: those that it predicts, and would else be shown. Usual for link prediction
+            (DGL calls it ``exclude_seed_edges``), not in the papers of these encoders. Defaults to False.
 
     Raises:
         InvalidInputError: An argument is not acceptable.
@@ -47,6 +51,7 @@ class GraphEncoder(keras.layers.Layer):
         content: ItemContent | None = None,
         item_neighbours: int = 0,
         edge_dropout: float = 0.0,
+        exclude_targets: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -55,6 +60,7 @@ class GraphEncoder(keras.layers.Layer):
             raise InvalidInputError(f"{name}: layers is {layers}, expected at least 1.")
         self.layers = layers
         self.edge_dropout = share(name, "edge_dropout", edge_dropout)
+        self.exclude_targets = exclude_targets
         self.users = graph.users
         self.items = graph.items
         self.adjacency = Adjacency(graph)
@@ -101,21 +107,24 @@ class GraphEncoder(keras.layers.Layer):
         represent_users: Represent,
         represent_items: Represent,
         neighbourhood: Mapping[str, Any] | None = None,
+        targets: Sides | None = None,
         training: bool,
     ) -> Sides:
         """Embeddings ``[U, d]`` of dense user ids ``[U]`` and ``[I, d]`` of dense item ids ``[I]``.
 
-        With ``neighbourhood``, the ids have to be those that it was sampled for.
+        With ``neighbourhood``, the ids have to be those that it was sampled for. ``targets`` are users and items
+        ``[B]`` of the pairs whose edges are left out in training.
         """
+        left_out = None if targets is None else TargetEdges(*targets, item_count=self.items)
         if neighbourhood is not None:
-            around = SampledNeighbourhoods(neighbourhood, self.adjacency.degrees)
+            around = SampledNeighbourhoods(neighbourhood, self.adjacency.degrees, targets=left_out)
             represented = represent_users(neighbourhood["user"]), represent_items(neighbourhood["item"])
             of_users, of_items = self.propagate(*represented, around, training=training)
             return tf.gather(of_users, neighbourhood["user_position"]), of_items
         of_users, of_items = self._propagate_all(
             represent_users(tf.range(self.users, dtype=tf.int64)),
             represent_items(tf.range(self.items, dtype=tf.int64)),
-            WholeGraph(self.adjacency, edge_weights=self._edge_weights() if training else None),
+            self._training_graph(left_out) if training else WholeGraph(self.adjacency),
             training=training,
         )
         return tf.gather(of_users, users), tf.gather(of_items, items)
@@ -126,11 +135,21 @@ class GraphEncoder(keras.layers.Layer):
             return of_users, of_items
         return of_users, tf.cast(of_items, tf.float32) + self.similar_items.propagate(items)
 
-    def _edge_weights(self) -> tf.Tensor | None:
-        """0 for every edge that is left out and ``1 / (1 - edge_dropout)`` for the others, float32 ``[edges]``."""
+    def _training_graph(self, targets: TargetEdges | None) -> WholeGraph:
+        if targets is None:
+            return WholeGraph(self.adjacency, edge_weights=self._edge_weights())
+        degrees = targets.degrees_without(self.adjacency.degrees)
+        weights = self._edge_weights(self.adjacency.without(targets))
+        return WholeGraph(self.adjacency, edge_weights=weights, degrees=degrees)
+
+    def _edge_weights(self, edges: tf.Tensor | None = None) -> tf.Tensor | None:
+        """0 for every edge that is left out and ``1 / (1 - edge_dropout)`` for the others, float32 ``[edges]``.
+
+        ``edges`` are 0 for those that the graph lacks in this step and 1 for the others.
+        """
         if not self.edge_dropout:
-            return None
-        return dropout(self.generator, tf.ones([self.adjacency.edges]), self.edge_dropout)
+            return edges
+        return dropout(self.generator, tf.ones([self.adjacency.edges]) if edges is None else edges, self.edge_dropout)
 
     def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> Sides:
         """Embeddings of all users and items from their tower outputs, propagated layer by layer."""

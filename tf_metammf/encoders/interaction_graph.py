@@ -7,6 +7,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.encoders.sparse_product import compressed_rows, sparse_product
+from tf_metammf.encoders.target_edges import TargetEdges, found_in
 from tf_metammf.errors import InvalidInputError
 
 
@@ -75,6 +76,13 @@ class Adjacency:
         self._item_rows = tf.constant(np.stack([graph.edge_item[by_item], graph.edge_user[by_item]], axis=1))
         self._by_item = tf.constant(by_item)
         self._shape = (graph.users, graph.items)
+
+    def without(self, targets: TargetEdges) -> tf.Tensor:
+        """0 for every edge among the targets and 1 for the others, float32 ``[edges]``."""
+        user, item = tf.unstack(self._user_rows, axis=1)
+        position, is_edge = found_in(user * self._shape[1] + item, targets.keys)
+        edges = tf.boolean_mask(position, is_edge)[:, tf.newaxis]
+        return tf.tensor_scatter_nd_update(tf.ones([self.edges]), edges, tf.zeros(tf.shape(edges)[:1]))
 
     def products(self, edge_weights: tf.Tensor | None = None) -> "Products":
         """The two products of one step.

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from tf_metammf.encoders.interaction_graph import Adjacency
+from tf_metammf.encoders.target_edges import TargetEdges
 
 Sides = tuple[tf.Tensor, tf.Tensor]
 """Something of users and the same of items."""
@@ -25,11 +26,19 @@ class Neighbourhoods(Protocol):
 
 
 class WholeGraph:
-    """Every node in every layer, with all of its neighbours, the edges weighted where there are weights."""
+    """Every node in every layer, with all of its neighbours.
 
-    def __init__(self, adjacency: Adjacency, *, edge_weights: tf.Tensor | None = None) -> None:
+    Args:
+        adjacency: The graph.
+        edge_weights: Of every edge, float32 ``[edges]``. Defaults to 1.
+        degrees: Of all users and items, where they are not those of the graph.
+    """
+
+    def __init__(
+        self, adjacency: Adjacency, *, edge_weights: tf.Tensor | None = None, degrees: Sides | None = None
+    ) -> None:
         self._products = adjacency.products(edge_weights)
-        self._degrees = adjacency.degrees
+        self._degrees = adjacency.degrees if degrees is None else degrees
 
     def sums(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> Sides:
         """``sum over i of X[i]`` for every user and ``sum over u of X[u]`` for every item."""
@@ -69,21 +78,35 @@ class SampledNeighbourhoods:
     Args:
         batch: What :class:`tf_metammf.records.NeighbourSampler` adds to a batch.
         degrees: Of all users and items.
+        targets: Edges that are left out.
     """
 
-    def __init__(self, batch: Mapping[str, Any], degrees: Sides) -> None:
+    def __init__(self, batch: Mapping[str, Any], degrees: Sides, *, targets: TargetEdges | None = None) -> None:
         self._batch = batch
-        user_degree, item_degree = degrees
-        self._user_degree = tf.gather(user_degree, batch["user"])
-        self._item_degree = tf.gather(item_degree, batch["item"])
+        self._targets = targets
+        self._degrees = self._of_nodes(degrees)
+        self._degrees_left = self._degrees if targets is None else self._of_nodes(targets.degrees_without(degrees))
+
+    def _of_nodes(self, degrees: Sides) -> Sides:
+        return tf.gather(degrees[0], self._batch["user"]), tf.gather(degrees[1], self._batch["item"])
 
     def sums(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> Sides:
         """Estimated sums for the nodes of ``layer``."""
-        degree_of_users, degree_of_items = self.degrees(layer)
+        degree_of_users, degree_of_items = self.nodes(layer, *self._degrees)
+        items_of_users, users_of_items = (self._batch[name][layer - 1] for name in ("items_of_users", "users_of_items"))
         return (
-            _scaled_sum(items, self._batch["items_of_users"][layer - 1], degree_of_users),
-            _scaled_sum(users, self._batch["users_of_items"][layer - 1], degree_of_items),
+            _scaled_sum(items, items_of_users, degree_of_users, kept=self._kept(items_of_users, of_users=True)),
+            _scaled_sum(users, users_of_items, degree_of_items, kept=self._kept(users_of_items, of_users=False)),
         )
+
+    def _kept(self, drawn: tf.Tensor, *, of_users: bool) -> tf.Tensor | None:
+        """Whether the edges to drawn neighbours ``[n, fan_out]`` are no targets; None where there are none."""
+        if self._targets is None:
+            return None
+        own, others = ("user", "item") if of_users else ("item", "user")
+        nodes = tf.broadcast_to(self._batch[own][: tf.shape(drawn)[0], tf.newaxis], tf.shape(drawn))
+        neighbours = tf.gather(self._batch[others], tf.maximum(drawn, 0))
+        return ~self._targets.contain(*((nodes, neighbours) if of_users else (neighbours, nodes)))
 
     def nodes(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> Sides:
         """The first rows: the nodes of a layer come first among those of the layer before."""
@@ -94,13 +117,18 @@ class SampledNeighbourhoods:
         return users[:user_count], items[:item_count]
 
     def degrees(self, layer: int) -> Sides:
-        """Of the nodes of ``layer``."""
-        return self.nodes(layer, self._user_degree, self._item_degree)
+        """Of the nodes of ``layer``, in the graph without the targets."""
+        return self.nodes(layer, *self._degrees_left)
 
 
-def _scaled_sum(rows: tf.Tensor, drawn: tf.Tensor, degree: tf.Tensor) -> tf.Tensor:
-    """Sums of the drawn rows ``[n, fan_out]``, -1 where none was drawn, as if all ``degree`` ``[n, 1]`` were."""
+def _scaled_sum(rows: tf.Tensor, drawn: tf.Tensor, degree: tf.Tensor, *, kept: tf.Tensor | None) -> tf.Tensor:
+    """Sums of the drawn rows ``[n, fan_out]`` that are kept, as if all ``degree`` ``[n, 1]`` were drawn.
+
+    -1 stands where none was drawn.
+    """
     is_drawn = tf.cast(drawn >= 0, rows.dtype)
-    gathered = tf.gather(rows, tf.maximum(drawn, 0)) * is_drawn[..., tf.newaxis]
     count = tf.reduce_sum(is_drawn, axis=1, keepdims=True)
+    if kept is not None:
+        is_drawn *= tf.cast(kept, rows.dtype)
+    gathered = tf.gather(rows, tf.maximum(drawn, 0)) * is_drawn[..., tf.newaxis]
     return tf.reduce_sum(gathered, axis=1) * tf.math.divide_no_nan(tf.cast(degree, rows.dtype), count)

@@ -76,10 +76,7 @@ class FREEDOM(LightGCN):
         )
         self.projections: dict[str, tf.Variable] = {}
         self._edges = tf.constant(graph.edge_user), tf.constant(graph.edge_item)
-        of_users, of_items = (
-            tf.gather(degree[:, 0], ids) for degree, ids in zip(self.adjacency.degrees, self._edges, strict=True)
-        )
-        self._edge_degrees = of_users * of_items
+        self._edge_degrees = self._degree_products(tf.ones([self.adjacency.edges]))
 
     def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
         """Embeddings of all nodes."""
@@ -124,23 +121,29 @@ class FREEDOM(LightGCN):
             losses.append(tf.nn.softplus(-margins))
         return self.content_weight * mean_over_batch(tf.reshape(tf.add_n(losses), [-1]))
 
-    def _edge_weights(self) -> tf.Tensor | None:
+    def _edge_weights(self, edges: tf.Tensor | None = None) -> tf.Tensor | None:
         """0 for pruned edges; for the others what turns LightGCN's norm into that of the degrees that are left."""
         if not self.pruning:
-            return None
-        edges = self.adjacency.edges
-        kept = max(1, round(edges * (1 - self.pruning)))
+            return edges
+        count = self.adjacency.edges
+        kept = max(1, round(count * (1 - self.pruning)))
         # The largest of log p plus Gumbel noise are a sample without replacement.
-        noise = -tf.math.log(-tf.math.log(tf.maximum(uniform(self.generator, [edges]), 1e-20)))
+        noise = -tf.math.log(-tf.math.log(tf.maximum(uniform(self.generator, [count]), 1e-20)))
         keys = noise - 0.5 * tf.math.log(self._edge_degrees)
         is_kept = tf.scatter_nd(
-            tf.math.top_k(keys, kept, sorted=False).indices[:, tf.newaxis], tf.ones([kept]), [edges]
+            tf.math.top_k(keys, kept, sorted=False).indices[:, tf.newaxis], tf.ones([kept]), [count]
         )
-        left = [
-            tf.gather(tf.math.unsorted_segment_sum(is_kept, ids, count), ids)
-            for ids, count in zip(self._edges, (self.users, self.items), strict=True)
-        ]
-        return is_kept * tf.sqrt(tf.math.divide_no_nan(self._edge_degrees, left[0] * left[1]))
+        is_kept = is_kept if edges is None else is_kept * edges
+        before = self._edge_degrees if edges is None else self._degree_products(edges)
+        return is_kept * tf.sqrt(tf.math.divide_no_nan(before, self._degree_products(is_kept)))
+
+    def _degree_products(self, edges: tf.Tensor) -> tf.Tensor:
+        """``|N(u)| |N(i)|`` of every edge, where ``edges`` are 1 for those that count."""
+        of_users, of_items = (
+            tf.gather(tf.math.unsorted_segment_sum(edges, ids, nodes), ids)
+            for ids, nodes in zip(self._edges, (self.users, self.items), strict=True)
+        )
+        return of_users * of_items
 
 
 def _check_weights(content: ItemContent, weights: Mapping[str, float]) -> None:

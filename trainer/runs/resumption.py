@@ -16,6 +16,7 @@ CHANGEABLE = (
     "model.graph.budget_gb",
     "model.graph.dropout",
     "model.graph.edge_dropout",
+    "model.graph.exclude_targets",
     "model.id_dropout",
     "model.l2",
     "model.modality_dropout",

@@ -119,7 +119,7 @@ def _idle(configuration: Configuration, names: Iterable[str]) -> set[str]:
     idle |= set() if model.fusion.name == "metammf" else {"model.fusion.rank", "model.fusion.meta_units"}
     idle |= {"model.modality_dropout"} if model.fusion.name == "none" else set()
     idle |= {"model.id_dropout"} if model.fusion.name == "none" or not model.id_units else set()
-    idle |= set() if model.uses_graph else {"model.graph.layers"}
+    idle |= set() if model.uses_graph else {"model.graph.layers", "model.graph.exclude_targets"}
     idle |= set() if model.uses_graph and model.encoder != "freedom" else {"model.graph.edge_dropout"}
     idle |= set() if model.encoder in ("sage", "lightgcn") else {"model.graph.item_neighbours"}
     return idle | ({"objective.temperature"} if objective.name == "none" else set())
