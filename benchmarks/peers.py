@@ -3,9 +3,10 @@
     python -m benchmarks.peers --input FOLDER_WITH_TIKTOK_INTER [--sample FOLDER] [--comparisons fusions,peers]
                                [--output FOLDER]
 
-Comparisons of ``tf-metammf compare``, the first five on TikTok:
+Comparisons of ``tf-metammf compare``, the first six on TikTok:
 
 * ``fusions`` gives every model the settings of ``gcn``, which were chosen on the validation split;
+* ``edge_dropout`` leaves out edges at random, and not those that a step predicts;
 * ``directions`` the same with the in-batch softmax in both directions;
 * ``peers`` takes them as published;
 * ``searched`` gives all the same objective and width, as far as they take them, and the same number of trials of a
@@ -41,12 +42,13 @@ ELSEWHERE = (
     *("vbpr", "lightgcn", "item-knn-content", "popularity"),
 )
 ABLATED = ("default", "default+concatenation")
-COMPARISONS = ("fusions", "directions", "peers", "searched", "ablations", "synthetic", "sample")
+COMPARISONS = ("fusions", "edge_dropout", "directions", "peers", "searched", "ablations", "synthetic", "sample")
 QUESTIONS = ("depth", "rank", "meta_units", "modalities", "encoder")
 SHOWN = ("recall@20", "ndcg@20", "cold/recall@20", "cold_only/recall@20")
 
-ITEM_TO_USER_WEIGHT = 0.3
-"""Of ``directions``, chosen on the validation split with one seed."""
+AT_RANDOM = {"model": {"graph": {"edge_dropout": 0.3, "exclude_targets": False}}}
+BOTH_DIRECTIONS = {"objective": {"item_to_user_weight": 0.3}}
+"""Of ``edge_dropout`` and ``directions``, chosen on the validation split with one seed."""
 
 WIDTH = 256
 SHARED = {
@@ -63,7 +65,7 @@ SHARED = {
 }
 """What all models of ``searched`` have in common, unless :data:`SEARCHED` says otherwise."""
 
-EDGES = {"edge_dropout": {"range": [0.0, 0.6]}}
+EDGES = {"edge_dropout": {"range": [0.0, 0.6]}, "exclude_targets": False}
 SEARCHED = {
     "gcn": ("gcn", {"model": {"graph": EDGES}}),
     "gcn+concatenation": ("gcn", {"model": {"graph": EDGES, "fusion": {"name": "concatenation"}}}),
@@ -96,7 +98,7 @@ def main() -> None:
     parser.add_argument("--input", type=Path, help="Folder with tiktok.inter and *_feat.npy.")
     parser.add_argument("--sample", type=Path, help="Folder with user_item_dict_sample.npy and *_feat_sample.npy.")
     parser.add_argument("--comparisons", default=",".join(COMPARISONS), help="Which, with commas between.")
-    parser.add_argument("--seeds", type=int, default=5, help="Of fusions, directions, synthetic and sample.")
+    parser.add_argument("--seeds", type=int, default=5, help="Of all but peers, searched and ablations.")
     parser.add_argument("--peer_seeds", type=int, default=1, help="Of peers.")
     parser.add_argument("--searched_seeds", type=int, default=3, help="Of searched.")
     parser.add_argument("--ablation_seeds", type=int, default=3, help="Of ablations.")
@@ -111,12 +113,13 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         settings = {
             "fusions": (_fusions(folder), arguments.seeds, []),
-            "directions": (_directions(folder), arguments.seeds, []),
+            "edge_dropout": (_fusions_with(folder, "edge_dropout", AT_RANDOM), arguments.seeds, []),
+            "directions": (_fusions_with(folder, "directions", AT_RANDOM | BOTH_DIRECTIONS), arguments.seeds, []),
             "peers": (PEERS, arguments.peer_seeds, []),
             "searched": (_searched(folder), arguments.searched_seeds, ["--trials", str(arguments.trials)]),
             "ablations": (ABLATED, arguments.ablation_seeds, ["--ablate", ",".join(QUESTIONS)]),
-            "synthetic": (ELSEWHERE, arguments.seeds, []),
-            "sample": (ELSEWHERE, arguments.seeds, []),
+            "synthetic": (_elsewhere(folder), arguments.seeds, []),
+            "sample": (_elsewhere(folder), arguments.seeds, []),
         }
         for name in chosen:
             models, seeds, options = settings[name]
@@ -153,13 +156,21 @@ def _fusions(folder: Path) -> list[str]:
     return [*FUSIONS, *_written(folder, "", {"no-content": _no_content()})]
 
 
-def _directions(folder: Path) -> list[str]:
+def _fusions_with(folder: Path, comparison: str, changes: dict[str, Any]) -> list[str]:
     models = {"no-content": _no_content()}
     for name in FUSIONS:
         fusion = name.partition("+")[2]
         models[name] = _merged(read_configuration("gcn"), {"model": {"fusion": {"name": fusion}}} if fusion else {})
-    both = {"objective": {"item_to_user_weight": ITEM_TO_USER_WEIGHT}}
-    return _written(folder, "directions-", {name: _merged(content, both) for name, content in models.items()})
+    return _written(folder, f"{comparison}-", {name: _merged(content, changes) for name, content in models.items()})
+
+
+def _elsewhere(folder: Path) -> list[str]:
+    """Presets as they are, and what there is for data whose interactions are with cold items."""
+    changes = {"id-dropout": {"model": {"id_dropout": 0.5}}, "content-alone": {"model": {"id_units": 0}}}
+    return [
+        *ELSEWHERE,
+        *_written(folder, "", {name: _merged(read_configuration("default"), its) for name, its in changes.items()}),
+    ]
 
 
 def _searched(folder: Path) -> list[str]:
