@@ -3,14 +3,15 @@
     python -m benchmarks.peers --input FOLDER_WITH_TIKTOK_INTER [--sample FOLDER] [--comparisons fusions,peers]
                                [--output FOLDER]
 
-Comparisons of ``tf-metammf compare``, the first six on TikTok:
+Comparisons of ``tf-metammf compare``, the first seven on TikTok:
 
 * ``fusions`` gives every model the settings of ``gcn``, which were chosen on the validation split;
 * ``edge_dropout`` leaves out edges at random, and not those that a step predicts;
 * ``directions`` the same with the in-batch softmax in both directions;
 * ``peers`` takes them as published;
 * ``searched`` gives all the same objective and width, as far as they take them, and the same number of trials of a
-  search on the validation split;
+  search on the validation split, with edges left out at random;
+* ``searched_fusions`` does so for dynamic and static fusion without the edges that a step predicts;
 * ``ablations`` varies ``default``, with dynamic and with static fusion, a setting at a time;
 * ``synthetic`` takes presets as they are to the videos of the quickstart, where every kind is told by other modalities;
 * ``sample`` takes them to the sample of the paper's authors, in the layout of MMGCN.
@@ -42,7 +43,17 @@ ELSEWHERE = (
     *("vbpr", "lightgcn", "item-knn-content", "popularity"),
 )
 ABLATED = ("default", "default+concatenation")
-COMPARISONS = ("fusions", "edge_dropout", "directions", "peers", "searched", "ablations", "synthetic", "sample")
+COMPARISONS = (
+    "fusions",
+    "edge_dropout",
+    "directions",
+    "peers",
+    "searched",
+    "searched_fusions",
+    "ablations",
+    "synthetic",
+    "sample",
+)
 QUESTIONS = ("depth", "rank", "meta_units", "modalities", "encoder")
 SHOWN = ("recall@20", "ndcg@20", "cold/recall@20", "cold_only/recall@20")
 
@@ -98,11 +109,11 @@ def main() -> None:
     parser.add_argument("--input", type=Path, help="Folder with tiktok.inter and *_feat.npy.")
     parser.add_argument("--sample", type=Path, help="Folder with user_item_dict_sample.npy and *_feat_sample.npy.")
     parser.add_argument("--comparisons", default=",".join(COMPARISONS), help="Which, with commas between.")
-    parser.add_argument("--seeds", type=int, default=5, help="Of all but peers, searched and ablations.")
+    parser.add_argument("--seeds", type=int, default=5, help="Of all but peers, ablations and what is searched.")
     parser.add_argument("--peer_seeds", type=int, default=1, help="Of peers.")
-    parser.add_argument("--searched_seeds", type=int, default=3, help="Of searched.")
+    parser.add_argument("--searched_seeds", type=int, default=3, help="Of searched and searched_fusions.")
     parser.add_argument("--ablation_seeds", type=int, default=3, help="Of ablations.")
-    parser.add_argument("--trials", type=int, default=4, help="Of searched, for each model.")
+    parser.add_argument("--trials", type=int, default=4, help="Of searched and searched_fusions, for each model.")
     parser.add_argument("--output", type=Path, help="Where to keep record set and runs; nowhere by default.")
     arguments = parser.parse_args()
     chosen = arguments.comparisons.split(",")
@@ -117,6 +128,11 @@ def main() -> None:
             "directions": (_fusions_with(folder, "directions", AT_RANDOM | BOTH_DIRECTIONS), arguments.seeds, []),
             "peers": (PEERS, arguments.peer_seeds, []),
             "searched": (_searched(folder), arguments.searched_seeds, ["--trials", str(arguments.trials)]),
+            "searched_fusions": (
+                _searched_fusions(folder),
+                arguments.searched_seeds,
+                ["--trials", str(arguments.trials)],
+            ),
             "ablations": (ABLATED, arguments.ablation_seeds, ["--ablate", ",".join(QUESTIONS)]),
             "synthetic": (_elsewhere(folder), arguments.seeds, []),
             "sample": (_elsewhere(folder), arguments.seeds, []),
@@ -178,6 +194,15 @@ def _searched(folder: Path) -> list[str]:
         name: _merged(_merged(read_configuration(preset), SHARED), own) for name, (preset, own) in SEARCHED.items()
     }
     return _written(folder, "searched-", models)
+
+
+def _searched_fusions(folder: Path) -> list[str]:
+    models = {}
+    for name in ("gcn", "gcn+concatenation"):
+        preset, own = SEARCHED[name]
+        searched = _merged(_merged(read_configuration(preset), SHARED), own)
+        models[name] = _merged(searched, {"model": {"graph": {"edge_dropout": 0.0, "exclude_targets": True}}})
+    return _written(folder, "searched_fusions-", models)
 
 
 def _written(folder: Path, prefix: str, models: dict[str, dict[str, Any]]) -> list[str]:
