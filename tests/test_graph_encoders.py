@@ -233,6 +233,17 @@ def test_excluded_targets_are_edges_that_a_training_step_does_not_have(encoder, 
     np.testing.assert_array_equal(tf.concat(model.embeddings(), axis=0), tf.concat(whole.embeddings(), axis=0))
 
 
+@pytest.mark.parametrize("fan_outs", [None, [100, 100]])
+def test_targets_that_are_no_edges_break_nothing(fan_outs):
+    strangers = {"user": tf.constant([LONELY_USER, 3], tf.int64), "item": tf.constant([2, COLD_ITEM], tf.int64)}
+    inputs = strangers if fan_outs is None else sampled(strangers, fan_outs)
+    whole, model = (make("lightgcn", encoder_options={"exclude_targets": exclude}) for exclude in (False, True))
+    found, expected = model.compute_loss(inputs, training=True), whole.compute_loss(inputs, training=True)
+    assert np.isfinite(found)
+    if fan_outs is None:  # that they are no edges is not looked up for samples, which hold no graph
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_sampled_sums_without_targets_are_unbiased():
     """Over many draws of one neighbour, the mean is the sum over the neighbours that are left."""
     around = graph()

@@ -226,6 +226,19 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_comparison_from_before_a_setting_existed_goes_on(halves, small, tmp_path):
+    models = {"a": fixed_space(small()), "b": fixed_space(small()).with_fixed("training.learning_rate", 0.5)}
+    first = comparison_module._opened(halves, tmp_path / "out", models, seeds=1, trials=0, tuner="random")
+    file = first.folder / "comparison.yaml"
+    content = _plain(file)
+    assert content["models"]["a"]["model"]["graph"].pop("exclude_targets") is False
+    file.write_text(json.dumps(content))
+    comparison_module._opened(halves, tmp_path / "out", models, seeds=1, trials=0, tuner="random")
+    models["a"] = models["a"].with_fixed("model.graph.exclude_targets", True)
+    with pytest.raises(InvalidInputError, match=r"was started for another comparison \(models differ\)"):
+        comparison_module._opened(halves, tmp_path / "out", models, seeds=1, trials=0, tuner="random")
+
+
 def test_ablations_change_what_they_ask_about_and_nothing_else(halves, small):
     found = ablations("base", small(), halves.metadata, list(QUESTIONS))
     base = found.pop("base")
@@ -253,8 +266,15 @@ def test_ablations_ask_of_a_model_only_about_what_it_has(halves, small):
         *("without", "without, sage", "without, lightgcn")
     }
     peer = small()
-    peer.model.encoder = "lattice"
-    assert "peer, sage" not in ablations("peer", peer, halves.metadata, list(QUESTIONS))
+    peer.model.encoder, peer.model.peer.modality_weights = "freedom", {"visual": 0.3, "acoustic": 0.7}
+    found = ablations("peer", peer, halves.metadata, list(QUESTIONS))
+    assert not {"peer, sage", "peer, no content"} & set(found)  # FREEDOM looks at features itself
+    assert found["peer, visual alone"].model.peer.modality_weights == {"visual": 0.3}
+    graph = small()
+    graph.model.encoder, graph.model.graph.item_neighbours, graph.model.graph.layers = "lightgcn", 3, 3
+    found = ablations("graph", graph, halves.metadata, ["modalities", "encoder"])
+    assert not found["graph, no content"].model.uses_features
+    assert len(found["graph, sage"].model.graph.dropout) == 1
     baseline = small()
     baseline.model.encoder = "popularity"
     assert set(ablations("baseline", baseline, halves.metadata, list(QUESTIONS))) == {"baseline"}

@@ -97,6 +97,7 @@ def test_a_process_that_trains_grows_by_what_is_estimated(settings, videos):
             3 * 4 * (64 * (USERS + ITEMS) + WIDTH * 8 + 8 * 64),
         ),
         ({"model": {"encoder": "mf"}}, "graph", 0),
+        ({"model": {"encoder": "lightgcn", "graph": {"exclude_targets": True}}}, "graph", 80 * INTERACTIONS),
     ],
 )
 def test_every_part_is_counted(settings, part, expected, videos):

@@ -115,7 +115,7 @@ class GraphEncoder(keras.layers.Layer):
         With ``neighbourhood``, the ids have to be those that it was sampled for. ``targets`` are users and items
         ``[B]`` of the pairs whose edges are left out in training.
         """
-        left_out = None if targets is None else TargetEdges(*targets, item_count=self.items)
+        left_out = TargetEdges(*targets, item_count=self.items) if training and targets is not None else None
         if neighbourhood is not None:
             around = SampledNeighbourhoods(neighbourhood, self.adjacency.degrees, targets=left_out)
             represented = represent_users(neighbourhood["user"]), represent_items(neighbourhood["item"])
@@ -138,9 +138,8 @@ class GraphEncoder(keras.layers.Layer):
     def _training_graph(self, targets: TargetEdges | None) -> WholeGraph:
         if targets is None:
             return WholeGraph(self.adjacency, edge_weights=self._edge_weights())
-        degrees = targets.degrees_without(self.adjacency.degrees)
-        weights = self._edge_weights(self.adjacency.without(targets))
-        return WholeGraph(self.adjacency, edge_weights=weights, degrees=degrees)
+        edges, degrees = self.adjacency.without(targets)
+        return WholeGraph(self.adjacency, edge_weights=self._edge_weights(edges), degrees=degrees)
 
     def _edge_weights(self, edges: tf.Tensor | None = None) -> tf.Tensor | None:
         """0 for every edge that is left out and ``1 / (1 - edge_dropout)`` for the others, float32 ``[edges]``.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.encoders.sparse_product import compressed_rows, sparse_product
-from tf_metammf.encoders.target_edges import TargetEdges, found_in
+from tf_metammf.encoders.target_edges import Sides, TargetEdges, found_in, lowered
 from tf_metammf.errors import InvalidInputError
 
 
@@ -77,12 +77,13 @@ class Adjacency:
         self._by_item = tf.constant(by_item)
         self._shape = (graph.users, graph.items)
 
-    def without(self, targets: TargetEdges) -> tf.Tensor:
-        """0 for every edge among the targets and 1 for the others, float32 ``[edges]``."""
+    def without(self, targets: TargetEdges) -> tuple[tf.Tensor, Sides]:
+        """0 for every edge among the targets and 1 for the others, float32 ``[edges]``, and degrees without them."""
         user, item = tf.unstack(self._user_rows, axis=1)
         position, is_edge = found_in(user * self._shape[1] + item, targets.keys)
-        edges = tf.boolean_mask(position, is_edge)[:, tf.newaxis]
-        return tf.tensor_scatter_nd_update(tf.ones([self.edges]), edges, tf.zeros(tf.shape(edges)[:1]))
+        lost = tf.boolean_mask(position, is_edge)
+        weights = tf.tensor_scatter_nd_update(tf.ones([self.edges]), lost[:, tf.newaxis], tf.zeros([tf.size(lost)]))
+        return weights, lowered(self.degrees, (tf.gather(user, lost), tf.gather(item, lost)))
 
     def products(self, edge_weights: tf.Tensor | None = None) -> "Products":
         """The two products of one step.

@@ -20,6 +20,8 @@ class LightGCN(GraphEncoder):
         graph: The training interactions.
         layers: L. Defaults to 2.
         edge_dropout: As in :class:`GraphEncoder`. Defaults to 0, as published.
+        **options: ``exclude_targets``, ``item_neighbours`` and ``content`` of :class:`GraphEncoder`, and arguments of
+            a Keras layer.
 
     Raises:
         InvalidInputError: An argument is not acceptable.

@@ -30,6 +30,8 @@ class SAGE(GraphEncoder):
             (0.5, 0.2), as published.
         edge_dropout: As in :class:`GraphEncoder`.
         negative_slope: Slope of LeakyReLU below zero. Defaults to 0.01.
+        **options: ``exclude_targets``, ``item_neighbours`` and ``content`` of :class:`GraphEncoder`, and arguments of
+            a Keras layer.
 
     Raises:
         InvalidInputError: An argument is not acceptable.

@@ -13,7 +13,7 @@ class TargetEdges:
 
     Args:
         users: Dense user ids, int64 ``[B]``.
-        items: Dense item ids, int64 ``[B]``; every pair is an edge, and may repeat.
+        items: Dense item ids, int64 ``[B]``; pairs may repeat.
         item_count: Number of items of the graph.
 
     Attributes:
@@ -29,17 +29,20 @@ class TargetEdges:
         return found_in(self.keys, self._keys(users, items))[1]
 
     def degrees_without(self, degrees: Sides) -> Sides:
-        """Degrees ``[users, 1]`` and ``[items, 1]`` of the graph that lacks these edges."""
-        lost = tf.ones([tf.size(self.keys), 1], degrees[0].dtype)
-        ends = self.keys // self._item_count, self.keys % self._item_count
-        of_users, of_items = (
-            tf.tensor_scatter_nd_sub(degree, end[:, tf.newaxis], lost)
-            for degree, end in zip(degrees, ends, strict=True)
-        )
-        return of_users, of_items
+        """Degrees ``[users, 1]`` and ``[items, 1]`` of the graph that lacks them, if every pair is an edge of it."""
+        return lowered(degrees, (self.keys // self._item_count, self.keys % self._item_count))
 
     def _keys(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         return tf.cast(users, tf.int64) * self._item_count + tf.cast(items, tf.int64)
+
+
+def lowered(degrees: Sides, ends: Sides) -> Sides:
+    """Degrees ``[users, 1]`` and ``[items, 1]``, less by one for every edge between these ends, but at least 0."""
+    of_users, of_items = (
+        tf.maximum(tf.tensor_scatter_nd_sub(degree, end[:, tf.newaxis], tf.ones([tf.size(end), 1])), 0.0)
+        for degree, end in zip(degrees, ends, strict=True)
+    )
+    return of_users, of_items
 
 
 def found_in(ascending: tf.Tensor, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -79,24 +79,46 @@ def _static(configuration: Configuration, _: Metadata) -> Variations:
     yield "static kernel alone", _fusion(configuration, name="concatenation")
 
 
+def _with_modalities(configuration: Configuration, names: list[str]) -> Configuration:
+    model = configuration.model
+    weights = model.peer.modality_weights
+    if weights is not None:
+        peer = replace(model.peer, modality_weights={name: weights[name] for name in names if name in weights})
+        model = replace(model, peer=peer)
+    return replace(configuration, model=replace(model, modalities=names))
+
+
+def _without_content(configuration: Configuration) -> Configuration:
+    without = _fusion(configuration, name="none")
+    graph = replace(without.model.graph, item_neighbours=0)
+    return replace(without, model=replace(without.model, graph=graph))
+
+
 def _modalities(configuration: Configuration, metadata: Metadata) -> Variations:
     if not configuration.model.uses_features:
         return
     names = configuration.model.modalities or sorted(metadata.modalities)
     for name in names:
         others = [other for other in names if other != name]
-        yield f"{name} alone", replace(configuration, model=replace(configuration.model, modalities=[name]))
+        yield f"{name} alone", _with_modalities(configuration, [name])
         if len(others) > 1:
-            yield f"without {name}", replace(configuration, model=replace(configuration.model, modalities=others))
-    if configuration.model.id_units and configuration.model.fuses:
-        yield "no content", _fusion(configuration, name="none")
+            yield f"without {name}", _with_modalities(configuration, others)
+    without = _without_content(configuration)
+    if configuration.model.id_units and not without.model.uses_features:
+        yield "no content", without
 
 
 def _encoder(configuration: Configuration, _: Metadata) -> Variations:
     if configuration.model.encoder not in ENCODERS:
         return
+    graph = configuration.model.graph
+    # SAGE has a dropout for every layer, or one for all.
+    each = graph.dropout if len(graph.dropout) == graph.layers else graph.dropout[:1]
     for encoder in ENCODERS:
-        yield encoder, replace(configuration, model=replace(configuration.model, encoder=encoder))
+        model = replace(configuration.model, encoder=encoder)
+        if encoder == "sage":
+            model = replace(model, graph=replace(graph, dropout=each))
+        yield encoder, replace(configuration, model=model)
 
 
 QUESTIONS: dict[str, Callable[[Configuration, Metadata], Variations]] = {

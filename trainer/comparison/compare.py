@@ -196,13 +196,23 @@ def _opened(
     if not (folder / DESCRIPTION).is_file():
         require_absent(folder)
     before = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    differences = [name for name in description if before.get(name) != json.loads(json.dumps(description[name]))]
+    differences = [name for name in description if _comparable(before)[name] != _comparable(description)[name]]
     if differences:
         raise InvalidInputError(
             f"{folder}: was started for another comparison ({', '.join(differences)} differ). Choose another --output, "
             "or give the same; only --seeds may change."
         )
     return comparison
+
+
+def _comparable(description: dict[str, Any]) -> dict[str, Any]:
+    """With the default of every setting that is not there, as of one that came later."""
+    models = {
+        name: SearchSpace.from_mapping(content, source=DESCRIPTION).complete().to_mapping()
+        for name, content in description["models"].items()
+    }
+    comparable: dict[str, Any] = json.loads(json.dumps({**description, "models": models}))
+    return comparable
 
 
 def _check(record_set: RecordSet, models: dict[str, SearchSpace], *, seeds: int, trials: int) -> None:

@@ -139,7 +139,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _comparable(description: dict[str, Any]) -> dict[str, Any]:
-    space = SearchSpace.from_mapping(description["space"], source="search.yaml")
+    space = SearchSpace.from_mapping(description["space"], source="search.yaml").complete()
     return {
         "tuner": description["tuner"],
         "objective": description["objective"],

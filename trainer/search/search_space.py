@@ -13,7 +13,7 @@ What is no range and no choice has the same value in every trial. No TensorFlow 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -75,6 +75,13 @@ class SearchSpace:
         """The same space with another value of a field that is not searched."""
         return SearchSpace({**self.fixed, name: value}, self.parameters)
 
+    def complete(self) -> "SearchSpace":
+        """The same space with the default of every other field written out: equal for spaces that mean the same."""
+        values = {**_flat(asdict(Configuration()), Configuration, source="defaults"), **self.fixed}
+        return SearchSpace(
+            {name: value for name, value in values.items() if name not in self.parameters}, self.parameters
+        )
+
     def to_mapping(self) -> dict[str, Any]:
         """The space as nested plain values."""
         searched = {name: parameter.to_mapping() for name, parameter in self.parameters.items()}
@@ -120,6 +127,8 @@ def _idle(configuration: Configuration, names: Iterable[str]) -> set[str]:
     idle |= {"model.modality_dropout"} if model.fusion.name == "none" else set()
     idle |= {"model.id_dropout"} if model.fusion.name == "none" or not model.id_units else set()
     idle |= set() if model.uses_graph else {"model.graph.layers", "model.graph.exclude_targets"}
+    # Another number of layers needs another number of dropouts.
+    idle |= {"model.graph.layers"} if model.encoder == "sage" and len(model.graph.dropout) > 1 else set()
     idle |= set() if model.uses_graph and model.encoder != "freedom" else {"model.graph.edge_dropout"}
     idle |= set() if model.encoder in ("sage", "lightgcn") else {"model.graph.item_neighbours"}
     return idle | ({"objective.temperature"} if objective.name == "none" else set())
