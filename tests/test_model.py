@@ -9,6 +9,7 @@ import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.fusion.meta_fusion import MetaFusion
+from tf_metammf.fusion.static_fusions import ConcatenationFusion
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax
 from tf_metammf.towers import ItemTower
@@ -101,12 +102,18 @@ def test_an_item_without_training_interactions_is_embedded_like_a_new_item(combi
 
 
 def test_id_dropout_hides_the_id_in_training_only():
-    tower = ItemTower(ITEMS, None, id_units=4, id_dropout=0.5)
-    items = tf.zeros([4000], tf.int64)
-    empty = {"visual": tf.zeros([4000, 1])}
-    hidden = np.all(tower(empty, {}, items=items, training=True).numpy() == 0, axis=1).mean()
+    tower = ItemTower(ITEMS, ConcatenationFusion(units=(2,)), id_units=4, id_dropout=0.5)
+    items, features = tf.zeros([4000], tf.int64), {"visual": tf.ones([4000, 1])}
+    presence = {"visual": tf.ones([4000], tf.bool)}
+    hidden = np.all(tower(features, presence, items=items, training=True).numpy()[:, 2:] == 0, axis=1).mean()
     assert abs(hidden - 0.5) < 0.05
-    assert np.all(np.any(tower(empty, {}, items=items).numpy() != 0, axis=1))
+    assert np.all(np.any(tower(features, presence, items=items).numpy()[:, 2:] != 0, axis=1))
+
+
+def test_items_that_are_their_ids_alone_keep_them():
+    tower = ItemTower(ITEMS, None, id_units=4, id_dropout=0.5)
+    items, features = tf.zeros([100], tf.int64), {"visual": tf.zeros([100, 1])}
+    assert np.all(np.any(tower(features, {}, items=items, training=True).numpy() != 0, axis=1))
 
 
 def test_features_are_standardised_with_the_present_features_of_the_training_items():

@@ -54,7 +54,7 @@ class ItemTower(keras.layers.Layer):
         fusion: A fusion layer, or None to represent items by their ID alone.
         id_units: Width of the ID embedding; 0 to represent items by their content alone.
         combination: ``"concatenate"`` or ``"add"``.
-        id_dropout: Share of items in a training batch that lose their ID part.
+        id_dropout: Share of items in a training batch that lose their ID part, where there is a fusion.
         modality_dropout: Probability that a modality of an item is hidden in training.
         standardize: Whether features are standardised with the statistics given to :meth:`adapt`.
         initializer: Initialiser of the ID embeddings. Defaults to ``"glorot_uniform"``.
@@ -196,6 +196,6 @@ class ItemTower(keras.layers.Layer):
             return tf.zeros([rows, self.id_units], self.compute_dtype)
         identity = self.id_embedding(items)
         kept = tf.ones_like(items, tf.bool) if known is None else known
-        if training and self.id_dropout:
+        if training and self.id_dropout and self.fusion is not None:
             kept = tf.logical_and(kept, uniform(self.generator, tf.shape(items)) >= self.id_dropout)
         return identity * tf.cast(kept, identity.dtype)[:, tf.newaxis]

@@ -43,7 +43,7 @@ class FusionConfiguration:
     """
 
     name: str = "metammf"
-    units: list[int] = field(default_factory=lambda: [256, 64])
+    units: list[int] = field(default_factory=lambda: [64])
     meta_units: int = 5
     meta_hidden_units: int | None = None
     rank: int | None = 16
@@ -123,7 +123,7 @@ class ModelConfiguration:
         modalities: Modalities to use, or null for all of the record set.
         id_units: Width of the item ID embedding; 0 for content alone.
         combination: How fused vector and ID embedding are joined: concatenate or add.
-        id_dropout: Share of items in a training batch that lose their ID part.
+        id_dropout: Share of items in a training batch that lose their ID part, where content is fused with it.
         modality_dropout: Probability that a modality of an item is hidden in training.
         standardize: Whether features are standardised with statistics of the training items.
         normalize: Whether embeddings are L2-normalised before scoring.
@@ -137,7 +137,7 @@ class ModelConfiguration:
     modalities: list[str] | None = None
     id_units: int = 64
     combination: str = "add"
-    id_dropout: float = 0.0
+    id_dropout: float = 0.5
     modality_dropout: float = 0.0
     standardize: bool = True
     normalize: bool = True
