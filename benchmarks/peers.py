@@ -39,7 +39,16 @@ PEERS = (
     *("lightgcn", "freedom", "bm3", "mmgcn", "lattice"),
 )
 ELSEWHERE = (
-    *("default", "default+concatenation", "default+none", "gcn", "gcn+concatenation", "gcn+none"),
+    *(
+        "default",
+        "default+concatenation",
+        "default+none",
+        "cold-start",
+        "cold-start+concatenation",
+        "gcn",
+        "gcn+concatenation",
+        "gcn+none",
+    ),
     *("vbpr", "lightgcn", "item-knn-content", "popularity"),
 )
 ABLATED = ("default", "default+concatenation")
@@ -181,12 +190,8 @@ def _fusions_with(folder: Path, comparison: str, changes: dict[str, Any]) -> lis
 
 
 def _elsewhere(folder: Path) -> list[str]:
-    """Presets as they are, and what else `default` could be."""
-    changes = {
-        "without-id-dropout": {"model": {"id_dropout": 0.0}},
-        "two-layers": {"model": {"fusion": {"units": [256, 64]}}},
-        "content-alone": {"model": {"id_units": 0}},
-    }
+    """Presets as they are, and what there is for data whose interactions are with cold items."""
+    changes = {"id-dropout": {"model": {"id_dropout": 0.5}}, "content-alone": {"model": {"id_units": 0}}}
     return [
         *ELSEWHERE,
         *_written(folder, "", {name: _merged(read_configuration("default"), its) for name, its in changes.items()}),

@@ -43,7 +43,7 @@ class FusionConfiguration:
     """
 
     name: str = "metammf"
-    units: list[int] = field(default_factory=lambda: [64])
+    units: list[int] = field(default_factory=lambda: [256, 64])
     meta_units: int = 5
     meta_hidden_units: int | None = None
     rank: int | None = 16
@@ -137,7 +137,7 @@ class ModelConfiguration:
     modalities: list[str] | None = None
     id_units: int = 64
     combination: str = "add"
-    id_dropout: float = 0.5
+    id_dropout: float = 0.0
     modality_dropout: float = 0.0
     standardize: bool = True
     normalize: bool = True

@@ -78,11 +78,7 @@ def finished(halves, tmp_path_factory) -> RunDirectory:
 def _small_configuration() -> Configuration:
     return Configuration.from_mapping(
         {
-            "model": {
-                "fusion": {"units": [8, 4], "meta_units": 2, "rank": 3},
-                "id_units": 4,
-                "id_dropout": 0.0,
-            },
+            "model": {"fusion": {"units": [8, 4], "meta_units": 2, "rank": 3}, "id_units": 4},
             "training": {"epochs": 12, "batch_size": 64, "learning_rate": 0.05, "patience": 0},
             "evaluation": {"k": [3, 5], "monitor": "ndcg@5"},
         }
