@@ -39,17 +39,8 @@ PEERS = (
     *("lightgcn", "freedom", "bm3", "mmgcn", "lattice"),
 )
 ELSEWHERE = (
-    *(
-        "default",
-        "default+concatenation",
-        "default+none",
-        "cold-start",
-        "cold-start+concatenation",
-        "gcn",
-        "gcn+concatenation",
-        "gcn+none",
-    ),
-    *("vbpr", "lightgcn", "item-knn-content", "popularity"),
+    *("default", "default+concatenation", "default+none", "cold-start", "cold-start+concatenation"),
+    *("gcn", "gcn+concatenation", "gcn+none", "vbpr", "lightgcn", "item-knn-content", "popularity"),
 )
 ABLATED = ("default", "default+concatenation")
 COMPARISONS = (
