@@ -8,6 +8,9 @@ import tensorflow as tf
 Represent = Callable[[tf.Tensor], tf.Tensor]
 """From dense ids ``[n]`` to tower outputs ``[n, width]``."""
 
+Sides = tuple[tf.Tensor, tf.Tensor]
+"""Something of users and the same of items."""
+
 
 class Encoder(Protocol):
     """What :class:`tf_metammf.MetaMMF` asks of an encoder; any Keras layer with these methods will do.

@@ -8,11 +8,11 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.dropout import dropout, new_generator
-from tf_metammf.encoders.encoder import Represent
+from tf_metammf.encoders.encoder import Represent, Sides
 from tf_metammf.encoders.interaction_graph import Adjacency, InteractionGraph
 from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.item_graph import ItemGraph, similar_items
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours, SampledNeighbourhoods, Sides, WholeGraph
+from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours, SampledNeighbourhoods, WholeGraph
 from tf_metammf.encoders.target_edges import TargetEdges
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.layer_arguments import positive_integer, share

@@ -6,8 +6,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.sparse_product import compressed_rows, sparse_product
-from tf_metammf.encoders.target_edges import Sides, TargetEdges, found_in, lowered
+from tf_metammf.encoders.target_edges import TargetEdges, found_in, lowered
 from tf_metammf.errors import InvalidInputError
 
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.graph_encoder import GraphEncoder
 from tf_metammf.encoders.interaction_graph import InteractionGraph
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods, Sides, WholeGraph
+from tf_metammf.encoders.neighbourhoods import Neighbourhoods, WholeGraph
 
 
 class LightGCN(GraphEncoder):

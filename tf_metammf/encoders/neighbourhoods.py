@@ -5,11 +5,9 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.interaction_graph import Adjacency
 from tf_metammf.encoders.target_edges import TargetEdges
-
-Sides = tuple[tf.Tensor, tf.Tensor]
-"""Something of users and the same of items."""
 
 
 class Neighbourhoods(Protocol):

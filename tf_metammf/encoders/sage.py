@@ -7,9 +7,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.dropout import dropout as dropped
+from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.graph_encoder import GraphEncoder
 from tf_metammf.encoders.interaction_graph import InteractionGraph
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods, Sides, WholeGraph
+from tf_metammf.encoders.neighbourhoods import Neighbourhoods, WholeGraph
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.layer_arguments import share
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-Sides = tuple[tf.Tensor, tf.Tensor]
+from tf_metammf.encoders.encoder import Sides
 
 
 class TargetEdges:

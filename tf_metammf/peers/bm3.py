@@ -5,10 +5,11 @@ from typing import Any
 import tensorflow as tf
 
 from tf_metammf.dropout import dropout
+from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.lightgcn import LightGCN
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods, Sides
+from tf_metammf.encoders.neighbourhoods import Neighbourhoods
 from tf_metammf.layer_arguments import share
 from tf_metammf.objectives import Batch
 from tf_metammf.replicas import mean_over_batch

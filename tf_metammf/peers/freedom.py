@@ -6,11 +6,12 @@ from typing import Any
 import tensorflow as tf
 
 from tf_metammf.dropout import uniform
+from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.item_graph import similar_items
 from tf_metammf.encoders.lightgcn import LightGCN
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours, Sides
+from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.layer_arguments import positive_integer, share
 from tf_metammf.objectives import Batch

@@ -5,10 +5,11 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.graph_encoder import GraphEncoder
 from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.encoders.item_content import ItemContent
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods, Sides
+from tf_metammf.encoders.neighbourhoods import Neighbourhoods
 from tf_metammf.layer_arguments import positive_integer
 
 

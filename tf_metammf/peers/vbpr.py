@@ -6,9 +6,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.encoders.encoder import Represent
+from tf_metammf.encoders.encoder import Represent, Sides
 from tf_metammf.encoders.item_content import ItemContent
-from tf_metammf.encoders.neighbourhoods import Sides
 from tf_metammf.layer_arguments import copied, positive_integer
 
 
