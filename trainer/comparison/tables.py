@@ -82,8 +82,9 @@ def note(results: Mapping[str, Any]) -> str:
     """What the numbers are."""
     seeds, trials = len(results["seeds"]), results["trials"]
     searched = f"settings by {trials} trials on validation for each" if trials else "settings as given"
+    over = f"mean ± deviation of {seeds} seeds" if seeds > 1 else "one seed"
     return (
-        f"Test split, mean ± deviation of {seeds} seeds, {searched}. p: {results['metric']} against the first model, "
+        f"Test split, {over}, {searched}. p: {results['metric']} against the first model, "
         f"paired randomisation test over users, means over seeds; * below {SIGNIFICANT}."
     )
 
