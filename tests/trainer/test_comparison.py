@@ -239,6 +239,15 @@ def test_a_comparison_from_before_a_setting_existed_goes_on(halves, small, tmp_p
         comparison_module._opened(halves, tmp_path / "out", models, seeds=1, trials=0, tuner="random")
 
 
+@pytest.mark.parametrize("content", ["", "models: [a, b]", "tuner: random", "models: {a: {model: 3}}", "{"])
+def test_a_damaged_description_of_a_comparison_is_named(content, halves, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/comparison.yaml").write_text(content)
+    words = ["compare", "--records", str(halves.folder), "--output", str(tmp_path / "out"), "--quiet"]
+    assert main([*words, "--models", "popularity,item-knn"]) == 2
+    assert re.search(r"comparison\.yaml: cannot be read \(.+\)\. Choose another --output", capsys.readouterr().err)
+
+
 def test_ablations_change_what_they_ask_about_and_nothing_else(halves, small):
     found = ablations("base", small(), halves.metadata, list(QUESTIONS))
     base = found.pop("base")

@@ -106,6 +106,12 @@ def test_one_range_is_enough_to_search_nothing_else(tmp_path):
     assert list(space.parameters) == ["model.l2"] and "model.l2" not in space.fixed
 
 
+@pytest.mark.parametrize(("dropout", "searched"), [([0.5, 0.2], False), ([0.5], True)])
+def test_layers_of_sage_are_searched_where_any_number_of_them_is_possible(dropout, searched):
+    space = load_search_space(overrides={"model": {"encoder": "sage", "graph": {"dropout": dropout}}})
+    assert ("model.graph.layers" in space.parameters) == searched
+
+
 def test_every_default_range_holds_the_default_of_the_code():
     values, defaults = load_search_space().parameters, Configuration()
     for name in ("training.learning_rate", "objective.temperature"):

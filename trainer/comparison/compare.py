@@ -29,6 +29,7 @@ from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.run_lock import is_locked, locked
+from tf_metammf.trainer.search.search_directory import read_description
 from tf_metammf.trainer.search.search_space import SearchSpace
 from tf_metammf.trainer.training import train
 
@@ -195,8 +196,8 @@ def _opened(
                 raise
     if not (folder / DESCRIPTION).is_file():
         require_absent(folder)
-    before = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    differences = [name for name in description if _comparable(before)[name] != _comparable(description)[name]]
+    before, now = read_description(folder / DESCRIPTION, _comparable), _comparable(description)
+    differences = [name for name in now if before.get(name) != now[name]]
     if differences:
         raise InvalidInputError(
             f"{folder}: was started for another comparison ({', '.join(differences)} differ). Choose another --output, "

@@ -15,6 +15,7 @@
 =====================  ==========================================================
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from tf_metammf.records.staging import require_absent, staged_directory
 from tf_metammf.trainer.runs.resumption import WATCHING
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.search.search_space import SearchSpace
+
+_UNREADABLE = (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, AttributeError, InvalidInputError)
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def open_search_directory(
                 raise
     if not search.description_file.is_file():
         require_absent(search.folder)
-    before, now = _read(search.description_file), _comparable(description)
+    before, now = read_description(search.description_file, _comparable), _comparable(description)
     differences = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if differences:
         shown = "; ".join(f"{name}: {before.get(name)} in the folder, {now.get(name)} now" for name in differences)
@@ -129,11 +132,15 @@ def open_search_directory(
     return search
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_description(file: Path, comparable: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """What a folder was started for, as ``comparable`` puts it.
+
+    Raises:
+        InvalidInputError: The file cannot be read, or is no such description.
+    """
     try:
-        content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return _comparable(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
+        return comparable(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split())
         raise InvalidInputError(f"{file}: cannot be read ({reason}). Choose another --output.") from error
 

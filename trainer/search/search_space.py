@@ -124,8 +124,8 @@ def _idle(configuration: Configuration, names: Iterable[str]) -> set[str]:
         return {name for name in names if name not in own}
     idle = {name for name in names if name.startswith("model.peer.") and name not in own}
     idle |= set() if model.fusion.name == "metammf" else {"model.fusion.rank", "model.fusion.meta_units"}
-    idle |= {"model.modality_dropout"} if model.fusion.name == "none" else set()
-    idle |= {"model.id_dropout"} if model.fusion.name == "none" or not model.id_units else set()
+    idle |= set() if model.fuses else {"model.modality_dropout"}
+    idle |= set() if model.fuses and model.id_units else {"model.id_dropout"}
     idle |= set() if model.uses_graph else {"model.graph.layers", "model.graph.exclude_targets"}
     # Another number of layers needs another number of dropouts.
     idle |= {"model.graph.layers"} if model.encoder == "sage" and len(model.graph.dropout) > 1 else set()
