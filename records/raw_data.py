@@ -91,6 +91,9 @@ class RawData:
         modalities: Features by modality name.
         splits: Interactions by split name where the source has its own splits, else None.
         provenance: What was read, for ``metadata.json``: plain JSON values, no absolute paths.
+        rows_read: Rows of interactions in the raw files, those that were rejected included; None where every row
+            became an interaction.
+        rows_rejected: Rows that were left out because they could not be read, by reason.
     """
 
     name: str
@@ -100,3 +103,5 @@ class RawData:
     modalities: dict[str, ModalityFeatures]
     splits: dict[str, Interactions] | None = None
     provenance: dict[str, object] = field(default_factory=dict)
+    rows_read: int | None = None
+    rows_rejected: dict[str, int] = field(default_factory=dict)
