@@ -6,13 +6,13 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from preloaded_process import PreloadedProcess, run_preloaded
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration import load_configuration
@@ -231,7 +231,7 @@ def command(halves, tmp_path_factory):
     file = tmp_path_factory.mktemp("space") / "space.yaml"
     space = space_of(checkpoint_seconds=0.0)
     file.write_text(json.dumps(space.to_mapping()))
-    words = [sys.executable, "-m", "tf_metammf.commands.main", "tune", "--records", str(halves.folder)]
+    words = ["tune", "--records", str(halves.folder)]
     return lambda output, *more: [*words, "--config", str(file), "--output", str(output), *more]
 
 
@@ -244,23 +244,21 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
     words = command(output, "--tuner", "hyperband", "--trials", "5", "--seeds", "0", "--training.epochs", "3")
     # Keras Tuner's chief looks every 20 seconds whether all workers have left.
     impatient = "import time; s = time.sleep; time.sleep = lambda n: s(min(n, 0.2)); "
-    program = [
-        sys.executable,
-        "-c",
-        f"{impatient}import sys; from tf_metammf.commands.main import main; sys.exit(main())",
-    ]
+    program = f"{impatient}import sys; from tf_metammf.commands.main import main; sys.exit(main({words}))"
+    files = {name: tmp_path / name for name in ("chief", "worker0", "worker1")}
     processes = {
-        name: subprocess.Popen(
-            [*program, *words[3:]],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=quiet(KERASTUNER_TUNER_ID=name, KERASTUNER_ORACLE_IP="127.0.0.1", KERASTUNER_ORACLE_PORT=port),
+        name: PreloadedProcess(
+            ["-c", program],
+            environment=quiet(KERASTUNER_TUNER_ID=name, KERASTUNER_ORACLE_IP="127.0.0.1", KERASTUNER_ORACLE_PORT=port),
+            out=file,
+            err=file,
         )
-        for name in ("chief", "worker0", "worker1")
+        for name, file in files.items()
     }
     try:
-        printed = {name: process.communicate(timeout=240)[0] for name, process in processes.items()}
+        for process in processes.values():
+            process.wait(timeout=240)
+        printed = {name: file.read_text() for name, file in files.items()}
     finally:
         for process in processes.values():
             process.kill()
@@ -281,7 +279,7 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
 def test_a_killed_command_goes_on_in_the_trial_under_way(command, tmp_path):
     output = tmp_path / "out"
     words = command(output, "--tuner", "random", "--trials", "1", "--seeds", "0", "--training.epochs", "6")
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=quiet())
+    process = PreloadedProcess(words)
     deadline = time.monotonic() + 120
     rows = output / "trials/0/history.csv"
     while not (rows.is_file() and rows.read_text().count("\n") > 1) and process.poll() is None:
@@ -291,7 +289,7 @@ def test_a_killed_command_goes_on_in_the_trial_under_way(command, tmp_path):
     assert process.wait() == -signal.SIGKILL
     before = rows.read_text()
     assert before.count("\n") < 7, "the trial was over before it was killed"
-    ran = subprocess.run(words, capture_output=True, text=True, check=False, env=quiet())
+    ran = run_preloaded(words)
     assert ran.returncode == 0, ran.stderr
     assert "trial 0: ndcg@5" in ran.stderr
     after = rows.read_text()
