@@ -1,6 +1,7 @@
 """What tests of several parts share."""
 
 import gc
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -18,6 +19,16 @@ LONGEST = (
     "test_comparison.py",
 )
 """Files that come first, so that one of two processes does not end with them alone."""
+
+
+OF_THE_USER = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TF_CONFIG", "MLFLOW_", "WANDB_", "KERASTUNER_")
+"""Beginnings of variables that commands follow, and that whoever runs the tests may have set for something else."""
+
+
+def pytest_configure() -> None:
+    """Gives all tests an environment without the variables of the user."""
+    for name in [name for name in os.environ if name.startswith(OF_THE_USER)]:
+        del os.environ[name]
 
 
 @pytest.hookimpl(trylast=True)
