@@ -1,14 +1,15 @@
 """Ask an exported SavedModel, or a server that has it loaded, for recommendations."""
 
-import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.json_output import print_json
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.console import print_table, visible
 
 if TYPE_CHECKING:
     from tf_metammf.export.answers import Recommendations
@@ -51,7 +52,7 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         of_users = [{"user_id": each.query} | _as_json(each) for each in found]
         of_histories = [{"history": arguments.history} | _as_json(each) for each in histories]
-        print(json.dumps(of_users + of_histories, indent=2, ensure_ascii=False))
+        print_json(of_users + of_histories)
     else:
         _print_table([*found, *histories])
     return 0
@@ -78,7 +79,6 @@ def _as_json(recommendations: "Recommendations") -> dict[str, object]:
 
 
 def _print_table(found: "Sequence[Recommendations]") -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -86,13 +86,12 @@ def _print_table(found: "Sequence[Recommendations]") -> None:
     for heading in ("for", "rank", "item", "score"):
         table.add_column(heading, justify="right" if heading in ("rank", "score") else "left")
     for recommendations in found:
-        # Ids are text of the user's, never markup.
-        user = Text(recommendations.query)
+        user = Text(visible(recommendations.query))
         if not recommendations.known:
             user.append(" (unknown: popular items)", style="yellow")
         rows = zip(recommendations.item_ids, recommendations.scores, strict=True)
-        cells = [(str(rank), Text(item), f"{score:.4f}") for rank, (item, score) in enumerate(rows, 1)]
-        for row, (rank, item, score) in enumerate(cells or [("", Text("none left"), "")]):
+        cells = [(str(rank), visible(item), f"{score:.4f}") for rank, (item, score) in enumerate(rows, 1)]
+        for row, (rank, item, score) in enumerate(cells or [("", "none left", "")]):
             table.add_row("" if row else user, rank, item, score)
         table.add_section()
-    Console().print(table)
+    print_table(table)

@@ -6,6 +6,7 @@ from typing import Any
 from jsonargparse import SUPPRESS, ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.records.console import print_table, visible
 from tf_metammf.trainer.search.search_space import field_types, load_search_space
 
 SHOWN = 20
@@ -68,8 +69,6 @@ def run(arguments: Namespace) -> int:
 
 
 def _print_trials(results: Any) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     shown = sorted(results.trials, key=lambda trial: (trial.state != "finished", -(trial.value or 0)))[:SHOWN]
@@ -84,9 +83,9 @@ def _print_trials(results: Any) -> None:
             trial.trial_id,
             trial.state if trial.state != "finished" else f"{trial.value:.4f}",
             "" if trial.epochs is None else str(trial.epochs),
-            escape(settings),
+            visible(settings),
         )
-    Console(highlight=False).print(table)
+    print_table(table)
 
 
 def _cell(value: Any) -> str:
@@ -94,7 +93,6 @@ def _cell(value: Any) -> str:
 
 
 def _print_final(results: Any) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     final = results.final
@@ -109,4 +107,4 @@ def _print_final(results: Any) -> None:
                 deviation = final["deviation"][split][name]
                 table.add_row(split, name, f"{mean:.4f}", "" if deviation is None else f"{deviation:.4f}")
         table.add_section()
-    Console().print(table)
+    print_table(table)
