@@ -26,6 +26,11 @@ EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 findings of records validate; 2 something you can mend, in one line on stderr; 130 "
+    "interrupted; 138 another process of a distributed training is gone; 143 terminated."
+)
+
 RECORD_COMMANDS = ("convert", "describe", "validate", "synthesize")
 COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "quickstart")
 
@@ -131,16 +136,22 @@ def _one_line(error: MetaMMFError) -> str:
 
 
 def _parser() -> CommandParser:
-    parser = CommandParser(prog="tf-metammf", description=_help(tf_metammf), version=tf_metammf.__version__)
-    commands = parser.add_subcommands(dest="command")
+    parser = CommandParser(
+        prog="tf-metammf", description=_help(tf_metammf), version=tf_metammf.__version__, epilog=EXIT_CODES
+    )
+    commands = parser.add_subcommands(dest="command", **_listed("COMMAND"))
     records = CommandParser(description="Make, look at and check record sets.")
     commands.add_subcommand("records", records, help="Make, look at and check record sets.")
-    record_commands = records.add_subcommands(dest="record_command")
+    record_commands = records.add_subcommands(dest="record_command", **_listed("records COMMAND"))
     for name in RECORD_COMMANDS:
         _add(record_commands, name, _module(f"records_{name}"))
     for name in COMMANDS:
         _add(commands, name, _module(name))
     return parser
+
+
+def _listed(words: str) -> dict[str, str]:
+    return {"title": "commands", "metavar": "COMMAND", "description": f'More on each: "tf-metammf {words} --help".'}
 
 
 def _add(subcommands: Any, name: str, module: ModuleType) -> None:

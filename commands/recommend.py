@@ -1,5 +1,6 @@
 """Ask an exported SavedModel, or a server that has it loaded, for recommendations."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from tf_metammf.commands.json_output import print_json
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import print_table, visible
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from tf_metammf.export.answers import Recommendations
@@ -27,7 +30,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--endpoint", type=str, help="Ask a server: http://HOST:PORT (REST) or grpc://HOST:PORT.")
     parser.add_argument("--timeout", type=float, default=10.0, help="Seconds that the server may take.")
-    parser.add_argument("--user", action="append", default=[], help="Raw id of a user; may be given several times.")
+    parser.add_argument(
+        "--user",
+        nargs="+",
+        action="extend",
+        metavar="ID",
+        default=[],
+        help="Raw ids of users, with spaces between; may be given several times. An unknown id with commas is taken "
+        "for several if each of them is known.",
+    )
     parser.add_argument(
         "--history",
         nargs="+",
@@ -47,7 +58,7 @@ def run(arguments: Namespace) -> int:
     if not arguments.user and not arguments.history:
         raise InvalidInputError("missing: user or history. See --help.")
     with _asked(arguments) as asked:
-        found = asked.recommend(arguments.user, arguments.k) if arguments.user else []
+        found = _of_users(asked, arguments.user, arguments.k)
         histories = asked.recommend_for_history([arguments.history], arguments.k) if arguments.history else []
     if arguments.json:
         of_users = [{"user_id": each.query} | _as_json(each) for each in found]
@@ -68,6 +79,22 @@ def _asked(arguments: Namespace) -> "AbstractContextManager[Client | Recommender
     from tf_metammf.export.served_model import DEFAULT_MODEL
 
     return Client(arguments.endpoint, arguments.model or DEFAULT_MODEL, timeout=arguments.timeout)
+
+
+def _of_users(asked: "Client | Recommender", users: list[str], k: int) -> "list[Recommendations]":
+    """Recommendations for users; an unknown id with commas is several users, if each of them is known."""
+    found: list[Recommendations] = []
+    for each in asked.recommend(users, k) if users else []:
+        parts = [part.strip() for part in each.query.split(",")]
+        several = [] if each.known or len(parts) == 1 else asked.recommend(parts, k)
+        if several and all(part.known for part in several):
+            logger.info('there is no user "%s", but each of %s: these are taken', each.query, ", ".join(parts))
+            found += several
+            continue
+        if not each.known:
+            logger.warning('the user "%s" is unknown: popular items are recommended', each.query)
+        found.append(each)
+    return found
 
 
 def _as_json(recommendations: "Recommendations") -> dict[str, object]:

@@ -102,7 +102,7 @@ def _local_store(home: Path) -> str:
     if "?" in str(folder):
         raise InvalidInputError(
             f'{folder}: the path has a "?", which a URL of MLflow cannot have. Choose another folder, or set '
-            "MLFLOW_TRACKING_URI to a store elsewhere."
+            "MLFLOW_TRACKING_URI to a store elsewhere"
         )
     folder.mkdir(exist_ok=True)
     return f"sqlite:///{folder / 'mlflow.db'}"
