@@ -8,12 +8,13 @@ from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.console import make_console, print_table, visible
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf compare``."""
     parser.add_argument("--records", type=Path, required=True, help="The record set.")
-    parser.add_argument("--output", type=Path, required=True, help="The directory to create, or to go on with.")
+    parser.add_argument("--output", type=Path, required=True, help="The directory to create or resume.")
     parser.add_argument(
         "--models",
         type=str,
@@ -111,8 +112,6 @@ def _ablated(models: dict[str, Any], metadata: Any, questions: list[str], *, sea
 
 
 def _print(results: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from tf_metammf.trainer.comparison.tables import columns, note, number, p_value
@@ -124,7 +123,6 @@ def _print(results: dict[str, Any]) -> None:
     for heading in (*names, "p"):
         table.add_column(heading, justify="right")
     for model, found in results["models"].items():
-        table.add_row(escape(model), *(number(found["metrics"][name]) for name in names), p_value(found["p_value"]))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(note(results), style="dim")
+        table.add_row(visible(model), *(number(found["metrics"][name]) for name in names), p_value(found["p_value"]))
+    print_table(table)
+    make_console().print(note(results), style="dim")

@@ -1,10 +1,10 @@
 """Evaluate the best weights of a run by full ranking."""
 
-import json
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.json_output import print_json
 from tf_metammf.commands.tensorflow import import_tensorflow
 
 
@@ -25,7 +25,7 @@ def run(arguments: Namespace) -> int:
 
     metrics = evaluate(open_run_directory(arguments.run), records=arguments.records, split=arguments.split)
     if arguments.json:
-        print(json.dumps(metrics, indent=2))
+        print_json(metrics)
     else:
         print_metrics({arguments.split: metrics}, title=str(arguments.run))
     return 0

@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.reports import read_report
+from tf_metammf.records.console import print_table
 
 if TYPE_CHECKING:
     from tf_metammf.export.refresh import Changes
@@ -130,7 +131,6 @@ def _print_index(report: Mapping[str, Any]) -> None:
 
 
 def _print_signatures(signatures: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(show_lines=True)
@@ -138,7 +138,7 @@ def _print_signatures(signatures: Mapping[str, Any]) -> None:
         table.add_column(heading)
     for name, function in signatures.items():
         table.add_row(name, _specs(function.structured_input_signature[1]), _specs(function.structured_outputs))
-    Console(highlight=False).print(table)
+    print_table(table)
 
 
 def _specs(specs: Mapping[str, Any]) -> str:
@@ -146,5 +146,4 @@ def _specs(specs: Mapping[str, Any]) -> str:
 
 
 def _shape(shape: Any) -> str:
-    # A bracket after a backslash is text to rich, not markup.
-    return "\\[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
+    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"

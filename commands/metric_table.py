@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
 from rich.table import Table
+
+from tf_metammf.records.console import print_table, visible
 
 
 def print_metrics(metrics: Mapping[str, Mapping[str, float]], *, title: str, only: Sequence[str] | None = None) -> None:
@@ -15,7 +16,7 @@ def print_metrics(metrics: Mapping[str, Mapping[str, float]], *, title: str, onl
         only: Metrics to print, such as ``["recall", "ndcg"]``; None prints all.
     """
     cutoffs = sorted({int(name.partition("@")[2]) for values in metrics.values() for name in values})
-    table = Table(title=title, title_justify="left")
+    table = Table(title=visible(title), title_justify="left")
     for heading in ("split", "items", "metric"):
         table.add_column(heading)
     for cutoff in cutoffs:
@@ -30,4 +31,4 @@ def print_metrics(metrics: Mapping[str, Mapping[str, float]], *, title: str, onl
             numbers = ["" if cell is None else f"{cell:.4f}" for cell in cells]
             table.add_row(split, (kind or "all").replace("_", " "), metric, *numbers)
         table.add_section()
-    Console().print(table)
+    print_table(table)

@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.console import print_table, visible
 from tf_metammf.records.filtering import Filtering
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.sources import load_source, source_names
@@ -103,7 +104,6 @@ def _values(group: Namespace) -> dict[str, Any]:
 
 
 def _print_summary(folder: str, metadata: Metadata) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(show_header=False)
@@ -112,7 +112,6 @@ def _print_summary(folder: str, metadata: Metadata) -> None:
     for name, split in metadata.splits.items():
         table.add_row(f"{name} interactions", f"{split.interactions:,}")
     for name, modality in metadata.modalities.items():
-        table.add_row(f"modality {name}", f"{modality.width:,} values, {modality.items:,} items")
-    console = Console()
-    console.print(f"Wrote {folder}", soft_wrap=True, markup=False, highlight=False)
-    console.print(table)
+        table.add_row(visible(f"modality {name}"), f"{modality.width:,} values, {modality.items:,} items")
+    print(f"Wrote {folder}")
+    print_table(table)

@@ -8,8 +8,9 @@ from jsonargparse import ArgumentParser, Namespace
 from tf_metammf.commands.parser import ConfigurationFile, add_short_name
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.console import make_console, print_table
 from tf_metammf.records.record_set import RecordSet, open_record_set
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration import Configuration, preset_names
 from tf_metammf.trainer.runs.environment import environment_differences
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
@@ -28,13 +29,13 @@ SHORT_NAMES = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf train``."""
-    parser.add_argument("--records", type=Path, help="The record set; that of --from where it is left out.")
-    parser.add_argument("--run", type=Path, required=True, help="The run directory to create, or to go on with.")
+    parser.add_argument("--records", type=Path, help="The record set; defaults to the one that --from was trained on.")
+    parser.add_argument("--run", type=Path, required=True, help="The run directory to create or resume.")
     parser.add_argument(
         "--config",
         "--from",
         action=ConfigurationFile,
-        help="--config: a YAML file, or a preset: default, kwai, movielens, tiktok. --from: a run directory to repeat, "
+        help=f"--config: a YAML file, or a preset: {', '.join(preset_names())}. --from: a run directory to repeat, "
         "with its record set unless --records is given. Options after it override it.",
     )
     parser.add_argument(
@@ -93,7 +94,6 @@ def _repeated_run(arguments: Namespace) -> RunDirectory | None:
 
 
 def _print_memory(record_set: RecordSet, configuration: Configuration) -> int:
-    from rich.console import Console
     from rich.table import Table
 
     from tf_metammf.trainer.memory import training_memory
@@ -106,7 +106,6 @@ def _print_memory(record_set: RecordSet, configuration: Configuration) -> int:
         table.add_row(name, f"{size / 2**30:.3f}")
     table.add_section()
     table.add_row("total", f"{memory.total / 2**30:.3f}")
-    console = Console(highlight=False)
-    console.print(table)
-    console.print("An estimate, beyond the 0.7 GB that TensorFlow and its libraries take.")
+    print_table(table)
+    make_console().print("An estimate, beyond the 0.7 GB that TensorFlow and its libraries take.")
     return 0

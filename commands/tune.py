@@ -6,6 +6,7 @@ from typing import Any
 from jsonargparse import SUPPRESS, ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.records.console import print_table, visible
 from tf_metammf.trainer.search.search_space import field_types, load_search_space
 
 SHOWN = 20
@@ -15,7 +16,7 @@ SHOWN = 20
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf tune``."""
     parser.add_argument("--records", type=Path, required=True, help="The record set.")
-    parser.add_argument("--output", type=Path, required=True, help="The search directory to create, or to go on with.")
+    parser.add_argument("--output", type=Path, required=True, help="The search directory to create or resume.")
     parser.add_argument("--tuner", default="bayesian", help="bayesian, random or hyperband.")
     parser.add_argument(
         "--trials", type=int | None, help="Trials at most; by default 30, or one round of hyperband's brackets."
@@ -32,9 +33,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--config", type=str | None, help="A YAML file or a preset, in which fields may be ranges or choices."
     )
     for name in field_types():
-        parser.add_argument(
-            f"--{name}", type=Any, default=SUPPRESS, help='A value, "{range: [low, high]}", log_range or choice.'
-        )
+        parser.add_argument(f"--{name}", type=Any, default=SUPPRESS, help=SUPPRESS)
+    parser.epilog = (
+        'Any setting of "tf-metammf train --help", such as --training.learning_rate or --model.fusion.rank, may be '
+        'given, too: as a value, or as what to search: "{range: [low, high]}", "{log_range: [low, high]}" or '
+        '"{choice: [one, other]}".'
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -68,8 +72,6 @@ def run(arguments: Namespace) -> int:
 
 
 def _print_trials(results: Any) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     shown = sorted(results.trials, key=lambda trial: (trial.state != "finished", -(trial.value or 0)))[:SHOWN]
@@ -84,9 +86,9 @@ def _print_trials(results: Any) -> None:
             trial.trial_id,
             trial.state if trial.state != "finished" else f"{trial.value:.4f}",
             "" if trial.epochs is None else str(trial.epochs),
-            escape(settings),
+            visible(settings),
         )
-    Console(highlight=False).print(table)
+    print_table(table)
 
 
 def _cell(value: Any) -> str:
@@ -94,7 +96,6 @@ def _cell(value: Any) -> str:
 
 
 def _print_final(results: Any) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     final = results.final
@@ -109,4 +110,4 @@ def _print_final(results: Any) -> None:
                 deviation = final["deviation"][split][name]
                 table.add_row(split, name, f"{mean:.4f}", "" if deviation is None else f"{deviation:.4f}")
         table.add_section()
-    Console().print(table)
+    print_table(table)

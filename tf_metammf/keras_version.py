@@ -1,6 +1,7 @@
 """TensorFlow Recommenders runs on Keras 2 only; this says so before anything fails obscurely."""
 
 import os
+import sys
 
 import tensorflow as tf
 
@@ -14,8 +15,14 @@ def require_keras_2() -> None:
     which ``import tf_metammf`` sees to unless the variable has another value, and Keras 3 otherwise.
 
     Raises:
-        MetaMMFError: ``tf.keras`` is Keras 3.
+        MetaMMFError: ``tf.keras`` is Keras 3, or docstrings are stripped (``python -OO``), without which Keras 2
+            cannot be imported.
     """
+    if sys.flags.optimize > 1:
+        raise MetaMMFError(
+            "Python strips docstrings in this process (PYTHONOPTIMIZE=2 or python -OO), without which tf_keras cannot "
+            "be imported. Start Python with PYTHONOPTIMIZE=1 at most."
+        )
     version = getattr(tf.keras, "version", None)  # tf.keras has no such function in Keras 2
     if version is None:
         return

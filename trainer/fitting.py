@@ -1,7 +1,6 @@
 """Keras ``fit`` from where a run is to its end: resumed, rolled back, preempted."""
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import tf_keras as keras
 from tf_metammf.errors import TrainingDivergedError
 from tf_metammf.model import MetaMMF
 from tf_metammf.ranking.full_ranking import FullRanking
+from tf_metammf.records.console import draws_bars
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.distribution.worker_group import WorkerGroup
 from tf_metammf.trainer.divergence import StopOnDivergence
@@ -148,7 +148,7 @@ def _roll_back(
 
 
 def _verbosity() -> int:
-    return 1 if sys.stdout.isatty() else 2
+    return 1 if draws_bars() else 2
 
 
 def _kept_weights(state: TrainingState, path: Path) -> str:

@@ -32,6 +32,7 @@ from tf_metammf.trainer.distribution.server_process import serve
 from tf_metammf.trainer.distribution.server_training import check_served, fit_with_servers
 from tf_metammf.trainer.distribution.strategy import (
     find_cluster,
+    is_mirrored,
     make_strategy,
     require_divisible,
     shared_dataset,
@@ -100,7 +101,7 @@ def train(
     cluster = find_cluster(configuration.training.strategy)
     run = RunDirectory(Path(folder))
     if cluster is not None and cluster.has_servers:
-        check_served(configuration)
+        check_served(configuration, run)
         if not cluster.is_chief:
             serve(cluster, run)
             return run
@@ -194,11 +195,11 @@ def _train(
                     resume_from=run,
                     verbose=verbose if cluster is None or cluster.is_chief else 0,
                 )
-            if strategy.num_replicas_in_sync == 1:
-                model.load_weights(str(own.weights_file))
-            else:
-                # Keras cannot load the variables of a metric, which are among the weights, into replicas.
+            if is_mirrored(strategy):
+                # Keras cannot load the variables of a metric, which are among the weights, into mirrored variables.
                 model, _ = load_model(own, record_set.folder)
+            else:
+                model.load_weights(str(own.weights_file))
             embeddings = model.embeddings()
             metrics = {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()}
             own.write("metrics", metrics)

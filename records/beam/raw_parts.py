@@ -4,7 +4,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -74,10 +74,14 @@ def list_files(folder: str) -> dict[str, RawFile]:
         InvalidInputError: It cannot be listed, or is empty.
     """
     try:
-        (found,) = FileSystems.match([FileSystems.join(folder, "*")])
+        if (local := Path(folder)).is_dir():  # its name may have characters that Beam takes for a pattern
+            paths = sorted(path for path in local.iterdir() if path.is_file())
+            files = [RawFile(str(path), path.stat().st_size) for path in paths]
+        else:
+            (found,) = FileSystems.match([FileSystems.join(folder, "*")])
+            files = [RawFile(entry.path, entry.size_in_bytes) for entry in found.metadata_list]
     except Exception as error:  # every file system has its own kinds of errors
         raise InvalidInputError(f"{folder}: cannot be listed ({one_line(error)}). Give another --input.") from error
-    files = [RawFile(entry.path, entry.size_in_bytes) for entry in found.metadata_list]
     if not files:
         raise InvalidInputError(f"{folder}: has no files, expected a folder of raw files. Give another --input.")
     return {file.name: file for file in files}

@@ -4,9 +4,9 @@ import time
 from typing import Any
 
 import tf_keras as keras
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tf_metammf.records.console import make_console
 from tf_metammf.trainer.runs.training_state import TrainingState
 
 
@@ -36,12 +36,12 @@ class ShowProgress(keras.callbacks.Callback):
         if not self.bars:
             return
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            console=Console(),
+            TextColumn("{task.fields[numbers]}", markup=False),
+            console=make_console(),
         )
         self._epoch_bar = self._progress.add_task("epoch", total=self.epochs, completed=self.state.epoch, numbers="")
         self._step_bar = self._progress.add_task(
