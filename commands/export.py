@@ -11,7 +11,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.reports import read_report
 
 if TYPE_CHECKING:
-    from tf_metammf.export.refresh import Changes
+    from tf_metammf.trainer.refresh import Changes
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.recommender import Recommender
-from tf_metammf.export.refresh import refresh
+from tf_metammf.trainer.refresh import refresh
 from tf_metammf.export.saved_model import export_run
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.writer import write_record_set
