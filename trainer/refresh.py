@@ -1,5 +1,6 @@
 """A trained model over a grown record set: new items, users and interactions without training."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tf_metammf.records.record_set import RecordSet
     from tf_metammf.trainer.runs.run_directory import RunDirectory
     from tf_metammf.trainer.training_data import TrainingData
+    from tf_metammf.trainer.weight_transfer import Places
 
 ITEMS_AT_ONCE = 4096
 """Items whose features are compared at once."""
@@ -72,7 +74,8 @@ class RefreshedModel:
 def refresh(run: "RunDirectory", records: str | Path, *, trained_on: str | Path | None = None) -> RefreshedModel:
     """Puts the weights of a run over a grown record set.
 
-    * Weights of fusion, stand-ins, standardisation and encoder stay as they are.
+    * Weights of fusion, stand-ins, standardisation and encoder stay as they are, whatever features the new items lack.
+    * Modalities that training did not know are left aside.
     * Trained embeddings of users and items are found again by raw id, wherever they stand now.
     * An item without a trained embedding, because it is new or had no interactions in training, is represented by
       its content alone.
@@ -86,52 +89,76 @@ def refresh(run: "RunDirectory", records: str | Path, *, trained_on: str | Path 
         trained_on: Where the record set of the training is now; None for where it was.
 
     Raises:
-        InvalidInputError: The modalities or their widths are not those of training, items are new that nothing
-            could represent, or a record set cannot be opened.
+        InvalidInputError: A modality of training is missing or of another width, items are new that nothing could
+            represent, or a record set cannot be opened.
     """
     from tf_metammf.records.record_set import open_record_set
     from tf_metammf.trainer.assembly import make_model, make_objective
-    from tf_metammf.trainer.configuration import CONTENT_ENCODERS
     from tf_metammf.trainer.evaluation import load_model
     from tf_metammf.trainer.training_data import TrainingData
+    from tf_metammf.trainer.weight_transfer import matched_places, transfer_weights
 
     configuration = run.configuration
-    if configuration.model.encoder in CONTENT_ENCODERS or configuration.model.is_baseline:
-        raise InvalidInputError(
-            f"{run.folder}: its encoder is {configuration.model.encoder}, which has weights for every user or item "
-            "of its own, or graphs of items. Train it again on the grown record set, with training.init_from."
-        )
-    old, old_data = load_model(run, trained_on)
+    _check_encoder(run)
+    old, old_data = load_model(run, run.open_records(trained_on, option="--trained_on").folder)
     record_set = open_record_set(records)
-    _check_modalities(record_set, old_data.record_set, configuration.model.modalities)
-    data = TrainingData.of(record_set, configuration)
+    _check_modalities(record_set, old.item_features.widths)
+    modalities = list(old.item_features.widths)
+    data = TrainingData(record_set, modalities, configuration.training.feature_budget_gb)
     model = make_model(configuration, make_objective(configuration.objective, data), data)
-    user_rows = _rows(record_set.user_ids, old_data.record_set.user_ids)
-    item_rows = _rows(record_set.item_ids, old_data.record_set.item_ids)
-    if model.item_tower.fusion is None and configuration.model.encoder == "mf" and (item_rows < 0).any():
+    users = matched_places(old_data.record_set.user_ids, record_set.user_ids)
+    items = matched_places(old_data.record_set.item_ids, record_set.item_ids)
+    new_items = model.items - len(items[1])
+    if new_items and model.item_tower.fusion is None and configuration.model.encoder == "mf":
         raise InvalidInputError(
-            f"{record_set.folder}: has {int((item_rows < 0).sum())} items that {run.folder} was not trained on, and "
+            f"{record_set.folder}: has {new_items} items that {run.folder} was not trained on, and "
             "that model knows items by their ID alone. Train again, with a fusion for new items to be represented."
         )
-    # Whoever had no interactions has an embedding, but one that was never trained.
-    trained_users = np.bincount(old_data.train.user, minlength=old.users) > 0
-    tables = {id(old.user_tower.embedding.embeddings)}
-    users = old.user_tower.embedding.embeddings.numpy()
-    known = (user_rows >= 0) & np.append(trained_users, False)[user_rows]
-    mean = users[trained_users].mean(axis=0) if trained_users.any() else np.zeros(users.shape[1], users.dtype)
-    model.user_tower.embedding.embeddings.assign(np.where(known[:, np.newaxis], users[user_rows], mean))
-    model.known_items = tf.constant((item_rows >= 0) & np.append(old_data.item_frequency > 0, False)[item_rows])
-    if old.item_tower.id_embedding is not None:
-        table = old.item_tower.id_embedding.embeddings
-        tables.add(id(table))
-        model.item_tower.id_embedding.embeddings.assign(
-            np.where(model.known_items[:, np.newaxis], table.numpy()[item_rows], 0.0)
+    if not len(users[1]) and not len(items[1]):
+        raise InvalidInputError(
+            f"{record_set.folder}: has no user and no item that {run.folder} was trained on. Ids are matched as text: "
+            "convert the new data with the ids of training."
         )
-    for source, target in zip(old.weights, model.weights, strict=True):
-        if id(source) not in tables:
-            target.assign(source)
+    tables = {table.name for part in model.embedding_tables() for table in part}
+    unmatched = [name for name in transfer_weights(old, model, users=users, items=items).new if name not in tables]
+    if unmatched:
+        raise InvalidInputError(
+            f"{run.folder}: its weights {', '.join(unmatched)} do not fit the model of {record_set.folder}. "
+            "Train it again."
+        )
+    # Users and items without interactions have an embedding, too, but one that was never trained.
+    known_users = _marked(users, old_data.user_frequency > 0, model.users)
+    known_items = _marked(items, old_data.item_frequency > 0, model.items)
+    trained = old.user_tower.embedding.embeddings.numpy()[old_data.user_frequency > 0]
+    table = model.user_tower.embedding.embeddings
+    mean = trained.mean(axis=0) if len(trained) else np.zeros(table.shape[1], trained.dtype)
+    table.assign(np.where(known_users[:, np.newaxis], table.numpy(), mean))
+    model.known_items = tf.constant(known_items)
     _take_statistics(old, model)
-    return RefreshedModel(model, data, ~known, _changes(data, old_data, user_rows=user_rows, item_rows=item_rows))
+    return RefreshedModel(model, data, ~known_users, _changes(data, old_data, users=users, items=items))
+
+
+def _check_encoder(run: "RunDirectory") -> None:
+    from tf_metammf.trainer.configuration import CONTENT_ENCODERS
+
+    settings = run.configuration.model
+    if settings.is_baseline:
+        raise InvalidInputError(
+            f"{run.folder}: its encoder is {settings.encoder}, which is counted and has no weights to carry over. "
+            "Train it on the grown record set, and export that run."
+        )
+    if settings.encoder in CONTENT_ENCODERS:
+        raise InvalidInputError(
+            f"{run.folder}: its encoder is {settings.encoder}, which has further weights for every user or item, or "
+            "graphs of items. Train it again on the grown record set, with training.init_from."
+        )
+
+
+def _marked(places: "Places", trained: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """bool ``[size]``: what was there and trained before."""
+    marked = np.zeros(size, bool)
+    marked[places[1]] = trained[places[0]]
+    return marked
 
 
 def _take_statistics(old: Any, model: Any) -> None:
@@ -143,65 +170,65 @@ def _take_statistics(old: Any, model: Any) -> None:
         layer.finalize_state()
 
 
-def _rows(new: list[str], old: list[str]) -> NDArray[np.int64]:
-    """Of every new id its place among the old ones, -1 where there is none."""
-    place = {raw: position for position, raw in enumerate(old)}
-    return np.array([place.get(raw, -1) for raw in new], np.int64)
-
-
-def _check_modalities(new: "RecordSet", old: "RecordSet", chosen: list[str] | None) -> None:
-    def widths(record_set: "RecordSet") -> dict[str, int]:
-        modalities = record_set.metadata.modalities
-        return {name: entry.width for name, entry in modalities.items() if chosen is None or name in chosen}
-
-    found, expected = widths(new), widths(old)
-    if found != expected:
+def _check_modalities(record_set: "RecordSet", expected: Mapping[str, int]) -> None:
+    """Refuses a record set that lacks a modality which the model looks at, or has it in another width."""
+    found = {name: entry.width for name, entry in record_set.metadata.modalities.items()}
+    if any(found.get(name) != width for name, width in expected.items()):
         raise InvalidInputError(
-            f"{new.folder}: has the modalities {_listed(found)}, but the run was trained on {_listed(expected)}. "
-            "Convert the new data with the same features, or train again."
+            f"{record_set.folder}: has the modalities {_listed(found)}, but the run was trained on "
+            f"{_listed(expected)}. Convert the new data with the same features, or train again."
         )
 
 
-def _listed(widths: dict[str, int]) -> str:
+def _listed(widths: Mapping[str, int]) -> str:
     return ", ".join(f'"{name}" of width {width}' for name, width in sorted(widths.items())) or "none"
 
 
-def _changes(
-    data: "TrainingData", old: "TrainingData", *, user_rows: NDArray[np.int64], item_rows: NDArray[np.int64]
-) -> Changes:
-    old_users, old_items = old.record_set.metadata.users, old.record_set.metadata.items
-    users, items = len(user_rows), len(item_rows)
+def _changes(data: "TrainingData", old: "TrainingData", *, users: "Places", items: "Places") -> Changes:
     # Old ids for all that is there in both, so that pairs can be compared.
+    old_users, old_items = old.record_set.metadata.users, old.record_set.metadata.items
+    user_rows = _old_rows(users, data.record_set.metadata.users)
+    item_rows = _old_rows(items, data.record_set.metadata.items)
     before = np.unique(old.train.user * old_items + old.train.item)
     user, item = user_rows[data.train.user], item_rows[data.train.item]
     in_both = (user >= 0) & (item >= 0)
     kept = len(np.intersect1d(before, user[in_both] * old_items + item[in_both]))
-    now = len(np.unique(data.train.user * items + data.train.item))
+    now = len(np.unique(data.train.user * len(item_rows) + data.train.item))
     return Changes(
-        users=users,
-        users_added=int((user_rows < 0).sum()),
-        users_removed=old_users - int((user_rows >= 0).sum()),
-        items=items,
-        items_added=int((item_rows < 0).sum()),
-        items_removed=old_items - int((item_rows >= 0).sum()),
-        items_changed=int(_changed_items(data, old, item_rows).sum()),
+        users=len(user_rows),
+        users_added=len(user_rows) - len(users[1]),
+        users_removed=old_users - len(users[0]),
+        items=len(item_rows),
+        items_added=len(item_rows) - len(items[1]),
+        items_removed=old_items - len(items[0]),
+        items_changed=_changed_items(data, old, items),
         interactions=now,
         interactions_added=now - kept,
         interactions_removed=len(before) - kept,
     )
 
 
-def _changed_items(data: "TrainingData", old: "TrainingData", item_rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _old_rows(places: "Places", size: int) -> NDArray[np.int64]:
+    """Of every position now the one before, -1 where there is none."""
+    rows = np.full(size, -1, np.int64)
+    rows[places[1]] = places[0]
+    return rows
+
+
+def _changed_items(data: "TrainingData", old: "TrainingData", items: "Places") -> int:
+    """How many items of both have other features now, of the modalities that the model looks at."""
     from tf_metammf.records.item_lookup import ItemLookup
 
-    in_both = np.flatnonzero(item_rows >= 0)
-    now, before = (ItemLookup(each.record_set, modalities=each.modalities) for each in (data, old))
-    changed = np.zeros(len(in_both), bool)
-    for first in range(0, len(in_both) if now.widths else 0, ITEMS_AT_ONCE):
+    now, before = (ItemLookup(each.record_set, modalities=data.modalities) for each in (data, old))
+    count = 0
+    for first in range(0, len(items[1]) if now.widths else 0, ITEMS_AT_ONCE):
         rows = slice(first, first + ITEMS_AT_ONCE)
-        found = now.lookup(tf.constant(in_both[rows], tf.int64))
-        known = before.lookup(tf.constant(item_rows[in_both[rows]], tf.int64))
+        known, found = (
+            lookup.lookup(tf.constant(part[rows])) for lookup, part in zip((before, now), items, strict=True)
+        )
+        changed = np.zeros(len(items[1][rows]), bool)
         for name in now.widths:
-            changed[rows] |= tf.reduce_any(found["features"][name] != known["features"][name], axis=1).numpy()
-            changed[rows] |= (found["presence"][name] != known["presence"][name]).numpy()
-    return changed
+            changed |= tf.reduce_any(found["features"][name] != known["features"][name], axis=1).numpy()
+            changed |= (found["presence"][name] != known["presence"][name]).numpy()
+        count += int(changed.sum())
+    return count

@@ -104,11 +104,12 @@ class RunDirectory:
         aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         aside.replace(self.folder / f"{name}.json")
 
-    def open_records(self, folder: str | Path | None = None) -> RecordSet:
+    def open_records(self, folder: str | Path | None = None, *, option: str = "--records") -> RecordSet:
         """Opens the record set of the run, or another place of the same data.
 
         Args:
             folder: Where the record set is now; None for where it was in training.
+            option: What says where the record set is, for messages.
 
         Raises:
             InvalidInputError: The record set holds other data than the run was trained on.
@@ -120,14 +121,14 @@ class RunDirectory:
         if folder is None and not Path(trained_on["path"]).is_dir():
             raise InvalidInputError(
                 f"{trained_on['path']}: the record set of {self.folder} is no longer there. "
-                "Say where it is with --records."
+                f"Say where it is with {option}."
             )
         record_set = open_record_set(folder or trained_on["path"])
         checksum = record_set.metadata.checksum
         if checksum != trained_on["checksum"]:
             raise InvalidInputError(
                 f"{record_set.folder}: has the checksum {checksum[:12]}, but {self.folder} was trained on "
-                f'{trained_on["checksum"][:12]} ("{trained_on["name"]}"). Give that one with --records.'
+                f'{trained_on["checksum"][:12]} ("{trained_on["name"]}"). Give that one with {option}.'
             )
         return record_set
 
