@@ -10,7 +10,8 @@
 ``metrics.json``        metrics by split of those weights
 ``training_curve.png``  losses and the monitored metric over the epochs
 ``tensorboard/``        the same for TensorBoard
-``warm_start.json``     with ``training.init_from``: what was taken over from the run before
+``warm_start.json``     with ``training.init_from``: what was taken over from the run before, and what leaks
+``earlier_interactions.parquet``  the same: what earlier runs were trained on that this one is not, raw ids
 ``tracking.json``       with ``training.tracking``: the run of the tracker; ``mlflow/``, ``wandb/``: its local files
 ``checkpoints/``        what an interrupted training goes on from
 ======================  ==========================================================
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.record_set import RecordSet, open_record_set
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.trainer.configuration import Configuration, load_configuration
@@ -51,6 +53,11 @@ class RunDirectory:
     def weights_file(self) -> Path:
         """The best weights, HDF5."""
         return self.folder / "model.weights.h5"
+
+    @property
+    def earlier_interactions_file(self) -> Path:
+        """What the runs before it were trained on, and it is not, Parquet; absent where there is nothing."""
+        return self.folder / "earlier_interactions.parquet"
 
     @property
     def checkpoints_folder(self) -> Path:
@@ -98,6 +105,10 @@ class RunDirectory:
             raise InvalidInputError(f"{path}: is no JSON object. Train the model again.")
         return content
 
+    def has(self, name: str) -> bool:
+        """Whether one of the JSON files is there."""
+        return (self.folder / f"{name}.json").is_file()
+
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Writes one of the JSON files."""
         aside = self.folder / f".{name}.json.partial"
@@ -139,23 +150,24 @@ def create_run_directory(folder: str | Path, configuration: Configuration, recor
     Raises:
         InvalidInputError: The folder exists or cannot be written.
     """
-    run, metadata = RunDirectory(Path(folder)), record_set.metadata
+    run = RunDirectory(Path(folder))
     with staged_directory(run.folder, option="--run") as staging:
         aside = RunDirectory(staging)
         aside.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
-        aside.write(
-            "records",
-            {
-                "path": str(record_set.folder.resolve()),
-                "name": metadata.name,
-                "checksum": metadata.checksum,
-                "users": metadata.users,
-                "items": metadata.items,
-                "interactions": {name: split.interactions for name, split in metadata.splits.items()},
-                "modalities": {name: modality.width for name, modality in metadata.modalities.items()},
-            },
-        )
+        aside.write("records", {"path": str(record_set.folder.resolve()), **describe_records(record_set.metadata)})
     return run
+
+
+def describe_records(metadata: Metadata) -> dict[str, Any]:
+    """What a run directory says of a record set, but its path."""
+    return {
+        "name": metadata.name,
+        "checksum": metadata.checksum,
+        "users": metadata.users,
+        "items": metadata.items,
+        "interactions": {name: split.interactions for name, split in metadata.splits.items()},
+        "modalities": {name: modality.width for name, modality in metadata.modalities.items()},
+    }
 
 
 def open_run_directory(folder: str | Path) -> RunDirectory:

@@ -1,14 +1,23 @@
 """Training that begins with the weights of an earlier run, on a record set that may have grown."""
 
-from dataclasses import asdict, dataclass
+import logging
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.model import MetaMMF
+from tf_metammf.records.record_set import RecordSet
+from tf_metammf.trainer.configuration import TrainingConfiguration
 from tf_metammf.trainer.evaluation import load_model
-from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.runs.checkpoints import Checkpoints
+from tf_metammf.trainer.runs.leakage import Leakage, find_leakage, leakage_warning, require_no_leakage
+from tf_metammf.trainer.runs.run_directory import RunDirectory, open_run_directory
+from tf_metammf.trainer.runs.trained_interactions import TrainedInteractions, trained_interactions
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.weight_transfer import matched_places, transfer_weights
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,8 @@ class WarmStart:
         weights_copied: Names of weights that are taken over whole.
         weights_matched: Names of those of which a part is: rows of users and items, features of modalities.
         weights_new: Names of those that are initialised.
+        leakage: What the weights were trained on that is validation or test now.
+        earlier: What the weights were trained on that is not in the training split now.
     """
 
     source: str
@@ -38,10 +49,18 @@ class WarmStart:
     weights_copied: list[str]
     weights_matched: list[str]
     weights_new: list[str]
+    leakage: Leakage
+    earlier: TrainedInteractions
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
-        return asdict(self)
+        names = [part.name for part in fields(self) if part.name not in ("leakage", "earlier")]
+        return {name: getattr(self, name) for name in names} | {"leakage": self.leakage.to_json()}
+
+    def write(self, run: RunDirectory) -> None:
+        """Keeps the report in the run directory, and what the weights were trained on for runs that begin from it."""
+        self.earlier.write(run)
+        run.write("warm_start", self.to_json())
 
     def __str__(self) -> str:
         return (
@@ -53,7 +72,45 @@ class WarmStart:
         )
 
 
-def warm_start(model: MetaMMF, data: TrainingData, source: RunDirectory) -> WarmStart:
+def begin_from_earlier_run(
+    run: RunDirectory, model: MetaMMF, data: TrainingData, settings: TrainingConfiguration
+) -> WarmStart | None:
+    """Takes over the weights that the settings ask for; None where there are none, or the run is resumed.
+
+    Args:
+        run: The run directory of the training, which may not be there yet.
+        model: The model, freshly made.
+        data: Its record set.
+        settings: The training settings.
+
+    Raises:
+        InvalidInputError: As :func:`warm_start`, or there is no such run.
+    """
+    if settings.init_from is None:
+        return None
+    if run.has("warm_start") and Checkpoints(run.checkpoints_folder, keep=settings.checkpoints).has_sound():
+        return None
+    report = warm_start(
+        model,
+        data,
+        open_run_directory(settings.init_from),
+        records=settings.init_from_records,
+        allow_leakage=settings.allow_leakage,
+    )
+    logger.info("%s", report)
+    if warning := leakage_warning(report.leakage, weights=settings.init_from):
+        logger.warning("%s", warning)
+    return report
+
+
+def warm_start(
+    model: MetaMMF,
+    data: TrainingData,
+    source: RunDirectory,
+    *,
+    records: str | Path | None = None,
+    allow_leakage: bool = False,
+) -> WarmStart:
     """Puts the best weights of a run into a new model.
 
     Rows of users and items are matched by raw id, and axes over features or modalities by the name of the modality,
@@ -64,17 +121,32 @@ def warm_start(model: MetaMMF, data: TrainingData, source: RunDirectory) -> Warm
     Args:
         model: The model, freshly made.
         data: Its record set.
-        source: The run to begin from; its record set has to be there.
+        source: The run to begin from.
+        records: Where the record set of that run is now; None for where it was, or for ``data`` if that is it.
+        allow_leakage: Whether the run may have been trained on interactions that are validation or test interactions
+            in ``data``.
 
     Raises:
-        InvalidInputError: The run has no weights, or its record set is gone.
+        InvalidInputError: The run has no weights, its record set is gone, or it was trained on interactions that are
+            validation or test interactions in ``data``.
     """
     if source.configuration.model.is_baseline:
         raise InvalidInputError(
             f"training.init_from is {source.folder}, a run of {source.configuration.model.encoder}, which has no "
             "weights to begin with. Give a run of a model that is trained."
         )
-    before, before_data = load_model(source)
+    record_set = _records_of(source, records, data.record_set)
+    earlier = trained_interactions(source, record_set).outside(data.record_set)
+    leakage = find_leakage(earlier, data.record_set)
+    if not allow_leakage:
+        require_no_leakage(
+            leakage,
+            data.record_set,
+            weights=f"training.init_from is {source.folder}, which",
+            before=record_set,
+            allow="set training.allow_leakage to true",
+        )
+    before, before_data = load_model(source, record_set.folder)
     old, new = before_data.record_set, data.record_set
     users, items = matched_places(old.user_ids, new.user_ids), matched_places(old.item_ids, new.item_ids)
     transfer = transfer_weights(before, model, users=users, items=items)
@@ -89,4 +161,13 @@ def warm_start(model: MetaMMF, data: TrainingData, source: RunDirectory) -> Warm
         weights_copied=transfer.copied,
         weights_matched=transfer.matched,
         weights_new=transfer.new,
+        leakage=leakage,
+        earlier=earlier,
     )
+
+
+def _records_of(source: RunDirectory, records: str | Path | None, now: RecordSet) -> RecordSet:
+    """The record set of a run: where it is said to be, or where it was, or the present one."""
+    if records is None and source.read("records").get("checksum") == now.metadata.checksum:
+        return now
+    return source.open_records(records, option="training.init_from_records")
