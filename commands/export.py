@@ -12,7 +12,7 @@ from tf_metammf.export.reports import read_report
 from tf_metammf.records.console import print_table
 
 if TYPE_CHECKING:
-    from tf_metammf.export.refresh import Changes
+    from tf_metammf.trainer.refresh import Changes
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -15,8 +15,10 @@ from tf_metammf.trainer.runs.environment import environment_differences
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 SHORT_NAMES = (
+    "allow_leakage",
     "deterministic",
     "init_from",
+    "init_from_records",
     "jit_compile",
     "mixed_precision",
     "profile_steps",

@@ -16,9 +16,9 @@ from tf_metammf.export.serving_module import ServingModule
 from tf_metammf.export.versions import version_directory
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
+from tf_metammf.trainer.refresh import Changes
 
 if TYPE_CHECKING:
-    from tf_metammf.export.refresh import Changes
     from tf_metammf.trainer.runs.run_directory import RunDirectory
     from tf_metammf.trainer.training_data import TrainingData
 
@@ -77,8 +77,8 @@ def export_refreshed(
     version: int | Literal["timestamp"] | None = None,
     batching: bool = False,
     index: IndexOptions | None = None,
-) -> tuple[Path, "Changes"]:
-    """Exports a run over a grown record set, without training (see :func:`tf_metammf.export.refresh.refresh`).
+) -> tuple[Path, Changes]:
+    """Exports a run over a grown record set, without training (see :func:`tf_metammf.trainer.refresh.refresh`).
 
     Args:
         run: The run directory.
@@ -96,7 +96,7 @@ def export_refreshed(
     Raises:
         InvalidInputError: As :func:`export_run`, or the record set does not fit the run.
     """
-    from tf_metammf.export.refresh import refresh
+    from tf_metammf.trainer.refresh import refresh
 
     _check(Path(output), k, version)
     found = refresh(run, records, trained_on=trained_on)

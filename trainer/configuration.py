@@ -222,6 +222,9 @@ class TrainingConfiguration:
         patience: Epochs without a better validation metric after which training stops; 0 never stops early.
         seed: Of initialisation, order of the data, negatives and dropout.
         init_from: A finished run whose weights to begin with, rows matched by raw id; null to begin anew.
+        init_from_records: Where the record set of that run is now, if it was moved; null for where it was.
+        allow_leakage: Whether init_from may name a run that was trained on interactions that are validation or test
+            interactions now.
         deterministic: Whether the same seed gives the same bits, at the price of slower operations.
         checkpoint_seconds: Least time between two checkpoints, which come at ends of steps or epochs.
         checkpoints: How many of the last ones are kept.
@@ -244,6 +247,8 @@ class TrainingConfiguration:
     patience: int = 10
     seed: int = 0
     init_from: str | None = None
+    init_from_records: str | None = None
+    allow_leakage: bool = False
     deterministic: bool = False
     checkpoint_seconds: float = 60.0
     checkpoints: int = 2

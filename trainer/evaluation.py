@@ -1,13 +1,17 @@
 """Evaluation of a finished run."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.assembly import make_full_ranking, make_model, make_objective
 from tf_metammf.trainer.peers import make_baseline
+from tf_metammf.trainer.runs.leakage import leakage_of, leakage_warning
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.training_data import TrainingData
+
+logger = logging.getLogger(__name__)
 
 
 def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[Any, TrainingData]:
@@ -48,6 +52,9 @@ def evaluate(run: RunDirectory, *, records: str | Path | None = None, split: str
     Returns:
         Metrics by name, e.g. ``"recall@20"``; those of cold and warm items as ``"cold/recall@20"``.
     """
+    leakage = leakage_of(run)
+    if leakage is not None and (warning := leakage_warning(leakage, weights=str(run.folder))):
+        logger.warning("%s", warning)
     model, data = load_model(run, records)
     ranking = make_full_ranking(data, split, cutoffs=run.configuration.evaluation.k)
     return ranking.evaluate_model(model)

@@ -45,10 +45,10 @@ from tf_metammf.trainer.fitting import fit
 from tf_metammf.trainer.peers import keep_baseline, make_baseline
 from tf_metammf.trainer.runs.environment import describe_environment, peak_memory_bytes
 from tf_metammf.trainer.runs.resumption import RESUME, check_resumable
-from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory, open_run_directory
+from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.runs.run_lock import locked
 from tf_metammf.trainer.runs.training_state import TrainingState
-from tf_metammf.trainer.runs.warm_start import warm_start
+from tf_metammf.trainer.runs.warm_start import begin_from_earlier_run
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.watching.tracking import tracked, tracker_package
 from tf_metammf.trainer.watching.training_curve import draw_training_curve
@@ -152,8 +152,7 @@ def _train(
     make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
     validation = _validation_ranking(data, configuration, group)
     rankings = _final_rankings(data, configuration, splits, group)
-    start = configuration.training.init_from
-    report = None if start is None else warm_start(model, data, open_run_directory(start))
+    report = begin_from_earlier_run(run, model, data, configuration.training)
     state = TrainingState()
     with own_directory(run, cluster) as own:
         if not own.configuration_file.is_file():
@@ -165,8 +164,7 @@ def _train(
         ):
             own.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
             if report is not None:
-                own.write("warm_start", report.to_json())
-                logger.info("%s", report)
+                report.write(own)
             settings: dict[str, Any] = {
                 "steps": -(-len(data.train) // configuration.training.batch_size),
                 "validation": validation,

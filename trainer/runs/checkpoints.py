@@ -104,6 +104,10 @@ class Checkpoints:
             return TrainingState.from_json(json.loads((folder / STATE).read_text(encoding="utf-8")))
         return None
 
+    def has_sound(self) -> bool:
+        """Whether :meth:`restore` has anything to restore."""
+        return any(not _damage(folder) for folder in reversed(self._steps()))
+
     def _steps(self) -> list[Path]:
         if not self.folder.is_dir():
             return []

@@ -33,8 +33,14 @@ CHANGEABLE = (
 )
 """Fields that ``force`` may change: the checkpoint still fits, and the place in the data is the same."""
 
-WATCHING = ("training.profile_steps", "training.tensorboard", "training.tracking")
-"""Fields that may always change: nothing of the training depends on how it is watched."""
+WATCHING = (
+    "training.allow_leakage",
+    "training.init_from_records",
+    "training.profile_steps",
+    "training.tensorboard",
+    "training.tracking",
+)
+"""Fields that may always change: nothing of the training depends on how it is watched, or where files lie."""
 
 
 def check_resumable(run: RunDirectory, configuration: Configuration, record_set: RecordSet, *, force: bool) -> None:
