@@ -129,14 +129,7 @@ class FullRanking:
         Raises:
             InvalidInputError: The shapes do not fit, or an embedding or a score is NaN or infinite.
         """
-        user_embeddings = _checked_embeddings(user_embeddings, what="user", rows=self._users)
-        item_embeddings = _checked_embeddings(item_embeddings, what="item", rows=self._items)
-        if user_embeddings.shape[1] != item_embeddings.shape[1]:
-            raise InvalidInputError(
-                f"full ranking: user embeddings are {user_embeddings.shape[1]} wide and item embeddings "
-                f"{item_embeddings.shape[1]}, expected the same width. Give the embeddings of one model."
-            )
-        return self._result(self._pass.rank_embeddings(user_embeddings, item_embeddings))
+        return self._result(self._pass.rank_embeddings(*self._checked(user_embeddings, item_embeddings)))
 
     def recommended(self, user_embeddings: Any, item_embeddings: Any) -> NDArray[np.int32]:
         """The lists that the metrics are made of.
@@ -147,12 +140,13 @@ class FullRanking:
 
         Returns:
             The first K items, for the largest K, of every user of ``pairs.users``, int32 ``[n, K]``; the number of
-            items where no more could be ranked.
+            items where no more could be ranked. With ``group`` every process has the lists of all users.
+
+        Raises:
+            InvalidInputError: As :meth:`evaluate`.
         """
-        user_embeddings = _checked_embeddings(user_embeddings, what="user", rows=self._users)
-        item_embeddings = _checked_embeddings(item_embeddings, what="item", rows=self._items)
-        lists: NDArray[np.int32] = self._pass.recommend_embeddings(user_embeddings, item_embeddings).numpy()
-        return lists
+        embeddings = self._checked(user_embeddings, item_embeddings)
+        return self._lists(*self._pass.recommend_embeddings(*embeddings))
 
     def evaluate_scores(self, score_function: ScoreFunction) -> dict[str, float]:
         """Metrics of the ranking by any score.
@@ -178,24 +172,52 @@ class FullRanking:
     def recommended_by(self, model: Any) -> NDArray[np.int32]:
         """The lists of a model, as :meth:`recommended`."""
         if hasattr(model, "scores"):
-            lists: NDArray[np.int32] = self._pass.recommend_scores(model.scores).numpy()
-            return lists
+            return self._lists(*self._pass.recommend_scores(model.scores))
         return self.recommended(*model.embeddings())
 
     def _part_names(self, part: RankingPart) -> list[MetricName]:
         return [MetricName(metric, k, part.name) for metric in self._metrics for k in self._cutoffs]
 
+    def _checked(self, user_embeddings: Any, item_embeddings: Any) -> tuple[Any, Any]:
+        user_embeddings = _checked_embeddings(user_embeddings, what="user", rows=self._users)
+        item_embeddings = _checked_embeddings(item_embeddings, what="item", rows=self._items)
+        if user_embeddings.shape[1] != item_embeddings.shape[1]:
+            raise InvalidInputError(
+                f"full ranking: user embeddings are {user_embeddings.shape[1]} wide and item embeddings "
+                f"{item_embeddings.shape[1]}, expected the same width. Give the embeddings of one model."
+            )
+        return user_embeddings, item_embeddings
+
+    def _lists(self, own_lists: Any, own_usable: Any) -> NDArray[np.int32]:
+        """The lists of all users from those of this process."""
+        self._require_usable(own_usable)
+        if self._group is None:
+            lists: NDArray[np.int32] = own_lists.numpy()
+            return lists
+        counts = self._pass.rows_of_processes
+        # Only arrays of one shape can be gathered.
+        padded = tf.pad(own_lists, [[0, max(counts) - own_lists.shape[0]], [0, 0]])
+        of_processes = np.asarray(self._group.gather(padded))
+        return np.concatenate([some[:count] for some, count in zip(of_processes, counts, strict=True)])
+
+    def _require_usable(self, own_usable: Any) -> None:
+        """Sees, in all processes alike, that the scores of all of them could be ranked."""
+        usable = own_usable
+        if self._group is not None:
+            usable = tf.reduce_all(tf.cast(self._group.gather(tf.cast(own_usable, tf.int32)), tf.bool))
+        if not usable:
+            raise InvalidInputError(
+                "full ranking: scores are NaN or infinite, expected finite numbers (or minus infinity for an item "
+                "that must not be recommended). Look at the embeddings and at the loss of the training."
+            )
+
     def _result(self, ranked: Ranked) -> dict[str, float]:
+        self._require_usable(ranked.usable)
         if self._group is not None:
             ranked = Ranked(
                 sums=tf.reduce_sum(self._group.gather(ranked.sums), axis=0),
                 best_ranks=tf.reduce_min(self._group.gather(ranked.best_ranks), axis=0),
-                usable=tf.reduce_all(tf.cast(self._group.gather(tf.cast(ranked.usable, tf.int32)), tf.bool)),
-            )
-        if not ranked.usable:
-            raise InvalidInputError(
-                "full ranking: scores are NaN or infinite, expected finite numbers (or minus infinity for an item "
-                "that must not be recommended). Look at the embeddings and at the loss of the training."
+                usable=ranked.usable,
             )
         result: dict[str, float] = {}
         for part, part_sums in zip(self._parts, ranked.sums.numpy(), strict=True):
