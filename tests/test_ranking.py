@@ -190,6 +190,15 @@ def test_masked_items_are_never_recommended_even_if_nothing_else_is_left() -> No
     assert found["coverage@2"] == 0.5
 
 
+def test_a_cutoff_beyond_the_catalogue_costs_nothing_and_changes_precision_alone() -> None:
+    case = Case(users=20, items=15)
+    found = case.evaluate(cutoffs=[15, 10**9], warm_items=case.warm_items)
+    for name in [name for name in found if name.endswith("@15")]:
+        factor = 15 / 10**9 if "precision" in name else 1.0
+        assert found[name.replace("@15", f"@{10**9}")] == pytest.approx(factor * found[name], rel=1e-12)
+    assert case.recommended(cutoffs=[10**9]).shape == (len(case.relevant()), 15)
+
+
 def test_pairs_given_twice_count_once() -> None:
     case = Case(users=10, items=20)
     once = case.evaluate(cutoffs=[3])

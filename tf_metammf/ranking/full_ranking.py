@@ -1,6 +1,6 @@
 """Full ranking: every user of a split ranks the whole catalogue, on the device, in one pass for all metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,6 +77,12 @@ class FullRanking:
     Attributes:
         pairs: The pairs as they are used; ``pairs.users`` are the users with positives.
         names: The keys of the result, in its order.
+        counts: What is behind the numbers of every part, also of a part without users: ``users`` with relevant items,
+            ``items`` of the part, and ``interactions`` to be found.
+        parts: The parts of the result.
+        cutoffs: The K, ascending, each once.
+        users: Number of users of the record set.
+        items: Number of items of the record set.
 
     Raises:
         InvalidInputError: An id is out of range, arrays do not match, no positive is left, a metric is unknown,
@@ -107,14 +113,16 @@ class FullRanking:
             items=items,
             maximum_block_rows=min(max(score_bytes // (4 * items), 1), MAXIMUM_BLOCK_USERS),
         )
-        self._users, self._items = users, items
+        self.users, self.items = users, items
         self._metrics = tuple(dict.fromkeys(metrics))
-        self._cutoffs = tuple(sorted(set(cutoffs)))
-        self._parts = ranking_parts(self.pairs, items=items, warm_items=warm_items)
-        self.names = tuple(str(name) for part in self._parts for name in self._part_names(part))
+        self.cutoffs = tuple(sorted(set(cutoffs)))
+        parts = ranking_parts(self.pairs, items=items, warm_items=warm_items)
+        self.counts = {part.name: part.counts for part in parts}
+        self.parts = tuple(part for part in parts if part.users)
+        self.names = tuple(str(name) for part in self.parts for name in self._part_names(part))
         self._group = group
         share = (0, 1) if group is None else (group.index, group.size)
-        self._pass = RankingPass(self.pairs, self._parts, items=items, cutoffs=self._cutoffs, share=share)
+        self._pass = RankingPass(self.pairs, self.parts, items=items, cutoffs=self.cutoffs, share=share)
 
     def evaluate(self, user_embeddings: Any, item_embeddings: Any) -> dict[str, float]:
         """Metrics of the ranking by dot product.
@@ -139,8 +147,9 @@ class FullRanking:
             item_embeddings: ``[items, width]``, of all items.
 
         Returns:
-            The first K items, for the largest K, of every user of ``pairs.users``, int32 ``[n, K]``; the number of
-            items where no more could be ranked. With ``group`` every process has the lists of all users.
+            The first items of every user of ``pairs.users``, as many as the largest cut-off or as there are items,
+            int32 ``[n, K]``; the number of items stands where no more could be ranked. With ``group`` every process
+            has the lists of all users.
 
         Raises:
             InvalidInputError: As :meth:`evaluate`.
@@ -175,12 +184,18 @@ class FullRanking:
             return self._lists(*self._pass.recommend_scores(model.scores))
         return self.recommended(*model.embeddings())
 
+    def named(self, values: Mapping[str, Mapping[str, Mapping[int, float]]]) -> dict[str, float]:
+        """The values by part, metric and cut-off as a result of this ranking, by the keys of ``names``."""
+        return {
+            str(name): values[part.name][name.metric][name.k] for part in self.parts for name in self._part_names(part)
+        }
+
     def _part_names(self, part: RankingPart) -> list[MetricName]:
-        return [MetricName(metric, k, part.name) for metric in self._metrics for k in self._cutoffs]
+        return [MetricName(metric, k, part.name) for metric in self._metrics for k in self.cutoffs]
 
     def _checked(self, user_embeddings: Any, item_embeddings: Any) -> tuple[Any, Any]:
-        user_embeddings = _checked_embeddings(user_embeddings, what="user", rows=self._users)
-        item_embeddings = _checked_embeddings(item_embeddings, what="item", rows=self._items)
+        user_embeddings = _checked_embeddings(user_embeddings, what="user", rows=self.users)
+        item_embeddings = _checked_embeddings(item_embeddings, what="item", rows=self.items)
         if user_embeddings.shape[1] != item_embeddings.shape[1]:
             raise InvalidInputError(
                 f"full ranking: user embeddings are {user_embeddings.shape[1]} wide and item embeddings "
@@ -219,13 +234,13 @@ class FullRanking:
                 best_ranks=tf.reduce_min(self._group.gather(ranked.best_ranks), axis=0),
                 usable=ranked.usable,
             )
-        result: dict[str, float] = {}
-        for part, part_sums in zip(self._parts, ranked.sums.numpy(), strict=True):
-            values = averages(part_sums, cutoffs=self._cutoffs, users=part.users, relevant=int(part.relevant.sum()))
+        result = {}
+        for part, part_sums in zip(self.parts, ranked.sums.numpy(), strict=True):
+            values = averages(part_sums, cutoffs=self.cutoffs, users=part.users, relevant=part.interactions)
             ranks = ranked.best_ranks[-1 if part.name == COLD_ONLY else 0].numpy()[:-1][part.is_item]
-            values["coverage"] = {k: float(np.mean(ranks <= k)) for k in self._cutoffs}
-            result |= {str(name): values[name.metric][name.k] for name in self._part_names(part)}
-        return result
+            values["coverage"] = {k: float(np.mean(ranks <= min(k, self.items))) for k in self.cutoffs}
+            result[part.name] = values
+        return self.named(result)
 
 
 def _checked_embeddings(embeddings: Any, *, what: str, rows: int) -> Any:

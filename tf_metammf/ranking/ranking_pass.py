@@ -21,6 +21,8 @@ ScoreFunction = Callable[[Any], Any]
 class Ranked(NamedTuple):
     """What a pass leaves behind.
 
+    ``K`` is the largest cut-off, or the number of items where that is smaller.
+
     Attributes:
         sums: The rank sums of every part, float64 ``[parts, values, K]``.
         best_ranks: The best rank every item has in any list, K + 1 where it is in none, int32
@@ -59,7 +61,7 @@ class RankingPass:
         cutoffs: Sequence[int],
         share: tuple[int, int] = (0, 1),
     ):
-        self._items, self._cutoffs, self._longest = items, tuple(cutoffs), cutoffs[-1]
+        self._items, self._cutoffs, self._longest = items, tuple(cutoffs), min(cutoffs[-1], items)
         number, processes = share
         block_bounds = [pairs.blocks * place // processes for place in range(processes + 1)]
         row_bounds = [min(block * pairs.block_rows, len(pairs.users)) for block in block_bounds]
@@ -194,9 +196,7 @@ class RankingPass:
     def _recommended(self, scores: Any) -> Any:
         """The best items of every row, int32 ``[n, K]``; "no item" where there are no more."""
         best_scores, best_items = top_items(scores, self._longest)
-        best_items = tf.where(best_scores > -math.inf, best_items, self._items)
-        missing = self._longest - best_items.shape[1]
-        return tf.pad(best_items, [[0, 0], [0, missing]], constant_values=self._items)
+        return tf.where(best_scores > -math.inf, best_items, self._items)
 
     def _hits(self, recommended: Any, rows: Any, block: Any) -> Any:
         """Whether each recommended item is a positive of its row's user, bool ``[n, K]``."""
