@@ -98,9 +98,8 @@ def compare(
         verbose: As :func:`tf_metammf.trainer.training.train` takes it.
         fusions: Options by name; a name up to a space is that of the fusion.
     """
-    import numpy as np
-
     from tf_metammf.errors import InvalidRecordSetError
+    from tf_metammf.ranking.reference_rankings import popularity_metrics
     from tf_metammf.records.synthesis import SyntheticVideos, synthesize
     from tf_metammf.records.validation import validate
     from tf_metammf.records.writer import write_record_set
@@ -122,8 +121,7 @@ def compare(
         comparison.metrics[name] = run.read("metrics")["test"]
     training_data = TrainingData(record_set)
     ranking = make_full_ranking(training_data, "test", cutoffs=[20])
-    popularity = training_data.item_frequency[:, np.newaxis].astype(np.float32)
-    comparison.metrics["popularity"] = ranking.evaluate(np.ones((users, 1), np.float32), popularity)
+    comparison.metrics["popularity"] = popularity_metrics(ranking, training_data.item_frequency)
     comparison.metrics["best reachable"] = ranking.evaluate(data.true_user_embeddings, data.true_item_embeddings)
     return comparison
 

@@ -75,7 +75,9 @@ def run(arguments: Namespace) -> int:
     if arguments.print_memory:
         return _print_memory(record_set, configuration)
     from tf_metammf.commands.metric_table import print_metrics
+    from tf_metammf.ranking.metric_names import MetricName
     from tf_metammf.trainer.distribution.strategy import find_cluster
+    from tf_metammf.trainer.references import read_references
     from tf_metammf.trainer.training import train
 
     verbose = 0 if arguments.quiet else None
@@ -84,7 +86,13 @@ def run(arguments: Namespace) -> int:
     if cluster is not None and not cluster.is_chief:
         print(f"{cluster.name} is done; the chief has written {finished.folder}")
         return 0
-    print_metrics(finished.read("metrics"), title=f"{finished.folder}: best weights", only=["recall", "ndcg"])
+    print_metrics(
+        finished.read("metrics"),
+        read_references(finished),
+        title=f"{finished.folder}: best weights",
+        beside=MetricName.parse(configuration.evaluation.monitor).k,
+        only=["recall", "ndcg"],
+    )
     return 0
 
 

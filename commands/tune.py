@@ -102,12 +102,15 @@ def _print_final(results: Any) -> None:
     table = Table(title=f"the best settings, {len(final['seeds'])} seeds", title_justify="left")
     for heading in ("split", "metric"):
         table.add_column(heading)
-    for heading in ("mean", "deviation"):
+    for heading in ("mean", "deviation", "popularity", "random"):
         table.add_column(heading, justify="right")
     for split, metrics in final["mean"].items():
+        references = final["references"].get(split, {})
         for name, mean in metrics.items():
             if name.partition("@")[0] in ("recall", "ndcg"):
                 deviation = final["deviation"][split][name]
-                table.add_row(split, name, f"{mean:.4f}", "" if deviation is None else f"{deviation:.4f}")
+                others = (references.get(ranking, {}).get(name) for ranking in ("popularity", "random"))
+                numbers = ["" if value is None else f"{value:.4f}" for value in (mean, deviation, *others)]
+                table.add_row(split, name, *numbers)
         table.add_section()
     print_table(table)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tf_metammf.export.signatures import Signature, TensorSpec
+from tf_metammf.trainer.references import FILE, RANKINGS, describe_counts, remarks_on
 from tf_metammf.trainer.runs.environment import describe_environment
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def provenance_of(run: "RunDirectory") -> dict[str, Any]:
         "configuration": asdict(run.configuration),
         "training": {"state": read("state"), "environment": read("environment")},
         "metrics": read("metrics"),
+        "references": read(FILE),
+        "remarks": remarks_on(run) if (run.folder / "state.json").is_file() else [],
     }
 
 
@@ -89,7 +92,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
         f"# Model card\n\nExported {card['exported']} with tf-metammf {packages.get('tf-metammf')}, "
         f"TensorFlow {packages.get('tensorflow')}.",
         "## Data\n\n" + _table(("", ""), [(name, _inline(value)) for name, value in data.items()]),
-        "## Metrics\n\n" + _metrics(card.get("metrics")),
+        "## Metrics\n\n" + _metrics(card),
         "## Signatures\n\n" + _signatures(card["signatures"]),
         "## Latency\n\n"
         f"`serving_default`, in one process, on {environment['processor']}, {environment['cores']} cores.\n\n"
@@ -106,12 +109,28 @@ def _markdown(card: Mapping[str, Any]) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _metrics(metrics: Mapping[str, Mapping[str, float]] | None) -> str:
+def _metrics(card: Mapping[str, Any]) -> str:
+    metrics, references = card.get("metrics"), card.get("references") or {}
     if not metrics:
         return "The run has none: its training did not get to its end."
+    columns: dict[str, Mapping[str, float]] = {}
+    for split, values in metrics.items():
+        columns[split] = values
+        columns |= {f"{split}, {name}": references[split][name] for name in RANKINGS if split in references}
     names = sorted({name for values in metrics.values() for name in values if _SHOWN.search(name)})
-    rows = [(name, *(_number(values.get(name)) for values in metrics.values())) for name in names]
-    return _table(("metric", *metrics), rows) + f"\n\nAll metrics are in `{JSON_CARD.name}`."
+    rows = [(name, *(_number(values.get(name)) for values in columns.values())) for name in names]
+    parts = [
+        _table(("metric", *columns), rows),
+        *(f"Note: {remark}." for remark in card.get("remarks", [])),
+        *(_counts(split, references[split]["counts"]) for split in metrics if split in references),
+        f"All metrics are in `{JSON_CARD.name}`.",
+    ]
+    return "\n\n".join(parts)
+
+
+def _counts(split: str, counts: Mapping[str, Mapping[str, int]]) -> str:
+    lines = describe_counts(counts)
+    return f"Behind the numbers of the {split} split:\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _signatures(signatures: Mapping[str, Any]) -> str:
