@@ -149,7 +149,7 @@ def _train(
     everything = configuration.training.tensorboard == "all"
     model.logs_gradient_norm = everything
     make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
-    validation = _validation_ranking(data, configuration, group)
+    validation = validation_ranking(data, configuration, group)
     rankings = _final_rankings(data, configuration, splits, group)
     start = configuration.training.init_from
     report = None if start is None else warm_start(model, data, open_run_directory(start))
@@ -212,7 +212,7 @@ def _count(
 ) -> None:
     """A run directory for a model in which nothing is trained."""
     model = make_baseline(configuration, data)
-    validation = _validation_ranking(data, configuration, None)
+    validation = validation_ranking(data, configuration, None)
     rankings = _final_rankings(data, configuration, splits, None)
     monitor, state = configuration.evaluation.monitor, TrainingState()
     if not run.configuration_file.is_file():
@@ -233,7 +233,17 @@ def _final_rankings(
     }
 
 
-def _validation_ranking(data: TrainingData, configuration: Configuration, group: WorkerGroup | None) -> FullRanking:
+def validation_ranking(data: TrainingData, configuration: Configuration, group: WorkerGroup | None) -> FullRanking:
+    """The ranking of the validation split after every epoch.
+
+    Args:
+        data: The record set.
+        configuration: Its ``evaluation.monitor`` is among the metrics.
+        group: The processes that share the users; None for this one alone.
+
+    Raises:
+        InvalidInputError: The split is empty, or has nothing to find for the monitored metric.
+    """
     monitored = MetricName.parse(configuration.evaluation.monitor)
     validation = make_full_ranking(
         data,
