@@ -20,7 +20,7 @@ import tf_metammf
 from tf_metammf.commands.parser import CommandParser
 from tf_metammf.commands.program_log import add_verbosity, begin_log
 from tf_metammf.commands.standard_streams import discard_stdout, flush_stdout, prepare_standard_streams
-from tf_metammf.errors import InvalidInputError, MetaMMFError
+from tf_metammf.errors import InvalidInputError, MetaMMFError, one_line
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             flush_stdout()
     except MetaMMFError as error:
-        print(f"tf-metammf: error: {_one_line(error)}", file=sys.stderr)
+        print(f"tf-metammf: error: {one_line(error)}", file=sys.stderr)
         return error.exit_code
     except UnicodeEncodeError as error:
         print(f"tf-metammf: error: {_not_encodable(error.object)}", file=sys.stderr)
@@ -127,12 +127,6 @@ def _refuse_buckets(words: Sequence[str]) -> None:
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(EXIT_TERMINATED)
-
-
-def _one_line(error: MetaMMFError) -> str:
-    # Keras puts its own words before and after the message of an error that a layer raises.
-    by_keras = re.search(r"^Exception encountered when calling.*?\n\n(.*?)\n\nCall arguments", str(error), re.DOTALL)
-    return " ".join((by_keras[1] if by_keras else str(error)).split())
 
 
 def _parser() -> CommandParser:

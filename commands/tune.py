@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import SUPPRESS, ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.field_options import add_field_options, given_fields
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.records.console import print_table, visible
-from tf_metammf.trainer.search.search_space import field_types, load_search_space
+from tf_metammf.trainer.search.search_space import load_search_space
 
 SHOWN = 20
 """Trials of the printed table; the files have all."""
@@ -32,8 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=str | None, help="A YAML file or a preset, in which fields may be ranges or choices."
     )
-    for name in field_types():
-        parser.add_argument(f"--{name}", type=Any, default=SUPPRESS, help=SUPPRESS)
+    add_field_options(parser)
     parser.epilog = (
         'Any setting of "tf-metammf train --help", such as --training.learning_rate or --model.fusion.rank, may be '
         'given, too: as a value, or as what to search: "{range: [low, high]}", "{log_range: [low, high]}" or '
@@ -43,9 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Searches, and prints the trials and the metrics of the best settings."""
-    given = arguments.as_dict()
-    overrides = {section: given[section] for section in {name.partition(".")[0] for name in field_types()} & set(given)}
-    space = load_search_space(arguments.config, overrides=overrides)
+    space = load_search_space(arguments.config, overrides=given_fields(arguments))
     if arguments.metric is not None:
         space = space.with_fixed("evaluation.monitor", arguments.metric)
     import_tensorflow()

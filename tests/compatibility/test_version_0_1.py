@@ -18,7 +18,20 @@ from tf_metammf.trainer.runs.run_directory import open_run_directory
 from tf_metammf.trainer.training import train
 
 ARCHIVE = Path(__file__).with_name("version-0.1.tar.xz")
-RUNS = "attention bm3 freedom invrl item_knn lattice lightgcn mf mmgcn popularity sage vbpr".split()
+RUNS = [
+    "attention",
+    "bm3",
+    "freedom",
+    "invrl",
+    "item_knn",
+    "lattice",
+    "lightgcn",
+    "mf",
+    "mmgcn",
+    "popularity",
+    "sage",
+    "vbpr",
+]
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,22 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.comparison.compare import Comparison
+from tf_metammf.trainer.comparison.comparison_directory import Comparison
 from tf_metammf.trainer.comparison.item_kinds import ItemKinds, kinds_of_features
 from tf_metammf.trainer.comparison.maps import comparison_maps
 from tf_metammf.trainer.comparison.plots import comparison_plots
 from tf_metammf.trainer.comparison.results import comparison_results
-from tf_metammf.trainer.comparison.tables import columns, comma_separated, latex, markdown, note, number, p_value
+from tf_metammf.trainer.comparison.tables import (
+    best_models,
+    columns,
+    comma_separated,
+    difference_cells,
+    difference_heads,
+    latex,
+    markdown,
+    note,
+    number,
+)
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
@@ -34,18 +44,26 @@ p.note { color: #555; }
 """
 
 
-def write_report(comparison: Comparison, record_set: RecordSet, *, kinds: ItemKinds | None = None) -> dict[str, Any]:
+def write_report(
+    comparison: Comparison,
+    record_set: RecordSet,
+    *,
+    references: Mapping[str, str] | None = None,
+    kinds: ItemKinds | None = None,
+) -> dict[str, Any]:
     """Writes tables, plots and the page, in place of older ones.
 
     Args:
         comparison: The comparison, complete.
         record_set: The data.
+        references: What each model is compared with, as
+            :func:`tf_metammf.trainer.comparison.results.comparison_results` takes it.
         kinds: Kinds of items to colour maps by; by default clusters of their features.
 
     Returns:
         The results, as :func:`tf_metammf.trainer.comparison.results.comparison_results` gives them.
     """
-    results = comparison_results(comparison, record_set)
+    results = comparison_results(comparison, record_set, references=references)
     folder = comparison.folder
     (folder / "plots").mkdir(exist_ok=True)
     texts = {
@@ -103,23 +121,21 @@ def _figure(caption: str, drawing: str) -> str:
 
 
 def _main_table(results: Mapping[str, Any]) -> str:
-    names = columns(results)
-    heads = ["model", *names, "p", "epochs", "seconds", "memory, MiB", "parameters"]
-    models = results["models"]
-    best = {name: max(models, key=lambda model: models[model]["metrics"][name]["mean"] or 0.0) for name in names}
+    names, best = columns(results), best_models(results)
+    heads = ["model", *names, *difference_heads(results), "epochs", "seconds", "memory, MiB", "parameters"]
     rows = []
-    for model, found in models.items():
+    for model, found in results["models"].items():
         cells = [(html.escape(model), False)]
         cells += [(number(found["metrics"][name]), best[name] == model) for name in names]
+        cells += [(html.escape(cell), False) for cell in difference_cells(results, model)]
         cells += [
-            (p_value(found["p_value"]), False),
             (f"{found['epochs']['mean']:.0f}", False),
             (f"{found['seconds']['mean']:.0f}", False),
             (f"{found['memory_bytes'] / 2**20:,.0f}", False),
             (f"{found['parameters']:,}", False),
         ]
         rows.append(cells)
-    return _table(heads, rows)
+    return _table([html.escape(head) for head in heads], rows)
 
 
 def _group_table(results: Mapping[str, Any]) -> str:

@@ -84,7 +84,7 @@ def tune(
             no trial came to an end.
     """
     _check(space, tuner=tuner, trials=trials, seeds=seeds)
-    role = _role()
+    role = process_role()
     configuration = next(space.extremes())
     settings, objective = configuration.training, configuration.evaluation.monitor
     oracle = make_oracle(tuner, space, objective=objective, trials=trials, epochs=settings.epochs, seed=settings.seed)
@@ -138,8 +138,12 @@ def _address() -> str:
     return ":".join(os.environ[name] for name in VARIABLES[1:])
 
 
-def _role() -> str:
-    """What this process is: alone, chief or worker."""
+def process_role() -> str:
+    """What this process is in a search, by :data:`VARIABLES`: alone, chief or worker.
+
+    Raises:
+        InvalidInputError: Only some of the variables are set.
+    """
     given = [name for name in VARIABLES if os.environ.get(name)]
     if VARIABLES[1] not in given:
         return "alone"
