@@ -25,6 +25,9 @@ Batch = Mapping[str, tf.Tensor]
 Distinct = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 """Distinct ids of a batch ``[D]``, which of them every row has ``[B]``, how many rows each has, and embeddings."""
 
+_SCORES_ARE_FLOAT32: dict[str, Any] = {"dtype": "float32", "autocast": False}
+"""Whatever the global dtype policy is: losses of 16 bits are too coarse to follow."""
+
 
 class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     """Softmax over the items of the batch, corrected for how often each gets there.
@@ -52,8 +55,8 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         item_to_user_weight: Factor of the second direction. Defaults to 0, which leaves it out.
 
     Raises:
-        InvalidInputError: ``temperature`` is not positive, ``item_to_user_weight`` is negative, or the second
-            direction is to be corrected and ``user_frequency`` is missing.
+        InvalidInputError: ``temperature`` is not positive, ``item_to_user_weight`` is negative, the second direction is
+            to be corrected and ``user_frequency`` is missing, or there is one item alone and so no negative.
     """
 
     distinct_candidates = True
@@ -70,10 +73,11 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         item_to_user_weight: float = 0.0,
         name: str | None = None,
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, **_SCORES_ARE_FLOAT32)
         _require_positive("temperature", temperature)
-        if not item_to_user_weight >= 0:
-            raise InvalidInputError(f"item_to_user_weight is {item_to_user_weight}, expected 0 or more.")
+        if not 0 <= item_to_user_weight < np.inf:
+            raise InvalidInputError(f"item_to_user_weight is {item_to_user_weight}, expected a number of at least 0.")
+        _require_several("item", "InBatchSoftmax", item_frequency)
         self.temperature = temperature
         self.correct_sampling = correct_sampling
         self.remove_accidental_hits = remove_accidental_hits
@@ -86,10 +90,20 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
                     f"item_to_user_weight is {item_to_user_weight:g} and user_frequency is missing: give the training "
                     "interactions of every user, or set correct_sampling to False."
                 )
+            _require_several("user", "item_to_user_weight", user_frequency)
             self._log_user_probability = _log_share(user_frequency)
 
     def candidates(self, batch: Batch) -> tf.Tensor:
-        """Dense ids of the items whose embeddings the loss needs: the distinct ones of the batch, ``[D]``."""
+        """Dense ids of the items whose embeddings the loss needs: the distinct ones of the batch, ``[D]``.
+
+        Raises:
+            InvalidInputError: The batch is known to have one row, and no other replica has more.
+        """
+        if batch["item"].shape[:1] == [1] and replica_count() == 1:
+            raise InvalidInputError(
+                "InBatchSoftmax: the batch has one row, but negatives are the other items of the batch. Take a larger "
+                "batch_size, or BPR or FullSoftmax."
+            )
         return tf.unique(batch["item"]).y
 
     def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
@@ -134,7 +148,7 @@ class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         temperature: Divides the scores. Defaults to 1.
 
     Raises:
-        InvalidInputError: ``temperature`` is not positive.
+        InvalidInputError: ``temperature`` is not positive, or fewer than two items have training interactions.
     """
 
     distinct_candidates = True
@@ -143,9 +157,10 @@ class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     def __init__(
         self, item_frequency: NDArray[np.integer], *, temperature: float = 1.0, name: str | None = None
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, **_SCORES_ARE_FLOAT32)
         _require_positive("temperature", temperature)
         self.temperature = temperature
+        _require_several("item", "FullSoftmax", item_frequency)
         warm = np.flatnonzero(np.asarray(item_frequency) > 0)
         column = np.full(len(item_frequency), -1, np.int64)
         column[warm] = np.arange(len(warm))
@@ -180,7 +195,7 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
     needs_all_items = False
 
     def __init__(self, *, temperature: float = 1.0, name: str | None = None) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, **_SCORES_ARE_FLOAT32)
         _require_positive("temperature", temperature)
         self.temperature = temperature
 
@@ -189,6 +204,12 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
         if "negative" not in batch:
             raise InvalidInputError(
                 'BPR found no "negative" in the batch; give records.interactions(...) a NegativeSampler.'
+            )
+        shape = batch["negative"].shape
+        if shape.rank is not None and (shape.rank != 2 or shape[1] == 0):
+            raise InvalidInputError(
+                f'BPR: "negative" of the batch has shape {shape}, expected [batch, negatives] with at least one for '
+                "each interaction."
             )
         return tf.concat([batch["item"], tf.reshape(batch["negative"], [-1])], axis=0)
 
@@ -211,6 +232,9 @@ class NoObjective(keras.layers.Layer, tfrs.tasks.base.Task):
 
     distinct_candidates = False
     needs_all_items = False
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name, **_SCORES_ARE_FLOAT32)
 
     def candidates(self, batch: Batch) -> tf.Tensor:
         """Dense ids of the items of the batch, ``[B]``."""
@@ -242,5 +266,17 @@ def _of_all_replicas(ids: tf.Tensor, positive: tf.Tensor, occurrences: tf.Tensor
 
 
 def _require_positive(name: str, value: Any) -> None:
-    if not value > 0:
+    if not 0 < value < np.inf:
         raise InvalidInputError(f"{name} is {value}, expected a number above 0.")
+
+
+def _require_several(kind: str, contrast: str, frequency: NDArray[np.integer]) -> None:
+    """Refuses numbers of interactions that leave a softmax one candidate, and so a loss of 0."""
+    counts = np.asarray(frequency)
+    if counts.ndim != 1 or counts.dtype.kind not in "iufb" or not (np.isfinite(counts) & (counts >= 0)).all():
+        raise InvalidInputError(f"{kind}_frequency has to be one number of interactions, at least 0, for each {kind}.")
+    if np.count_nonzero(counts) < 2:
+        raise InvalidInputError(
+            f"{kind}_frequency counts interactions of {np.count_nonzero(counts)} {kind}s, expected at least 2: "
+            f"{contrast} has nothing else to tell one {kind} from."
+        )

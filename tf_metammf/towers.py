@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -12,6 +11,8 @@ from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.feature_source import Statistics
 from tf_metammf.fusion.fusions import apply_fusion
 from tf_metammf.fusion.missing_modalities import MissingModalities
+from tf_metammf.modalities import scope_name
+from tf_metammf.normalization import Normalization
 
 COMBINATIONS = ("concatenate", "add")
 
@@ -59,8 +60,8 @@ class ItemTower(keras.layers.Layer):
         standardize: Whether features are standardised with the statistics given to :meth:`adapt`.
         initializer: Initialiser of the ID embeddings. Defaults to ``"glorot_uniform"``.
         jit_compile: Whether XLA compiles the fusion in training. Defaults to False.
-        **options: Name, dtype and other arguments of a Keras layer. Features are standardised in float32
-            whatever the dtype policy, because raw features may not fit float16.
+        **options: Name, dtype and other arguments of a Keras layer. Features are standardised in float64
+            whatever the dtype policy, so that their unit makes no difference.
 
     Raises:
         InvalidInputError: ``combination`` is unknown, ``id_dropout`` is not in [0, 1), or there
@@ -99,7 +100,7 @@ class ItemTower(keras.layers.Layer):
         self.standardize = standardize
         self.jit_compile = jit_compile
         self.generator = new_generator()
-        self.standardization: dict[str, keras.layers.Normalization] = {}
+        self.standardization: dict[str, Normalization] = {}
         self.id_embedding: Any = (
             keras.layers.Embedding(
                 items, id_units, embeddings_initializer=initializer, dtype=self.dtype_policy, name="id_embedding"
@@ -117,12 +118,11 @@ class ItemTower(keras.layers.Layer):
         if not self.standardize or self.fusion is None:
             return
         for name, (mean, variance) in sorted(statistics.items()):
-            layer = keras.layers.Normalization(dtype="float32", name=f"standardize_{name}")
-            layer.build((None, len(mean)))
-            layer.adapt_mean.assign(mean)
-            # A feature that never varies would be divided by almost nothing.
-            layer.adapt_variance.assign(np.where(variance > 0, variance, 1.0))
-            layer.finalize_state()
+            layer = Normalization(name=f"standardize_{scope_name(name)}")
+            # Without the scope, weights of several modalities would share a name, which HDF5 files refuse.
+            with tf.name_scope(layer.name):
+                layer.build((None, len(mean)))
+            layer.set_statistics(mean, variance)
             self.standardization[name] = layer
 
     def content(
@@ -141,6 +141,13 @@ class ItemTower(keras.layers.Layer):
         )
         return fused[:items]
 
+    def standardized(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Features as the fusion gets them, float32 ``[B, width]`` by modality, before stand-ins."""
+        return {
+            name: self.standardization[name](values) if name in self.standardization else tf.cast(values, tf.float32)
+            for name, values in features.items()
+        }
+
     @tf.function(jit_compile=True)
     def _compiled_fused(self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return self._fused(features, presence, training=True)
@@ -148,11 +155,7 @@ class ItemTower(keras.layers.Layer):
     def _fused(
         self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor], *, training: bool
     ) -> tf.Tensor:
-        standardized = {
-            name: self.standardization[name](values) if name in self.standardization else values
-            for name, values in features.items()
-        }
-        complete, mask = self.missing_modalities(standardized, mask=dict(presence), training=training)
+        complete, mask = self.missing_modalities(self.standardized(features), mask=dict(presence), training=training)
         # A fusion of the user's own may have another dtype policy.
         return tf.cast(apply_fusion(self.fusion, complete, mask, training=training), self.compute_dtype)
 

@@ -212,6 +212,10 @@ def test_a_run_is_evaluated_on_a_record_set_that_was_moved_but_not_on_other_data
         ({"evaluation": {"k": [0]}}, 'has the cut-off "0"'),
         ({"training": {"epochs": 0}}, "training.epochs is 0"),
         ({"training": {"learning_rate": -1.0}}, "training.learning_rate is -1.0"),
+        ({"training": {"batch_size": 1}}, "training.batch_size is 1, but the negatives of objective in_batch_softmax"),
+        ({"objective": {"temperature": 0.0}}, "objective.temperature is 0.0"),
+        ({"objective": {"name": "bpr", "negatives": 0}}, "objective.negatives is 0, expected at least 1"),
+        ({"objective": {"item_to_user_weight": -1.0}}, "objective.item_to_user_weight is -1.0"),
     ],
 )
 def test_a_configuration_that_does_not_fit_leaves_no_run_directory(change, message, halves, tmp_path):

@@ -70,11 +70,7 @@ def kernel_coordinates(model: Any) -> NDArray[np.float32]:
     tower = model.item_tower
     found = []
     for features, presence in model.item_features.blocks(SHOWN_ITEMS):
-        standardized = {
-            name: tower.standardization[name](values) if name in tower.standardization else values
-            for name, values in features.items()
-        }
-        complete, mask = tower.missing_modalities(standardized, mask=dict(presence), training=False)
+        complete, mask = tower.missing_modalities(tower.standardized(features), mask=dict(presence), training=False)
         found.append(tower.fusion.kernel_coordinates(complete, mask).numpy())
     return np.concatenate(found)
 
