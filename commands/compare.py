@@ -40,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--kinds",
         type=Path | None,
-        help="CSV file of item ids and kinds to colour maps by; by default that of the record set, if it has one, "
+        help="CSV file of item ids and kinds to colour maps by; by default RECORDS.kinds.csv, if it is there, "
         "else clusters of the features.",
     )
     add_field_options(parser, explanation="The value of all models, in place of that of preset or file.")
@@ -61,7 +61,8 @@ def run(arguments: Namespace) -> int:
     models = named_models(arguments.models, overrides=given_fields(arguments), searched=searched)
     varied: dict[str, str] = {}
     if arguments.ablate is not None:
-        models, varied = _ablated(models, record_set.metadata, arguments.ablate.split(","), searched=searched)
+        questions = [question.strip() for question in arguments.ablate.split(",") if question.strip()]
+        models, varied = _ablated(models, record_set.metadata, questions, searched=searched)
     references = choose_references(list(models), varied=varied, reference=arguments.reference)
     comparison = compare(
         record_set,
@@ -119,6 +120,7 @@ def _print(results: dict[str, Any]) -> None:
         table.add_column(escape(heading), justify="right")
     for model, found in results["models"].items():
         cells = [*(number(found["metrics"][name]) for name in names), *difference_cells(results, model)]
+        cells = [cell.replace(" [", "\n[") if cell.startswith(("+", "-")) else cell for cell in cells]
         table.add_row(escape(model), *map(escape, cells))
     console = Console(highlight=False)
     console.print(table)
