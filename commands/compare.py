@@ -41,7 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--kinds",
         type=Path | None,
-        help="CSV file of item ids and kinds to colour maps by; by default that of the record set, if it has one, "
+        help="CSV file of item ids and kinds to colour maps by; by default RECORDS.kinds.csv, if it is there, "
         "else clusters of the features.",
     )
     add_field_options(parser)
@@ -62,7 +62,8 @@ def run(arguments: Namespace) -> int:
     models = named_models(arguments.models, overrides=given_fields(arguments), searched=searched)
     varied: dict[str, str] = {}
     if arguments.ablate is not None:
-        models, varied = _ablated(models, record_set.metadata, arguments.ablate.split(","), searched=searched)
+        questions = [question.strip() for question in arguments.ablate.split(",") if question.strip()]
+        models, varied = _ablated(models, record_set.metadata, questions, searched=searched)
     references = choose_references(list(models), varied=varied, reference=arguments.reference)
     comparison = compare(
         record_set,
@@ -118,6 +119,9 @@ def _print(results: dict[str, Any]) -> None:
         table.add_column(visible(heading), justify="right")
     for model, found in results["models"].items():
         cells = [*(number(found["metrics"][name]) for name in names), *difference_cells(results, model)]
-        table.add_row(visible(model), *map(visible, cells))
+        cells = [visible(cell) for cell in cells]
+        # An interval stands below its effect, so that the table fits a terminal.
+        cells = [cell.replace(" [", "\n[") if cell.startswith(("+", "-")) else cell for cell in cells]
+        table.add_row(visible(model), *cells)
     print_table(table)
     make_console().print(note(results), style="dim")

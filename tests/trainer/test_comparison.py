@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from tf_metammf.commands.compared_models import named_models
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.trainer.comparison import compare as comparison_module
@@ -387,3 +388,29 @@ def test_a_variation_is_compared_with_the_model_that_was_varied(command, small, 
         {"base": "popularity", **dict.fromkeys(variations, "base")},
         dict.fromkeys(["popularity", "base", "base, static kernel alone", "base, lightgcn"], "base, sage"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "fusion"),
+    [
+        ("lattice", "lattice", "none"),
+        (" lattice+metammf ,", "lattice+metammf", "metammf"),
+        ("a=b=lattice+sum", "a=b", "sum"),
+        ('"a, b=lattice"', "a, b", "none"),
+        ("[lr=0.1].yaml", "[lr=0.1]", "gated"),
+        ("x=[lr=0.1].yaml+sum", "x", "sum"),
+        ("a+b.yaml", "a+b", "gated"),
+        ("a+b.yaml+sum", "a+b+sum", "sum"),
+        ("runs/[lr=0.1]", "[lr=0.1]", "gated"),
+        ("runs/[lr=0.1]/+sum", "[lr=0.1]+sum", "sum"),
+    ],
+)
+def test_names_files_and_fusions_are_told_apart(text, name, fusion, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs/[lr=0.1]").mkdir(parents=True)
+    for file in ("[lr=0.1].yaml", "a+b.yaml", "runs/[lr=0.1]/configuration.yaml"):
+        (tmp_path / file).write_text("{model: {fusion: {name: gated}}}")
+    found = named_models(text, overrides={"model": {"id_units": 3}}, searched=False)
+    assert list(found) == [name]
+    configuration = found[name].configuration({})
+    assert (configuration.model.fusion.name, configuration.model.id_units) == (fusion, 3)

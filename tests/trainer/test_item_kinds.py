@@ -8,7 +8,7 @@ import pytest
 
 from tf_metammf.commands.main import main
 from tf_metammf.records.record_set import open_record_set
-from tf_metammf.trainer.comparison.item_kinds import KINDS_FILE, find_kinds, kinds_of_features, read_kinds
+from tf_metammf.trainer.comparison.item_kinds import find_kinds, kinds_of_features, read_kinds
 
 
 def test_kinds_are_those_of_the_file(halves, tmp_path):
@@ -23,7 +23,7 @@ def test_kinds_are_those_of_the_file(halves, tmp_path):
 def test_a_record_set_that_has_kinds_needs_no_file(halves, tmp_path):
     assert find_kinds(halves) is None
     own = open_record_set(shutil.copytree(halves.folder, tmp_path / "halves"))
-    (own.folder / KINDS_FILE).write_text("item,kind\nitem 0,dance\nitem 1,music\n")
+    (tmp_path / "halves.kinds.csv").write_text("item,kind\nitem 0,dance\nitem 1,music\n")
     (tmp_path / "other.csv").write_text("item,kind\nitem 0,sport\n")
     assert find_kinds(own).names == ["dance", "music"]
     assert find_kinds(own, tmp_path / "other.csv").names == ["sport"]

@@ -14,7 +14,6 @@ import tf_keras as keras
 from tf_metammf.errors import InvalidInputError, MetaMMFError, TrainingDivergedError, one_line
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.assembly import make_full_ranking
-from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.comparison.comparison_directory import (
     ComparedModel,
     Comparison,
@@ -24,10 +23,10 @@ from tf_metammf.trainer.comparison.comparison_directory import (
 from tf_metammf.trainer.comparison.model_names import check_names
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
-from tf_metammf.trainer.rehearsal import rehearse
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.run_lock import is_locked, locked
 from tf_metammf.trainer.search.search_space import SearchSpace
+from tf_metammf.trainer.search.space_rehearsal import rehearse_space
 from tf_metammf.trainer.training import train
 
 logger = logging.getLogger(__name__)
@@ -187,29 +186,12 @@ def _rehearse_all(record_set: RecordSet, models: list[ComparedModel]) -> None:
     refusals: dict[str, str] = {}
     for model in models:
         try:
-            _rehearse(record_set, model.space)
+            rehearse_space(record_set, model.space)
         except MetaMMFError as error:
             refusals[model.name] = one_line(error)
     if refusals:
         shown = " ".join(f'"{name}": {reason}' for name, reason in refusals.items())
         raise InvalidInputError(f"{len(refusals)} of the models cannot be trained, so none was. {shown}")
-
-
-def _rehearse(record_set: RecordSet, space: SearchSpace) -> None:
-    """Refuses a space of which no configuration can be trained; that some fail is the affair of the search."""
-    candidates = list(space.extremes()) or [space.configuration({})]
-    refusal: MetaMMFError | None = None
-    for configuration in candidates:
-        check_bounds(configuration)
-    for configuration in candidates:
-        try:
-            rehearse(record_set, configuration)
-        except MetaMMFError as error:
-            refusal = refusal or error
-        else:
-            return
-    if refusal is not None:
-        raise refusal
 
 
 def _first_configuration(space: SearchSpace) -> Configuration:

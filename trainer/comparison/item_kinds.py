@@ -17,8 +17,8 @@ from tf_metammf.records.record_set import RecordSet
 
 MOST_KINDS = 8
 
-KINDS_FILE = "kinds.csv"
-"""Where a record set has the kinds of its items, if it has them, as ``records synthesize`` writes them."""
+KINDS_SUFFIX = ".kinds.csv"
+"""``NAME.kinds.csv`` beside a record set has the kinds of its items, as ``records synthesize`` writes them."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,13 @@ class ItemKinds:
 
 
 def find_kinds(record_set: RecordSet, path: str | Path | None = None) -> ItemKinds | None:
-    """Kinds from a file, by default from :data:`KINDS_FILE` of the record set; None if there is none.
+    """Kinds from a file, by default from the one beside the record set; None if there is none.
 
     Raises:
         InvalidInputError: As :func:`read_kinds` raises it.
     """
-    own = record_set.folder / KINDS_FILE
+    folder = record_set.folder.resolve()
+    own = folder.with_name(f"{folder.name}{KINDS_SUFFIX}")
     if path is None and not own.is_file():
         return None
     return read_kinds(own if path is None else path, record_set)

@@ -126,7 +126,7 @@ def _main_table(results: Mapping[str, Any]) -> str:
     rows = []
     for model, found in results["models"].items():
         cells = [(html.escape(model), False)]
-        cells += [(number(found["metrics"][name]), best[name] == model) for name in names]
+        cells += [(number(found["metrics"][name]), best.get(name) == model) for name in names]
         cells += [(html.escape(cell), False) for cell in difference_cells(results, model)]
         cells += [
             (f"{found['epochs']['mean']:.0f}", False),

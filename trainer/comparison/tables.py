@@ -27,7 +27,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         cells = [markdown_text(model)]
         for name in names:
             text = number(found["metrics"][name])
-            cells.append(f"**{text}**" if best[name] == model else text)
+            cells.append(f"**{text}**" if best.get(name) == model else text)
         cells += map(markdown_text, difference_cells(results, model))
         cells += [f"{found['seconds']['mean']:.0f}", f"{found['parameters']:,}"]
         lines.append("| " + " | ".join(cells) + " |")
@@ -43,7 +43,7 @@ def latex(results: Mapping[str, Any]) -> str:
         cells = [latex_text(model)]
         for name in names:
             text = number(found["metrics"][name]).replace("±", r"$\pm$")
-            cells.append(rf"\textbf{{{text}}}" if best[name] == model else text)
+            cells.append(rf"\textbf{{{text}}}" if best.get(name) == model else text)
         rows.append(cells + [_minus(latex_text(cell)) for cell in difference_cells(results, model)])
     lines = [" & ".join(cells) + r" \\" for cells in rows]
     above = [rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}", r"\toprule", lines[0], r"\midrule"]
@@ -74,11 +74,14 @@ def comma_separated(results: Mapping[str, Any]) -> str:
 
 
 def best_models(results: Mapping[str, Any]) -> dict[str, str]:
-    """The model with the largest mean of every metric of the main table."""
-    models = results["models"]
-    return {
-        name: max(models, key=lambda model: models[model]["metrics"][name]["mean"] or 0.0) for name in columns(results)
-    }
+    """The model with the largest mean of every metric of the main table that has a number."""
+    found = {}
+    for name in columns(results):
+        means = {model: content["metrics"][name]["mean"] for model, content in results["models"].items()}
+        known = {model: mean for model, mean in means.items() if mean is not None}
+        if known:
+            found[name] = max(known, key=lambda model: known[model])
+    return found
 
 
 def number(spread: Mapping[str, Any]) -> str:
