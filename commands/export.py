@@ -50,6 +50,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         help="With --refresh: where the record set of the training is now, if it was moved.",
     )
+    parser.add_argument(
+        "--allow_leakage",
+        action="store_true",
+        help="With --refresh: also where the run was trained on validation or test interactions of --records.",
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -75,7 +80,12 @@ def run(arguments: Namespace) -> int:
         if arguments.records is None:
             raise InvalidInputError("--refresh needs --records, the grown record set.")
         version, changes = export_refreshed(
-            run_directory, arguments.output, records=arguments.records, trained_on=arguments.trained_on, **options
+            run_directory,
+            arguments.output,
+            records=arguments.records,
+            trained_on=arguments.trained_on,
+            allow_leakage=arguments.allow_leakage,
+            **options,
         )
         print(version)
         _print_changes(changes)

@@ -13,8 +13,11 @@ import yaml
 from tf_metammf.export.signatures import Signature, TensorSpec
 from tf_metammf.trainer.references import FILE, RANKINGS, describe_counts, remarks_on
 from tf_metammf.trainer.runs.environment import describe_environment
+from tf_metammf.trainer.runs.run_directory import describe_records
 
 if TYPE_CHECKING:
+    from tf_metammf.records.metadata import Metadata
+    from tf_metammf.trainer.runs.leakage import Leakage
     from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 JSON_CARD = Path("assets.extra") / "model_card.json"
@@ -40,6 +43,22 @@ def provenance_of(run: "RunDirectory") -> dict[str, Any]:
         "metrics": read("metrics"),
         "references": read(FILE),
         "remarks": remarks_on(run) if (run.folder / "state.json").is_file() else [],
+        "warm_start": read("warm_start"),
+    }
+
+
+def refreshed_provenance(provenance: Mapping[str, Any], metadata: "Metadata", leakage: "Leakage") -> dict[str, Any]:
+    """The same of a model that was put over a grown record set, which is what is served.
+
+    Args:
+        provenance: That of the run, whose metrics are those before the refresh.
+        metadata: The grown record set.
+        leakage: What the weights were trained on that it holds out.
+    """
+    return {
+        **provenance,
+        "data": describe_records(metadata),
+        "refresh": {"trained_on": provenance["data"], "leakage": leakage.to_json()},
     }
 
 
@@ -92,7 +111,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
         f"# Model card\n\nExported {card['exported']} with tf-metammf {packages.get('tf-metammf')}, "
         f"TensorFlow {packages.get('tensorflow')}.",
         "## Data\n\n" + _table(("", ""), [(name, _inline(value)) for name, value in data.items()]),
-        "## Metrics\n\n" + _metrics(card),
+        "## Metrics\n\n" + _metrics(card) + _reservations(card),
         "## Signatures\n\n" + _signatures(card["signatures"]),
         "## Latency\n\n"
         f"`serving_default`, in one process, on {environment['processor']}, {environment['cores']} cores.\n\n"
@@ -131,6 +150,27 @@ def _metrics(card: Mapping[str, Any]) -> str:
 def _counts(split: str, counts: Mapping[str, Mapping[str, int]]) -> str:
     lines = describe_counts(counts)
     return f"Behind the numbers of the {split} split:\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _reservations(card: Mapping[str, Any]) -> str:
+    """What the reader of the metrics has to know."""
+    notes = []
+    if refresh := card.get("refresh"):
+        before = refresh["trained_on"]
+        notes.append(
+            f"The metrics were measured on the record set of training, {before.get('name')} with the checksum "
+            f"{str(before.get('checksum'))[:12]}, before the model was put over the data above without training."
+        )
+    for found, where in ((card.get("warm_start"), "above"), (refresh, "of the data above")):
+        leakage = (found or {}).get("leakage") or {}
+        leaking = [
+            f"{count} of the {leakage['interactions'][split]} {split} interactions"
+            for split, count in leakage.get("trained", {}).items()
+            if count
+        ]
+        if leaking:
+            notes.append(f"The weights were trained on {' and '.join(leaking)}: metrics {where} are too good.")
+    return "".join(f"\n\n{note}" for note in notes)
 
 
 def _signatures(signatures: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 from tf_metammf.trainer.refresh import Changes
 
 if TYPE_CHECKING:
+    from tf_metammf.trainer.runs.leakage import Leakage
     from tf_metammf.trainer.runs.run_directory import RunDirectory
     from tf_metammf.trainer.training_data import TrainingData
 
@@ -73,6 +74,7 @@ def export_refreshed(
     *,
     records: str | Path,
     trained_on: str | Path | None = None,
+    allow_leakage: bool = False,
     k: int = DEFAULT_K,
     version: int | Literal["timestamp"] | None = None,
     batching: bool = False,
@@ -85,6 +87,7 @@ def export_refreshed(
         output: As :func:`export_run` has it.
         records: The grown record set.
         trained_on: Where the record set of the training is now; None for where it was.
+        allow_leakage: Whether the run may have been trained on interactions that the grown record set holds out.
         k: As :func:`export_run` has it.
         version: As :func:`export_run` has it.
         batching: As :func:`export_run` has it.
@@ -99,17 +102,17 @@ def export_refreshed(
     from tf_metammf.trainer.refresh import refresh
 
     _check(Path(output), k, version)
-    found = refresh(run, records, trained_on=trained_on)
+    found = refresh(run, records, trained_on=trained_on, allow_leakage=allow_leakage)
     target = _export_data(
         found.model,
         found.data,
         output,
         k=k,
         version=version,
-        write_assets=_serving_assets(run, found.model, found.data, batching=batching),
+        write_assets=_serving_assets(run, found.model, found.data, batching=batching, refreshed=found.leakage),
         index=index,
         untrained=found.untrained,
-        reports={"changes": found.changes.as_json()},
+        reports={"changes": {**found.changes.as_json(), "leakage": found.leakage.to_json()}},
     )
     return target, found.changes
 
@@ -195,9 +198,16 @@ def _export_data(model: Any, data: "TrainingData", output: str | Path, **options
     )
 
 
-def _serving_assets(run: "RunDirectory", model: Any, data: "TrainingData", *, batching: bool) -> Callable[[Path], None]:
+def _serving_assets(
+    run: "RunDirectory",
+    model: Any,
+    data: "TrainingData",
+    *,
+    batching: bool,
+    refreshed: "Leakage | None" = None,
+) -> Callable[[Path], None]:
     """Writes warm-up requests and model card into the folder of a SavedModel."""
-    from tf_metammf.export.model_card import provenance_of
+    from tf_metammf.export.model_card import provenance_of, refreshed_provenance
     from tf_metammf.export.sample_requests import SampleRequests
     from tf_metammf.export.serving_assets import write_serving_assets
 
@@ -208,7 +218,10 @@ def _serving_assets(run: "RunDirectory", model: Any, data: "TrainingData", *, ba
             for part in next(iter(model.item_features.blocks(SAMPLED)))
         )
         samples = SampleRequests(ids.user_ids, ids.item_ids[:SAMPLED], features, presence)
-        write_serving_assets(folder, samples, batching=batching, provenance=provenance_of(run))
+        provenance = provenance_of(run)
+        if refreshed is not None:
+            provenance = refreshed_provenance(provenance, ids.metadata, refreshed)
+        write_serving_assets(folder, samples, batching=batching, provenance=provenance)
 
     return write_assets
 

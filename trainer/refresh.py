@@ -13,6 +13,7 @@ from tf_metammf.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from tf_metammf.records.record_set import RecordSet
+    from tf_metammf.trainer.runs.leakage import Leakage
     from tf_metammf.trainer.runs.run_directory import RunDirectory
     from tf_metammf.trainer.training_data import TrainingData
     from tf_metammf.trainer.weight_transfer import Places
@@ -63,15 +64,23 @@ class RefreshedModel:
         data: The grown record set.
         untrained: bool ``[users]``: users without an embedding that was trained.
         changes: What is new.
+        leakage: What the weights were trained on that the grown record set holds out.
     """
 
     model: Any
     data: "TrainingData"
     untrained: NDArray[np.bool_]
     changes: Changes
+    leakage: "Leakage"
 
 
-def refresh(run: "RunDirectory", records: str | Path, *, trained_on: str | Path | None = None) -> RefreshedModel:
+def refresh(
+    run: "RunDirectory",
+    records: str | Path,
+    *,
+    trained_on: str | Path | None = None,
+    allow_leakage: bool = False,
+) -> RefreshedModel:
     """Puts the weights of a run over a grown record set.
 
     * Weights of fusion, stand-ins, standardisation and encoder stay as they are, whatever features the new items lack.
@@ -87,21 +96,28 @@ def refresh(run: "RunDirectory", records: str | Path, *, trained_on: str | Path 
         run: The run directory.
         records: The grown record set.
         trained_on: Where the record set of the training is now; None for where it was.
+        allow_leakage: Whether the run may have been trained on interactions that are validation or test interactions
+            of the grown record set.
 
     Raises:
-        InvalidInputError: A modality of training is missing or of another width, items are new that nothing could
-            represent, or a record set cannot be opened.
+        InvalidInputError: The run was trained on what the grown record set holds out, a modality of training is
+            missing or of another width, items are new that nothing could represent, or a record set cannot be opened.
     """
     from tf_metammf.records.record_set import open_record_set
     from tf_metammf.trainer.assembly import make_model, make_objective
     from tf_metammf.trainer.evaluation import load_model
+    from tf_metammf.trainer.runs.leakage import find_leakage, require_no_leakage
+    from tf_metammf.trainer.runs.trained_interactions import trained_interactions
     from tf_metammf.trainer.training_data import TrainingData
     from tf_metammf.trainer.weight_transfer import matched_places, transfer_weights
 
     configuration = run.configuration
     _check_encoder(run)
-    old, old_data = load_model(run, run.open_records(trained_on, option="--trained_on").folder)
-    record_set = open_record_set(records)
+    before, record_set = run.open_records(trained_on, option="--trained_on"), open_record_set(records)
+    leakage = find_leakage(trained_interactions(run, before).outside(record_set), record_set)
+    if not allow_leakage:
+        require_no_leakage(leakage, record_set, weights=str(run.folder), before=before, allow="give --allow_leakage")
+    old, old_data = load_model(run, before.folder)
     _check_modalities(record_set, old.item_features.widths)
     modalities = list(old.item_features.widths)
     data = TrainingData(record_set, modalities, configuration.training.feature_budget_gb)
@@ -135,7 +151,8 @@ def refresh(run: "RunDirectory", records: str | Path, *, trained_on: str | Path 
     table.assign(np.where(known_users[:, np.newaxis], table.numpy(), mean))
     model.known_items = tf.constant(known_items)
     _take_statistics(old, model)
-    return RefreshedModel(model, data, ~known_users, _changes(data, old_data, users=users, items=items))
+    changes = _changes(data, old_data, users=users, items=items)
+    return RefreshedModel(model, data, ~known_users, changes, leakage)
 
 
 def _check_encoder(run: "RunDirectory") -> None:

@@ -305,6 +305,29 @@ def test_new_items_of_a_model_that_knows_ids_alone_are_refused(make_run):
         refresh(run, run.folder.parent / "grown")
 
 
+def test_a_record_set_that_holds_out_what_was_trained_on_is_refused(make_run, tmp_path, capsys):
+    """The test split takes two interactions of training, so metrics of an export on it would be too good."""
+    run, data = make_run(), grown(raw_data())
+    first, test = data.splits["train"].take(np.arange(2)), data.splits["test"]
+    splits = data.splits | {
+        "train": data.splits["train"].take(np.arange(2, len(data.splits["train"]))),
+        "test": Interactions(np.append(test.user, first.user), np.append(test.item, first.item)),
+    }
+    write(replace(data, splits=splits, interactions=splits["train"]), tmp_path / "anew")
+    words = ["export", "--run", str(run.folder), "--output", str(tmp_path / "model"), "--refresh"]
+    words += ["--records", str(tmp_path / "anew")]
+    assert main(words) == 2
+    expected = f"was trained on 2 of the {len(test) + 2} test interactions of {tmp_path / 'anew'}"
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+    assert main([*words, "--allow_leakage"]) == 0
+    assets = tmp_path / "model" / "1" / "assets.extra"
+    assert json.loads((assets / "changes.json").read_text())["leakage"]["trained"] == {"validation": 0, "test": 2}
+    card = (assets / "model_card.md").read_text()
+    assert f"trained on 2 of the {len(test) + 2} test interactions: metrics of the data above are too good" in card
+    assert json.loads((assets / "model_card.json").read_text())["data"]["items"] == ITEMS + NEW_ITEMS
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [(["--refresh"], "--refresh needs --records"), (["--trained_on", "x"], "--trained_on is for --refresh")],
