@@ -27,6 +27,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--shards", type=int, default=None, help="shards per split and of the items (default: one for every 64 MiB)"
     )
     parser.add_argument(
+        "--on_error",
+        type=str,
+        default="stop",
+        help='at a row that cannot be read: "stop", or "skip" it and list it in OUTPUT.rejected.csv',
+    )
+    parser.add_argument(
         "--beam_pipeline_options",
         type=str | None,
         help='convert tables with Apache Beam and its options, as --beam_pipeline_options="--runner=DirectRunner"',
@@ -61,7 +67,14 @@ def run(arguments: Namespace) -> int:
     import_tensorflow()
     from tf_metammf.records.conversion import convert
 
-    record_set = convert(arguments.source, Path(arguments.input), Path(arguments.output), **common, show_progress=True)
+    record_set = convert(
+        arguments.source,
+        Path(arguments.input),
+        Path(arguments.output),
+        **common,
+        on_error=arguments.on_error,
+        show_progress=True,
+    )
     _print_summary(str(record_set.folder), record_set.metadata)
     return 0
 
@@ -70,6 +83,11 @@ def _convert_with_beam(arguments: Namespace, common: dict[str, Any]) -> Metadata
     if arguments.source != "tabular":
         raise InvalidInputError(
             f"--source is {arguments.source}, and only tabular is read by pipelines of Beam. Write tables, or leave "
+            "--beam_pipeline_options out."
+        )
+    if arguments.on_error != "stop":
+        raise InvalidInputError(
+            f"--on_error is {arguments.on_error}, which pipelines of Beam do not know. Leave it or "
             "--beam_pipeline_options out."
         )
     if arguments.beam_k_core_rounds < 1:

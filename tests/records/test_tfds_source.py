@@ -132,7 +132,8 @@ def test_movielens_can_be_converted_and_split_by_time(tmp_path):
         ({"split": "trian"}, 'TFDS cannot load "clips": '),
         ({"user_column": "user_id"}, "clips/1.0.0: has the columns clip, frame, kind"),
         ({"features": {"title": "clip"}}, 'column "clip" holds Text'),
-        ({"user_column": "stars"}, 'column "stars" holds float, expected text or whole numbers'),
+        ({"user_column": "frame"}, 'column "frame" holds Tensor'),
+        ({"timestamp_column": "mood"}, 'column "mood" holds Sequence'),
     ],
 )
 def test_a_set_that_is_not_acceptable_is_refused(changed, message, prepared):

@@ -141,7 +141,7 @@ def broken(logs: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("an id is missing", r'interactions\.csv: column "user_id" has no id'),
+        ("an id is missing", r'interactions\.csv: a row: column "user_id" has no id \(,clip 1,4\)\. Mend the row\.$'),
         ("an item twice", r'modality "visual": has item "clip \d+" more than once, expected once'),
         ("a feature that is not finite", r'modality "acoustic": item "clip \d+" .* has NaN or infinite'),
         (
