@@ -83,7 +83,7 @@ def compare(
     while left := [model for model in comparison.unfinished if model.folder not in diverged]:
         idle = True
         for model in left:
-            if is_locked(model.folder):
+            if model.folder in diverged or is_locked(model.folder):
                 continue
             idle = False
             model.folder.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from itertools import chain
 
 from tf_metammf.errors import InvalidInputError, MetaMMFError, one_line
 from tf_metammf.records.record_set import RecordSet
@@ -42,7 +43,15 @@ def rehearse_space(record_set: RecordSet, space: SearchSpace) -> None:
 
 
 def _candidates(space: SearchSpace) -> Iterator[Configuration]:
-    yield from space.extremes()
+    """Every end by itself, then combinations of ends, each once."""
+    seen: list[Configuration] = []
+    for configuration in chain(space.extremes(), _drawn(space)):
+        if configuration not in seen:
+            seen.append(configuration)
+            yield configuration
+
+
+def _drawn(space: SearchSpace) -> Iterator[Configuration]:
     drawn = random.Random(0)
     for _ in range(DRAWN):
         yield space.configuration({name: drawn.choice(parameter.ends) for name, parameter in space.parameters.items()})
