@@ -16,7 +16,7 @@ SHOWN = 20
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf tune``."""
     parser.add_argument("--records", type=Path, required=True, help="The record set.")
-    parser.add_argument("--output", type=Path, required=True, help="The search directory to create or resume.")
+    parser.add_argument("--output", type=Path, required=True, help="The search directory to create, or to go on with.")
     parser.add_argument("--tuner", default="bayesian", help="bayesian, random or hyperband.")
     parser.add_argument(
         "--trials", type=int | None, help="Trials at most; by default 30, or one round of hyperband's brackets."
@@ -33,12 +33,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--config", type=str | None, help="A YAML file or a preset, in which fields may be ranges or choices."
     )
     for name in field_types():
-        parser.add_argument(f"--{name}", type=Any, default=SUPPRESS, help=SUPPRESS)
-    parser.epilog = (
-        'Any setting of "tf-metammf train --help", such as --training.learning_rate or --model.fusion.rank, may be '
-        'given, too: as a value, or as what to search: "{range: [low, high]}", "{log_range: [low, high]}" or '
-        '"{choice: [one, other]}".'
-    )
+        parser.add_argument(
+            f"--{name}", type=Any, default=SUPPRESS, help='A value, "{range: [low, high]}", log_range or choice.'
+        )
 
 
 def run(arguments: Namespace) -> int:
