@@ -16,7 +16,7 @@ from tf_metammf.trainer.search.search_space import SearchSpace
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf compare``."""
     parser.add_argument("--records", type=Path, required=True, help="The record set.")
-    parser.add_argument("--output", type=Path, required=True, help="The directory to create or resume.")
+    parser.add_argument("--output", type=Path, required=True, help="The directory to create, or to go on with.")
     parser.add_argument(
         "--models",
         type=str,

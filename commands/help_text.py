@@ -5,6 +5,7 @@ import shutil
 import textwrap
 from argparse import SUPPRESS, Action, _SubParsersAction
 from collections.abc import Iterable
+from copy import copy
 from typing import Any
 
 from jsonargparse import DefaultHelpFormatter
@@ -22,6 +23,7 @@ class CommandHelp(DefaultHelpFormatter):
     def __init__(self, prog: str, **options: Any) -> None:
         width = min(max(shutil.get_terminal_size().columns, LEAST_WIDTH), MOST_WIDTH) - 2
         super().__init__(prog.replace(" [options]", ""), **{"width": width, **options})
+        self._has_settings = False
 
     def add_usage(self, usage: str | None, actions: Iterable[Action], *others: Any, **named: Any) -> None:
         """Adds the usage, of which options that may be left out are one word."""
@@ -35,9 +37,21 @@ class CommandHelp(DefaultHelpFormatter):
         super().start_section(None if heading is None else _plain(heading))
 
     def add_argument(self, action: Action) -> None:
-        """Adds an option, but for those that read a whole group from a file."""
-        if not (action.metavar == "CONFIG" and action.default == SUPPRESS):
+        """Adds an option, but for those that read a whole group from a file.
+
+        The settings that ``tune`` takes, each as a value or as what to search, are one for all.
+        """
+        if action.metavar == "CONFIG" and action.default == SUPPRESS:
+            return
+        is_setting = action.default == SUPPRESS and any("." in option for option in action.option_strings)
+        if not is_setting:
             super().add_argument(action)
+        elif not self._has_settings:
+            self._has_settings = True
+            shown = copy(action)
+            shown.option_strings, shown.metavar = ["--SECTION.SETTING"], "VALUE"
+            shown.help = f'{action.help} Settings are those of "tf-metammf train --help".'
+            super().add_argument(shown)
 
     def _format_usage(self, *arguments: Any, **named: Any) -> str:
         words = " ".join(super()._format_usage(*arguments, **named).split())

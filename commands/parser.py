@@ -12,6 +12,7 @@ from tf_metammf.commands.help_text import CommandHelp
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.trainer.configuration import configuration_file, read_configuration
 from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.search.search_space import field_types
 from tf_metammf.trainer.yaml_files import UniqueKeyLoader
 
 
@@ -65,8 +66,10 @@ def _file_of_run(folder: Path) -> Path:
 
 def _one_line(message: str, options: list[str]) -> str:
     text = " ".join(message.split())
-    if unknown := re.match(r"unrecognized arguments: (--[\w.+-]+)", text, re.IGNORECASE):
-        nearest = get_close_matches(unknown[1], options, n=1, cutoff=0.5)
+    text = re.sub(r"^Subcommand '[\w ]+' does not accept (?:option|nested key) '", "unrecognized arguments: '--", text)
+    if unknown := re.match(r"unrecognized arguments: '?(--[\w.+-]+)", text, re.IGNORECASE):
+        known = options + [f"--{field}" for field in field_types()]
+        nearest = get_close_matches(unknown[1], known, n=1, cutoff=0.5)
         return f"unknown option {unknown[1]}" + (f"; did you mean {nearest[0]}?" if nearest else ". See --help.")
     if choice := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", text):
         return str(unknown_name("command", choice[1], re.findall(r"[\w-]+", choice[2])))

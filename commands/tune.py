@@ -17,7 +17,7 @@ SHOWN = 20
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf tune``."""
     parser.add_argument("--records", type=Path, required=True, help="The record set.")
-    parser.add_argument("--output", type=Path, required=True, help="The search directory to create or resume.")
+    parser.add_argument("--output", type=Path, required=True, help="The search directory to create, or to go on with.")
     parser.add_argument("--tuner", default="bayesian", help="bayesian, random or hyperband.")
     parser.add_argument(
         "--trials", type=int | None, help="Trials at most; by default 30, or one round of hyperband's brackets."

@@ -31,9 +31,13 @@ def make_console(*, stderr: bool = False) -> Console:
 
 def print_table(table: Table) -> None:
     """Prints a table to stdout; on a terminal that is too narrow, cells go on in the next line instead of being cut."""
+    console, title = make_console(), table.title
+    if title:  # a table cuts its title into lines of its own width
+        console.print(title, style="italic", soft_wrap=True)
+        table.title = None
     for column in table.columns:
         column.overflow = "fold"
-    make_console().print(table)
+    console.print(table)
 
 
 def draws_bars() -> bool:
