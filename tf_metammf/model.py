@@ -1,6 +1,6 @@
 """MetaMMF: users and dynamically fused items, scored by the dot product of their embeddings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,10 +9,10 @@ import tf_keras as keras
 from numpy.typing import NDArray
 
 from tf_metammf.batches import Batch, batch_of
+from tf_metammf.catalogue_model import ITEMS_AT_ONCE, CatalogueModel
 from tf_metammf.encoders.encoders import WITHOUT_GRAPH, encoder_uses_features, make_encoder
 from tf_metammf.encoders.graph_encoder import GraphEncoder
 from tf_metammf.encoders.item_content import ItemContent
-from tf_metammf.encoders.matrix_factorization import MatrixFactorization
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.feature_source import FeatureSource, extreme_items, feature_statistics
 from tf_metammf.feature_table import FeatureTable
@@ -21,17 +21,12 @@ from tf_metammf.keras_version import refuse_keras_3
 from tf_metammf.layer_arguments import positive_integer
 from tf_metammf.placement import placed, rows_of
 from tf_metammf.replicas import gathered, replica_count
-from tf_metammf.retrieval_model import RetrievalModel
-from tf_metammf.row_blocks import stacked
 from tf_metammf.towers import ItemTower, UserTower
-
-ITEMS_AT_ONCE = 4096
-"""Items read and encoded in one step when the whole catalogue is."""
 
 _OTHER_ITEMS = "the batch carries the features of other items than it needs; was its lookup made for another pipeline?"
 
 
-class MetaMMF(RetrievalModel):
+class MetaMMF(CatalogueModel):
     """Dynamic multimodal fusion for recommendation (Liu et al., arXiv 2501.07110).
 
     ``score(u, i) = e_u . e_i`` where ``(e_u, e_i) = encoder(user_tower(u), item_tower(x_i, i))``,
@@ -270,36 +265,6 @@ class MetaMMF(RetrievalModel):
             return self.encoder.embed_new_items(representations, features, presence)
         return self.encoder.embed_new_items(representations)
 
-    def embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Embeddings of all users and of all items, float32 ``[users, d]`` and ``[items, d]``.
-
-        Items go through their tower in blocks of :data:`ITEMS_AT_ONCE`, then all through an encoder that propagates.
-        """
-        users, blocks = self._represent_all()
-        if type(self.encoder) is MatrixFactorization:
-            # Finished block by block: normalising all items at once would take two more tensors of their size.
-            finished = (self._finish(block).numpy() for block in blocks)
-            return self._finish(users), stacked(finished, rows=self.items, width=int(users.shape[-1]))
-        return self._embed_all(users, tf.concat(list(blocks), axis=0))
-
-    def messages(self) -> tf.Tensor | None:
-        """What items tell a user who comes after training, float32 ``[items, m]``.
-
-        None where the encoder does not propagate over a graph, or not to newcomers: they are represented by themselves.
-        """
-        if not isinstance(self.encoder, GraphEncoder) or not getattr(self.encoder, "embeds_new_users", True):
-            return None
-        users, blocks = self._represent_all()
-        return self._all_messages(users, tf.concat(list(blocks), axis=0))
-
-    def embed_new_users(self, representations: tf.Tensor, messages: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-        """Embeddings ``[n, d]`` of users who came after training, propagated from the items that they have.
-
-        For graph encoders; arguments as
-        :meth:`tf_metammf.encoders.graph_encoder.GraphEncoder.embed_new_users` has them.
-        """
-        return self._finish(self.encoder.embed_new_users(representations, messages, counts))
-
     @property
     def embeds_new_items(self) -> bool:
         """Whether :meth:`embed_new_items` has anything to go by, and the encoder needs no interactions for it."""
@@ -318,37 +283,6 @@ class MetaMMF(RetrievalModel):
         if self.item_tower.id_embedding is not None:
             items = [self.item_tower.id_embedding.embeddings, *items]
         return [self.user_tower.embedding.embeddings, *users], items
-
-    def user_embeddings(self) -> tf.Tensor:
-        """The first of :meth:`embeddings`."""
-        return self.embeddings()[0]
-
-    def item_embeddings(self) -> tf.Tensor:
-        """The second of :meth:`embeddings`."""
-        return self.embeddings()[1]
-
-    @tf.function(reduce_retracing=True)
-    def _represent_block(
-        self, items: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
-        return self._represent(items, features, presence, training=False)
-
-    def _represent_all(self) -> tuple[tf.Tensor, Iterator[tf.Tensor]]:
-        """Tower outputs of all users, and of all items block by block."""
-        starts = range(0, self.items, ITEMS_AT_ONCE)
-        ids = [tf.range(start, min(start + ITEMS_AT_ONCE, self.items), dtype=tf.int64) for start in starts]
-        blocks = zip(ids, self.item_features.blocks(ITEMS_AT_ONCE), strict=True)
-        users = self.user_tower(tf.range(self.users, dtype=tf.int64))
-        return users, (self._represent_block(items, *block) for items, block in blocks)
-
-    @tf.function(reduce_retracing=True)
-    def _all_messages(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        return self.encoder.messages(users, items)
-
-    @tf.function(reduce_retracing=True)
-    def _embed_all(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        of_users, of_items = self.encoder.embed_all(users, items)
-        return self._finish(of_users), self._finish(of_items)
 
     def _represent_items(
         self, items: tf.Tensor, carried: Mapping[str, Any] | None = None, *, training: bool
