@@ -120,6 +120,17 @@ def test_a_range_beyond_float32_is_named(scale, message):
         make(features() | {"visual": scale * features()["visual"].astype(np.float64)})
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_raw_features_that_overflow_are_named(policy, streamed):
+    values = features(1e30 if policy == "float32" else 1e6)
+    with pytest.raises(
+        InvalidInputError, match=r'modality "visual": features reach \S+e\+\d+ and are not standardised'
+    ):
+        make(Streamed(values) if streamed else values, standardize=False, dtype=policy)
+    assert np.isfinite(make(features(), standardize=False, dtype=policy).embeddings()[1]).all()
+
+
 def test_statistics_of_blocks_far_from_0_are_exact():
     rows = (1e7 + np.arange(ITEMS * 2).reshape(ITEMS, 2)).astype(np.float32)
     mean, variance = feature_statistics(FeatureTable({"a": rows}), np.ones(ITEMS, bool), block_size=4)["a"]

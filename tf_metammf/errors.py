@@ -22,6 +22,10 @@ class InvalidInputError(MetaMMFError):
     """A raw file, an argument or a feature is not what it has to be."""
 
 
+class NotSerializableError(InvalidInputError, NotImplementedError):
+    """Keras asked for a configuration that there is not; a ``NotImplementedError`` for Keras, which does without."""
+
+
 class InvalidRecordSetError(MetaMMFError):
     """A record set on disk is damaged, incomplete or of another schema version."""
 

@@ -67,6 +67,27 @@ def feature_statistics(source: FeatureSource, items: NDArray[np.bool_], *, block
     return {name: (moment.mean, moment.variance) for name, moment in moments.items()}
 
 
+def extreme_items(source: FeatureSource, *, block_size: int) -> Iterator[tuple[str, float, FeatureBlock]]:
+    """For every modality its largest absolute value, and the features and presence of the item that has it.
+
+    The modality of the largest value comes first; those without a value above 0 are left out.
+    """
+    largest: dict[str, tuple[float, FeatureBlock]] = {}
+    for features, presence in source.blocks(block_size):
+        for name in source.widths:
+            sizes = np.where(presence[name].numpy(), np.abs(features[name].numpy()).max(axis=1, initial=0.0), 0.0)
+            row = int(np.argmax(sizes)) if sizes.size else 0
+            if sizes.size and sizes[row] > largest.get(name, (0.0,))[0]:
+                item = slice(row, row + 1)
+                block = (
+                    {other: values[item] for other, values in features.items()},
+                    {other: values[item] for other, values in presence.items()},
+                )
+                largest[name] = float(sizes[row]), block
+    ordered = sorted(largest.items(), key=lambda entry: -entry[1][0])
+    return ((name, size, block) for name, (size, block) in ordered)
+
+
 def _check_scale(modality: str, moments: "_Moments") -> None:
     """Refuses features so small that processors, which take the smallest float32 for 0, would lose them."""
     deviation = np.sqrt(moments.variance.max(initial=0.0))

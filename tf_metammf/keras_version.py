@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any
 
 import tensorflow as tf
 
@@ -32,3 +33,22 @@ def require_keras_2() -> None:
         "TensorFlow Recommenders runs on no other. Import tf_metammf before tf.keras is first used, "
         "or start Python with TF_USE_LEGACY_KERAS=1."
     )
+
+
+def refuse_keras_3(where: str, value: Any) -> None:
+    """Refuses tensors, layers, optimisers and callbacks of Keras 3, which Keras 2 takes for something else.
+
+    Args:
+        where: What got the value, for the message.
+        value: Any nested structure.
+
+    Raises:
+        MetaMMFError: A part of it is an object of the package ``keras``, version 3.
+    """
+    for part in tf.nest.flatten(value):
+        for kind in type(part).__mro__:
+            if kind.__module__.partition(".")[0] == "keras":
+                raise MetaMMFError(
+                    f"{where}: found {type(part).__name__} of Keras 3 ({kind.__module__}), expected Keras 2, which "
+                    "TensorFlow Recommenders runs on. Make it with tf_keras, e.g. tf_keras.Input for keras.Input."
+                )

@@ -7,6 +7,8 @@ import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import ArrayLike
 
+from tf_metammf.layer import Layer
+
 _KERAS_LEAST_VARIANCE = 1e-14
 """Keras' layer of this name, which earlier versions used, divides by a deviation of at least 1e-7."""
 
@@ -28,7 +30,7 @@ def standardized(features: tf.Tensor, mean: Any, variance: Any) -> tf.Tensor:
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
-class Normalization(keras.layers.Layer):
+class Normalization(Layer):
     """:func:`standardized` with statistics that are saved with the model.
 
     It stands where ``tf_keras.layers.Normalization`` stood in earlier versions, under the same name in weights

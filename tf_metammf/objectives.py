@@ -7,20 +7,19 @@ one embedding for each of them, in that order. It says whether those ids are dis
 mean over all of it, and the in-batch softmax has the items of all of them for candidates.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 import tf_keras as keras
 from numpy.typing import NDArray
 
+from tf_metammf.batches import Batch
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.objective_arguments import require_positive, require_several
 from tf_metammf.placement import placed, rows_of
+from tf_metammf.recommenders import tfrs
 from tf_metammf.replicas import first_row, gathered, mean_over_batch, replica_count
-
-Batch = Mapping[str, tf.Tensor]
 
 Distinct = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 """Distinct ids of a batch ``[D]``, which of them every row has ``[B]``, how many rows each has, and embeddings."""
@@ -29,6 +28,7 @@ _SCORES_ARE_FLOAT32: dict[str, Any] = {"dtype": "float32", "autocast": False}
 """Whatever the global dtype policy is: losses of 16 bits are too coarse to follow."""
 
 
+@keras.saving.register_keras_serializable("tf_metammf")
 class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     """Softmax over the items of the batch, corrected for how often each gets there.
 
@@ -74,14 +74,15 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name, **_SCORES_ARE_FLOAT32)
-        _require_positive("temperature", temperature)
+        require_positive("temperature", temperature)
         if not 0 <= item_to_user_weight < np.inf:
             raise InvalidInputError(f"item_to_user_weight is {item_to_user_weight}, expected a number of at least 0.")
-        _require_several("item", "InBatchSoftmax", item_frequency)
+        require_several("item", "InBatchSoftmax", item_frequency)
         self.temperature = temperature
         self.correct_sampling = correct_sampling
         self.remove_accidental_hits = remove_accidental_hits
         self.item_to_user_weight = item_to_user_weight
+        self._frequencies = {"item_frequency": item_frequency, "user_frequency": user_frequency}
         self._log_probability = _log_share(item_frequency)
         self._log_user_probability = None
         if item_to_user_weight and correct_sampling:
@@ -90,7 +91,7 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
                     f"item_to_user_weight is {item_to_user_weight:g} and user_frequency is missing: give the training "
                     "interactions of every user, or set correct_sampling to False."
                 )
-            _require_several("user", "item_to_user_weight", user_frequency)
+            require_several("user", "item_to_user_weight", user_frequency)
             self._log_user_probability = _log_share(user_frequency)
 
     def candidates(self, batch: Batch) -> tf.Tensor:
@@ -119,6 +120,18 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         backward = self._contrast(of_rows, (users, own, occurrences, distinct), self._log_user_probability)
         return loss + self.item_to_user_weight * backward
 
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments; numbers of interactions as lists."""
+        counts = {name: None if each is None else np.asarray(each).tolist() for name, each in self._frequencies.items()}
+        return {
+            "name": self.name,
+            **counts,
+            "temperature": self.temperature,
+            "correct_sampling": self.correct_sampling,
+            "remove_accidental_hits": self.remove_accidental_hits,
+            "item_to_user_weight": self.item_to_user_weight,
+        }
+
     def _contrast(self, anchors: tf.Tensor, others: Distinct, log_probability: tf.Tensor | None) -> tf.Tensor:
         """Mean softmax loss of embeddings ``[B, d]``, each against all the others, of which one is its positive."""
         ids, positive, occurrences, embeddings = others if replica_count() == 1 else _of_all_replicas(*others)
@@ -136,6 +149,7 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         return mean_over_batch(losses + tf.gather(log_occurrences, positive))
 
 
+@keras.saving.register_keras_serializable("tf_metammf")
 class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     """Softmax over all items that have training interactions.
 
@@ -158,9 +172,10 @@ class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         self, item_frequency: NDArray[np.integer], *, temperature: float = 1.0, name: str | None = None
     ) -> None:
         super().__init__(name=name, **_SCORES_ARE_FLOAT32)
-        _require_positive("temperature", temperature)
+        require_positive("temperature", temperature)
         self.temperature = temperature
-        _require_several("item", "FullSoftmax", item_frequency)
+        require_several("item", "FullSoftmax", item_frequency)
+        self._item_frequency = item_frequency
         warm = np.flatnonzero(np.asarray(item_frequency) > 0)
         column = np.full(len(item_frequency), -1, np.int64)
         column[warm] = np.arange(len(warm))
@@ -177,7 +192,13 @@ class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         labels = tf.gather(self._column, batch["item"])
         return mean_over_batch(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores))
 
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments; numbers of interactions as a list."""
+        frequency = np.asarray(self._item_frequency).tolist()
+        return {"name": self.name, "item_frequency": frequency, "temperature": self.temperature}
 
+
+@keras.saving.register_keras_serializable("tf_metammf")
 class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
     """Bayesian personalised ranking with sampled negatives (Rendle et al., UAI 2009).
 
@@ -196,7 +217,7 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
 
     def __init__(self, *, temperature: float = 1.0, name: str | None = None) -> None:
         super().__init__(name=name, **_SCORES_ARE_FLOAT32)
-        _require_positive("temperature", temperature)
+        require_positive("temperature", temperature)
         self.temperature = temperature
 
     def candidates(self, batch: Batch) -> tf.Tensor:
@@ -223,7 +244,12 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
         )
         return mean_over_batch(tf.reshape(tf.nn.softplus(-margin / self.temperature), [-1]))
 
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {"name": self.name, "temperature": self.temperature}
 
+
+@keras.saving.register_keras_serializable("tf_metammf")
 class NoObjective(keras.layers.Layer, tfrs.tasks.base.Task):
     """Nothing to minimise: for encoders with a loss of their own, such as :class:`tf_metammf.peers.bm3.BM3`.
 
@@ -244,6 +270,10 @@ class NoObjective(keras.layers.Layer, tfrs.tasks.base.Task):
         """0."""
         return tf.constant(0.0)
 
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {"name": self.name}
+
 
 def _log_share(frequency: NDArray[np.integer]) -> tf.Tensor:
     """Logarithm of the share that each has in the interactions, at least one of them."""
@@ -263,20 +293,3 @@ def _of_all_replicas(ids: tf.Tensor, positive: tf.Tensor, occurrences: tf.Tensor
         tf.math.unsorted_segment_sum(gathered(occurrences), position, count),
         tf.math.unsorted_segment_mean(gathered(embeddings), position, count),
     )
-
-
-def _require_positive(name: str, value: Any) -> None:
-    if not 0 < value < np.inf:
-        raise InvalidInputError(f"{name} is {value}, expected a number above 0.")
-
-
-def _require_several(kind: str, contrast: str, frequency: NDArray[np.integer]) -> None:
-    """Refuses numbers of interactions that leave a softmax one candidate, and so a loss of 0."""
-    counts = np.asarray(frequency)
-    if counts.ndim != 1 or counts.dtype.kind not in "iufb" or not (np.isfinite(counts) & (counts >= 0)).all():
-        raise InvalidInputError(f"{kind}_frequency has to be one number of interactions, at least 0, for each {kind}.")
-    if np.count_nonzero(counts) < 2:
-        raise InvalidInputError(
-            f"{kind}_frequency counts interactions of {np.count_nonzero(counts)} {kind}s, expected at least 2: "
-            f"{contrast} has nothing else to tell one {kind} from."
-        )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -11,6 +12,8 @@ from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.feature_source import Statistics
 from tf_metammf.fusion.fusions import apply_fusion
 from tf_metammf.fusion.missing_modalities import MissingModalities
+from tf_metammf.layer import Layer
+from tf_metammf.layer_arguments import positive_integer
 from tf_metammf.modalities import scope_name
 from tf_metammf.normalization import Normalization
 
@@ -20,7 +23,8 @@ COMPILED_ITEMS = 256
 """XLA compiles a fusion once for every multiple of so many items; batches are padded to the next one."""
 
 
-class UserTower(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tf_metammf")
+class UserTower(Layer):
     """One embedding per user.
 
     Args:
@@ -31,8 +35,8 @@ class UserTower(keras.layers.Layer):
 
     def __init__(self, users: int, units: int, *, initializer: Any = "glorot_uniform", **options: Any) -> None:
         super().__init__(**options)
-        self.users = users
-        self.units = units
+        self.users = positive_integer("UserTower", "users", users)
+        self.units = positive_integer("UserTower", "units", units)
         self.embedding = keras.layers.Embedding(
             users, units, embeddings_initializer=initializer, dtype=self.dtype_policy, name="embedding"
         )
@@ -41,8 +45,18 @@ class UserTower(keras.layers.Layer):
         """Embeddings ``[B, units]`` of dense user ids ``[B]``."""
         return self.embedding(users)
 
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "users": self.users,
+            "units": self.units,
+            "initializer": keras.initializers.serialize(self.embedding.embeddings_initializer),
+        }
 
-class ItemTower(keras.layers.Layer):
+
+@keras.saving.register_keras_serializable("tf_metammf")
+class ItemTower(Layer):
     """Fuses the features of items and joins the result with an ID embedding.
 
     ``content = fusion(stand_in(standardise(features)))``; the representation is
@@ -89,7 +103,7 @@ class ItemTower(keras.layers.Layer):
             raise InvalidInputError(f"id_dropout is {id_dropout}, expected a share in [0, 1).")
         if fusion is None and id_units == 0:
             raise InvalidInputError("an item tower needs a fusion, an ID embedding (id_units above 0), or both.")
-        self.items = items
+        self.items = positive_integer("ItemTower", "items", items)
         self.fusion = fusion
         self.id_units = id_units
         self.combination = combination
@@ -103,7 +117,11 @@ class ItemTower(keras.layers.Layer):
         self.standardization: dict[str, Normalization] = {}
         self.id_embedding: Any = (
             keras.layers.Embedding(
-                items, id_units, embeddings_initializer=initializer, dtype=self.dtype_policy, name="id_embedding"
+                items,
+                id_units,
+                embeddings_initializer=initializer,
+                dtype=self.dtype_policy,
+                name="id_embedding",
             )
             if id_units
             else None
@@ -202,3 +220,38 @@ class ItemTower(keras.layers.Layer):
         if training and self.id_dropout and self.fusion is not None:
             kept = tf.logical_and(kept, uniform(self.generator, tf.shape(items)) >= self.id_dropout)
         return identity * tf.cast(kept, identity.dtype)[:, tf.newaxis]
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, and the widths of the modalities that are standardised."""
+        return {
+            **super().get_config(),
+            "items": self.items,
+            "fusion": None if self.fusion is None else keras.layers.serialize(self.fusion),
+            "id_units": self.id_units,
+            "combination": self.combination,
+            "id_dropout": self.id_dropout,
+            "modality_dropout": self.missing_modalities.dropout,
+            "standardize": self.standardize,
+            "initializer": self._initializer,
+            "jit_compile": self.jit_compile,
+            "standardized_widths": {
+                name: int(layer.adapt_mean.shape[0]) for name, layer in self.standardization.items()
+            },
+        }
+
+    @property
+    def _initializer(self) -> Any:
+        if self.id_embedding is None:
+            return "glorot_uniform"
+        return keras.initializers.serialize(self.id_embedding.embeddings_initializer)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ItemTower":
+        """A tower of the same arguments; its statistics are mean 0 and variance 1 until weights are loaded."""
+        config = dict(config)
+        widths = config.pop("standardized_widths", {})
+        if config["fusion"] is not None:
+            config["fusion"] = keras.layers.deserialize(config["fusion"])
+        tower = cls(**config)
+        tower.adapt({name: (np.zeros(width), np.ones(width)) for name, width in widths.items()})
+        return tower

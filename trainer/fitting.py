@@ -140,11 +140,18 @@ def _roll_back(
         tried = f" after {len(done)} rollbacks" if done else ""
         raise TrainingDivergedError(
             f"{run.folder}: the loss became {loss} at step {step}; training stopped{tried}. "
-            f"{_kept_weights(state, run.weights_file)} Lower training.learning_rate, raise objective.temperature, or "
-            "set training.rollbacks to go back to a checkpoint with half the learning rate."
+            f"{_kept_weights(state, run.weights_file)} {_unstandardized(run)}Lower training.learning_rate, raise "
+            "objective.temperature, or set training.rollbacks to go back to a checkpoint with half the learning rate."
         )
     state.rollbacks = [*done, {"step": float(step or 0), "loss": float(loss or 0), "to_step": float(state.step)}]
     logger.warning("the loss became %s at step %s: back to step %s, half the learning rate", loss, step, state.step)
+
+
+def _unstandardized(run: RunDirectory) -> str:
+    settings = run.configuration.model
+    if settings.standardize or not settings.uses_features:
+        return ""
+    return "Features are used as they are: set model.standardize to true if their numbers are large. "
 
 
 def _verbosity() -> int:
