@@ -1,13 +1,12 @@
 """The estimate of training's memory against TensorFlow's own account, and how it follows the settings."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from preloaded_process import run_preloaded
 
 from tf_metammf.commands.main import main
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
@@ -55,8 +54,7 @@ def held(videos) -> list[int]:
 
     the account is one of the allocator, which is chosen before TensorFlow starts.
     """
-    words = [sys.executable, str(PROGRAM), str(videos.folder), *map(json.dumps, SETTINGS.values())]
-    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    ran = run_preloaded([PROGRAM, videos.folder, *map(json.dumps, SETTINGS.values())])
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout.splitlines()[-1])
 

@@ -2,7 +2,6 @@
 
 import csv
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -82,8 +81,7 @@ def test_processes_that_see_different_checkpoints_are_told_to_share_a_file_syste
 
 
 def command(records: Path) -> list[str]:
-    words = ["train", "--records", str(records), "--run", "run", "--config", "small.yaml", "--strategy", "multi_worker"]
-    return [sys.executable, "-m", "tf_metammf.commands.main", *words]
+    return ["train", "--records", str(records), "--run", "run", "--config", "small.yaml", "--strategy", "multi_worker"]
 
 
 def finished_epochs(run: RunDirectory) -> int:

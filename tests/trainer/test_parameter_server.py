@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sys
 
 import pytest
 from loopback_cluster import addresses_of, cluster, start, wait_until
@@ -23,8 +22,7 @@ def test_training_survives_a_worker_and_the_chief_and_ends_everywhere(halves, co
     configuration.model.fusion.units = [8, 4096]
     configuration.model.id_units, configuration.model.combination = 4096, "add"
     (tmp_path / "wide.yaml").write_text(configuration.to_yaml())
-    words = [sys.executable, "-m", "tf_metammf.commands.main", "train", "--records", str(halves.folder)]
-    words += ["--run", "run", "--config", "wide.yaml"]
+    words = ["train", "--records", str(halves.folder), "--run", "run", "--config", "wide.yaml"]
     run = RunDirectory(tmp_path / "run")
     addresses = addresses_of(ROLES)
     with cluster(words, addresses, folder=tmp_path) as processes:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from preloaded_process import start_preloaded
+from preloaded_process import PreloadedProcess, run_preloaded
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
@@ -63,14 +63,14 @@ def command(halves, tmp_path_factory):
     """Words of a ``train`` command of the configuration, for a run directory."""
     file = tmp_path_factory.mktemp("configuration") / "sage.yaml"
     file.write_text(configured().to_yaml())
-    words = [*COMMAND, "train", "--records", str(halves.folder)]
+    words = ["train", "--records", str(halves.folder)]
     return lambda run, *options: [*words, "--run", str(run), "--config", str(file), *options]
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(command, tmp_path_factory) -> RunDirectory:
     run = tmp_path_factory.mktemp("uninterrupted") / "run"
-    subprocess.run(command(run), check=True, capture_output=True, env=quiet())
+    assert run_preloaded(command(run)).returncode == 0
     return RunDirectory(run)
 
 
@@ -94,24 +94,25 @@ def test_a_run_killed_ten_times_ends_with_the_bits_of_one_that_was_not(command, 
     run, draw, killed = tmp_path / "run", random.Random(3), 0
     while killed < KILLS:
         before = progress(run)
-        process = start_preloaded(command(run)[len(COMMAND) :])
+        process = PreloadedProcess(command(run))
         deadline = time.monotonic() + 120
-        while progress(run) == before and process.is_alive() and time.monotonic() < deadline:
+        while progress(run) == before and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
         # Steps, checkpoints and evaluations follow each other within some hundredths of a second.
         time.sleep(draw.uniform(0, 0.15))
         process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL, "the run ended before it was killed ten times"
+        assert process.returncode == -signal.SIGKILL, "the run ended before it was killed ten times"
         killed += 1
-    finished = subprocess.run(command(run), check=False, capture_output=True, text=True, env=quiet())
+    finished = run_preloaded(command(run))
     assert finished.returncode == 0, finished.stderr
     assert_same_bits(RunDirectory(run), uninterrupted)
 
 
 def test_sigterm_writes_a_checkpoint_and_leaves_with_its_code(command, uninterrupted, tmp_path):
     run = tmp_path / "run"
-    process = subprocess.Popen(command(run), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=quiet())
+    # From nothing, as it is about how a command ends.
+    words = [*COMMAND, *command(run)]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=quiet())
     while not (run / "history.csv").is_file() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
@@ -121,7 +122,7 @@ def test_sigterm_writes_a_checkpoint_and_leaves_with_its_code(command, uninterru
     state = RunDirectory(run).read("state")
     assert state["state"] == "stopped" and 0 < state["step"] < 54
     assert [path for path in (run / "checkpoints").iterdir() if path.name.endswith(f"{state['step']:010d}")]
-    subprocess.run(command(run), check=True, capture_output=True, env=quiet())
+    assert run_preloaded(command(run)).returncode == 0
     assert_same_bits(RunDirectory(run), uninterrupted)
 
 

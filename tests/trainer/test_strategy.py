@@ -1,13 +1,12 @@
 """Training with `--strategy mirrored` is training with one device. Here on two logical CPU devices."""
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from preloaded_process import run_preloaded
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration import load_configuration
@@ -26,8 +25,7 @@ def runs(halves, small, tmp_path_factory):
     configuration, folder = small(), tmp_path_factory.mktemp("mirrored")
     configuration.training.epochs, configuration.model.l2 = 2, 1e-3
     (folder / "small.yaml").write_text(configuration.to_yaml())
-    words = [sys.executable, str(PROGRAM), str(halves.folder), str(folder / "small.yaml"), str(folder)]
-    ran = subprocess.run(words, check=False, capture_output=True, text=True)
+    ran = run_preloaded([PROGRAM, halves.folder, folder / "small.yaml", folder])
     assert ran.returncode == 0, ran.stderr
     return folder, ran.stdout
 

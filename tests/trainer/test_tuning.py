@@ -2,8 +2,6 @@
 
 import csv
 import json
-import multiprocessing
-import os
 import shutil
 import signal
 import socket
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from preloaded_process import start_preloaded
+from preloaded_process import PreloadedProcess
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
@@ -267,47 +265,34 @@ def command(halves, tmp_path_factory):
     file = tmp_path_factory.mktemp("space") / "space.yaml"
     space = space_of(checkpoint_seconds=0.0)
     file.write_text(json.dumps(space.to_mapping()))
-    words = [sys.executable, "-m", "tf_metammf.commands.main", "tune", "--records", str(halves.folder)]
+    words = ["tune", "--records", str(halves.folder)]
     return lambda output, *more: [*words, "--config", str(file), "--output", str(output), *more]
-
-
-def _search(words: list[str], variables: dict[str, str], log: Path) -> None:
-    """The command in a process that has imported everything, its output in a file."""
-    os.environ.update(variables)
-    with log.open("w") as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
-    sleep = time.sleep
-    time.sleep = lambda seconds: sleep(min(seconds, 0.2))  # Keras Tuner's chief looks every 20 seconds
-    code = main(words)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    sys.exit(code)
 
 
 def test_a_chief_and_two_workers_search_together(command, tmp_path):
     output, port = tmp_path / "out", str(free_port())
     words = command(output, "--tuner", "hyperband", "--trials", "5", "--seeds", "0", "--training.epochs", "3")
-    context = multiprocessing.get_context("forkserver")
-    processes = {}
-    for name in ("chief", "worker0", "worker1"):
-        variables = {
-            "KERASTUNER_TUNER_ID": name,
-            "KERASTUNER_ORACLE_IP": "127.0.0.1",
-            "KERASTUNER_ORACLE_PORT": port,
-        }
-        processes[name] = context.Process(
-            target=_search, args=(words[3:], variables, str(tmp_path / name)), daemon=True
+    # Keras Tuner's chief looks every 20 seconds whether all workers have left.
+    impatient = "import time; s = time.sleep; time.sleep = lambda n: s(min(n, 0.2)); "
+    program = f"{impatient}import sys; from tf_metammf.commands.main import main; sys.exit(main({words}))"
+    files = {name: tmp_path / name for name in ("chief", "worker0", "worker1")}
+    processes = {
+        name: PreloadedProcess(
+            ["-c", program],
+            environment=quiet(KERASTUNER_TUNER_ID=name, KERASTUNER_ORACLE_IP="127.0.0.1", KERASTUNER_ORACLE_PORT=port),
+            out=file,
+            err=file,
         )
-        processes[name].start()
+        for name, file in files.items()
+    }
     try:
         for process in processes.values():
-            process.join(timeout=240)
+            process.wait(timeout=240)
+        printed = {name: file.read_text() for name, file in files.items()}
     finally:
         for process in processes.values():
             process.kill()
-    printed = {name: (tmp_path / name).read_text() for name in processes}
-    assert {name: process.exitcode for name, process in processes.items()} == dict.fromkeys(processes, 0), printed
+    assert {name: process.returncode for name, process in processes.items()} == dict.fromkeys(processes, 0), printed
     trials = json.loads((output / "trials.json").read_text())
     assert [trial["state"] for trial in trials] == ["finished"] * 5
     # One of the first goes on, with whichever worker asks: the run directory is all that it needs.
@@ -324,18 +309,17 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
 def test_a_killed_command_goes_on_in_the_trial_under_way(command, tmp_path, capsys):
     output = tmp_path / "out"
     words = command(output, "--tuner", "random", "--trials", "1", "--seeds", "0", "--training.epochs", "6")
-    process = start_preloaded(words[3:])
+    process = PreloadedProcess(words)
     deadline = time.monotonic() + 120
     rows = output / "trials/0/history.csv"
-    while not (rows.is_file() and rows.read_text().count("\n") > 1) and process.is_alive():
+    while not (rows.is_file() and rows.read_text().count("\n") > 1) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.kill()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    assert process.returncode == -signal.SIGKILL
     before = rows.read_text()
     assert before.count("\n") < 7, "the trial was over before it was killed"
-    assert main(words[3:]) == 0
+    assert main([str(word) for word in words]) == 0
     assert "trial 0: ndcg@5" in capsys.readouterr().err
     after = rows.read_text()
     assert after.startswith(before) and after.count("\n") == 7
