@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
 import socket
@@ -279,7 +280,12 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
     processes = {
         name: PreloadedProcess(
             ["-c", program],
-            environment=quiet(KERASTUNER_TUNER_ID=name, KERASTUNER_ORACLE_IP="127.0.0.1", KERASTUNER_ORACLE_PORT=port),
+            environment={
+                **os.environ,
+                "KERASTUNER_TUNER_ID": name,
+                "KERASTUNER_ORACLE_IP": "127.0.0.1",
+                "KERASTUNER_ORACLE_PORT": port,
+            },
             out=file,
             err=file,
         )
