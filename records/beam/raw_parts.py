@@ -1,8 +1,7 @@
 """Raw files on any file system that Beam knows, in parts: bytes of text, row groups of Parquet, rows of .npy."""
 
 import hashlib
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path, PurePath
