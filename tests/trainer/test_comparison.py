@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -236,6 +237,16 @@ def test_every_model_is_built_before_the_first_is_trained(halves, small, tmp_pat
     ):
         assert part in message
     assert trained == [] and not (tmp_path / "out").exists()
+
+
+def test_models_that_need_features_say_so_where_there_are_none(halves, tmp_path):
+    without = replace(halves, metadata=replace(halves.metadata, modalities={}))
+    models = {name: load_search_space(name, default_ranges=False) for name in ("vbpr", "item-knn-content", "default")}
+    with pytest.raises(InvalidInputError) as raised:
+        compare(without, tmp_path / "out", models)
+    message = str(raised.value)
+    assert "has no modalities, and model.encoder vbpr compares the features of items. Convert with features" in message
+    assert "model.encoder item_knn compares" in message and '"default": there are no modalities to fuse' in message
 
 
 def test_a_model_that_an_earlier_version_began_with_a_mistake_may_be_corrected(halves, tmp_path, trained):
