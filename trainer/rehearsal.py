@@ -1,6 +1,7 @@
 """Rehearsal of a training: every refusal that it would begin with, without its features, tables and steps."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import tf_keras as keras
@@ -73,8 +74,8 @@ class Outline(TrainingData):
         """What the features of all items of the whole take."""
         return self._whole.feature_bytes
 
-    @property
-    def item_lookup(self) -> ItemLookup | None:  # type: ignore[override]
+    @cached_property
+    def item_lookup(self) -> ItemLookup | None:
         """Whether there is one says whether the whole streams its features."""
         return self._whole.item_lookup
 

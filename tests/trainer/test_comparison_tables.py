@@ -9,10 +9,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.trainer.comparison.model_names import folder_name, plot_label
 from tf_metammf.trainer.comparison.references import choose_references
 from tf_metammf.trainer.comparison.report import _main_table
-from tf_metammf.trainer.comparison.results import _compare, _spread
+from tf_metammf.trainer.comparison.results import _compare, _compared_metric, _spread
 from tf_metammf.trainer.comparison.tables import comma_separated, latex, markdown, note
 
 NAMES = ["base", r"a&b_%$#{x}^~\y", "<script>alert(1)</script>", "[0.1] | x", "lr=-0.5, *b*"]
@@ -140,3 +141,11 @@ def test_trials_and_what_had_nothing_to_search_are_named():
 def test_a_value_that_is_missing_keeps_the_place_of_its_seed(values, expected):
     found = _spread(values)
     assert {name: found[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("monitored", "compared"),
+    [("recall@5", "recall@5"), ("recall@10", "recall@5"), ("mrr@3", "ndcg@3"), ("cold/recall@3", "recall@3")],
+)
+def test_models_are_compared_at_a_cut_off_that_they_are_evaluated_at(monitored, compared):
+    assert _compared_metric(MetricName.parse(monitored), [3, 5]) == compared
