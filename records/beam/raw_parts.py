@@ -16,10 +16,11 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.delimited_text import HEAD_BYTES, TextFormat, parse_part, text_head
 from tf_metammf.records.raw_files.feature_files import require_matrix
 from tf_metammf.records.raw_files.input_files import one_line
+from tf_metammf.records.raw_files.line_blocks import BLOCK_BYTES
 from tf_metammf.records.raw_files.table_files import TEXT_FORMATS, index_of_schema
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns
 from tf_metammf.records.raw_files.text_lines import lines_of
-from tf_metammf.records.raw_files.text_scan import BLOCK_BYTES, TextLayout, scan_text
+from tf_metammf.records.raw_files.text_scan import TextLayout, scan_text
 
 PARQUET, MATRIX = ".parquet", ".npy"
 

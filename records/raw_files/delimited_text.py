@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +14,10 @@ import numpy as np
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.input_files import one_line, require_file
+from tf_metammf.records.raw_files.line_blocks import blocks_of
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns, require_rows
 from tf_metammf.records.raw_files.text_rows import read_row_by_row
-from tf_metammf.records.raw_files.text_scan import TextLayout, blocks_of, scan_text
+from tf_metammf.records.raw_files.text_scan import TextLayout, scan_text
 
 if TYPE_CHECKING:
     import pyarrow
@@ -214,7 +215,7 @@ def _first_rows(path: Path, lines: str, delimiter: str, quoted: bool | None) -> 
     return found[:-1] if len(found) > 1 and len(found) <= _ROWS_COMPARED and len(lines) >= HEAD_BYTES else found
 
 
-def _rows(path: Path, lines: str, delimiter: str, quoted: bool | None) -> Iterable[list[str]]:
+def _rows(path: Path, lines: str, delimiter: str, quoted: bool | None) -> Iterator[list[str]]:
     quoting = csv.QUOTE_NONE if quoted is False else csv.QUOTE_MINIMAL
     try:
         yield from filter(None, csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter, quoting=quoting))

@@ -95,7 +95,7 @@ def require_matrix(matrix: NDArray[np.generic], thing: str) -> None:
     Raises:
         InvalidInputError: It has another type or shape.
     """
-    if matrix.dtype.kind not in "fiub" or matrix.ndim != 2 or 0 in matrix.shape:
+    if matrix.dtype.kind not in "fiu" or matrix.ndim != 2 or 0 in matrix.shape:
         raise InvalidInputError(
             f"{thing}: holds {matrix.dtype} {list(matrix.shape)}, expected numbers [items, width]. Write it again."
         )

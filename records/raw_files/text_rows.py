@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.records.raw_files.bad_rows import BadRow, BadRows
+from tf_metammf.records.raw_files.line_blocks import blocks_of
 from tf_metammf.records.raw_files.tables import ColumnKind, Table
-from tf_metammf.records.raw_files.text_scan import TextLayout, blocks_of, rows_of
+from tf_metammf.records.raw_files.text_scan import TextLayout, rows_of
 
 if TYPE_CHECKING:
     import pyarrow
