@@ -202,7 +202,7 @@ def require_columns(path: Path, found: Iterable[str], expected: Iterable[str]) -
 def listed(names: Sequence[str], *, most: int = 20) -> str:
     """Names with commas between, the first ones of many."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return " ".join(", ".join(names[:most]).splitlines()) + more
 
 
 def require_rows(table: Table) -> Table:

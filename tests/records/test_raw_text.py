@@ -187,6 +187,27 @@ def test_rows_that_are_not_utf8_are_named_or_left_out(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_views_of_text_in_parquet_are_read(tmp_path):
+    ids = pyarrow.array(["u", "v"], pyarrow.string_view())
+    pyarrow.parquet.write_table(pyarrow.table({"user": ids, "item": ids}), tmp_path / "views.parquet")
+    assert pairs(read(tmp_path / "views.parquet", Options())) == [("u", "u"), ("v", "v")]
+    pyarrow.parquet.write_table(
+        pyarrow.table({"user": ids, "item": pyarrow.array(["u", None], pyarrow.string_view())}),
+        tmp_path / "views.parquet",
+    )
+    assert 'record 2: column "item" has no id (v,)' in refusal(tmp_path / "views.parquet")
+
+
+def test_headers_that_hold_anything_are_answered_in_one_line(tmp_path):
+    (tmp_path / "views.csv").write_text('"a\nb",c\n1,2\n')
+    assert "has the columns a b, c; none of them looks like the user" in refusal(tmp_path / "views.csv")
+    np.save(tmp_path / "image_feat.npy", np.ones((2, 2)))
+    content = (tmp_path / "image_feat.npy").read_bytes()
+    (tmp_path / "image_feat.npy").write_bytes(content[:20] + b"(" * 20 + content[40:])
+    folder_of(tmp_path)
+    assert "image_feat.npy: is no readable .npy file" in refusal(tmp_path)
+
+
 def test_a_conversion_lists_the_rows_it_left_out(tmp_path):
     (tmp_path / "views.csv").write_text(BAD)
     convert("tabular", tmp_path / "views.csv", tmp_path / "videos", on_error="skip")
