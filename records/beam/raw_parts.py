@@ -16,10 +16,11 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.delimited_text import HEAD_BYTES, TextFormat, parse_part, text_head
 from tf_metammf.records.raw_files.feature_files import require_matrix
 from tf_metammf.records.raw_files.input_files import one_line
-from tf_metammf.records.raw_files.table_files import TEXT_FORMATS, index_of_schema
+from tf_metammf.records.raw_files.line_blocks import BLOCK_BYTES
+from tf_metammf.records.raw_files.table_files import TEXT_FORMATS, index_of_schema, without_views
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns
 from tf_metammf.records.raw_files.text_lines import lines_of
-from tf_metammf.records.raw_files.text_scan import BLOCK_BYTES, TextLayout, scan_text
+from tf_metammf.records.raw_files.text_scan import TextLayout, scan_text
 
 PARQUET, MATRIX = ".parquet", ".npy"
 
@@ -182,7 +183,7 @@ def read_table(part: RawPart, kinds: Mapping[str, ColumnKind]) -> Table | None:
     if file.suffix == PARQUET:
         group = _parquet(file, lambda parquet: parquet.read_row_group(part.start, columns=list(kinds)))
         numbers = np.zeros(group.num_rows, np.int64)
-        return Table(file.shown, group.select(list(kinds)), numbers) if group.num_rows else None
+        return Table(file.shown, without_views(group.select(list(kinds))), numbers) if group.num_rows else None
     assert file.layout is not None
     with _opened(file) as content:
         content.seek(part.start)
@@ -213,7 +214,7 @@ def matrix_header(file: RawFile) -> MatrixHeader:
             version = np.lib.format.read_magic(content)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, by_column, dtype = read(content)
-        except ValueError as error:
+        except Exception as error:  # damaged headers raise whatever the parser of Python thinks of them
             raise InvalidInputError(
                 f"{file.path}: is no readable .npy file of numbers ({one_line(error)}). Write it again."
             ) from error

@@ -44,7 +44,8 @@ class BadRow:
         shown = self.text if len(self.text) <= _LONGEST_TEXT else f"{self.text[:_LONGEST_TEXT]}..."
         quoted = f" ({' '.join(shown.split())})" if shown.strip() else ""
         advice = ", or leave such rows out with --on_error skip" if can_be_left_out else ""
-        return InvalidInputError(f"{self.file}: {self.place}: {self.reason}{quoted}. Mend the row{advice}.")
+        reason = " ".join(self.reason.split())
+        return InvalidInputError(f"{self.file}: {self.place}: {reason}{quoted}. Mend the row{advice}.")
 
 
 @dataclass

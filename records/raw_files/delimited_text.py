@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +13,11 @@ import numpy as np
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.bad_rows import BadRows
-from tf_metammf.records.raw_files.input_files import one_line, require_file
+from tf_metammf.records.raw_files.input_files import require_file
+from tf_metammf.records.raw_files.line_blocks import blocks_of
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns, require_rows
-from tf_metammf.records.raw_files.text_rows import read_row_by_row
-from tf_metammf.records.raw_files.text_scan import TextLayout, blocks_of, scan_text
+from tf_metammf.records.raw_files.text_rows import read_row_by_row, unreadable_text
+from tf_metammf.records.raw_files.text_scan import TextLayout, scan_text
 
 if TYPE_CHECKING:
     import pyarrow
@@ -132,10 +133,10 @@ def read_text(
     rejected = len(bad_rows.rejected)
     try:
         table = Table(path, _read_with(path, kinds, layout, options), layout=layout)
-    except pyarrow.ArrowInvalid as error:
+    except pyarrow.ArrowException as error:
         table = read_row_by_row(path, None, kinds, layout=layout, options=options, bad_rows=bad_rows)
         if len(table) == layout.rows - 1:  # nothing is wrong with any row
-            raise _unreadable(path, error) from error
+            raise unreadable_text(path, error) from error
     if len(table) + len(bad_rows.rejected) - rejected != layout.rows - 1:
         raise InvalidInputError(
             f"{path}: has {layout.rows - 1} rows, and {len(table)} of them were read. Check its quotes and line breaks."
@@ -167,9 +168,9 @@ def parse_part(
     try:
         columns = _read_with(pyarrow.BufferReader(part), kinds, layout, options)
         return Table(path, columns, np.zeros(columns.num_rows, np.int64))
-    except pyarrow.ArrowInvalid as error:
+    except pyarrow.ArrowException as error:
         read_row_by_row(path, part, kinds, layout=layout, options=options, bad_rows=BadRows())
-        raise _unreadable(path, error) from error
+        raise unreadable_text(path, error) from error
 
 
 def read_options(layout: TextLayout, names: Sequence[str] | None = None) -> pyarrow.csv.ReadOptions:
@@ -214,13 +215,13 @@ def _first_rows(path: Path, lines: str, delimiter: str, quoted: bool | None) -> 
     return found[:-1] if len(found) > 1 and len(found) <= _ROWS_COMPARED and len(lines) >= HEAD_BYTES else found
 
 
-def _rows(path: Path, lines: str, delimiter: str, quoted: bool | None) -> Iterable[list[str]]:
+def _rows(path: Path, lines: str, delimiter: str, quoted: bool | None) -> Iterator[list[str]]:
     quoting = csv.QUOTE_NONE if quoted is False else csv.QUOTE_MINIMAL
     try:
         yield from filter(None, csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter, quoting=quoting))
     except csv.Error as error:
         if "field larger" not in str(error):
-            raise _unreadable(path, error) from error
+            raise unreadable_text(path, error) from error
 
 
 def _read_with(
@@ -252,7 +253,3 @@ def _read_with(
             include_columns=list(kinds),
         ),
     )
-
-
-def _unreadable(path: Path, error: Exception) -> InvalidInputError:
-    return InvalidInputError(f"{path}: {one_line(error)}. Mend the file.")

@@ -75,7 +75,7 @@ def _mapped(path: Path) -> NDArray[Any]:
     require_file(path)
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # damaged headers raise whatever the parser of Python thinks of them
         raise InvalidInputError(
             f"{path}: is no readable .npy file of numbers ({one_line(error)}). Write it again."
         ) from error
@@ -95,7 +95,7 @@ def require_matrix(matrix: NDArray[np.generic], thing: str) -> None:
     Raises:
         InvalidInputError: It has another type or shape.
     """
-    if matrix.dtype.kind not in "fiub" or matrix.ndim != 2 or 0 in matrix.shape:
+    if matrix.dtype.kind not in "fiu" or matrix.ndim != 2 or 0 in matrix.shape:
         raise InvalidInputError(
             f"{thing}: holds {matrix.dtype} {list(matrix.shape)}, expected numbers [items, width]. Write it again."
         )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,9 +107,11 @@ def _archive(path: Path, item_column: str | None) -> NamedFeatures:
             "Write it again."
         )
     require_matrix(arrays[values[0]], f"{path}: {values[0]}")
-    ids = arrays[item]
-    if ids.ndim == 1 and ids.dtype.kind == "f" and (np.abs(ids) <= 2**53).all() and (ids == np.floor(ids)).all():
-        ids = ids.astype(np.int64)
+    ids: NDArray[Any] = arrays[item]
+    if ids.ndim == 1 and ids.dtype.kind == "f":
+        numbers = ids.astype(np.float64)
+        if (np.abs(numbers) <= 2**53).all() and (numbers == np.floor(numbers)).all():
+            ids = numbers.astype(np.int64)
     if ids.ndim == 1 and ids.dtype.kind == "S":
         ids = _decoded(path, ids)
     if ids.ndim != 1 or ids.dtype.kind not in "iuU":
@@ -147,9 +150,9 @@ def _ids_file(path: Path) -> Path:
     return path.with_name(ids_name(path.name))
 
 
-def _decoded(path: Path, ids: NDArray[np.generic]) -> NDArray[np.str_]:
+def _decoded(path: Path, ids: NDArray[Any]) -> NDArray[Any]:
     try:
-        return np.char.decode(ids, "utf-8")
+        return np.array([raw.decode("utf-8") for raw in ids.tolist()])
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"{path}: its item ids are not UTF-8 ({error.reason}). Write it again.") from error
 

@@ -19,7 +19,7 @@ from tf_metammf.records.raw_files.dense_ids import (
     near_miss,
 )
 from tf_metammf.records.raw_files.named_features import NamedFeatures
-from tf_metammf.records.raw_files.tables import ColumnKind, Table, joined
+from tf_metammf.records.raw_files.tables import ColumnKind, Table, joined, require_same_columns
 from tf_metammf.records.raw_files.time_columns import lacks_time, with_times
 from tf_metammf.records.raw_files.timestamps import joined_facts, time_facts, time_reading
 
@@ -93,6 +93,7 @@ def interactions_from_tables(
     Raises:
         InvalidInputError: A column does not hold what it has to, or no row can be read.
     """
+    require_same_columns(tables)
     bad_rows = bad_rows or BadRows()
     tables = [with_ids(table, columns, bad_rows) for table in tables]
     reading = None

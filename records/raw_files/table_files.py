@@ -182,9 +182,18 @@ def _read_parquet(path: Path, names: list[str]) -> pyarrow.Table:
     import pyarrow.parquet
 
     try:
-        return pyarrow.parquet.read_table(path, columns=names)
+        return without_views(pyarrow.parquet.read_table(path, columns=names))
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise _unreadable_parquet(path, error) from error
+
+
+def without_views(columns: pyarrow.Table) -> pyarrow.Table:
+    """The same columns with views of text, for which Arrow lacks functions, as text."""
+    import pyarrow
+
+    plain = {pyarrow.string_view(): pyarrow.string(), pyarrow.binary_view(): pyarrow.binary()}
+    fields = [field.with_type(plain.get(field.type, field.type)) for field in columns.schema]
+    return columns.cast(pyarrow.schema(fields))
 
 
 def _unreadable_parquet(path: Path, error: Exception) -> InvalidInputError:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.bad_rows import BadRow
-from tf_metammf.records.raw_files.text_scan import TextLayout, blocks_of, rows_of
+from tf_metammf.records.raw_files.line_blocks import blocks_of
+from tf_metammf.records.raw_files.text_scan import TextLayout, rows_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -63,13 +64,15 @@ class Table:
             shown: A column.
         """
         records = rows + 1 if self.records is None else self.records[rows]
+        places: list[tuple[int | None, str]] = []
         if self.layout is not None:
-            places = rows_of(blocks_of(self.path), self.layout, records)
+            places.extend(rows_of(blocks_of(self.path), self.layout, records))
         else:
-            few = self.columns.take(rows).to_pylist()
-            texts = (",".join("" if value is None else str(value) for value in row.values()) for row in few)
-            places = [(None, text) for text in texts]  # type: ignore[misc]
-        values = [""] * len(rows) if shown is None else map(str, self.columns[shown].take(rows).to_pylist())
+            for row in self.columns.take(rows).to_pylist():
+                places.append((None, ",".join("" if value is None else str(value) for value in row.values())))
+        values = (
+            [""] * len(rows) if shown is None else [str(value) for value in self.columns[shown].take(rows).to_pylist()]
+        )
         return [
             BadRow(self.path, int(record), kind, reason.replace("{}", value), text, line)
             for record, value, (line, text) in zip(records, values, places, strict=True)
@@ -150,14 +153,9 @@ def joined(tables: Sequence[Table]) -> Table:
     """
     import pyarrow
 
-    first, *others = tables
-    for other in others:
-        if other.names != first.names:
-            raise InvalidInputError(
-                f"{other.path}: has the columns {', '.join(other.names)} where {first.path.name} has "
-                f"{', '.join(first.names)}. Write all parts alike."
-            )
-    if not others:
+    require_same_columns(tables)
+    first = tables[0]
+    if len(tables) == 1:
         return first
     try:
         columns = pyarrow.concat_tables([table.columns for table in tables], promote_options="permissive")
@@ -166,6 +164,21 @@ def joined(tables: Sequence[Table]) -> Table:
             f"{first.path}: its columns and those of the other parts differ in type ({error}). Write all parts alike."
         ) from error
     return Table(first.path, columns)
+
+
+def require_same_columns(tables: Sequence[Table]) -> None:
+    """Refuses parts of a table that have other columns than the first one.
+
+    Raises:
+        InvalidInputError: One has.
+    """
+    first = tables[0]
+    for other in tables[1:]:
+        if other.names != first.names:
+            raise InvalidInputError(
+                f"{other.path}: has the columns {listed(other.names)} where {first.path.name} has "
+                f"{listed(first.names)}. Write all parts alike."
+            )
 
 
 def require_columns(path: Path, found: Iterable[str], expected: Iterable[str]) -> None:
@@ -189,7 +202,7 @@ def require_columns(path: Path, found: Iterable[str], expected: Iterable[str]) -
 def listed(names: Sequence[str], *, most: int = 20) -> str:
     """Names with commas between, the first ones of many."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return " ".join(", ".join(names[:most]).splitlines()) + more
 
 
 def require_rows(table: Table) -> Table:

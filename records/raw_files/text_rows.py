@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.bad_rows import BadRow, BadRows
+from tf_metammf.records.raw_files.input_files import one_line
+from tf_metammf.records.raw_files.line_blocks import blocks_of
 from tf_metammf.records.raw_files.tables import ColumnKind, Table
-from tf_metammf.records.raw_files.text_scan import TextLayout, blocks_of, rows_of
+from tf_metammf.records.raw_files.text_scan import TextLayout, rows_of
 
 if TYPE_CHECKING:
     import pyarrow
     import pyarrow.csv
 
+_NOT_UTF8 = "\ufffd"
 _KINDS = {
     "id": ("not UTF-8", "text in UTF-8"),
     "text": ("not UTF-8", "text in UTF-8"),
@@ -51,8 +56,10 @@ def read_row_by_row(
     Raises:
         InvalidInputError: A row cannot be read and is not to be left out.
     """
+    import pyarrow
     import pyarrow.csv
 
+    content, is_text = _in_utf8(path.read_bytes() if part is None else part)
     lacking: dict[int, int] = {}
     header_rows = 0 if options.column_names else 1
 
@@ -63,19 +70,22 @@ def read_row_by_row(
 
     expected = [0]
     options.use_threads = False  # else rows have no numbers
-    table = pyarrow.csv.read_csv(
-        path if part is None else pyarrow.BufferReader(part),
-        read_options=options,
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=layout.delimiter,
-            quote_char='"' if layout.quoted else False,
-            newlines_in_values=layout.multiline,
-            invalid_row_handler=left_out,
-        ),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(kinds, pyarrow.binary()), include_columns=list(kinds)
-        ),
-    )
+    try:
+        table = pyarrow.csv.read_csv(
+            pyarrow.BufferReader(content),
+            read_options=options,
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=layout.delimiter,
+                quote_char='"' if layout.quoted else False,
+                newlines_in_values=layout.multiline,
+                invalid_row_handler=left_out,
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(kinds, pyarrow.binary()), include_columns=list(kinds)
+            ),
+        )
+    except (pyarrow.ArrowException, UnicodeError) as error:
+        raise unreadable_text(path, error) from error
     numbers = np.setdiff1d(np.arange(1, table.num_rows + len(lacking) + 1), list(lacking))
     found = {
         record: ("wrong number of values", f"has {count} values, expected {expected[0]}")
@@ -83,10 +93,10 @@ def read_row_by_row(
     }
     columns = {}
     for name, kind in kinds.items():
-        columns[name], wrong = _converted(table[name].combine_chunks(), kind)
+        columns[name], wrong = _converted(table[name].combine_chunks(), kind, is_text=is_text)
         what, wanted = _KINDS[kind]
         for row in wrong:
-            value = table[name][int(row)].as_py().decode("utf-8", "backslashreplace")
+            value = table[name][int(row)].as_py().decode("utf-8").replace(_NOT_UTF8, "")
             found.setdefault(int(numbers[row]), (what, f'column "{name}" has "{value}", expected {wanted}'))
     records = sorted(found)
     blocks = blocks_of(path) if part is None else [part]
@@ -100,13 +110,32 @@ def read_row_by_row(
     return Table(path, kept, records=numbers[sound], layout=layout if part is None else None)
 
 
-def _converted(values: pyarrow.Array, kind: ColumnKind) -> tuple[pyarrow.Array, NDArray[np.int64]]:
+def unreadable_text(path: Path, error: Exception) -> InvalidInputError:
+    """The error for a text that pyarrow does not read, whatever its rows hold."""
+    return InvalidInputError(f"{path}: {one_line(error)}. Mend the file.")
+
+
+def _in_utf8(content: bytes) -> tuple[bytes, bool]:
+    r"""The same text with every byte that is not UTF-8 as a mark and ``\xff``; and whether there is none.
+
+    pyarrow cannot hand over a row that it leaves out if it is not UTF-8.
+    """
+    text = content.decode("utf-8", "surrogateescape")
+    marked, count = re.subn("[\udc80-\udcff]", lambda byte: f"{_NOT_UTF8}\\x{ord(byte[0]) - 0xDC00:02x}", text)
+    return (marked.encode() if count else content), not count
+
+
+def _converted(values: pyarrow.Array, kind: ColumnKind, *, is_text: bool) -> tuple[pyarrow.Array, NDArray[np.int64]]:
     """A column as its kind, null where it is not, and the rows where it is not."""
     import pyarrow
     import pyarrow.compute
     import pyarrow.csv
 
-    text, wrong = _cast(values, lambda some: some.cast(pyarrow.string()), pyarrow.string())
+    text = values.cast(pyarrow.string())
+    wrong = np.empty(0, np.int64)
+    if not is_text:
+        marked = pyarrow.compute.match_substring(text, _NOT_UTF8)
+        wrong = np.flatnonzero(pyarrow.compute.fill_null(marked, False).to_numpy(zero_copy_only=False))
     if kind == "id":
         return text.dictionary_encode(), wrong
     if kind not in ("integer", "number"):

@@ -7,7 +7,7 @@ the middle of a value that none opened is a character like any other.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-
-BLOCK_BYTES = 2**24
-_QUOTE, _LINE_FEED, _RETURN = b'"\n\r'
-_REST_OF_VALUE = re.compile(rb'[^"]*(?:""[^"]*)*"')
+from tf_metammf.records.raw_files.line_blocks import Lines, begins_row, is_blank, lines_of_blocks
 
 
 @dataclass(frozen=True)
@@ -40,34 +37,6 @@ class TextLayout:
     rows: int
     longest_row: int
     cuts: tuple[int, ...] = (0,)
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Some whole lines of a file.
-
-    Attributes:
-        offset: Where they begin in the file.
-        content: Their bytes.
-        starts: Where each begins in ``content``, int64 ``[n]``.
-        stops: Where each stops, after its line break.
-        goes_on: Whether the row goes on in the next line, bool ``[n]``.
-        spoiled: Position in ``content`` of a quote that breaks the grammar, or None.
-    """
-
-    offset: int
-    content: bytes
-    starts: NDArray[np.int64]
-    stops: NDArray[np.int64]
-    goes_on: NDArray[np.bool_]
-    spoiled: int | None = None
-
-
-def blocks_of(path: Path) -> Iterator[bytes]:
-    """The bytes of a file in blocks."""
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            yield block
 
 
 def scan_text(
@@ -121,12 +90,12 @@ def rows_of(blocks: Iterable[bytes], layout: TextLayout, wanted: NDArray[np.int6
     """
     found: list[tuple[int, str]] = []
     row, line, pending = -1, 0, b""
-    for lines in _lines(blocks, layout.delimiter, layout.quoted):
-        begins = _begins(lines, open_before=bool(pending))
+    for lines in lines_of_blocks(blocks, layout.delimiter, layout.quoted):
+        begins = begins_row(lines, open_before=bool(pending))
         row_of_line = row + np.cumsum(begins)
         for at in np.flatnonzero(np.isin(row_of_line, wanted)):
             start, stop = int(lines.starts[at]), int(lines.stops[at])
-            if _is_blank(lines, at) and not (at and lines.goes_on[at - 1]) and not (at == 0 and pending):
+            if is_blank(lines, at) and not (at and lines.goes_on[at - 1]) and not (at == 0 and pending):
                 continue
             text = lines.content[start:stop]
             if begins[at]:
@@ -153,7 +122,8 @@ def _scanned(
     rows = longest = line = row_start = 0
     cuts, multiline, goes_on, opened = [0], False, False, 0
     doubtful: int | None = None
-    for lines in _lines(blocks, delimiter, quoted):
+    fits: bool | None = None
+    for lines in lines_of_blocks(blocks, delimiter, quoted):
         if b"\0" in lines.content:
             at = int(np.searchsorted(lines.stops, lines.content.index(b"\0"), "right"))
             raise InvalidInputError(
@@ -165,10 +135,10 @@ def _scanned(
             reason = f"after the quote that closes a value stands {shown[1:].strip()!r}, expected the next column"
             return TextLayout(delimiter, quoted, multiline, rows, longest), (line + at + 1, reason)
         multiline = multiline or bool(lines.goes_on.any())
-        if not certain and doubtful is None and lines.goes_on.any():
-            found = _two_readings(lines, delimiter, columns)
-            doubtful = None if found is None else line + found + 1
-        rows += int(_begins(lines, open_before=goes_on).sum())
+        if not certain and doubtful is None and (goes_on or lines.goes_on.any()):
+            found, fits = _two_readings(lines, delimiter, columns, before=fits)
+            doubtful = None if found is None else (opened if goes_on and found == 0 else line + found) + 1
+        rows += int(begins_row(lines, open_before=goes_on).sum())
         ends = lines.offset + lines.stops[~lines.goes_on]
         if len(ends):
             longest = max(longest, int(np.diff(ends, prepend=row_start).max()))
@@ -188,105 +158,28 @@ def _scanned(
     return TextLayout(delimiter, quoted, multiline, rows, longest, tuple(cuts)), broken
 
 
-def _lines(blocks: Iterable[bytes], delimiter: str, quoted: bool) -> Iterator[Lines]:
-    """All lines of a file, many at once; after a quote that breaks the grammar, none."""
-    rest, offset, inside = b"", 0, False
-    for block in _with_end(blocks):
-        content = rest if block is None else rest + block
-        if offset == 0 and content.startswith(b"\xef\xbb\xbf"):
-            content, offset = content[3:], 3
-        cut = len(content) if block is None else content.rfind(b"\n") + 1
-        content, rest = content[:cut], content[cut:]
-        if content:
-            lines = _split(content, offset, ord(delimiter), quoted, inside)
-            yield lines
-            if lines.spoiled is not None:
-                return
-            inside = bool(lines.goes_on[-1])
-            offset += len(content)
+def _two_readings(lines: Lines, delimiter: str, columns: int, *, before: bool | None) -> tuple[int | None, bool | None]:
+    """The first row over several lines each of which would be a row of its own without the quotes.
 
+    Args:
+        lines: The lines.
+        delimiter: The character between two values.
+        columns: Columns in the header.
+        before: Of a row that began before these lines, whether its lines so far would be rows; None for no such row.
 
-def _with_end(blocks: Iterable[bytes]) -> Iterator[bytes | None]:
-    yield from blocks
-    yield None
-
-
-def _split(content: bytes, offset: int, delimiter: int, quoted: bool, inside: bool) -> Lines:
-    data = np.frombuffer(content, np.uint8)
-    stops = np.flatnonzero(data == _LINE_FEED) + 1
-    if b"\r" in content:
-        returns = np.flatnonzero(data == _RETURN) + 1
-        alone = returns[(returns == len(data)) | (data[np.minimum(returns, len(data) - 1)] != _LINE_FEED)]
-        stops = np.sort(np.concatenate([stops, alone]))
-    if not len(stops) or stops[-1] != len(data):
-        stops = np.append(stops, len(data))
-    starts = np.concatenate([[0], stops[:-1]])
-    if not quoted:
-        return Lines(offset, content, starts, stops, np.zeros(len(stops), bool))
-    quotes = np.flatnonzero(data == _QUOTE)
-    if not len(quotes):
-        return Lines(offset, content, starts, stops, np.full(len(stops), inside))
-    if _only_quote_values(data, quotes, delimiter, inside):
-        return Lines(offset, content, starts, stops, (np.searchsorted(quotes, stops) + inside) % 2 == 1)
-    opening, closing, spoiled = _quoted_values(content, delimiter, inside)
-    goes_on = inside + np.searchsorted(opening, stops) - np.searchsorted(closing, stops) > 0
-    return Lines(offset, content, starts, stops, goes_on, spoiled)
-
-
-def _only_quote_values(data: NDArray[np.uint8], quotes: NDArray[np.int64], delimiter: int, inside: bool) -> bool:
-    """Whether every quote opens, closes or stands in a quoted value; most files are such, and it is quickly seen."""
-    opening, closing = quotes[int(inside) :: 2], quotes[1 - int(inside) :: 2]
-    edges = np.array([delimiter, _LINE_FEED, _RETURN, _QUOTE], np.uint8)
-    before = data[opening[opening > 0] - 1]
-    after = data[closing[closing + 1 < len(data)] + 1]
-    return bool(np.isin(before, edges).all() and np.isin(after, edges).all())
-
-
-def _quoted_values(content: bytes, delimiter: int, inside: bool) -> tuple[list[int], list[int], int | None]:
-    """Where quoted values open and close, and the first closing quote that something else follows."""
-    edges = bytes([delimiter, _LINE_FEED, _RETURN])
-    opening: list[int] = []
-    closing: list[int] = []
-    at = 0
-    while True:
-        if not inside:
-            at = content.find(b'"', at)
-            if at < 0:
-                return opening, closing, None
-            if at > 0 and content[at - 1] not in edges:
-                at += 1
-                continue
-            opening.append(at)
-            at += 1
-        value = _REST_OF_VALUE.match(content, at)
-        if value is None:
-            return opening, closing, None
-        at = value.end()
-        closing.append(at - 1)
-        if at < len(content) and content[at] not in edges:
-            return opening, closing, at - 1
-        inside = False
-
-
-def _begins(lines: Lines, *, open_before: bool) -> NDArray[np.bool_]:
-    """Which lines begin a row: those after the end of another that are not empty."""
-    first = np.frombuffer(lines.content, np.uint8)[lines.starts]
-    blank = (first == _LINE_FEED) | (first == _RETURN)
-    continued = np.concatenate([[open_before], lines.goes_on[:-1]])
-    return ~continued & ~blank
-
-
-def _is_blank(lines: Lines, at: int) -> bool:
-    return lines.content[lines.starts[at]] in (_LINE_FEED, _RETURN)
-
-
-def _two_readings(lines: Lines, delimiter: str, columns: int) -> int | None:
-    """The first row over several lines each of which would be a row of its own without the quotes."""
-    counts = _delimiters(lines, delimiter)
+    Returns:
+        Place of its first line or None, and the same as ``before`` for the lines that follow.
+    """
     begins = np.flatnonzero(np.concatenate([[True], ~lines.goes_on[:-1]]))
-    all_fit = np.logical_and.reduceat(counts == columns - 1, begins)
-    several = np.diff(begins, append=len(counts)) > 1
-    return int(begins[np.argmax(all_fit & several)]) if (all_fit & several).any() else None
+    all_fit = np.logical_and.reduceat(_delimiters(lines, delimiter) == columns - 1, begins)
+    several = np.diff(begins, append=len(lines.starts)) > 1
+    if before is not None:
+        all_fit[0] &= before
+        several[0] = True
+    after = bool(all_fit[-1]) if lines.goes_on[-1] else None
+    several[-1] &= after is None
+    found = all_fit & several
+    return (int(begins[np.argmax(found)]) if found.any() else None), after
 
 
 def _delimiters(lines: Lines, delimiter: str) -> NDArray[np.int64]:
@@ -298,8 +191,8 @@ def _reads_unquoted(blocks: Iterable[bytes], delimiter: str, columns: int) -> bo
     """Whether every line has the columns of the header when quotes are characters, and no value is quoted."""
     edge = re.escape(delimiter.encode())
     quoted_value = re.compile(rb"(?:^|" + edge + rb')"(?:[^"\r\n]|"")*"(?=' + edge + rb"|\r|\n|\Z)", re.MULTILINE)
-    for lines in _lines(blocks, delimiter, quoted=False):
-        filled = _begins(lines, open_before=False)
+    for lines in lines_of_blocks(blocks, delimiter, quoted=False):
+        filled = begins_row(lines, open_before=False)
         if (_delimiters(lines, delimiter)[filled] != columns - 1).any() or quoted_value.search(lines.content):
             return False
     return True

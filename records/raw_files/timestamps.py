@@ -107,14 +107,21 @@ def joined_facts(parts: Iterable[TimeFacts]) -> TimeFacts:
     parts = list(parts)
     forms = {form for part in parts for form in part.digits}
     return TimeFacts(
-        fits=sum((part.fits for part in parts), Counter()),
+        fits=_sum(part.fits for part in parts),
         slashes=sum(part.slashes for part in parts),
         orders_differ=any(part.orders_differ for part in parts),
         digits={form: max(part.digits.get(form, 0) for part in parts) for form in forms},
-        aware=sum((part.aware for part in parts), Counter()),
+        aware=_sum(part.aware for part in parts),
         example=next((part.example for part in parts if part.example is not None), None),
         strange=next((part.strange for part in parts if part.strange is not None), None),
     )
+
+
+def _sum(counts: Iterable[Counter[str]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return total
 
 
 def time_reading(

@@ -130,7 +130,7 @@ def _tokens(feature: Any, column: str, origin: Path) -> list[str]:
 
 def _is_numeric(dtype: Any) -> bool:
     """Whether values are numbers: those of NumPy, bfloat16, or True and False."""
-    return np.issubdtype(dtype, np.number) or np.dtype(dtype).name == "bfloat16" or np.issubdtype(dtype, np.bool_)
+    return bool(np.issubdtype(dtype, np.number) or np.issubdtype(dtype, np.bool_)) or np.dtype(dtype).name == "bfloat16"
 
 
 def _batches(path: Path, columns: InteractionColumns, options: Options) -> Iterator[dict[str, NDArray[Any]]]:
