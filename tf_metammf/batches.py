@@ -52,8 +52,9 @@ def check_data(x: Any, y: Any = None, *, users: int, items: int, **others: Any) 
         _check(spec[0] if isinstance(spec, tuple) else spec)
     elif isinstance(x, Mapping) or x is None or isinstance(x, (list, tuple, np.ndarray, tf.Tensor)):
         _check(x)
+        batch: Any = x
         for name, count in (("user", users), ("item", items)):
-            ids = np.asarray(x[name])
+            ids = np.asarray(batch[name])
             if ids.size and not 0 <= ids.min() <= ids.max() < count:
                 raise InvalidInputError(
                     f'"{name}" has ids from {ids.min()} to {ids.max()}, expected 0 to {count - 1}: the model has '

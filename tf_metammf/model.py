@@ -105,7 +105,9 @@ class MetaMMF(CatalogueModel):
         **options: Any,
     ) -> None:
         users = positive_integer("MetaMMF", "users", users)
-        refuse_keras_3("MetaMMF", (fusion, encoder))
+        refuse_keras_3("MetaMMF", (fusion, encoder, embeddings_initializer))
+        if not 0 <= l2 < np.inf:
+            raise InvalidInputError(f"l2 is {l2}, expected a number of at least 0.")
         content_of_encoder = encoder_uses_features(encoder) or bool((encoder_options or {}).get("item_neighbours"))
         used = fusion is not None or content_of_encoder
         source = _source(features, presence, item_frequency, used=used)
