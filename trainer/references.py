@@ -70,12 +70,19 @@ def read_references(run: RunDirectory) -> dict[str, References]:
     """
     if not (run.folder / f"{FILE}.json").is_file():
         return {}
-    try:
-        return {split: References(**content) for split, content in run.read(FILE).items()}
-    except TypeError as error:
-        raise InvalidInputError(
-            f"{run.folder / f'{FILE}.json'}: is malformed ({error}). Delete it, or train the model again."
-        ) from error
+    content = run.read(FILE)
+    fields = set(References.__dataclass_fields__)
+    for split, values in content.items():
+        if (
+            not isinstance(values, dict)
+            or set(values) != fields
+            or not all(isinstance(each, dict) for each in values.values())
+        ):
+            raise InvalidInputError(
+                f'{run.folder / f"{FILE}.json"}: split "{split}" does not hold {", ".join(sorted(fields))}. Delete the '
+                "file, or train the model again."
+            )
+    return {split: References(**values) for split, values in content.items()}
 
 
 def remarks_on(run: RunDirectory) -> list[str]:

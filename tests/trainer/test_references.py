@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from tf_metammf.commands.main import main
+from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.model_card import provenance_of, write_model_card
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.reader import read_interactions
@@ -127,6 +128,15 @@ def test_a_run_of_an_earlier_version_is_read_without_references(copied, capsys):
     assert main(["train", "--from", str(copied.folder), "--run", str(copied.folder)]) == 0
     assert "recall" in capsys.readouterr().out
     draw_training_curve(copied, monitor=MONITOR)
+
+
+@pytest.mark.parametrize("content", [3, {"popularity": {}}, {"popularity": 1, "random": 2, "counts": 3}], ids=str)
+def test_damaged_references_are_named(content, copied):
+    copied.write("references", {"test": content})
+    with pytest.raises(
+        InvalidInputError, match=r'references.json: split "test" does not hold counts, popularity, random'
+    ):
+        remarks_on(copied)
 
 
 def test_train_and_evaluate_print_what_is_behind_the_numbers_and_warn(copied, capsys):

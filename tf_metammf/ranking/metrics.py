@@ -128,7 +128,7 @@ def sparse_rank_sums(
     rows, places, hits_so_far = rows[shown], places[shown], hits_so_far[shown]
     count = relevant[rows]
     ideal_gains = np.append(0.0, np.cumsum(discounts(int(min(max(cutoffs), relevant.max())))))
-    weights = [hits_so_far == 1, hits_so_far / count, np.ones(len(rows)), 1 / count]
+    weights: list[NDArray[Any]] = [hits_so_far == 1, hits_so_far / count, np.ones(len(rows)), 1 / count]
     weights += [1 / ideal_gains[np.minimum(count, k)] for k in cutoffs]
     return np.stack([np.bincount(places, weights=values, minlength=ranks) for values in weights])
 

@@ -114,7 +114,7 @@ def _at_random(ranking: FullRanking, part: RankingPart) -> dict[str, dict[int, f
     free = np.count_nonzero(is_candidate) - np.bincount(masked_rows, minlength=len(part.relevant))
     has_relevant = part.relevant > 0
     kinds, users = np.unique(np.stack([free, part.relevant])[:, has_relevant], axis=1, return_counts=True)
-    values = _expected(*kinds, users, ranking.cutoffs)
+    values = _expected(kinds[0], kinds[1], users, ranking.cutoffs)
     shown = np.flatnonzero(has_relevant) if part.name == COLD_ONLY else np.arange(len(free))
     values["coverage"] = {
         k: _expected_coverage(np.minimum(k / np.maximum(free, 1), 1.0), shown, masked_rows, masked_items, part.is_item)

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from typing import Any
 
 from tf_metammf.trainer.references import read_references
 from tf_metammf.trainer.runs.run_directory import RunDirectory
@@ -31,7 +32,7 @@ def draw_training_curve(run: RunDirectory, *, monitor: str) -> None:
     FigureCanvasAgg(figure)
     left = figure.add_subplot()
     right = left.twinx()
-    curves = []
+    curves: list[Any] = []
     if any(math.isfinite(value) for value in loss):
         curves += left.plot(epochs, loss, color="tab:blue", marker=".", label="training loss")
     else:
