@@ -296,7 +296,9 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
             "KERASTUNER_ORACLE_IP": "127.0.0.1",
             "KERASTUNER_ORACLE_PORT": port,
         }
-        processes[name] = context.Process(target=_search, args=(words[3:], variables, tmp_path / name), daemon=True)
+        processes[name] = context.Process(
+            target=_search, args=(words[3:], variables, str(tmp_path / name)), daemon=True
+        )
         processes[name].start()
     try:
         for process in processes.values():
