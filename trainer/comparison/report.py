@@ -37,7 +37,9 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th, td { padding: .35rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
+th { white-space: normal; vertical-align: bottom; min-width: 4rem; max-width: 14rem; overflow-wrap: break-word; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
+td:first-child { white-space: normal; min-width: 10rem; max-width: 20rem; overflow-wrap: break-word; }
 td.best { font-weight: 600; }
 figure { margin: 1rem 0; } figcaption { color: #555; } svg { max-width: 100%; height: auto; }
 p.note { color: #555; }
@@ -122,12 +124,13 @@ def _figure(caption: str, drawing: str) -> str:
 
 def _main_table(results: Mapping[str, Any]) -> str:
     names, best = columns(results), best_models(results)
-    heads = ["model", *names, *difference_heads(results), "epochs", "seconds", "memory, MiB", "parameters"]
+    # Differences come first: with many cut-offs the end of a row is out of sight.
+    heads = ["model", *difference_heads(results), *names, "epochs", "seconds", "memory, MiB", "parameters"]
     rows = []
     for model, found in results["models"].items():
         cells = [(html.escape(model), False)]
-        cells += [(number(found["metrics"][name]), best.get(name) == model) for name in names]
         cells += [(html.escape(cell), False) for cell in difference_cells(results, model)]
+        cells += [(number(found["metrics"][name]), best.get(name) == model) for name in names]
         cells += [
             (f"{found['epochs']['mean']:.0f}", False),
             (f"{found['seconds']['mean']:.0f}", False),

@@ -28,7 +28,8 @@ def markdown(results: Mapping[str, Any]) -> str:
         for name in names:
             text = number(found["metrics"][name])
             cells.append(f"**{text}**" if best.get(name) == model else text)
-        cells += map(markdown_text, difference_cells(results, model))
+        *named, difference, p = difference_cells(results, model)
+        cells += [*map(markdown_text, named), difference, p]
         cells += [f"{found['seconds']['mean']:.0f}", f"{found['parameters']:,}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", markdown_text(note(results))]) + "\n"
