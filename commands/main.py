@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any, NoReturn
-
-from jsonargparse import Namespace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import tf_metammf
-from tf_metammf.commands.parser import CommandParser
-from tf_metammf.commands.program_log import add_verbosity, begin_log
 from tf_metammf.commands.standard_streams import discard_stdout, flush_stdout, prepare_standard_streams
 from tf_metammf.errors import InvalidInputError, MetaMMFError, one_line
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from tf_metammf.commands.parser import CommandParser
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -77,6 +78,8 @@ def _run(words: Sequence[str], *, own_process: bool) -> int:
     _require_working_directory()
     _refuse_unreadable(words)
     _refuse_buckets(words)
+    from tf_metammf.commands.program_log import begin_log  # imported here, where an interruption is one line
+
     parser = _parser()
     module, options = _chosen(parser.instantiate(parser.parse_args(list(words))))
     begin_log(quiet=options.quiet, verbose=options.verbose, propagate=not own_process)
@@ -129,7 +132,9 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(EXIT_TERMINATED)
 
 
-def _parser() -> CommandParser:
+def _parser() -> "CommandParser":
+    from tf_metammf.commands.parser import CommandParser
+
     parser = CommandParser(
         prog="tf-metammf", description=_help(tf_metammf), version=tf_metammf.__version__, epilog=EXIT_CODES
     )
@@ -149,13 +154,16 @@ def _listed(words: str) -> dict[str, str]:
 
 
 def _add(subcommands: Any, name: str, module: ModuleType) -> None:
+    from tf_metammf.commands.parser import CommandParser
+    from tf_metammf.commands.program_log import add_verbosity
+
     parser = CommandParser(description=_help(module))
     module.add_arguments(parser)
     add_verbosity(parser)
     subcommands.add_subcommand(name, parser, help=_help(module))
 
 
-def _chosen(parsed: Namespace) -> tuple[ModuleType, Namespace]:
+def _chosen(parsed: "Namespace") -> tuple[ModuleType, "Namespace"]:
     options = parsed[parsed.command]
     if parsed.command == "records":
         return _module(f"records_{options.record_command}"), options[options.record_command]

@@ -194,3 +194,14 @@ def test_what_cannot_be_converted_is_refused(logs, tmp_path, arguments, message)
     with pytest.raises(InvalidInputError, match=message):
         convert_with_beam(str(logs), str(tmp_path / "videos"), **arguments)
     assert not (tmp_path / "videos").exists()
+
+
+@pytest.mark.parametrize("name", ["[lr=0.1]", "a*b", "\\[x\\]"])
+def test_files_of_a_folder_whose_name_is_a_pattern_are_listed(name, logs):
+    from tf_metammf.records.beam.raw_parts import list_files
+
+    folder = logs.rename(logs.with_name(name))
+    (folder / "folder").mkdir()
+    found = list_files(str(folder))
+    assert sorted(found) == sorted(path.name for path in folder.iterdir() if path.is_file())
+    assert found["interactions.csv"].bytes == (folder / "interactions.csv").stat().st_size
