@@ -29,6 +29,7 @@ from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.run_lock import is_locked, locked
+from tf_metammf.trainer.runs.warm_start import check_earlier_run
 from tf_metammf.trainer.search.search_directory import read_description
 from tf_metammf.trainer.search.search_space import SearchSpace
 from tf_metammf.trainer.training import train
@@ -114,6 +115,8 @@ def compare(
     Raises:
         InvalidInputError: The models do not fit, or the folder is something else or another comparison.
     """
+    for space in models.values():
+        check_earlier_run(next(space.extremes()).training, record_set)
     comparison = _opened(record_set, Path(folder), models, seeds=seeds, trials=trials, tuner=tuner)
     while not comparison.is_complete:
         idle = True
