@@ -69,21 +69,22 @@ def reserved_version(output: Path, version: int | Literal["timestamp"] | None = 
 
 def _reserve(output: Path, version: int | Literal["timestamp"] | None) -> tuple[Path, Path | None]:
     """The version directory, and the marker that was written for it; None where its number was given before."""
-    while True:
-        target = version_directory(output, version)
-        marker = output / f".{target.name}{_EXPORTED}"
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-            marker.touch(exist_ok=False)
-        except FileExistsError:
-            if isinstance(version, int):
-                return target, None
-            continue  # another export has just taken it
-        except OSError as error:
-            raise InvalidInputError(
-                f"{target}: could not be written ({error.strerror or error}). Choose another --output."
-            ) from error
-        return target, marker
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        while True:
+            target = version_directory(output, version)
+            marker = output / f".{target.name}{_EXPORTED}"
+            try:
+                marker.touch(exist_ok=False)
+            except FileExistsError:
+                if isinstance(version, int):
+                    return target, None
+                continue  # another export has just taken it
+            return target, marker
+    except OSError as error:
+        raise InvalidInputError(
+            f"{output}: could not be written ({error.strerror or error}). Choose another --output."
+        ) from error
 
 
 def newest_version(folder: Path) -> Path:

@@ -137,6 +137,12 @@ def test_an_export_that_fails_gives_its_number_back(tmp_path):
     assert write_version(tmp_path) == "2"
 
 
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "model").touch()
+    with pytest.raises(InvalidInputError, match="model: could not be written"), reserved_version(tmp_path / "model"):
+        pass
+
+
 def test_versions_from_before_there_was_a_record_count_by_what_is_there(folder):
     assert write_version(folder) == "12"
 
