@@ -13,6 +13,7 @@ import yaml
 from tf_metammf.export.signatures import Signature, TensorSpec
 from tf_metammf.trainer.references import FILE, RANKINGS, describe_counts, remarks_on
 from tf_metammf.trainer.runs.environment import describe_environment
+from tf_metammf.trainer.runs.leakage import leakage_of
 from tf_metammf.trainer.runs.run_directory import describe_records
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def provenance_of(run: "RunDirectory") -> dict[str, Any]:
     def read(name: str) -> dict[str, Any] | None:
         return run.read(name) if (run.folder / f"{name}.json").is_file() else None
 
-    records = read("records") or {}
+    records, leakage = read("records") or {}, leakage_of(run)
     return {
         "data": {name: value for name, value in records.items() if name != "path"},
         "configuration": asdict(run.configuration),
@@ -43,7 +44,7 @@ def provenance_of(run: "RunDirectory") -> dict[str, Any]:
         "metrics": read("metrics"),
         "references": read(FILE),
         "remarks": remarks_on(run) if (run.folder / "state.json").is_file() else [],
-        "warm_start": read("warm_start"),
+        "leakage": None if leakage is None else leakage.counts(),
     }
 
 
@@ -58,7 +59,7 @@ def refreshed_provenance(provenance: Mapping[str, Any], metadata: "Metadata", le
     return {
         **provenance,
         "data": describe_records(metadata),
-        "refresh": {"trained_on": provenance["data"], "leakage": leakage.to_json()},
+        "refresh": {"trained_on": provenance["data"], "leakage": leakage.counts()},
     }
 
 
@@ -161,8 +162,8 @@ def _reservations(card: Mapping[str, Any]) -> str:
             f"The metrics were measured on the record set of training, {before.get('name')} with the checksum "
             f"{str(before.get('checksum'))[:12]}, before the model was put over the data above without training."
         )
-    for found, where in ((card.get("warm_start"), "above"), (refresh, "of the data above")):
-        leakage = (found or {}).get("leakage") or {}
+    for found, where in ((card, "above"), (refresh or {}, "of the data above")):
+        leakage = found.get("leakage") or {}
         leaking = [
             f"{count} of the {leakage['interactions'][split]} {split} interactions"
             for split, count in leakage.get("trained", {}).items()

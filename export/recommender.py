@@ -227,7 +227,7 @@ class Recommender:
         if signature not in self.signatures:
             raise InvalidInputError(
                 f'{self.folder}: has no signature "{signature}", it has {", ".join(sorted(self.signatures))}. Those '
-                'of modalities need a model with a fusion; the others are in all that "tf-metammf export" writes.'
+                "of modalities need a model with a fusion; similar_items needs one that compares items."
             )
         return sorted(self.signatures[signature].structured_input_signature[1])
 

@@ -1,5 +1,6 @@
 """A trained model over a grown record set: new items, users and interactions without training."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from tf_metammf.trainer.runs.run_directory import RunDirectory
     from tf_metammf.trainer.training_data import TrainingData
     from tf_metammf.trainer.weight_transfer import Places
+
+logger = logging.getLogger(__name__)
 
 ITEMS_AT_ONCE = 4096
 """Items whose features are compared at once."""
@@ -106,7 +109,7 @@ def refresh(
     from tf_metammf.records.record_set import open_record_set
     from tf_metammf.trainer.assembly import make_model, make_objective
     from tf_metammf.trainer.evaluation import load_model
-    from tf_metammf.trainer.runs.leakage import find_leakage, require_no_leakage
+    from tf_metammf.trainer.runs.leakage import find_leakage, leakage_warning, require_no_leakage
     from tf_metammf.trainer.runs.trained_interactions import trained_interactions
     from tf_metammf.trainer.training_data import TrainingData
     from tf_metammf.trainer.weight_transfer import matched_places, transfer_weights
@@ -117,6 +120,8 @@ def refresh(
     leakage = find_leakage(trained_interactions(run, before).outside(record_set), record_set)
     if not allow_leakage:
         require_no_leakage(leakage, record_set, weights=str(run.folder), before=before, allow="give --allow_leakage")
+    if warning := leakage_warning(leakage, weights=str(run.folder)):
+        logger.warning("%s", warning)
     old, old_data = load_model(run, before.folder)
     _check_modalities(record_set, old.item_features.widths)
     modalities = list(old.item_features.widths)

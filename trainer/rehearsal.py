@@ -16,7 +16,7 @@ from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.distribution.strategy import find_cluster, make_strategy, require_divisible
 from tf_metammf.trainer.peers import make_baseline
-from tf_metammf.trainer.runs.run_directory import open_run_directory
+from tf_metammf.trainer.runs.warm_start import check_earlier_run
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.validation import validation_ranking
 from tf_metammf.trainer.watching.tracking import tracker_package
@@ -44,8 +44,7 @@ def rehearse(record_set: RecordSet, configuration: Configuration) -> None:
         require_divisible(configuration.training.batch_size, make_strategy(configuration.training.strategy))
     if configuration.training.tracking is not None:
         tracker_package(configuration.training.tracking)
-    if configuration.training.init_from is not None:
-        open_run_directory(configuration.training.init_from)
+    check_earlier_run(configuration.training, record_set)
     whole = TrainingData.of(record_set, configuration)
     metadata = record_set.metadata
     small = replace(metadata, users=min(metadata.users, LARGEST), items=min(metadata.items, LARGEST))

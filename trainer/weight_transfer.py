@@ -15,7 +15,7 @@ from tf_metammf.model import MetaMMF
 Places = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Positions before and positions now of what is in both."""
 
-AXES = (
+AXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"missing_modalities/stand_ins$", ("features",)),
     (r"/meta_information/hidden_kernel$", ("features", "hidden")),
     (r"/meta_information/hidden_bias$", ("hidden",)),

@@ -156,7 +156,7 @@ def versions(run):
 
 def test_the_command_writes_the_next_version_and_prints_what_changed(versions):
     folder, printed = versions
-    assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
+    assert sorted(path.name for path in folder.glob("[!.]*")) == ["1", "2"]
     assert "users: 16, 2 added, 0 removed" in printed
     assert "items: 33 encoded, 3 added, 0 removed, 0 with other features" in printed
     changes = json.loads((folder / "2" / "assets.extra" / "changes.json").read_text())

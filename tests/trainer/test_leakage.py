@@ -8,10 +8,14 @@ import pytest
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.comparison.compare import compare
+from tf_metammf.trainer.configuration import Configuration, TrainingConfiguration
 from tf_metammf.trainer.runs.leakage import find_leakage, require_no_leakage
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.runs.trained_interactions import trained_interactions
+from tf_metammf.trainer.runs.warm_start import check_earlier_run
+from tf_metammf.trainer.search.search_space import SearchSpace
+from tf_metammf.trainer.search.tuning import tune
 
 A, B, C, D, E = (("u", "a"), ("u", "b"), ("w", "a"), ("w", "c"), ("ü, \t", "d"))
 
@@ -100,6 +104,22 @@ def test_nothing_is_kept_twice_and_no_file_where_there_is_nothing(make_records, 
     third = make_run("run 3", make_records("third", [D]), start=run)
     (kept,) = trained_interactions(third, third.open_records()).parts[1:]
     assert sorted(zip(kept.user, kept.item, strict=True)) == [(0, 0), (0, 1), (1, 0)]
+
+
+def test_searches_and_comparisons_refuse_before_the_first_training(make_records, make_run, tmp_path):
+    before, now = make_records("before", [A, B]), make_records("now", [B, C], [A])
+    settings = {"training": {"init_from": str(make_run("run", before).folder)}}
+    refused = pytest.raises(InvalidInputError, match="was trained on 1 of the 1 validation interactions")
+    space = SearchSpace.from_mapping(settings | {"objective": {"temperature": {"choice": [0.1, 0.2]}}})
+    with refused:
+        tune(now, tmp_path / "search", space, trials=1, seeds=1)
+    with refused:
+        compare(now, tmp_path / "compared", {"one": space, "other": space}, seeds=1)
+    assert not (tmp_path / "search").exists() and not (tmp_path / "compared").exists()
+    check_earlier_run(TrainingConfiguration(init_from=settings["training"]["init_from"], allow_leakage=True), now)
+    with pytest.raises(InvalidInputError, match=r"no longer there. Say where it is with training.init_from_records"):
+        shutil.move(before.folder, tmp_path / "moved")
+        check_earlier_run(TrainingConfiguration(init_from=settings["training"]["init_from"]), now)
 
 
 def test_a_chain_that_cannot_be_followed_is_named(make_records, make_run):

@@ -37,6 +37,10 @@ class Leakage:
         """The report as plain JSON values."""
         return asdict(self)
 
+    def counts(self) -> dict[str, Any]:
+        """The same without paths, for what is copied to other machines."""
+        return {**self.to_json(), "unknown": len(self.unknown)}
+
     def __str__(self) -> str:
         return " and ".join(
             f"{count:,} of the {self.interactions[split]:,} {split} interactions"

@@ -130,22 +130,7 @@ def warm_start(
         InvalidInputError: The run has no weights, its record set is gone, or it was trained on interactions that are
             validation or test interactions in ``data``.
     """
-    if source.configuration.model.is_baseline:
-        raise InvalidInputError(
-            f"training.init_from is {source.folder}, a run of {source.configuration.model.encoder}, which has no "
-            "weights to begin with. Give a run of a model that is trained."
-        )
-    record_set = _records_of(source, records, data.record_set)
-    earlier = trained_interactions(source, record_set).outside(data.record_set)
-    leakage = find_leakage(earlier, data.record_set)
-    if not allow_leakage:
-        require_no_leakage(
-            leakage,
-            data.record_set,
-            weights=f"training.init_from is {source.folder}, which",
-            before=record_set,
-            allow="set training.allow_leakage to true",
-        )
+    record_set, earlier, leakage = _checked(source, data.record_set, records=records, allow_leakage=allow_leakage)
     before, before_data = load_model(source, record_set.folder)
     old, new = before_data.record_set, data.record_set
     users, items = matched_places(old.user_ids, new.user_ids), matched_places(old.item_ids, new.item_ids)
@@ -164,6 +149,44 @@ def warm_start(
         leakage=leakage,
         earlier=earlier,
     )
+
+
+def check_earlier_run(settings: TrainingConfiguration, record_set: RecordSet) -> None:
+    """Refuses what :func:`warm_start` would, before anything is made.
+
+    Args:
+        settings: The training settings.
+        record_set: The record set to train on.
+
+    Raises:
+        InvalidInputError: The run that they begin from cannot be begun from.
+    """
+    if settings.init_from is not None:
+        source = open_run_directory(settings.init_from)
+        _checked(source, record_set, records=settings.init_from_records, allow_leakage=settings.allow_leakage)
+
+
+def _checked(
+    source: RunDirectory, now: RecordSet, *, records: str | Path | None, allow_leakage: bool
+) -> tuple[RecordSet, TrainedInteractions, Leakage]:
+    """The record set of a run, what it was trained on beside the present training split, and what of it leaks."""
+    if source.configuration.model.is_baseline:
+        raise InvalidInputError(
+            f"training.init_from is {source.folder}, a run of {source.configuration.model.encoder}, which has no "
+            "weights to begin with. Give a run of a model that is trained."
+        )
+    record_set = _records_of(source, records, now)
+    earlier = trained_interactions(source, record_set).outside(now)
+    leakage = find_leakage(earlier, now)
+    if not allow_leakage:
+        require_no_leakage(
+            leakage,
+            now,
+            weights=f"training.init_from is {source.folder}, which",
+            before=record_set,
+            allow="set training.allow_leakage to true",
+        )
+    return record_set, earlier, leakage
 
 
 def _records_of(source: RunDirectory, records: str | Path | None, now: RecordSet) -> RecordSet:

@@ -16,6 +16,7 @@ from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.repeated_training import train_with_seeds
 from tf_metammf.trainer.runs.resumption import WATCHING
 from tf_metammf.trainer.runs.run_lock import locked
+from tf_metammf.trainer.runs.warm_start import check_earlier_run
 from tf_metammf.trainer.search.oracles import make_oracle
 from tf_metammf.trainer.search.search_directory import SearchDirectory, open_search_directory
 from tf_metammf.trainer.search.search_space import SearchSpace
@@ -90,6 +91,7 @@ def tune(
     settings, objective = configuration.training, configuration.evaluation.monitor
     if role != "worker" and not Path(folder).exists():
         rehearse_space(record_set, space)
+    check_earlier_run(settings, record_set)
     oracle = make_oracle(tuner, space, objective=objective, trials=trials, epochs=settings.epochs, seed=settings.seed)
     search = open_search_directory(folder, space, record_set, tuner=tuner, objective=objective)
     if role == "worker":
