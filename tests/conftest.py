@@ -1,5 +1,6 @@
 """What tests of several parts share."""
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -23,6 +24,12 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with the files that take longest; the order within a file stays."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what every test needs: TensorFlow's modules alone are half a million objects."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

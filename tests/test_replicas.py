@@ -33,7 +33,7 @@ def processes(tmp_path_factory):
     """The same of two processes, as the first of them has it."""
     folder = tmp_path_factory.mktemp("processes")
     with cluster([PROGRAM], addresses_of({"worker": 2}), folder=folder) as started:
-        assert started["worker", 0].wait(timeout=120) == 0, (folder / "worker-0.err").read_text()
+        assert started["worker", 0].wait(timeout=600) == 0, (folder / "worker-0.err").read_text()
     return json.loads((folder / "worker-0.out").read_text().splitlines()[-1])
 
 

@@ -41,7 +41,7 @@ def addresses_of(roles: Mapping[str, int]) -> dict[str, list[str]]:
     return {role: [f"localhost:{next(ports)}" for _ in range(count)] for role, count in roles.items()}
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 90) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = 600) -> None:
     """Waits for something to become true."""
     end = time.monotonic() + seconds
     while not condition():

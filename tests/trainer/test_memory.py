@@ -87,6 +87,15 @@ def test_scores_are_counted_for_the_distinct_items_and_users_of_a_batch(videos):
             "weights",
             3 * 4 * (64 * (USERS + ITEMS) + WIDTH * 8 + 8 * 64),
         ),
+        (
+            {
+                "model": {"fusion": {"name": "none"}},
+                "objective": {"name": "full_softmax"},
+                "training": {"batch_size": 9_000},
+            },
+            "step",
+            8 * 9_000 * ITEMS,
+        ),
         ({"model": {"encoder": "mf"}}, "graph", 0),
         ({"model": {"encoder": "lightgcn", "graph": {"exclude_targets": True}}}, "graph", 80 * INTERACTIONS),
     ],

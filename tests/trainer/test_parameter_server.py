@@ -39,7 +39,7 @@ def test_training_survives_a_worker_and_the_chief_and_ends_everywhere(halves, co
         }
         try:
             endings = {**processes, **again}
-            assert {name: process.wait(timeout=120) for name, process in endings.items()} == dict.fromkeys(endings, 0)
+            assert {name: process.wait(timeout=600) for name, process in endings.items()} == dict.fromkeys(endings, 0)
         finally:
             for process in again.values():
                 process.kill()

@@ -293,7 +293,7 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
     }
     try:
         for process in processes.values():
-            process.wait(timeout=240)
+            process.wait(timeout=600)
         printed = {name: file.read_text() for name, file in files.items()}
     finally:
         for process in processes.values():
@@ -316,7 +316,7 @@ def test_a_killed_command_goes_on_in_the_trial_under_way(command, tmp_path, caps
     output = tmp_path / "out"
     words = command(output, "--tuner", "random", "--trials", "1", "--seeds", "0", "--training.epochs", "6")
     process = PreloadedProcess(words)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     rows = output / "trials/0/history.csv"
     while not (rows.is_file() and rows.read_text().count("\n") > 1) and process.poll() is None:
         assert time.monotonic() < deadline
