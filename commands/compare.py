@@ -109,7 +109,14 @@ def _ablated(
 def _print(results: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from tf_metammf.trainer.comparison.tables import columns, difference_cells, difference_heads, note, number
+    from tf_metammf.trainer.comparison.tables import (
+        columns,
+        difference_cells,
+        difference_heads,
+        note,
+        number,
+        untrained_rows,
+    )
 
     k = results["metric"].partition("@")[2]
     names = [name for name in columns(results) if name.partition("@")[2] == k]
@@ -123,5 +130,7 @@ def _print(results: dict[str, Any]) -> None:
         # An interval stands below its effect, so that the table fits a terminal.
         cells = [cell.replace(" [", "\n[") if cell.startswith(("+", "-")) else cell for cell in cells]
         table.add_row(visible(model), *cells)
+    for label, cells in untrained_rows(results, names):
+        table.add_row(label, *cells)
     print_table(table)
     make_console().print(note(results), style="dim")

@@ -104,6 +104,24 @@ def test_every_number_of_every_seed_is_a_row_of_the_csv_file(results, compared):
     assert compared_with["p_holm"] == results["models"]["best one"]["p_holm"]
 
 
+def test_popularity_is_named_once_and_a_random_ranking_always(results, compared):
+    assert list(results["untrained"]) == ["random"]
+    references = json.loads((compared / "models" / "popularity" / "seed-1" / "references.json").read_text())["test"]
+    assert results["untrained"]["random"] == pytest.approx(references["random"])
+    number = f"{references['random']['recall@5']:.4f}"
+    for name in ("results.md", "results.tex", "report.html"):
+        assert "random (untrained)" in (compared / name).read_text() and number in (compared / name).read_text()
+
+
+def test_models_stand_beside_popularity_where_none_of_them_is(halves, tmp_path, capsys):
+    words = ["compare", "--records", str(halves.folder), "--output", str(tmp_path / "out"), "--seeds", "1", "--quiet"]
+    assert main([*words, "--models", "item-knn,item-knn-content", "--evaluation.k", "[3, 5]"]) == 0
+    found = json.loads((tmp_path / "out" / "results.json").read_text())["untrained"]
+    expected = json.loads((tmp_path / "out/models/item-knn/seed-1/references.json").read_text())["test"]
+    assert found == {name: expected[name] for name in ("popularity", "random")}
+    assert "popularity (untrained)" in capsys.readouterr().out
+
+
 class Page(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()

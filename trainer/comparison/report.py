@@ -29,6 +29,7 @@ from tf_metammf.trainer.comparison.tables import (
     markdown,
     note,
     number,
+    untrained_rows,
 )
 
 _STYLE = """
@@ -138,6 +139,9 @@ def _main_table(results: Mapping[str, Any]) -> str:
             (f"{found['parameters']:,}", False),
         ]
         rows.append(cells)
+    for label, numbers in untrained_rows(results, names):
+        texts = [label, *numbers, *[""] * (len(heads) - 1 - len(numbers))]
+        rows.append([(html.escape(text), False) for text in texts])
     return _table([html.escape(head) for head in heads], rows)
 
 

@@ -19,6 +19,7 @@ from tf_metammf.trainer.comparison.comparison_directory import ComparedModel, Co
 from tf_metammf.trainer.comparison.references import choose_references
 from tf_metammf.trainer.comparison.significance import difference, holm
 from tf_metammf.trainer.memory import training_memory
+from tf_metammf.trainer.references import RANKINGS, References
 from tf_metammf.trainer.training_data import TrainingData
 
 
@@ -41,13 +42,15 @@ def comparison_results(
         ``memory_bytes`` (estimated), ``parameters``, ``epochs`` and ``searched``, the fields that a search chose; and
         with ``reference``, the name or None, ``difference`` from it, as
         :class:`tf_metammf.trainer.comparison.significance.Difference` has it, ``p_value`` and ``p_holm``, the same
-        corrected for the number of tests.
+        corrected for the number of tests. ``untrained``: metrics of the test split of popularity and of a random
+        ranking, by name; popularity is left out where a model is popularity.
     """
     configuration = comparison.models[0].run(comparison.seeds[0]).configuration
     cutoffs, monitored = sorted(configuration.evaluation.k), MetricName.parse(configuration.evaluation.monitor)
     metric = _compared_metric(monitored, cutoffs)
     data = TrainingData(record_set)
-    pairs = make_full_ranking(data, "test", cutoffs=cutoffs, by_kind=False).pairs
+    ranking = make_full_ranking(data, "test", cutoffs=cutoffs)
+    pairs = ranking.pairs
     groups = _groups(pairs, data, record_set)
     shared: dict[str, Any] = {"cutoffs": cutoffs, "monitor": str(monitored), "metric": metric}
     found = {
@@ -63,7 +66,14 @@ def comparison_results(
         "trials": comparison.trials,
         "groups": {name: int(members.sum()) for name, (_, members) in groups.items()},
         "models": {name: found[name] for name in ordered},
+        "untrained": _untrained(comparison, References.of(data, ranking)),
     }
+
+
+def _untrained(comparison: Comparison, references: References) -> dict[str, dict[str, float]]:
+    """Metrics of the rankings that need no training; popularity only where none of the models is popularity."""
+    encoders = {model.run(comparison.seeds[0]).configuration.model.encoder for model in comparison.models}
+    return {name: getattr(references, name) for name in RANKINGS if name not in encoders}
 
 
 def _compared_metric(monitored: MetricName, cutoffs: Sequence[int]) -> str:

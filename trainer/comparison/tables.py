@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tf_metammf.trainer.comparison.model_names import latex_text, markdown_text
@@ -32,6 +32,9 @@ def markdown(results: Mapping[str, Any]) -> str:
         cells += [*map(markdown_text, named), difference, p]
         cells += [f"{found['seconds']['mean']:.0f}", f"{found['parameters']:,}"]
         lines.append("| " + " | ".join(cells) + " |")
+    for label, cells in untrained_rows(results, names):
+        row = [markdown_text(label), *cells, *[""] * (len(heads) - 1 - len(cells))]
+        lines.append("| " + " | ".join(row) + " |")
     return "\n".join([*lines, "", markdown_text(note(results))]) + "\n"
 
 
@@ -46,6 +49,8 @@ def latex(results: Mapping[str, Any]) -> str:
             text = number(found["metrics"][name]).replace("±", r"$\pm$")
             cells.append(rf"\textbf{{{text}}}" if best.get(name) == model else text)
         rows.append(cells + [_minus(latex_text(cell)) for cell in difference_cells(results, model)])
+    for label, cells in untrained_rows(results, names):
+        rows.append([latex_text(label), *cells, *[""] * (len(heads) - 1 - len(cells))])
     lines = [" & ".join(cells) + r" \\" for cells in rows]
     above = [rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}", r"\toprule", lines[0], r"\midrule"]
     return "\n".join([*above, *lines[1:], r"\bottomrule", r"\end{tabular}", f"% {note(results)}"]) + "\n"
@@ -71,7 +76,21 @@ def comma_separated(results: Mapping[str, Any]) -> str:
                 if value is not None:
                     part = f"{results['metric']} minus {found['reference']}"
                     writer.writerow([model, part, name, "", value])
+    for name, metrics in results.get("untrained", {}).items():
+        for metric, value in metrics.items():
+            writer.writerow([f"{name} (untrained)", "test", metric, "", value])
     return text.getvalue()
+
+
+def untrained_rows(results: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Rows for rankings that need no training, for below the models: a label, and a cell for each of the metrics.
+
+    Results of an earlier version have none.
+    """
+    return [
+        (f"{name} (untrained)", ["" if metrics.get(each) is None else f"{metrics[each]:.4f}" for each in names])
+        for name, metrics in results.get("untrained", {}).items()
+    ]
 
 
 def best_models(results: Mapping[str, Any]) -> dict[str, str]:
