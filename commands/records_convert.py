@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.console import print_table, visible
 from tf_metammf.records.filtering import Filtering
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.sources import load_source, source_names
@@ -24,6 +25,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the splits and of the order on disk")
     parser.add_argument(
         "--shards", type=int, default=None, help="shards per split and of the items (default: one for every 64 MiB)"
+    )
+    parser.add_argument(
+        "--on_error",
+        type=str,
+        default="stop",
+        help='at a row that cannot be read: "stop", or "skip" it and list it in OUTPUT.rejected.csv',
     )
     parser.add_argument(
         "--beam_pipeline_options",
@@ -60,7 +67,14 @@ def run(arguments: Namespace) -> int:
     import_tensorflow()
     from tf_metammf.records.conversion import convert
 
-    record_set = convert(arguments.source, Path(arguments.input), Path(arguments.output), **common, show_progress=True)
+    record_set = convert(
+        arguments.source,
+        Path(arguments.input),
+        Path(arguments.output),
+        **common,
+        on_error=arguments.on_error,
+        show_progress=True,
+    )
     _print_summary(str(record_set.folder), record_set.metadata)
     return 0
 
@@ -69,6 +83,11 @@ def _convert_with_beam(arguments: Namespace, common: dict[str, Any]) -> Metadata
     if arguments.source != "tabular":
         raise InvalidInputError(
             f"--source is {arguments.source}, and only tabular is read by pipelines of Beam. Write tables, or leave "
+            "--beam_pipeline_options out."
+        )
+    if arguments.on_error != "stop":
+        raise InvalidInputError(
+            f"--on_error is {arguments.on_error}, which pipelines of Beam do not know. Leave it or "
             "--beam_pipeline_options out."
         )
     if arguments.beam_k_core_rounds < 1:
@@ -103,7 +122,6 @@ def _values(group: Namespace) -> dict[str, Any]:
 
 
 def _print_summary(folder: str, metadata: Metadata) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(show_header=False)
@@ -112,7 +130,6 @@ def _print_summary(folder: str, metadata: Metadata) -> None:
     for name, split in metadata.splits.items():
         table.add_row(f"{name} interactions", f"{split.interactions:,}")
     for name, modality in metadata.modalities.items():
-        table.add_row(f"modality {name}", f"{modality.width:,} values, {modality.items:,} items")
-    console = Console()
-    console.print(f"Wrote {folder}", soft_wrap=True, markup=False, highlight=False)
-    console.print(table)
+        table.add_row(visible(f"modality {name}"), f"{modality.width:,} values, {modality.items:,} items")
+    print(f"Wrote {folder}")
+    print_table(table)

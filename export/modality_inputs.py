@@ -13,11 +13,17 @@ _RESERVED = {"user_id"}
 def input_name(modality: str) -> str:
     """Name of the input that carries a modality: its own, as far as TensorFlow takes it for a name.
 
-    Whatever is not a letter of ASCII, a digit or ``_`` becomes ``_``; what then does not begin
-    with a letter, or is a word of Python or another input, gets ``modality_`` in front.
+    A letter that is not of ASCII becomes ``u`` and its code point in hexadecimal digits, and whatever else is not a
+    letter, a digit or ``_`` becomes ``_``. What then does not begin with a letter, ends like the presence of another
+    modality, or is a word of Python or another input, gets ``modality_`` in front.
     """
-    name = re.sub(r"\W", "_", modality, flags=re.ASCII)
-    plain = name[:1].isalpha() and not keyword.iskeyword(name) and name not in _RESERVED
+    spelled = "".join(
+        letter if letter.isascii() or not letter.isalnum() else f"u{ord(letter):x}" for letter in modality
+    )
+    name = re.sub(r"\W", "_", spelled, flags=re.ASCII)
+    plain = modality[:1].isascii() and name[:1].isalpha() and not keyword.iskeyword(name) and name not in _RESERVED
+    if name.endswith(PRESENT) and not name.startswith("modality_"):
+        plain = False
     return name if plain else f"modality_{name}"
 
 

@@ -8,9 +8,11 @@ from typing import Any
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.filtering import Filtering, apply_filtering
 from tf_metammf.records.raw_data import Interactions, RawData
+from tf_metammf.records.raw_files.bad_rows import BadRows, require_on_error, write_rejected
+from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.records.sources import load_source
-from tf_metammf.records.splitting import Splitting, split_interactions
+from tf_metammf.records.sources import load_source, source_names
+from tf_metammf.records.splitting import SOURCE_METHOD, Splitting, split_interactions
 from tf_metammf.records.staging import require_absent
 
 
@@ -24,6 +26,7 @@ def convert(
     splitting: Splitting | None = None,
     seed: int = 0,
     shards: int | None = None,
+    on_error: str = "stop",
     show_progress: bool = False,
 ) -> RecordSet:
     """Reads raw data, filters and splits it, and writes a record set.
@@ -39,6 +42,7 @@ def convert(
         splitting: How to split; by default as the source does, else at random per user.
         seed: Seed of the splits and of the order on disk.
         shards: Shards per split and of the items; by default one for every 64 MiB.
+        on_error: "stop" at a row that cannot be read, or "skip" it; those are listed in ``OUTPUT.rejected.csv``.
         show_progress: Whether to draw a progress bar on stderr.
 
     Returns:
@@ -56,10 +60,36 @@ def convert(
     require_absent(output)
     if seed < 0:
         raise InvalidInputError(f"seed is {seed}, expected at least 0.")
-    data = apply_filtering(module.read(path, options), filtering)
+    request = read_request(source, filtering, splitting, on_error)
+    data = apply_filtering(module.read(path, options, request=request), filtering)
     splits = split_interactions(data, splitting, seed=seed)
     provenance = provenance_of(source, options, filtering, splitting, seed, data.provenance)
-    return _write(replace(data, provenance=provenance), splits, output, seed=seed, shards=shards, show=show_progress)
+    data = replace(data, provenance=provenance)
+    record_set = _write(data, splits, output, seed=seed, shards=shards, show=show_progress)
+    if request.bad_rows.skip:
+        write_rejected(output, request.bad_rows.rejected)
+    return record_set
+
+
+def read_request(source: str, filtering: Filtering, splitting: Splitting, on_error: str = "stop") -> ReadRequest:
+    """What a conversion needs of a source: ratings and splits only where something is done with them.
+
+    Raises:
+        InvalidInputError: ``on_error`` is unknown, or the source cannot leave rows out.
+    """
+    require_on_error(on_error)
+    could_skip = getattr(load_source(source), "SKIPS_ROWS", False)
+    if on_error == "skip" and not could_skip:
+        names = [name for name in source_names() if getattr(load_source(name), "SKIPS_ROWS", False)]
+        raise InvalidInputError(
+            f"on_error is skip, and rows of the source {source} cannot be left out; those of {', '.join(names)} can. "
+            "Leave it out, or convert with another source."
+        )
+    return ReadRequest(
+        ratings=filtering.rating_threshold is not None,
+        splits=splitting.method in (None, SOURCE_METHOD),
+        bad_rows=BadRows(skip=on_error == "skip", could_skip=could_skip),
+    )
 
 
 def provenance_of(

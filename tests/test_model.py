@@ -196,6 +196,8 @@ def test_weights_saved_and_loaded_give_the_same_embeddings(tmp_path):
     ("options", "message"),
     [
         ({"combination": "ad"}, 'unknown combination "ad"; did you mean "add"'),
+        ({"l2": float("nan")}, "l2 is nan, expected a number of at least 0"),
+        ({"l2": -0.1}, r"l2 is -0\.1"),
         ({"id_dropout": 1.0}, r"id_dropout is 1.0, expected a share in \[0, 1\)"),
         ({"fusion": None, "fusion_options": {}, "id_units": 0}, "needs a fusion, an ID embedding"),
         ({"encoder": "sage"}, 'the encoder "sage" needs the training interactions'),

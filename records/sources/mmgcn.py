@@ -13,6 +13,7 @@ from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.raw_files.feature_files import MODALITY_NAMES, chosen_modalities, load_row_matrices
 from tf_metammf.records.raw_files.input_files import fingerprints, only_file, require_folder
 from tf_metammf.records.raw_files.restricted_pickle import load_object_array
+from tf_metammf.records.read_request import ReadRequest
 
 _NO_ITEMS = np.zeros(0, np.int64)
 _LARGEST_NUMBER = 10**9
@@ -34,7 +35,7 @@ class Options:
     item_offset: int | None = None
 
 
-def read(path: Path, options: Options) -> RawData:
+def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
     """Reads a folder in the layout of MMGCN.
 
     ``user_item_dict*.npy`` is a pickled dictionary from user to items. It is read by an unpickler
@@ -46,6 +47,7 @@ def read(path: Path, options: Options) -> RawData:
     Args:
         path: The folder.
         options: Modalities and offset.
+        request: What the conversion needs; the layout has neither ratings nor rows.
 
     Returns:
         The data, without splits.
@@ -54,6 +56,7 @@ def read(path: Path, options: Options) -> RawData:
         InvalidInputError: A file is missing, empty, damaged or malformed, or asks for code; a
             number is out of range or ambiguous; or the modalities disagree about the items.
     """
+    del request
     require_folder(path)
     dictionary_file = only_file(path, "user_item_dict*.npy")
     feature_files = _feature_files(path, options)

@@ -67,7 +67,13 @@ def epochs(run: RunDirectory) -> int:
         ({"training": {"profile_steps": 1}}, "training.profile_steps is 1"),
     ],
 )
-def test_what_does_not_go_with_servers_is_refused_by_name(settings, message):
+def test_what_does_not_go_with_servers_is_refused_by_name(settings, message, tmp_path):
+    run = RunDirectory(tmp_path / "run")
     with pytest.raises(InvalidInputError, match=message):
-        check_served(Configuration.from_mapping(settings))
-    check_served(Configuration())
+        check_served(Configuration.from_mapping(settings), run)
+    check_served(Configuration(), run)
+
+
+def test_a_path_that_servers_cannot_read_from_is_refused(tmp_path):
+    with pytest.raises(InvalidInputError, match=r"\[lr=0\.1\]: the servers .* Choose another --run"):
+        check_served(Configuration(), RunDirectory(tmp_path / "[lr=0.1]"))

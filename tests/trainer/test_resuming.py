@@ -21,7 +21,8 @@ from tf_metammf.model import MetaMMF
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
-from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.runs.resumption import check_resumable
+from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.runs.run_lock import is_locked, locked
 from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.training import train
@@ -145,9 +146,17 @@ def test_another_configuration_is_refused_with_the_difference_and_force_takes_wh
     assert rows[:12] == list(csv.DictReader(finished.history_file.open()))
     assert [float(row["learning_rate"]) for row in rows[11:]] == pytest.approx([0.05, 0.01, 0.01])
     assert run.configuration.training.epochs == 14
-    configuration.model.id_units = 8
-    with pytest.raises(InvalidInputError, match=r"cannot be resumed with another model\.id_units"):
-        train(halves, run.folder, configuration, resume="force", verbose=0)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_checkpoints_do_not_fit_is_refused_without_advice_to_force_it(force, halves, configuration, tmp_path):
+    run = create_run_directory(tmp_path / "run", configuration, halves)
+    configuration.training.epochs = 14
+    configuration.model.id_units, configuration.model.peer.modality_weights = 8, {"visual": 0.5}
+    message = r"another model\.id_units, model\.peer\.modality_weights.* \(.*id_units: 4 in the run, 8 now"
+    with pytest.raises(InvalidInputError, match=message) as raised:
+        check_resumable(run, configuration, halves, force=force)
+    assert "--resume force" not in str(raised.value) and "Choose another --run" in str(raised.value)
 
 
 def test_other_data_are_refused(finished, write_halves, configuration, tmp_path):

@@ -68,6 +68,23 @@ def rows(run) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
 
 
+@pytest.mark.parametrize(
+    "strategy",
+    [tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy],
+    ids=lambda kind: kind.__name__,
+)
+def test_a_strategy_of_one_device_ends_with_metrics_also_when_resumed(
+    strategy, halves, configuration, tmp_path, monkeypatch
+):
+    one_device = strategy(["CPU:0"]) if strategy is tf.distribute.MirroredStrategy else strategy()
+    monkeypatch.setattr("tf_metammf.trainer.training.make_strategy", lambda *_: one_device)
+    for epochs in (1, 2):
+        configuration.training.epochs = epochs
+        run = train(halves, tmp_path / "[run]", configuration, resume="force", verbose=0)
+        assert run.read("state")["epoch"] == epochs
+        assert evaluate(run) == pytest.approx(run.read("metrics")["test"], rel=1e-6)
+
+
 def test_an_unknown_strategy_and_a_batch_that_cannot_be_shared_are_refused(
     halves, configuration, tmp_path, monkeypatch
 ):
