@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tf_metammf.fusion.meta_fusion import MetaFusion
 
@@ -25,10 +26,21 @@ OF_THE_USER = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TF_CONFIG", "MLFL
 """Beginnings of variables that commands follow, and that whoever runs the tests may have set for something else."""
 
 
-def pytest_configure() -> None:
-    """Gives all tests an environment without the variables of the user."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Lets the tests run with graphs as users have them."""
+    parser.addoption("--optimized-graphs", action="store_true", help="let TensorFlow optimize graphs, as users do")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives all tests an environment without the variables of the user, and small graphs as they are traced.
+
+    TensorFlow takes longer to optimize the graph of a small training than to run it. Processes that tests start have
+    their graphs optimized, and once a week all tests do.
+    """
     for name in [name for name in os.environ if name.startswith(OF_THE_USER)]:
         del os.environ[name]
+    if not config.getoption("optimized_graphs"):
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.hookimpl(trylast=True)
