@@ -112,20 +112,20 @@ FAULTS = [
     Fault(
         "recall of hits beyond the cut-off",
         RANKING + "metrics.py",
-        "float(recall[k - 1] / users)",
+        "float(recall[last[k]] / users)",
         "float(recall[-1] / users)",
         "tests/test_ranking.py",
     ),
     Fault(
         "training items are ranked",
-        RANKING + "ranking_pass.py",
+        RANKING + "block_ranking.py",
         "updates=tf.fill([tf.shape(places)[0]], -math.inf)",
         "updates=tf.fill([tf.shape(places)[0]], 0.0)",
         "tests/test_ranking.py",
     ),
     Fault(
         "the last block of users is left out",
-        RANKING + "ranking_pass.py",
+        RANKING + "block_ranking.py",
         "lambda block, _: block < self._end_block,\n            rank_next,",
         "lambda block, _: block < self._end_block - 1,\n            rank_next,",
         "tests/test_ranking.py",
