@@ -12,15 +12,14 @@ from tf_metammf.records.beam.columns import Columns, collected, end_to_end, of_p
 from tf_metammf.records.beam.filtering import SumCounts
 from tf_metammf.records.beam.row_order import Ranks, ranked, with_places
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.splitting import (
-    SOURCE_METHOD,
-    Splitting,
+from tf_metammf.records.split_methods import (
     cold_labels,
     first_held_out,
     last_labels,
     places_of_users,
     random_labels,
 )
+from tf_metammf.records.splitting import SOURCE_METHOD, Splitting
 
 _ALL, _WARM = "all", "warm"
 
