@@ -1,24 +1,11 @@
 """How the features of new items are named in requests."""
 
-import keyword
-import re
 from collections.abc import Iterable
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.modality_names import PRESENT, input_name
 
-PRESENT = "_present"
-_RESERVED = {"user_id"}
-
-
-def input_name(modality: str) -> str:
-    """Name of the input that carries a modality: its own, as far as TensorFlow takes it for a name.
-
-    Whatever is not a letter of ASCII, a digit or ``_`` becomes ``_``; what then does not begin
-    with a letter, or is a word of Python or another input, gets ``modality_`` in front.
-    """
-    name = re.sub(r"\W", "_", modality, flags=re.ASCII)
-    plain = name[:1].isalpha() and not keyword.iskeyword(name) and name not in _RESERVED
-    return name if plain else f"modality_{name}"
+__all__ = ["PRESENT", "input_name", "input_names"]
 
 
 def input_names(modalities: Iterable[str]) -> dict[str, str]:

@@ -15,11 +15,12 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.conversion import provenance_of
 from tf_metammf.records.filtering import Filtering
 from tf_metammf.records.metadata import METADATA_FILE, FileEntry, Metadata, ModalityEntry, SplitEntry
+from tf_metammf.records.modality_names import require_modality_names
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.feature_tables import ids_name
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns
 from tf_metammf.records.record_set import ITEMS_FILE, USERS_FILE, open_record_set
-from tf_metammf.records.shards import require_modality_names, require_shards
+from tf_metammf.records.shards import require_shards
 from tf_metammf.records.sources.tabular import Options, columns_of_interactions, table_files
 from tf_metammf.records.splitting import SOURCE_METHOD, Splitting, splitting_methods
 from tf_metammf.records.staging import require_absent, staged_directory

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.item_index import FRAME_BYTES, index_path, write_index
 from tf_metammf.records.metadata import FileEntry, Metadata, ModalityEntry, SplitEntry, file_entry
+from tf_metammf.records.modality_names import require_modality_names
 from tf_metammf.records.progress import progress
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import (
@@ -21,7 +22,7 @@ from tf_metammf.records.record_set import (
     RecordSet,
     open_record_set,
 )
-from tf_metammf.records.shards import require_ids, require_modality_names, require_shards, shard_bounds, shard_name
+from tf_metammf.records.shards import require_ids, require_shards, shard_bounds, shard_name
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 from tf_metammf.records.tfds_metadata import write_tfds_metadata

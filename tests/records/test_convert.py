@@ -148,13 +148,6 @@ def test_features_that_are_no_numbers_are_refused(value, raw, tmp_path):
     assert 'modality "visual": item "i2" (row 1) has NaN or infinite values' in message
 
 
-@pytest.mark.parametrize("modality", ["item", "my frames", "2d"])
-def test_a_modality_needs_a_name_that_a_record_can_carry(modality, raw, tmp_path):
-    options = load_source("tabular").Options(features={modality: "image_feat.npz"})
-    message = refusal("tabular", raw, tmp_path / "records", options=options)
-    assert f'modality "{modality}" cannot be called so' in message
-
-
 def test_filtering_that_leaves_nothing_is_refused(raw, tmp_path):
     message = refusal("tabular", raw, tmp_path / "records", filtering=Filtering(k_core=1000))
     assert "interactions passes the filtering (rating_threshold None, k_core 1000)" in message
