@@ -106,13 +106,15 @@ def _print_summary(folder: str, metadata: Metadata) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from tf_metammf.commands.funnel_table import print_funnel
+
     table = Table(show_header=False)
     table.add_row("users", f"{metadata.users:,}")
     table.add_row("items", f"{metadata.items:,}")
-    for name, split in metadata.splits.items():
-        table.add_row(f"{name} interactions", f"{split.interactions:,}")
     for name, modality in metadata.modalities.items():
         table.add_row(f"modality {name}", f"{modality.width:,} values, {modality.items:,} items")
     console = Console()
     console.print(f"Wrote {folder}", soft_wrap=True, markup=False, highlight=False)
     console.print(table)
+    if metadata.funnel is not None:
+        print_funnel(metadata.funnel, console)

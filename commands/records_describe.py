@@ -37,6 +37,7 @@ def _print(description: "Description") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from tf_metammf.commands.funnel_table import print_funnel
     from tf_metammf.records.description import QUANTILES
 
     console = Console()
@@ -53,6 +54,9 @@ def _print(description: "Description") -> None:
     counts.add_row("density", f"{description.density:.4%}")
     counts.add_row("checksum", description.checksum[:12])
     console.print(counts)
+
+    if description.funnel is not None:
+        print_funnel(description.funnel, console)
 
     degrees = Table(title="training interactions", title_justify="left")
     degrees.add_column("of a")

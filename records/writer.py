@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.funnel import Funnel
 from tf_metammf.records.item_index import FRAME_BYTES, index_path, write_index
 from tf_metammf.records.metadata import FileEntry, Metadata, ModalityEntry, SplitEntry, file_entry
 from tf_metammf.records.modality_names import require_modality_names
@@ -40,6 +41,7 @@ def write_record_set(
     *,
     seed: int = 0,
     shards: int | None = None,
+    funnel: Funnel | None = None,
     show_progress: bool = False,
 ) -> RecordSet:
     """Writes a record set beside ``target`` and renames it when it is whole.
@@ -54,6 +56,7 @@ def write_record_set(
         target: The folder to create.
         seed: Seed of the order on disk; the same data and seed give the same bytes.
         shards: Shards per split and of the items; by default one for every 64 MiB.
+        funnel: What became of the rows that were read, for ``metadata.json``.
         show_progress: Whether to draw a progress bar on stderr.
 
     Returns:
@@ -99,6 +102,7 @@ def write_record_set(
             id_files=id_files,
             source=data.provenance,
             item_indexes=item_indexes,
+            funnel=funnel,
         )
         write_tfds_metadata(folder, metadata)
         metadata.write(folder)
