@@ -11,13 +11,8 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import SPLITS, Interactions, RawData
 from tf_metammf.records.raw_files.dense_ids import IdColumn, id_column, in_order
 from tf_metammf.records.raw_files.named_features import NamedFeatures
+from tf_metammf.records.raw_files.split_names import SPLIT_LABELS
 from tf_metammf.records.raw_files.tables import ColumnKind, Table
-
-_SPLIT_LABELS = {
-    "train": ("0", "train", "training"),
-    "validation": ("1", "validation", "valid", "val", "dev"),
-    "test": ("2", "test", "testing"),
-}
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ def interactions_from_table(table: Table, columns: InteractionColumns) -> NamedI
         item=id_column(table, columns.item),
         rating=None if columns.rating is None else table.numbers(columns.rating),
         timestamp=None if columns.timestamp is None else table.timestamps(columns.timestamp),
-        split=None if columns.split is None else _split_labels(table, columns.split),
+        split=None if columns.split is None else split_labels(table, columns.split),
     )
 
 
@@ -82,6 +77,7 @@ def raw_data(
     features: Mapping[str, NamedFeatures],
     *,
     provenance: dict[str, object],
+    notes: tuple[str, ...] = (),
 ) -> RawData:
     """Numbers users and items from 0 and puts interactions and features together.
 
@@ -94,6 +90,7 @@ def raw_data(
         named: The interactions.
         features: By modality name.
         provenance: What was read.
+        notes: What the user should know, a sentence each.
 
     Returns:
         The data, with splits where the interactions have them.
@@ -122,6 +119,7 @@ def raw_data(
         modalities={modality: of_modality.by_dense_id(item_ids) for modality, of_modality in features.items()},
         splits=splits,
         provenance=provenance,
+        notes=notes,
     )
 
 
@@ -133,12 +131,12 @@ def _check_overlap(modality: str, features: NamedFeatures, interacted: IdColumn)
         )
 
 
-def _split_labels(table: Table, name: str) -> NDArray[np.int64]:
+def split_labels(table: Table, name: str) -> NDArray[np.int64]:
     """Of every row the position of its split in ``SPLITS``."""
     column = id_column(table, name)
     labels = np.empty(len(column.distinct), np.int64)
     for position, raw in enumerate(column.distinct):
-        matches = [label for label, split in enumerate(SPLITS) if raw.lower() in _SPLIT_LABELS[split]]
+        matches = [label for label, split in enumerate(SPLITS) if raw.lower() in SPLIT_LABELS[split]]
         if not matches:
             raise InvalidInputError(
                 f'{table.path}: column "{name}" holds "{raw}"; expected train, validation, test or 0, 1, 2. '

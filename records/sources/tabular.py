@@ -8,10 +8,11 @@ from pathlib import Path, PurePath
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import RawData
 from tf_metammf.records.raw_files.column_roles import interaction_columns
-from tf_metammf.records.raw_files.feature_files import chosen_modalities, files_by_modality
+from tf_metammf.records.raw_files.feature_files import chosen_modalities, files_by_modality, notes_on_user_features
 from tf_metammf.records.raw_files.feature_tables import feature_file_parts, read_features
 from tf_metammf.records.raw_files.input_files import fingerprints, require_file, require_folder
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table, raw_data
+from tf_metammf.records.raw_files.split_names import split_of_part, splits_of_files, with_split, with_split_column
 from tf_metammf.records.raw_files.table_files import TABLE_SUFFIXES, column_names, read_columns
 from tf_metammf.records.raw_files.tables import Table, joined
 
@@ -25,9 +26,10 @@ class Options:
 
     Attributes:
         interactions: File of the interactions, in the folder, or a pattern that all its parts match, as
-            ``views-*.parquet``; by default the only one called interactions, inter, ratings, events or clicks.
+            ``views-*.parquet``; by default the only one called interactions, inter, ratings, events or clicks, or
+            the files of the splits, called train, validation and test.
         features: Feature file of each modality, in the folder, as ``{visual: frames.parquet}``;
-            by default all files called ``NAME_features`` or ``NAME_feat``. ``{}`` means none.
+            by default all files called ``NAME_features`` or ``NAME_feat`` but those of users. ``{}`` means none.
         modalities: Names of the modalities to keep; all of them by default.
         user_column: Column of the raw user ids; recognised by default.
         item_column: Column of the raw item ids; recognised by default.
@@ -59,7 +61,12 @@ def read(path: Path, options: Options) -> RawData:
     - ``NAME.npy`` beside ``NAME_ids.txt``, whose line i is the raw id of row i;
     - ``NAME.npy`` alone, if every item id of the interactions is the number of a row.
 
-    An item without a row, or with an empty one, lacks the modality.
+    An item without a row, or with an empty one, lacks the modality. Files of features of users,
+    as ``user_features.npy``, are left out.
+
+    Instead of a column of splits there may be a file for each split, called ``train``,
+    ``validation`` (or ``valid``, ``val``, ``dev``) and ``test``, maybe with one of the names of
+    interactions before or after, as ``ratings_test.csv``.
 
     Args:
         path: A folder, or the file of the interactions; then no feature files are looked for
@@ -67,7 +74,7 @@ def read(path: Path, options: Options) -> RawData:
         options: Files, columns and modalities.
 
     Returns:
-        The data, with splits where there is a column of splits.
+        The data, with splits where there is a column of splits or a file for each.
 
     Raises:
         InvalidInputError: A file is missing, empty, damaged, malformed or ambiguous.
@@ -84,6 +91,10 @@ def read(path: Path, options: Options) -> RawData:
     for file in interaction_files:
         columns = columns_of_interactions(file, column_names(file), options)
         tables.append(Table(file, read_columns(file, columns.kinds()).columns.select(list(columns.kinds()))))
+    if files.splits is not None:
+        require_no_split_column(folder, columns)
+        tables = [with_split(table, split) for table, split in zip(tables, files.splits, strict=True)]
+        columns = with_split_column(columns)
     interactions = interactions_from_table(joined(tables), columns)
     features = {
         modality: read_features(file, options.item_column, interacted=interactions.item.distinct)
@@ -95,6 +106,7 @@ def read(path: Path, options: Options) -> RawData:
         interactions,
         features,
         provenance={"files": fingerprints(folder, [*interaction_files, *parts])},
+        notes=files.notes,
     )
 
 
@@ -105,10 +117,14 @@ class TableFiles:
     Attributes:
         interactions: Parts of the interactions, in the order of their rows.
         features: Feature file of each modality.
+        splits: The split of every part, if the parts are splits.
+        notes: What the user should know, a sentence each.
     """
 
     interactions: list[str]
     features: dict[str, str]
+    splits: list[str] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def table_files(folder: Path, names: Sequence[str], options: Options, *, only_file: bool = False) -> TableFiles:
@@ -129,10 +145,27 @@ def table_files(folder: Path, names: Sequence[str], options: Options, *, only_fi
     """
     tables = sorted(name for name in names if PurePath(name).suffix in TABLE_SUFFIXES)
     interactions = list(names) if only_file else _interaction_files(folder, tables, names, options)
+    splits = _splits_of_parts(interactions)
     features = options.features
+    notes: tuple[str, ...] = ()
     if features is None:
         features = {} if only_file else _discovered_feature_files(folder, tables)
-    return TableFiles(interactions, {name: features[name] for name in chosen_modalities(features, options.modalities)})
+        notes = () if only_file else notes_on_user_features([folder / name for name in tables], _FEATURE_ENDINGS)
+    chosen = {name: features[name] for name in chosen_modalities(features, options.modalities)}
+    return TableFiles(interactions, chosen, splits, notes)
+
+
+def require_no_split_column(folder: Path, columns: InteractionColumns) -> None:
+    """Refuses a column of splits in files that are splits themselves.
+
+    Raises:
+        InvalidInputError: There is one.
+    """
+    if columns.split is not None:
+        raise InvalidInputError(
+            f'{folder}: has a file for each split, and a column of splits, "{columns.split}". Choose the files with '
+            "--tabular.split_column '', or name the one file with the column with --tabular.interactions."
+        )
 
 
 def columns_of_interactions(path: Path, names: Sequence[str], options: Options) -> InteractionColumns:
@@ -157,6 +190,14 @@ def _interaction_files(folder: Path, tables: list[str], names: Sequence[str], op
             raise InvalidInputError(f"{folder}: no file matches --tabular.interactions {wanted}. Change the pattern.")
         return matches
     matches = [name for name in tables if PurePath(name).stem in _INTERACTION_STEMS]
+    parts = _files_of_splits(folder, tables)
+    if parts and matches:
+        raise InvalidInputError(
+            f"{folder}: has {', '.join(matches)} and files of splits, {', '.join(parts)}. Name the one that holds all "
+            "interactions with --tabular.interactions, or move it away to use the splits."
+        )
+    if parts:
+        return parts
     if len(matches) != 1:
         found = ", ".join(matches) or "none"
         raise InvalidInputError(
@@ -164,6 +205,27 @@ def _interaction_files(folder: Path, tables: list[str], names: Sequence[str], op
             f"({', '.join(TABLE_SUFFIXES)}), found {found}. Name it with --tabular.interactions."
         )
     return matches
+
+
+def _files_of_splits(folder: Path, tables: list[str]) -> list[str]:
+    """The files that are splits of the interactions, in the order of the splits; none unless training is there."""
+    named = [(split_of_part(PurePath(name).stem, _INTERACTION_STEMS) or "", name) for name in tables]
+    by_split = splits_of_files(named)
+    if len(by_split) < 2 or "train" not in by_split:
+        return []
+    for split, files in by_split.items():
+        if len(files) > 1:
+            raise InvalidInputError(
+                f"{folder}: {', '.join(files)} all look like the {split} split. Move the others away, or name the "
+                "parts with a pattern with --tabular.interactions."
+            )
+    return [file for files in by_split.values() for file in files]
+
+
+def _splits_of_parts(parts: Sequence[str]) -> list[str] | None:
+    """The split of every part, if all of them have one in their names, training among them."""
+    splits = [split for part in parts if (split := split_of_part(PurePath(part).stem))]
+    return splits if len(splits) == len(parts) and "train" in splits and len(set(splits)) > 1 else None
 
 
 def _discovered_feature_files(folder: Path, tables: list[str]) -> dict[str, str]:
