@@ -3,7 +3,6 @@ Apache Beam."""
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,22 +12,28 @@ from typing import TYPE_CHECKING, Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.conversion import provenance_of
+from tf_metammf.records.default_split import NO_TIMES, SOURCE_HAS_SPLITS
 from tf_metammf.records.filtering import Filtering
-from tf_metammf.records.metadata import METADATA_FILE, FileEntry, Metadata, ModalityEntry, SplitEntry
+from tf_metammf.records.metadata import METADATA_FILE, Metadata
 from tf_metammf.records.modality_names import require_modality_names
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.feature_tables import ids_name
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns
+from tf_metammf.records.raw_files.split_names import with_split_column
 from tf_metammf.records.record_set import ITEMS_FILE, USERS_FILE, open_record_set
 from tf_metammf.records.shards import require_shards
-from tf_metammf.records.sources.tabular import Options, columns_of_interactions, table_files
-from tf_metammf.records.splitting import SOURCE_METHOD, Splitting, splitting_methods
+from tf_metammf.records.sources.tabular import (
+    Options,
+    columns_of_interactions,
+    require_no_split_column,
+    table_files,
+)
+from tf_metammf.records.splitting import AS_ASKED, SOURCE_METHOD, Splitting, require_validation, splitting_methods
 from tf_metammf.records.staging import require_absent, staged_directory
 
 if TYPE_CHECKING:
     from tf_metammf.records.beam.raw_parts import RawFile
 
-_WRITTEN = "written.json"
 _USER_ERROR = re.compile(r"InvalidInputError: (.*?)(?: \[while running|\n\s*\n|\nTraceback|\Z)", re.DOTALL)
 
 
@@ -64,7 +69,7 @@ def convert_with_beam(
             default the DirectRunner of this process.
         options: Files, columns and modalities.
         filtering: What to drop; by default only duplicates.
-        splitting: How to split; by default as a column of splits says, else at random per user.
+        splitting: How to split; see :class:`tf_metammf.records.Splitting`, of which ``like`` is not supported.
         seed: Seed of the splits and of the order on disk.
         shards: Shards per split and of the items; by default one for every 64 MiB.
         partitions: Parts that users, items and pairs are divided into.
@@ -81,11 +86,17 @@ def convert_with_beam(
     """
     _require_beam()
     from tf_metammf.records.beam.raw_parts import list_files, sha256
+    from tf_metammf.records.beam.written_entries import funnel_of, read_entries, write_metadata
 
     options, filtering, splitting = options or Options(), filtering or Filtering(), splitting or Splitting()
     if seed < 0:
         raise InvalidInputError(f"seed is {seed}, expected at least 0.")
     require_shards(shards)
+    if splitting.like is not None:
+        raise InvalidInputError(
+            f"like is {splitting.like}, and pipelines of Beam do not read an earlier record set. Convert without "
+            "Beam, or leave splitting.like out."
+        )
     found = list_files(folder)
     chosen = table_files(Path(folder), list(found), options)
     require_modality_names(chosen.features)
@@ -99,16 +110,12 @@ def convert_with_beam(
         if file.suffix == ".npy" and ids_name(file.name) in found
     }
     columns = _columns(interactions, options)
-    method = _method(splitting, columns, folder)
+    if chosen.splits is not None:
+        require_no_split_column(Path(folder), columns)
+        columns = with_split_column(columns)
+    method, reason = _method(splitting, columns, folder)
     read = sorted([*interactions, *features.values(), *ids_files.values()], key=lambda file: file.name)
-    source = provenance_of(
-        "tabular",
-        options,
-        filtering,
-        splitting,
-        seed,
-        {"files": {file.name: {"bytes": file.bytes, "sha256": sha256(file)} for file in read}},
-    )
+    fingerprints: dict[str, object] = {file.name: {"bytes": file.bytes, "sha256": sha256(file)} for file in read}
     if filtering.rating_threshold is not None and columns.rating is None:
         raise InvalidInputError(
             f"{folder}: rating_threshold is {filtering.rating_threshold}, but the interactions have no ratings. "
@@ -120,12 +127,14 @@ def convert_with_beam(
             pipeline_options,
             interactions=interactions,
             columns=columns,
+            splits=chosen.splits,
             features=features,
             ids_files=ids_files,
             item_column=options.item_column,
             filtering=filtering,
             splitting=splitting,
             method=method,
+            reason=reason,
             seed=seed,
             shards=shards,
             partitions=partitions,
@@ -134,7 +143,13 @@ def convert_with_beam(
             k_core_rounds=k_core_rounds,
         )
         name = PurePosixPath(folder.rstrip("/")).name if "://" in folder else Path(folder).resolve().name
-        return _describe(place, name=name, timestamps=columns.timestamp is not None, source=source)
+        entries = read_entries(place)
+        funnel = funnel_of(entries, notes=chosen.notes)
+        used = replace(splitting, method=funnel.method)
+        require_validation(funnel.splits["validation"].interactions, used)
+        source = provenance_of("tabular", options, filtering, used, seed, {"files": fingerprints})
+        timestamps = columns.timestamp is not None
+        return write_metadata(place, entries, name=name, timestamps=timestamps, source=source, funnel=funnel)
 
 
 def _run(
@@ -143,12 +158,14 @@ def _run(
     *,
     interactions: "list[RawFile]",
     columns: InteractionColumns,
+    splits: list[str] | None,
     features: "dict[str, RawFile]",
     ids_files: "dict[str, RawFile]",
     item_column: str | None,
     filtering: Filtering,
     splitting: Splitting,
-    method: str,
+    method: str | None,
+    reason: str,
     seed: int,
     shards: int | None,
     partitions: int,
@@ -172,10 +189,11 @@ def _run(
         shards as files,
     )
     from tf_metammf.records.beam.columns import of_parts
-    from tf_metammf.records.beam.splitting import require_training, split
+    from tf_metammf.records.beam.splitting import counts_of_new, require_training, split
+    from tf_metammf.records.beam.written_entries import WRITTEN
 
     with beam.Pipeline(argv=list(pipeline_options)) as pipeline:
-        read = interaction_rows.read_interactions(pipeline, interactions, columns, part_bytes=part_bytes)
+        read = interaction_rows.read_interactions(pipeline, interactions, columns, splits=splits, part_bytes=part_bytes)
         described = feature_rows.read_features(pipeline, features, ids_files, item_column, part_bytes=part_bytes)
         of_rows = interaction_rows.ids_of(read, "item")
         of_features = described | "features: names" >> beam.MapTuple(lambda key, rows: (key, rows[0]))
@@ -188,7 +206,7 @@ def _run(
         user_ids, user_numbers = vocabulary.numbered(distinct_users, "users", partitions=partitions)
         item_ids, item_numbers = vocabulary.numbered(distinct_items, "items", partitions=partitions)
         rows = interaction_rows.with_dense_ids(read, user_numbers, item_numbers, partitions=partitions)
-        rows = filters.filtered(rows, filtering, partitions=partitions, k_core_rounds=k_core_rounds)
+        rows, counts = filters.filtered(rows, filtering, partitions=partitions, k_core_rounds=k_core_rounds)
         numbers = vocabulary.look_up(of_features, item_numbers, "features", partitions=partitions)
         numbered = (
             {"rows": described, "numbers": numbers}
@@ -206,10 +224,11 @@ def _run(
                 | "items: once more" >> beam.Create([None])
                 | "items: that remain" >> beam.Map(lambda _, ids: filters.Renumbering(ids).count, kept["item"])
             )
-        split_rows = split(
+        split_rows, method_used = split(
             rows,
             splitting,
             method=method,
+            reason=reason,
             seed=seed,
             items=count,
             featured=numbered | "features: items" >> beam.MapTuple(lambda _, batch: batch[1]) if features else None,
@@ -217,7 +236,17 @@ def _run(
             block_rows=block_rows,
         )
         names = ("user", "item") if columns.timestamp is None else ("user", "item", "timestamp")
+        counts.append(feature_rows.without_interactions(distinct_items))
+        if features:
+            counts.append(feature_rows.without_features(rows, numbered, partitions=partitions))
+        counts.append(
+            method_used | "method: entry" >> beam.MapTuple(lambda used, why: ("method", used, 0, {"reason": why}))
+        )
+        for role in ("user", "item"):
+            found = counts_of_new(split_rows, role, "new in splits", partitions=partitions)
+            counts.append(found | f"new {role}s: entry" >> beam.Map(_entry_of_new, role))
         written = [
+            *counts,
             files.write_interactions(
                 split_rows,
                 output,
@@ -225,7 +254,7 @@ def _run(
                 seed=seed,
                 shards=shards,
                 block_rows=block_rows,
-                check=partial(require_training, method=method),
+                check=partial(require_training, method=method or "time"),
             ),
             files.write_items(
                 numbered, output, items=count, widths=feature_rows.widths(described, features), shards=shards
@@ -238,13 +267,17 @@ def _run(
             written
             | "written: all" >> beam.Flatten()
             | "written: list" >> beam.combiners.ToList()
-            | "written: file" >> beam.Map(_write_list, FileSystems.join(output, _WRITTEN))
+            | "written: file" >> beam.Map(_write_list, FileSystems.join(output, WRITTEN))
         )
 
 
 def _with_numbers(key: Any, found: dict[str, Any]) -> tuple[str, tuple[list[str], Any, Any]]:
     (rows,), (numbers,) = found["rows"], found["numbers"]
     return key[0], (rows[0], numbers, rows[1])
+
+
+def _entry_of_new(counts: Any, role: str) -> tuple[str, str, int, dict[str, Any]]:
+    return "new", role, 0, dict(zip(SPLITS, counts[1].tolist(), strict=True))
 
 
 def _that_remain(modality: str, batch: tuple[list[str], Any, Any], items: Any) -> Any:
@@ -282,58 +315,6 @@ def _write_list(entries: list[Any], path: str) -> None:
 
     with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
         file.write(json.dumps(entries).encode())
-
-
-def _describe(output: str, *, name: str, timestamps: bool, source: dict[str, Any]) -> Metadata:
-    """Writes the metadata of TFDS, and ``metadata.json`` last."""
-    from apache_beam.io.filesystem import CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
-
-    from tf_metammf.records.beam.shards import publish
-    from tf_metammf.records.tfds_metadata import write_tfds_metadata
-
-    with FileSystems.open(
-        FileSystems.join(output, _WRITTEN), compression_type=CompressionTypes.UNCOMPRESSED
-    ) as content:
-        entries = sorted(json.loads(content.read()))
-    FileSystems.delete([FileSystems.join(output, _WRITTEN)])
-
-    def files(kind: str, part: str = "") -> tuple[FileEntry, ...]:
-        return tuple(FileEntry(**entry) for found, of, _, entry in entries if (found, of) == (kind, part))
-
-    splits = {split: files("interactions", split) for split in SPLITS}
-    (users,), (items,) = files("ids", "user"), files("ids", "item")
-    modalities = {}
-    for _, modality, _, width in (entry for entry in entries if entry[0] == "width"):
-        present = sum(entry["items"] for kind, of, _, entry in entries if (kind, of) == ("modality", modality))
-        modalities[modality] = ModalityEntry(width=width["width"], source_dtype=width["dtype"], items=present)
-    metadata = Metadata(
-        name=name,
-        users=users.records,
-        items=items.records,
-        timestamps=timestamps,
-        modalities=modalities,
-        splits={
-            split: SplitEntry(sum(shard.interactions for shard in shards), shards) for split, shards in splits.items()
-        },
-        item_shards=files("items"),
-        id_files=(users, items),
-        source=source,
-        item_indexes=files("index"),
-    )
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        shards = [folder / shard.path for split in metadata.splits.values() for shard in split.shards]
-        shards += [folder / shard.path for shard in metadata.item_shards]
-        for shard in shards:  # TFDS asks for their names
-            shard.parent.mkdir(exist_ok=True)
-            shard.touch()
-        write_tfds_metadata(folder, metadata)
-        metadata.write(folder)
-        written = [path for path in sorted(folder.rglob("*")) if path.is_file() and path not in shards]
-        for path in sorted(written, key=lambda path: path.name == METADATA_FILE):
-            publish(path, FileSystems.join(output, *path.relative_to(folder).parts))
-    return metadata
 
 
 @contextmanager
@@ -392,8 +373,13 @@ def _columns(files: "list[RawFile]", options: Options) -> InteractionColumns:
     return columns[0]
 
 
-def _method(splitting: Splitting, columns: InteractionColumns, folder: str) -> str:
-    method = splitting.method or ("random" if columns.split is None else SOURCE_METHOD)
+def _method(splitting: Splitting, columns: InteractionColumns, folder: str) -> tuple[str | None, str]:
+    """The method and why; None where the pipeline chooses by the times."""
+    if splitting.method is None:
+        if columns.split is not None:
+            return SOURCE_METHOD, SOURCE_HAS_SPLITS
+        return ("random", NO_TIMES) if columns.timestamp is None else (None, "")
+    method = splitting.method
     if method == SOURCE_METHOD and columns.split is None:
         others = ", ".join(name for name in splitting_methods() if name != SOURCE_METHOD)
         raise InvalidInputError(
@@ -404,7 +390,7 @@ def _method(splitting: Splitting, columns: InteractionColumns, folder: str) -> s
             f'splitting method "{method}" needs timestamps, and {folder} has none. Name their column, or choose '
             "another method."
         )
-    return method
+    return method, AS_ASKED
 
 
 def _require_beam() -> None:

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.beam.columns import collected, of_parts
+from tf_metammf.records.beam.columns import parts as parts_of_ids
 from tf_metammf.records.beam.interaction_rows import ORIGIN
 from tf_metammf.records.beam.raw_parts import (
     MATRIX,
@@ -90,6 +92,61 @@ def overlap(parts: "beam.PCollection[Any]", modalities: Sequence[str]) -> "beam.
     """
     found = parts | "overlap: count" >> beam.FlatMap(of_parts(_overlap), list(modalities))
     return found | "overlap: sum" >> beam.CombinePerKey(sum) | "overlap: check" >> beam.FlatMapTuple(_require_overlap)
+
+
+def without_interactions(parts: "beam.PCollection[Any]") -> "beam.PCollection[Any]":
+    """An entry of the kind "count": how many items have features and no interactions.
+
+    Args:
+        parts: What :func:`tf_metammf.records.beam.vocabulary.distinct` returns for items.
+    """
+    return (
+        parts
+        | "without interactions"
+        >> beam.MapTuple(lambda _, ids: len(set().union(*ids.values()) - ids.get(ORIGIN, set())))
+        | "without interactions: sum" >> beam.CombineGlobally(sum)
+        | "without interactions: entry"
+        >> beam.Map(lambda count: ("count", "features_without_interaction", 0, {"items": int(count)}))
+    )
+
+
+def _count_without_interactions(_: int, ids: dict[str, set[str]]) -> int:
+    return len(set().union(*ids.values()) - ids.get(ORIGIN, set()))
+
+
+def without_features(rows: Any, numbered: Any, *, partitions: int) -> "beam.PCollection[Any]":
+    """An entry of the kind "count": how many items have interactions and no features.
+
+    Args:
+        rows: Interactions.
+        numbered: By modality, raw ids, dense ids and features of some items.
+        partitions: Parts that items are divided into.
+    """
+    sides = {
+        "interacted": rows | "without features: rows" >> beam.Map(lambda rows: np.unique(rows["item"])),
+        "featured": numbered | "without features: ids" >> beam.MapTuple(lambda _, batch: batch[1]),
+    }
+    keyed = {
+        name: items
+        | f"without features: {name}" >> beam.FlatMap(lambda ids: parts_of_ids({"item": ids}, ids % partitions))
+        for name, items in sides.items()
+    }
+    return (
+        keyed
+        | "without features: together" >> beam.CoGroupByKey()
+        | "without features: count" >> beam.MapTuple(_count_without)
+        | "without features: sum" >> beam.CombineGlobally(sum)
+        | "without features: entry"
+        >> beam.Map(lambda count: ("count", "items_without_features", 0, {"items": int(count)}))
+    )
+
+
+def _count_without(_: int, found: dict[str, Any]) -> int:
+    interacted, featured = (
+        np.unique(np.concatenate([np.empty(0, np.int64), *(batch["item"] for batch in found[name])]))
+        for name in ("interacted", "featured")
+    )
+    return len(np.setdiff1d(interacted, featured))
 
 
 def require_rows(

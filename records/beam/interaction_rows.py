@@ -1,6 +1,7 @@
 """Interactions of a table, read in parts, with dense ids and the place of every row in the whole table."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -12,20 +13,27 @@ from tf_metammf.records.beam.raw_parts import RawFile, RawPart, column_names, pa
 from tf_metammf.records.beam.vocabulary import look_up
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table
+from tf_metammf.records.raw_files.split_names import with_split
 
 ORIGIN = ""
 """What the keys of batches of interactions begin with; those of features begin with the modality."""
 
 
 def read_interactions(
-    pipeline: beam.Pipeline, files: Sequence[RawFile], columns: InteractionColumns, *, part_bytes: int
+    pipeline: beam.Pipeline,
+    files: Sequence[RawFile],
+    columns: InteractionColumns,
+    *,
+    splits: Sequence[str] | None = None,
+    part_bytes: int,
 ) -> "beam.PCollection[Any]":
     """Reads the parts of a table of interactions.
 
     Args:
         pipeline: The pipeline.
         files: The files of the table, numbered in the order of its rows.
-        columns: Which column is what.
+        columns: Which column is what; its split is the one of :func:`with_split` if the files are splits.
+        splits: The split of every file, if the files are splits.
         part_bytes: Bytes of text that are read at once.
 
     Returns:
@@ -37,7 +45,7 @@ def read_interactions(
         | "interactions: files" >> beam.Create(list(files))
         | "interactions: parts" >> beam.FlatMap(parts_of, part_bytes=part_bytes)
         | "interactions: spread" >> beam.Reshuffle()
-        | "interactions: read" >> beam.FlatMap(_read, columns)
+        | "interactions: read" >> beam.FlatMap(_read, columns, splits)
     )
 
 
@@ -70,10 +78,15 @@ def ids_of(read: "beam.PCollection[Any]", role: str) -> "beam.PCollection[Any]":
     return read | f"{role}s: ids read" >> beam.Map(of_parts(_ids_of), role)
 
 
-def _read(part: RawPart, columns: InteractionColumns) -> Iterator[tuple[Any, dict[str, Any]]]:
-    table = read_table(part, column_names(part.file), columns.kinds())
+def _read(
+    part: RawPart, columns: InteractionColumns, splits: Sequence[str] | None
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    in_file = columns if splits is None else replace(columns, split=None)
+    table = read_table(part, column_names(part.file), in_file.kinds())
     if table is None:
         return
+    if splits is not None:
+        table = with_split(table, splits[part.file.number])
     named = interactions_from_table(table, columns)
     batch: Columns = {"user": named.user.codes, "item": named.item.codes}
     optional = {"timestamp": named.timestamp, "rating": named.rating, "split": named.split}
