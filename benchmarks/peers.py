@@ -243,9 +243,9 @@ def _print(name: str, results: dict[str, object]) -> None:
         shown = [
             "-" if cell["mean"] is None else f"{cell['mean']:.4f} ± {cell['deviation'] or 0:.4f}" for cell in cells
         ]
-        p_value = "" if found["p_value"] is None else f"{found['p_value']:.4f}"
-        rows.append([model, *shown, p_value, f"{found['seconds']['mean']:.0f}"])
-    print_table(f"test split: {name}", ["model", *SHOWN, "p", "seconds"], rows)
+        p_value = "" if found["p_holm"] is None else f"{found['p_holm']:.4f}"
+        rows.append([model, *shown, found["reference"] or "", p_value, f"{found['seconds']['mean']:.0f}"])
+    print_table(f"test split: {name}", ["model", *SHOWN, "reference", "p (Holm)", "seconds"], rows)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """Compare models on a record set: the same budget of trials and the same seeds for each, with tests of significance."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.compared_models import named_models
+from tf_metammf.commands.field_options import add_field_options, given_fields
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.console import make_console, print_table, visible
+from tf_metammf.trainer.search.search_space import SearchSpace
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -18,8 +21,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--models",
         type=str,
         required=True,
-        help="Presets, YAML files or run directories, with commas between; NAME=FILE says what to call one, and "
-        "lattice+metammf is the preset lattice with the fusion metammf.",
+        help="Presets, YAML files or run directories, with commas between; NAME=FILE says what to call one, quoted "
+        "where the name has commas, and lattice+metammf is the preset lattice with the fusion metammf.",
+    )
+    parser.add_argument(
+        "--reference",
+        type=str | None,
+        help="The model that the others are compared with; by default the model that --ablate varied for each of its "
+        "variations, else the first one named.",
     )
     parser.add_argument("--seeds", type=int, default=5, help="How often each model is trained and tested.")
     parser.add_argument("--trials", type=int, default=0, help="Trials of the search for each model; 0 for none.")
@@ -32,8 +41,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--kinds",
         type=Path | None,
-        help="CSV file of item ids and kinds to colour maps by; clusters of the features by default.",
+        help="CSV file of item ids and kinds to colour maps by; by default RECORDS.kinds.csv, if it is there, "
+        "else clusters of the features.",
     )
+    add_field_options(parser)
 
 
 def run(arguments: Namespace) -> int:
@@ -41,15 +52,19 @@ def run(arguments: Namespace) -> int:
     import_tensorflow()
     from tf_metammf.records.record_set import open_record_set
     from tf_metammf.trainer.comparison.compare import compare
-    from tf_metammf.trainer.comparison.item_kinds import read_kinds
+    from tf_metammf.trainer.comparison.item_kinds import find_kinds
+    from tf_metammf.trainer.comparison.references import choose_references
     from tf_metammf.trainer.comparison.report import write_report
 
     record_set = open_record_set(arguments.records)
-    if arguments.kinds is not None:
-        read_kinds(arguments.kinds, record_set)  # refused before the trainings
-    models = _models(arguments.models, searched=arguments.trials > 0)
+    kinds = find_kinds(record_set, arguments.kinds)  # refused before the trainings
+    searched = arguments.trials > 0
+    models = named_models(arguments.models, overrides=given_fields(arguments), searched=searched)
+    varied: dict[str, str] = {}
     if arguments.ablate is not None:
-        models = _ablated(models, record_set.metadata, arguments.ablate.split(","), searched=arguments.trials > 0)
+        questions = [question.strip() for question in arguments.ablate.split(",") if question.strip()]
+        models, varied = _ablated(models, record_set.metadata, questions, searched=searched)
+    references = choose_references(list(models), varied=varied, reference=arguments.reference)
     comparison = compare(
         record_set,
         arguments.output,
@@ -59,38 +74,15 @@ def run(arguments: Namespace) -> int:
         tuner=arguments.tuner,
         verbose=0 if arguments.quiet else None,
     )
-    kinds = None if arguments.kinds is None else read_kinds(arguments.kinds, record_set)
-    _print(write_report(comparison, record_set, kinds=kinds))
+    _print(write_report(comparison, record_set, references=references, kinds=kinds))
     print(arguments.output / "report.html")
     return 0
 
 
-def _models(text: str, *, searched: bool) -> dict[str, Any]:
-    from tf_metammf.trainer.comparison.compare import fixed_space
-    from tf_metammf.trainer.configuration import load_configuration
-    from tf_metammf.trainer.search.search_space import load_search_space
-
-    models: dict[str, Any] = {}
-    for word in filter(None, (part.strip() for part in text.split(","))):
-        given, _, file = word.rpartition("=")
-        file, _, fusion = (file, "", "") if Path(file).exists() else file.partition("+")
-        overrides = {"model": {"fusion": {"name": fusion}}} if fusion else {}
-        place = Path(file) / "configuration.yaml" if (Path(file) / "configuration.yaml").is_file() else Path(file)
-        name = given or (Path(file).name if place != Path(file) else place.stem) + (f"+{fusion}" if fusion else "")
-        if name in models:
-            raise InvalidInputError(f'two models are called "{name}". Name them with NAME=FILE.')
-        if searched:
-            models[name] = load_search_space(place, overrides=overrides)
-            continue
-        configuration = load_configuration(place)
-        if fusion:
-            fused = replace(configuration.model.fusion, name=fusion)
-            configuration = replace(configuration, model=replace(configuration.model, fusion=fused))
-        models[name] = fixed_space(configuration)
-    return models
-
-
-def _ablated(models: dict[str, Any], metadata: Any, questions: list[str], *, searched: bool) -> dict[str, Any]:
+def _ablated(
+    models: dict[str, SearchSpace], metadata: Any, questions: list[str], *, searched: bool
+) -> tuple[dict[str, SearchSpace], dict[str, str]]:
+    """The models with their variations, and by variation the model that was varied."""
     from tf_metammf.trainer.comparison.ablations import QUESTIONS, ablations
     from tf_metammf.trainer.comparison.compare import fixed_space
 
@@ -98,33 +90,47 @@ def _ablated(models: dict[str, Any], metadata: Any, questions: list[str], *, sea
         raise InvalidInputError(
             "--ablate varies settings that a search would choose. Give --trials or --ablate, not both."
         )
-    found: dict[str, Any] = {}
+    found: dict[str, SearchSpace] = {}
+    varied: dict[str, str] = {}
     for name, space in models.items():
+        if space.parameters:
+            raise InvalidInputError(f"{name}: has ranges ({', '.join(space.parameters)}). With --ablate give values.")
         variations = ablations(name, space.configuration({}), metadata, questions)
         found |= {label: fixed_space(configuration) for label, configuration in variations.items()}
+        varied |= {label: name for label in variations if label != name}
     if len(found) == len(models):
         raise InvalidInputError(
             f"--ablate {','.join(questions)} varies nothing of {', '.join(models)}. Ask another of "
             f"{', '.join(QUESTIONS)}, or compare without --ablate."
         )
-    return found
+    return found, varied
 
 
 def _print(results: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    from tf_metammf.trainer.comparison.tables import columns, note, number, p_value
+    from tf_metammf.trainer.comparison.tables import (
+        columns,
+        difference_cells,
+        difference_heads,
+        note,
+        number,
+        untrained_rows,
+    )
 
     k = results["metric"].partition("@")[2]
     names = [name for name in columns(results) if name.partition("@")[2] == k]
     table = Table()
     table.add_column("model")
-    for heading in (*names, "p"):
-        table.add_column(heading, justify="right")
+    for heading in (*names, *difference_heads(results)):
+        table.add_column(visible(heading), justify="right")
     for model, found in results["models"].items():
-        table.add_row(escape(model), *(number(found["metrics"][name]) for name in names), p_value(found["p_value"]))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(note(results), style="dim")
+        cells = [*(number(found["metrics"][name]) for name in names), *difference_cells(results, model)]
+        cells = [visible(cell) for cell in cells]
+        # An interval stands below its effect, so that the table fits a terminal.
+        cells = [cell.replace(" [", "\n[") if cell.startswith(("+", "-")) else cell for cell in cells]
+        table.add_row(visible(model), *cells)
+    for label, cells in untrained_rows(results, names):
+        table.add_row(label, *cells)
+    print_table(table)
+    make_console().print(note(results), style="dim")

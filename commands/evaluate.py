@@ -1,11 +1,14 @@
 """Evaluate the best weights of a run by full ranking."""
 
-import json
+import logging
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.json_output import print_json
 from tf_metammf.commands.tensorflow import import_tensorflow
+
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -13,19 +16,35 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, required=True, help="The run directory.")
     parser.add_argument("--records", type=Path, help="Where the record set is now, if it was moved.")
     parser.add_argument("--split", default="test", help="validation or test.")
-    parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="Print JSON instead of a table: the metrics; popularity and random, what to hold them against; counts.",
+    )
 
 
 def run(arguments: Namespace) -> int:
-    """Evaluates and prints the metrics."""
+    """Evaluates and prints the metrics beside those of popularity and of a random ranking."""
     import_tensorflow()
     from tf_metammf.commands.metric_table import print_metrics
-    from tf_metammf.trainer.evaluation import evaluate
+    from tf_metammf.ranking.metric_names import MetricName
+    from tf_metammf.trainer.evaluation import evaluate_with_references
+    from tf_metammf.trainer.references import behind_references
     from tf_metammf.trainer.runs.run_directory import open_run_directory
 
-    metrics = evaluate(open_run_directory(arguments.run), records=arguments.records, split=arguments.split)
+    run_directory, split = open_run_directory(arguments.run), arguments.split
+    monitor = run_directory.configuration.evaluation.monitor
+    found = evaluate_with_references(run_directory, records=arguments.records, split=split)
     if arguments.json:
-        print(json.dumps(metrics, indent=2))
+        print_json({**found.metrics, **found.references.to_json()})
     else:
-        print_metrics({arguments.split: metrics}, title=str(arguments.run))
+        print_metrics(
+            {split: found.metrics},
+            {split: found.references},
+            title=str(arguments.run),
+            beside=MetricName.parse(monitor).k,
+        )
+    remark = behind_references(found.metrics, found.references, monitor=monitor, what=f"{split} {monitor}")
+    if remark is not None:
+        logger.warning("%s: %s", arguments.run, remark)
     return 0

@@ -9,9 +9,10 @@ from jsonargparse import ArgumentParser, Namespace
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.reports import read_report
+from tf_metammf.records.console import print_table
 
 if TYPE_CHECKING:
-    from tf_metammf.export.refresh import Changes
+    from tf_metammf.trainer.refresh import Changes
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -49,6 +50,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         help="With --refresh: where the record set of the training is now, if it was moved.",
     )
+    parser.add_argument(
+        "--allow_leakage",
+        action="store_true",
+        help="With --refresh: also where the run was trained on validation or test interactions of --records.",
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -74,7 +80,12 @@ def run(arguments: Namespace) -> int:
         if arguments.records is None:
             raise InvalidInputError("--refresh needs --records, the grown record set.")
         version, changes = export_refreshed(
-            run_directory, arguments.output, records=arguments.records, trained_on=arguments.trained_on, **options
+            run_directory,
+            arguments.output,
+            records=arguments.records,
+            trained_on=arguments.trained_on,
+            allow_leakage=arguments.allow_leakage,
+            **options,
         )
         print(version)
         _print_changes(changes)
@@ -130,7 +141,6 @@ def _print_index(report: Mapping[str, Any]) -> None:
 
 
 def _print_signatures(signatures: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(show_lines=True)
@@ -138,7 +148,7 @@ def _print_signatures(signatures: Mapping[str, Any]) -> None:
         table.add_column(heading)
     for name, function in signatures.items():
         table.add_row(name, _specs(function.structured_input_signature[1]), _specs(function.structured_outputs))
-    Console(highlight=False).print(table)
+    print_table(table)
 
 
 def _specs(specs: Mapping[str, Any]) -> str:
@@ -146,5 +156,4 @@ def _specs(specs: Mapping[str, Any]) -> str:
 
 
 def _shape(shape: Any) -> str:
-    # A bracket after a backslash is text to rich, not markup.
-    return "\\[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
+    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"

@@ -1,20 +1,19 @@
 """What became of the rows that a conversion read, for people."""
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from tf_metammf.records.console import print_table, visible
 from tf_metammf.records.funnel import Funnel
 
 
-def print_funnel(funnel: Funnel, console: Console) -> None:
+def print_funnel(funnel: Funnel) -> None:
     """Prints the funnel as a table, and how the interactions were split in sentences."""
     table = Table(title="interactions", title_justify="left", show_header=False)
-    table.add_column(overflow="fold")
+    table.add_column()
     table.add_column(justify="right")
     table.add_row("rows read", f"{funnel.rows_read:,}")
     for reason, rows in funnel.rejected.items():
-        table.add_row(Text(f"- {reason}"), f"{rows:,}")
+        table.add_row(visible(f"- {reason}"), f"{rows:,}")
     table.add_row("- below the rating threshold", f"{funnel.below_threshold:,}")
     table.add_row("- repeats of a user and an item", f"{funnel.repeats:,}")
     table.add_row("- outside the k-core", f"{funnel.outside_k_core:,}")
@@ -23,9 +22,9 @@ def print_funnel(funnel: Funnel, console: Console) -> None:
     table.add_section()
     table.add_row("items with interactions and no features", f"{funnel.items_without_features:,}")
     table.add_row("items with features and no interactions", f"{funnel.features_without_interaction:,}")
-    console.print(table)
+    print_table(table)
     for sentence in funnel_sentences(funnel):
-        console.print(sentence, soft_wrap=True, markup=False, highlight=False)
+        print(visible(sentence))
 
 
 def funnel_sentences(funnel: Funnel) -> list[str]:

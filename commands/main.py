@@ -10,19 +10,27 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any, NoReturn
-
-from jsonargparse import Namespace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import tf_metammf
-from tf_metammf.commands.parser import CommandParser
-from tf_metammf.commands.program_log import add_verbosity, begin_log
-from tf_metammf.errors import InvalidInputError, MetaMMFError
+from tf_metammf.commands.standard_streams import discard_stdout, flush_stdout, prepare_standard_streams
+from tf_metammf.errors import InvalidInputError, MetaMMFError, one_line
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from tf_metammf.commands.parser import CommandParser
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 findings of records validate; 2 something you can mend, in one line on stderr; 130 "
+    "interrupted; 138 another process of a distributed training is gone; 143 terminated."
+)
 
 RECORD_COMMANDS = ("convert", "describe", "validate", "synthesize")
 COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "quickstart")
@@ -37,29 +45,76 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    if arguments is None:
+    own_process = arguments is None
+    if own_process:
+        prepare_standard_streams()
         # Ended from outside, a command of its own process tidies up as it does when interrupted.
         signal.signal(signal.SIGTERM, _terminate)
     try:
-        _refuse_buckets(sys.argv[1:] if arguments is None else arguments)
-        parser = _parser()
-        module, options = _chosen(parser.instantiate(parser.parse_args(arguments)))
-        begin_log(quiet=options.quiet, verbose=options.verbose, propagate=arguments is not None)
-        return int(module.run(options))
+        try:
+            return _run(sys.argv[1:] if arguments is None else arguments, own_process=own_process)
+        finally:
+            flush_stdout()
     except MetaMMFError as error:
-        print(f"tf-metammf: error: {_one_line(error)}", file=sys.stderr)
+        print(f"tf-metammf: error: {one_line(error)}", file=sys.stderr)
         return error.exit_code
+    except UnicodeEncodeError as error:
+        print(f"tf-metammf: error: {_not_encodable(error.object)}", file=sys.stderr)
+        return EXIT_USER_ERROR
     except OSError as error:
+        if own_process:
+            discard_stdout()
         if isinstance(error, BrokenPipeError):
-            # The reader of our output has gone, as "| head" does; that is no error.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
+            return 0  # the reader of our output is gone, as "| head" is
         place = f"{error.filename}: " if error.filename else ""
         print(f"tf-metammf: error: {place}{error.strerror or error}", file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print("tf-metammf: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _run(words: Sequence[str], *, own_process: bool) -> int:
+    _require_working_directory()
+    _refuse_unreadable(words)
+    _refuse_buckets(words)
+    from tf_metammf.commands.program_log import begin_log  # imported here, where an interruption is one line
+
+    parser = _parser()
+    module, options = _chosen(parser.instantiate(parser.parse_args(list(words))))
+    begin_log(quiet=options.quiet, verbose=options.verbose, propagate=not own_process)
+    return int(module.run(options))
+
+
+def _require_working_directory() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InvalidInputError(
+            "the working directory no longer exists. Change to a folder that does, and start again."
+        ) from None
+
+
+def _refuse_unreadable(words: Sequence[str]) -> None:
+    """Refuses arguments that TensorFlow, which takes UTF-8, or the system could not be given."""
+    for word in words:
+        if "\0" in word:
+            raise InvalidInputError(f"the argument {word!r} has a zero byte, which no path or id can have.")
+        try:
+            word.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InvalidInputError(_not_encodable(word)) from None
+
+
+def _not_encodable(text: object) -> str:
+    """What to do about text that the locale or UTF-8 does not have."""
+    shown = ascii(os.fsencode(str(text)).decode("utf-8", "backslashreplace"))
+    if sys.getfilesystemencoding().lower() != "utf-8":
+        return (
+            f"{shown} is not text in the encoding of this process, {sys.getfilesystemencoding()}. Set PYTHONUTF8=1, or "
+            "LC_ALL to a locale with UTF-8, such as C.UTF-8."
+        )
+    return f"{shown} is not UTF-8 text, which TensorFlow needs. Rename the file or folder."
 
 
 def _refuse_buckets(words: Sequence[str]) -> None:
@@ -77,18 +132,16 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(EXIT_TERMINATED)
 
 
-def _one_line(error: MetaMMFError) -> str:
-    # Keras puts its own words before and after the message of an error that a layer raises.
-    by_keras = re.search(r"^Exception encountered when calling.*?\n\n(.*?)\n\nCall arguments", str(error), re.DOTALL)
-    return " ".join((by_keras[1] if by_keras else str(error)).split())
+def _parser() -> "CommandParser":
+    from tf_metammf.commands.parser import CommandParser
 
-
-def _parser() -> CommandParser:
-    parser = CommandParser(prog="tf-metammf", description=_help(tf_metammf), version=tf_metammf.__version__)
-    commands = parser.add_subcommands(dest="command")
+    parser = CommandParser(
+        prog="tf-metammf", description=_help(tf_metammf), version=tf_metammf.__version__, epilog=EXIT_CODES
+    )
+    commands = parser.add_subcommands(dest="command", **_listed("COMMAND"))
     records = CommandParser(description="Make, look at and check record sets.")
     commands.add_subcommand("records", records, help="Make, look at and check record sets.")
-    record_commands = records.add_subcommands(dest="record_command")
+    record_commands = records.add_subcommands(dest="record_command", **_listed("records COMMAND"))
     for name in RECORD_COMMANDS:
         _add(record_commands, name, _module(f"records_{name}"))
     for name in COMMANDS:
@@ -96,14 +149,21 @@ def _parser() -> CommandParser:
     return parser
 
 
+def _listed(words: str) -> dict[str, str]:
+    return {"title": "commands", "metavar": "COMMAND", "description": f'More on each: "tf-metammf {words} --help".'}
+
+
 def _add(subcommands: Any, name: str, module: ModuleType) -> None:
+    from tf_metammf.commands.parser import CommandParser
+    from tf_metammf.commands.program_log import add_verbosity
+
     parser = CommandParser(description=_help(module))
     module.add_arguments(parser)
     add_verbosity(parser)
     subcommands.add_subcommand(name, parser, help=_help(module))
 
 
-def _chosen(parsed: Namespace) -> tuple[ModuleType, Namespace]:
+def _chosen(parsed: "Namespace") -> tuple[ModuleType, "Namespace"]:
     options = parsed[parsed.command]
     if parsed.command == "records":
         return _module(f"records_{options.record_command}"), options[options.record_command]

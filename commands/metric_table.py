@@ -1,33 +1,64 @@
-"""Metrics as a table: a row a metric and kind of items, a column a cut-off."""
+"""Metrics as a table beside popularity and a random ranking: a row a metric and kind of items, a column a cut-off."""
 
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
 from rich.table import Table
 
+from tf_metammf.records.console import make_console, print_table, visible
+from tf_metammf.trainer.references import RANKINGS, References, describe_counts
 
-def print_metrics(metrics: Mapping[str, Mapping[str, float]], *, title: str, only: Sequence[str] | None = None) -> None:
-    """Prints metrics by split.
+
+def print_metrics(
+    metrics: Mapping[str, Mapping[str, float]],
+    references: Mapping[str, References],
+    *,
+    title: str,
+    beside: int | None = None,
+    only: Sequence[str] | None = None,
+) -> None:
+    """Prints the metrics of every split, and what is behind them.
 
     Args:
         metrics: Such as ``{"test": {"recall@20": 0.11, "cold/recall@20": 0.02}}``.
-        title: Heading of the table.
+        references: By split; a split without has a table without them, as for runs of an earlier version.
+        title: Heading of the tables.
+        beside: The cut-off at which popularity and a random ranking stand beside the model; None, or one that is not
+            there, for the largest.
         only: Metrics to print, such as ``["recall", "ndcg"]``; None prints all.
     """
-    cutoffs = sorted({int(name.partition("@")[2]) for values in metrics.values() for name in values})
-    table = Table(title=title, title_justify="left")
-    for heading in ("split", "items", "metric"):
+    for split, values in metrics.items():
+        _print_split(values, references.get(split), title=f"{title}, {split} split", beside=beside, only=only)
+
+
+def _print_split(
+    values: Mapping[str, float],
+    references: References | None,
+    *,
+    title: str,
+    beside: int | None,
+    only: Sequence[str] | None,
+) -> None:
+    cutoffs = sorted({int(name.partition("@")[2]) for name in values})
+    if not cutoffs:
+        return
+    beside = beside if beside in cutoffs else cutoffs[-1]
+    others = {} if references is None else {name: getattr(references, name) for name in RANKINGS}
+    table = Table(title=visible(title), title_justify="left")
+    for heading in ("items", "metric"):
         table.add_column(heading)
     for cutoff in cutoffs:
         table.add_column(f"@{cutoff}", justify="right")
-    for split, values in metrics.items():
-        rows = dict.fromkeys(name.partition("@")[0] for name in values)
-        for row in rows:
-            kind, _, metric = row.rpartition("/")
-            if only is not None and metric not in only:
-                continue
+    for name in others:
+        table.add_column(f"{name}\n@{beside}", justify="right")
+    for row in dict.fromkeys(name.partition("@")[0] for name in values):
+        kind, _, metric = row.rpartition("/")
+        if only is None or metric in only:
             cells = [values.get(f"{row}@{cutoff}") for cutoff in cutoffs]
-            numbers = ["" if cell is None else f"{cell:.4f}" for cell in cells]
-            table.add_row(split, (kind or "all").replace("_", " "), metric, *numbers)
-        table.add_section()
-    Console().print(table)
+            cells += [other.get(f"{row}@{beside}") for other in others.values()]
+            table.add_row(
+                (kind or "all").replace("_", " "), metric, *("" if cell is None else f"{cell:.4f}" for cell in cells)
+            )
+    print_table(table)
+    if references is not None:
+        for line in describe_counts(references.counts):
+            make_console().print(line, style="dim", soft_wrap=True)

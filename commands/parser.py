@@ -5,15 +5,32 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-defined]
+import yaml
+from jsonargparse import ActionConfigFile, ArgumentParser, get_loader, set_loader  # type: ignore[attr-defined]
 
+from tf_metammf.commands.help_text import CommandHelp
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.trainer.configuration import configuration_file
+from tf_metammf.trainer.configuration import configuration_file, read_configuration
 from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.search.search_space import field_types
+from tf_metammf.trainer.yaml_files import UniqueKeyLoader
+
+
+def _load(text: str) -> Any:
+    """The value of an option: YAML, of which only the word null is nothing, not ``~`` or what begins with ``#``."""
+    yaml.load(text, Loader=UniqueKeyLoader)
+    value = get_loader("yaml")(text)
+    return text if value is None else value
+
+
+set_loader("option", _load, exceptions=(yaml.YAMLError,))
 
 
 class CommandParser(ArgumentParser):
     """An argument parser that reports a mistake as :class:`InvalidInputError`, in one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=CommandHelp, parser_mode="option", **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raises the mistake with the nearest known option, instead of printing the whole usage."""
@@ -27,6 +44,7 @@ class ConfigurationFile(ActionConfigFile):
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         """Takes the file, or the file of the preset or of the run."""
         file = configuration_file(str(values)) if option_string == "--config" else _file_of_run(Path(str(values)))
+        read_configuration(file)  # refuses what the parser would take without a word, such as a key that is given twice
         super().__call__(parser, namespace, str(file), option_string)
 
 
@@ -48,8 +66,10 @@ def _file_of_run(folder: Path) -> Path:
 
 def _one_line(message: str, options: list[str]) -> str:
     text = " ".join(message.split())
-    if unknown := re.match(r"unrecognized arguments: (--[\w.+-]+)", text, re.IGNORECASE):
-        nearest = get_close_matches(unknown[1], options, n=1, cutoff=0.5)
+    text = re.sub(r"^Subcommand '[\w ]+' does not accept (?:option|nested key) '", "unrecognized arguments: '--", text)
+    if unknown := re.match(r"unrecognized arguments: '?(--[\w.+-]+)", text, re.IGNORECASE):
+        known = options + [f"--{field}" for field in field_types()]
+        nearest = get_close_matches(unknown[1], known, n=1, cutoff=0.5)
         return f"unknown option {unknown[1]}" + (f"; did you mean {nearest[0]}?" if nearest else ". See --help.")
     if choice := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", text):
         return str(unknown_name("command", choice[1], re.findall(r"[\w-]+", choice[2])))

@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.console import print_table
 
 if TYPE_CHECKING:
     from tf_metammf.records.synthesis import SyntheticData
@@ -34,31 +35,28 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Goes the way and prints what came of it."""
     import_tensorflow()
-    from rich.console import Console
-
     from tf_metammf.export.recommender import Recommender
     from tf_metammf.export.saved_model import export_run
     from tf_metammf.records.staging import require_absent
 
-    console = Console(highlight=False, soft_wrap=True)
     folder: Path = arguments.output
     require_absent(folder)
     if arguments.users < len(ASKED_USERS):
         raise InvalidInputError(f"users is {arguments.users}, expected at least {len(ASKED_USERS)}.")
-    console.print("1. synthetic micro-videos, written and validated")
+    print("1. synthetic micro-videos, written and validated")
     comparison = compare(
         folder, seed=arguments.seed, users=arguments.users, items=arguments["items"], epochs=arguments.epochs
     )
-    console.print("4. export of MetaMMF, and questions to the SavedModel")
+    print("4. export of MetaMMF, and questions to the SavedModel")
     version = export_run(comparison.runs["metammf"], folder / "model")
     recommender = Recommender(version)
-    _print_recommendations(console, recommender)
-    _print_new_item(console, recommender, comparison.data)
-    _print_comparison(console, comparison)
-    console.print(f"record set  {folder / 'videos'}")
+    _print_recommendations(recommender)
+    _print_new_item(recommender, comparison.data)
+    _print_comparison(comparison)
+    print(f"record set  {folder / 'videos'}")
     for name in FUSIONS:
-        console.print(f"run         {folder / name}")
-    console.print(f"SavedModel  {version}")
+        print(f"run         {folder / name}")
+    print(f"SavedModel  {version}")
     return 0
 
 
@@ -100,9 +98,8 @@ def compare(
         verbose: As :func:`tf_metammf.trainer.training.train` takes it.
         fusions: Options by name; a name up to a space is that of the fusion.
     """
-    import numpy as np
-
     from tf_metammf.errors import InvalidRecordSetError
+    from tf_metammf.ranking.reference_rankings import popularity_metrics
     from tf_metammf.records.synthesis import SyntheticVideos, synthesize
     from tf_metammf.records.validation import validate
     from tf_metammf.records.writer import write_record_set
@@ -124,8 +121,7 @@ def compare(
         comparison.metrics[name] = run.read("metrics")["test"]
     training_data = TrainingData(record_set)
     ranking = make_full_ranking(training_data, "test", cutoffs=[20])
-    popularity = training_data.item_frequency[:, np.newaxis].astype(np.float32)
-    comparison.metrics["popularity"] = ranking.evaluate(np.ones((users, 1), np.float32), popularity)
+    comparison.metrics["popularity"] = popularity_metrics(ranking, training_data.item_frequency)
     comparison.metrics["best reachable"] = ranking.evaluate(data.true_user_embeddings, data.true_item_embeddings)
     return comparison
 
@@ -143,12 +139,12 @@ def quickstart_configuration(fusion: str, options: dict[str, Any], *, seed: int,
     )
 
 
-def _print_recommendations(console: Any, recommender: Any) -> None:
+def _print_recommendations(recommender: Any) -> None:
     for found in recommender.recommend(ASKED_USERS, k=5):
-        console.print(f"   {found.query}: {', '.join(found.item_ids)}")
+        print(f"   {found.query}: {', '.join(found.item_ids)}")
 
 
-def _print_new_item(console: Any, recommender: Any, data: "SyntheticData") -> None:
+def _print_new_item(recommender: Any, data: "SyntheticData") -> None:
     places = recommender.place_of_new_items(ASKED_USERS, data.unseen_features).ranks[:, 0]
     users = [data.raw.user_ids.index(user) for user in ASKED_USERS]
     truth = data.true_user_embeddings[users]
@@ -156,12 +152,12 @@ def _print_new_item(console: Any, recommender: Any, data: "SyntheticData") -> No
     train = data.splits["train"]
     for row, dense in enumerate(users):
         better[row, train.item[train.user == dense]] = False
-    console.print("   place of a video that was never in the data, among what the user has not seen:")
+    print("   place of a video that was never in the data, among what the user has not seen:")
     for user, place, best in zip(ASKED_USERS, places, better.sum(axis=1) + 1, strict=True):
-        console.print(f"   {user}: {place} (by the true preferences: {best})")
+        print(f"   {user}: {place} (by the true preferences: {best})")
 
 
-def _print_comparison(console: Any, comparison: Comparison) -> None:
+def _print_comparison(comparison: Comparison) -> None:
     from rich.table import Table
 
     table = Table(title="test split, ranking of all items", title_justify="left")
@@ -172,4 +168,4 @@ def _print_comparison(console: Any, comparison: Comparison) -> None:
     for name in ("popularity", *reversed(FUSIONS), "best reachable"):
         label = {"concatenation": "static fusion", "metammf": "MetaMMF"}.get(name, name)
         table.add_row(label, *(f"{comparison.metrics[name][metric]:.4f}" for metric in METRICS))
-    console.print(table)
+    print_table(table)

@@ -1,14 +1,18 @@
 """Ask an exported SavedModel, or a server that has it loaded, for recommendations."""
 
-import json
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.json_output import print_json
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.console import print_table, visible
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from tf_metammf.export.answers import Recommendations
@@ -26,7 +30,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--endpoint", type=str, help="Ask a server: http://HOST:PORT (REST) or grpc://HOST:PORT.")
     parser.add_argument("--timeout", type=float, default=10.0, help="Seconds that the server may take.")
-    parser.add_argument("--user", action="append", default=[], help="Raw id of a user; may be given several times.")
+    parser.add_argument(
+        "--user",
+        nargs="+",
+        action="extend",
+        metavar="ID",
+        default=[],
+        help="Raw ids of users, with spaces between; may be given several times. An unknown id with commas is taken "
+        "for several if each of them is known.",
+    )
     parser.add_argument(
         "--history",
         nargs="+",
@@ -46,12 +58,12 @@ def run(arguments: Namespace) -> int:
     if not arguments.user and not arguments.history:
         raise InvalidInputError("missing: user or history. See --help.")
     with _asked(arguments) as asked:
-        found = asked.recommend(arguments.user, arguments.k) if arguments.user else []
+        found = _of_users(asked, arguments.user, arguments.k)
         histories = asked.recommend_for_history([arguments.history], arguments.k) if arguments.history else []
     if arguments.json:
         of_users = [{"user_id": each.query} | _as_json(each) for each in found]
         of_histories = [{"history": arguments.history} | _as_json(each) for each in histories]
-        print(json.dumps(of_users + of_histories, indent=2, ensure_ascii=False))
+        print_json(of_users + of_histories)
     else:
         _print_table([*found, *histories])
     return 0
@@ -69,6 +81,22 @@ def _asked(arguments: Namespace) -> "AbstractContextManager[Client | Recommender
     return Client(arguments.endpoint, arguments.model or DEFAULT_MODEL, timeout=arguments.timeout)
 
 
+def _of_users(asked: "Client | Recommender", users: list[str], k: int) -> "list[Recommendations]":
+    """Recommendations for users; an unknown id with commas is several users, if each of them is known."""
+    found: list[Recommendations] = []
+    for each in asked.recommend(users, k) if users else []:
+        parts = [part.strip() for part in each.query.split(",")]
+        several = [] if each.known or len(parts) == 1 else asked.recommend(parts, k)
+        if several and all(part.known for part in several):
+            logger.info('there is no user "%s", but each of %s: these are taken', each.query, ", ".join(parts))
+            found += several
+            continue
+        if not each.known:
+            logger.warning('the user "%s" is unknown: popular items are recommended', each.query)
+        found.append(each)
+    return found
+
+
 def _as_json(recommendations: "Recommendations") -> dict[str, object]:
     items = [
         {"rank": rank, "item_id": item, "score": float(score)}
@@ -78,7 +106,6 @@ def _as_json(recommendations: "Recommendations") -> dict[str, object]:
 
 
 def _print_table(found: "Sequence[Recommendations]") -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -86,13 +113,12 @@ def _print_table(found: "Sequence[Recommendations]") -> None:
     for heading in ("for", "rank", "item", "score"):
         table.add_column(heading, justify="right" if heading in ("rank", "score") else "left")
     for recommendations in found:
-        # Ids are text of the user's, never markup.
-        user = Text(recommendations.query)
+        user = Text(visible(recommendations.query))
         if not recommendations.known:
             user.append(" (unknown: popular items)", style="yellow")
         rows = zip(recommendations.item_ids, recommendations.scores, strict=True)
-        cells = [(str(rank), Text(item), f"{score:.4f}") for rank, (item, score) in enumerate(rows, 1)]
-        for row, (rank, item, score) in enumerate(cells or [("", Text("none left"), "")]):
+        cells = [(str(rank), visible(item), f"{score:.4f}") for rank, (item, score) in enumerate(rows, 1)]
+        for row, (rank, item, score) in enumerate(cells or [("", "none left", "")]):
             table.add_row("" if row else user, rank, item, score)
         table.add_section()
-    Console().print(table)
+    print_table(table)

@@ -9,8 +9,10 @@ from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.console import print_table, visible
 from tf_metammf.records.filtering import Filtering
 from tf_metammf.records.metadata import Metadata
+from tf_metammf.records.raw_files.bad_rows import rejected_file
 from tf_metammf.records.sources import load_source, source_names
 from tf_metammf.records.splitting import Splitting
 
@@ -24,6 +26,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the splits and of the order on disk")
     parser.add_argument(
         "--shards", type=int, default=None, help="shards per split and of the items (default: one for every 64 MiB)"
+    )
+    parser.add_argument(
+        "--on_error",
+        type=str,
+        default="stop",
+        help='at a row that cannot be read: "stop", or "skip" it and list it in OUTPUT.rejected.csv',
     )
     parser.add_argument(
         "--beam_pipeline_options",
@@ -60,8 +68,17 @@ def run(arguments: Namespace) -> int:
     import_tensorflow()
     from tf_metammf.records.conversion import convert
 
-    record_set = convert(arguments.source, Path(arguments.input), Path(arguments.output), **common, show_progress=True)
+    record_set = convert(
+        arguments.source,
+        Path(arguments.input),
+        Path(arguments.output),
+        **common,
+        on_error=arguments.on_error,
+        show_progress=True,
+    )
     _print_summary(str(record_set.folder), record_set.metadata)
+    if arguments.on_error == "skip":
+        print(f"{rejected_file(record_set.folder)}: the rows that were left out")
     return 0
 
 
@@ -69,6 +86,11 @@ def _convert_with_beam(arguments: Namespace, common: dict[str, Any]) -> Metadata
     if arguments.source != "tabular":
         raise InvalidInputError(
             f"--source is {arguments.source}, and only tabular is read by pipelines of Beam. Write tables, or leave "
+            "--beam_pipeline_options out."
+        )
+    if arguments.on_error != "stop":
+        raise InvalidInputError(
+            f"--on_error is {arguments.on_error}, which pipelines of Beam do not know. Leave it or "
             "--beam_pipeline_options out."
         )
     if arguments.beam_k_core_rounds < 1:
@@ -103,7 +125,6 @@ def _values(group: Namespace) -> dict[str, Any]:
 
 
 def _print_summary(folder: str, metadata: Metadata) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from tf_metammf.commands.funnel_table import print_funnel
@@ -112,9 +133,8 @@ def _print_summary(folder: str, metadata: Metadata) -> None:
     table.add_row("users", f"{metadata.users:,}")
     table.add_row("items", f"{metadata.items:,}")
     for name, modality in metadata.modalities.items():
-        table.add_row(f"modality {name}", f"{modality.width:,} values, {modality.items:,} items")
-    console = Console()
-    console.print(f"Wrote {folder}", soft_wrap=True, markup=False, highlight=False)
-    console.print(table)
+        table.add_row(visible(f"modality {name}"), f"{modality.width:,} values, {modality.items:,} items")
+    print(f"Wrote {folder}")
+    print_table(table)
     if metadata.funnel is not None:
-        print_funnel(metadata.funnel, console)
+        print_funnel(metadata.funnel)

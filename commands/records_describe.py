@@ -1,13 +1,14 @@
 """Describe a record set: counts, density, degrees, modalities, cold items."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.json_output import print_json
 from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.records.console import print_table, visible
 
 if TYPE_CHECKING:
     from tf_metammf.records.description import Description
@@ -27,21 +28,19 @@ def run(arguments: Namespace) -> int:
 
     description = describe(open_record_set(arguments.records))
     if arguments.json:
-        print(json.dumps(asdict(description), indent=2))
+        print_json(asdict(description))
     else:
         _print(description)
     return 0
 
 
 def _print(description: "Description") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from tf_metammf.commands.funnel_table import print_funnel
     from tf_metammf.records.description import QUANTILES
 
-    console = Console()
-    counts = Table(title=description.name, title_justify="left", show_header=False)
+    counts = Table(title=visible(description.name), title_justify="left", show_header=False)
     counts.add_column()
     counts.add_column(justify="right")
     counts.add_row("users", f"{description.users:,}")
@@ -53,10 +52,10 @@ def _print(description: "Description") -> None:
         counts.add_row(f"{split} interactions", f"{interactions:,}")
     counts.add_row("density", f"{description.density:.4%}")
     counts.add_row("checksum", description.checksum[:12])
-    console.print(counts)
+    print_table(counts)
 
     if description.funnel is not None:
-        print_funnel(description.funnel, console)
+        print_funnel(description.funnel)
 
     degrees = Table(title="training interactions", title_justify="left")
     degrees.add_column("of a")
@@ -65,7 +64,7 @@ def _print(description: "Description") -> None:
         degrees.add_column(label, justify="right")
     for kind, values in (("user", description.user_degrees), ("item", description.item_degrees)):
         degrees.add_row(kind, *(f"{value:g}" for value in values))
-    console.print(degrees)
+    print_table(degrees)
 
     modalities = Table(title="modalities", title_justify="left")
     modalities.add_column("name")
@@ -73,11 +72,11 @@ def _print(description: "Description") -> None:
         modalities.add_column(heading, justify="right")
     for name, modality in description.modalities.items():
         modalities.add_row(
-            name,
+            visible(name),
             str(modality.width),
             modality.source_dtype,
             f"{modality.missing_share:.1%}",
             f"{modality.mean:.4g}",
             f"{modality.deviation:.4g}",
         )
-    console.print(modalities)
+    print_table(modalities)

@@ -1,10 +1,12 @@
 """List run directories: how each of them is, and its best validation metric."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
+
+from tf_metammf.commands.json_output import print_json
+from tf_metammf.records.console import print_table, visible
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -19,17 +21,16 @@ def run(arguments: Namespace) -> int:
 
     runs = list_runs(arguments.folder)
     if arguments.json:
-        print(json.dumps([{**asdict(each), "folder": str(each.folder)} for each in runs], indent=2))
+        print_json([{**asdict(each), "folder": str(each.folder)} for each in runs])
         return 0
-    from rich.console import Console
     from rich.table import Table
 
-    table = Table("run", "state", title=f"{arguments.folder}: {len(runs)} runs", title_justify="left")
+    table = Table("run", "state", title=visible(f"{arguments.folder}: {len(runs)} runs"), title_justify="left")
     for column in ("epochs", "best", "validation", "time", "MiB"):
         table.add_column(column, justify="right")
     for each in runs:
         table.add_row(
-            str(each.folder.relative_to(arguments.folder)),
+            visible(str(each.folder.relative_to(arguments.folder))),
             each.state,
             _cell(each.epoch),
             _cell(each.best_epoch),
@@ -37,7 +38,7 @@ def run(arguments: Namespace) -> int:
             _time(each.seconds),
             f"{each.bytes / 2**20:.1f}",
         )
-    Console().print(table)
+    print_table(table)
     return 0
 
 

@@ -8,14 +8,17 @@ from jsonargparse import ArgumentParser, Namespace
 from tf_metammf.commands.parser import ConfigurationFile, add_short_name
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.console import make_console, print_table
 from tf_metammf.records.record_set import RecordSet, open_record_set
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration import Configuration, preset_names
 from tf_metammf.trainer.runs.environment import environment_differences
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 SHORT_NAMES = (
+    "allow_leakage",
     "deterministic",
     "init_from",
+    "init_from_records",
     "jit_compile",
     "mixed_precision",
     "profile_steps",
@@ -28,13 +31,13 @@ SHORT_NAMES = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf train``."""
-    parser.add_argument("--records", type=Path, help="The record set; that of --from where it is left out.")
-    parser.add_argument("--run", type=Path, required=True, help="The run directory to create, or to go on with.")
+    parser.add_argument("--records", type=Path, help="The record set; defaults to the one that --from was trained on.")
+    parser.add_argument("--run", type=Path, required=True, help="The run directory to create or resume.")
     parser.add_argument(
         "--config",
         "--from",
         action=ConfigurationFile,
-        help="--config: a YAML file, or a preset: default, kwai, movielens, tiktok. --from: a run directory to repeat, "
+        help=f"--config: a YAML file, or a preset: {', '.join(preset_names())}. --from: a run directory to repeat, "
         "with its record set unless --records is given. Options after it override it.",
     )
     parser.add_argument(
@@ -72,7 +75,9 @@ def run(arguments: Namespace) -> int:
     if arguments.print_memory:
         return _print_memory(record_set, configuration)
     from tf_metammf.commands.metric_table import print_metrics
+    from tf_metammf.ranking.metric_names import MetricName
     from tf_metammf.trainer.distribution.strategy import find_cluster
+    from tf_metammf.trainer.references import read_references
     from tf_metammf.trainer.training import train
 
     verbose = 0 if arguments.quiet else None
@@ -81,7 +86,13 @@ def run(arguments: Namespace) -> int:
     if cluster is not None and not cluster.is_chief:
         print(f"{cluster.name} is done; the chief has written {finished.folder}")
         return 0
-    print_metrics(finished.read("metrics"), title=f"{finished.folder}: best weights", only=["recall", "ndcg"])
+    print_metrics(
+        finished.read("metrics"),
+        read_references(finished),
+        title=f"{finished.folder}: best weights",
+        beside=MetricName.parse(configuration.evaluation.monitor).k,
+        only=["recall", "ndcg"],
+    )
     return 0
 
 
@@ -93,7 +104,6 @@ def _repeated_run(arguments: Namespace) -> RunDirectory | None:
 
 
 def _print_memory(record_set: RecordSet, configuration: Configuration) -> int:
-    from rich.console import Console
     from rich.table import Table
 
     from tf_metammf.trainer.memory import training_memory
@@ -106,7 +116,6 @@ def _print_memory(record_set: RecordSet, configuration: Configuration) -> int:
         table.add_row(name, f"{size / 2**30:.3f}")
     table.add_section()
     table.add_row("total", f"{memory.total / 2**30:.3f}")
-    console = Console(highlight=False)
-    console.print(table)
-    console.print("An estimate, beyond the 0.7 GB that TensorFlow and its libraries take.")
+    print_table(table)
+    make_console().print("An estimate, beyond the 0.7 GB that TensorFlow and its libraries take.")
     return 0

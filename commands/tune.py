@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import SUPPRESS, ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.field_options import add_field_options, given_fields
 from tf_metammf.commands.tensorflow import import_tensorflow
-from tf_metammf.trainer.search.search_space import field_types, load_search_space
+from tf_metammf.records.console import print_table, visible
+from tf_metammf.trainer.search.search_space import load_search_space
 
 SHOWN = 20
 """Trials of the printed table; the files have all."""
@@ -31,17 +33,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=str | None, help="A YAML file or a preset, in which fields may be ranges or choices."
     )
-    for name in field_types():
-        parser.add_argument(
-            f"--{name}", type=Any, default=SUPPRESS, help='A value, "{range: [low, high]}", log_range or choice.'
-        )
+    add_field_options(parser)
+    parser.epilog = (
+        'Any setting of "tf-metammf train --help", such as --training.learning_rate or --model.fusion.rank, may be '
+        'given, too: as a value, or as what to search: "{range: [low, high]}", "{log_range: [low, high]}" or '
+        '"{choice: [one, other]}".'
+    )
 
 
 def run(arguments: Namespace) -> int:
     """Searches, and prints the trials and the metrics of the best settings."""
-    given = arguments.as_dict()
-    overrides = {section: given[section] for section in {name.partition(".")[0] for name in field_types()} & set(given)}
-    space = load_search_space(arguments.config, overrides=overrides)
+    space = load_search_space(arguments.config, overrides=given_fields(arguments))
     if arguments.metric is not None:
         space = space.with_fixed("evaluation.monitor", arguments.metric)
     import_tensorflow()
@@ -68,8 +70,6 @@ def run(arguments: Namespace) -> int:
 
 
 def _print_trials(results: Any) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     shown = sorted(results.trials, key=lambda trial: (trial.state != "finished", -(trial.value or 0)))[:SHOWN]
@@ -84,9 +84,9 @@ def _print_trials(results: Any) -> None:
             trial.trial_id,
             trial.state if trial.state != "finished" else f"{trial.value:.4f}",
             "" if trial.epochs is None else str(trial.epochs),
-            escape(settings),
+            visible(settings),
         )
-    Console(highlight=False).print(table)
+    print_table(table)
 
 
 def _cell(value: Any) -> str:
@@ -94,19 +94,21 @@ def _cell(value: Any) -> str:
 
 
 def _print_final(results: Any) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     final = results.final
     table = Table(title=f"the best settings, {len(final['seeds'])} seeds", title_justify="left")
     for heading in ("split", "metric"):
         table.add_column(heading)
-    for heading in ("mean", "deviation"):
+    for heading in ("mean", "deviation", "popularity", "random"):
         table.add_column(heading, justify="right")
     for split, metrics in final["mean"].items():
+        references = final["references"].get(split, {})
         for name, mean in metrics.items():
             if name.partition("@")[0] in ("recall", "ndcg"):
                 deviation = final["deviation"][split][name]
-                table.add_row(split, name, f"{mean:.4f}", "" if deviation is None else f"{deviation:.4f}")
+                others = (references.get(ranking, {}).get(name) for ranking in ("popularity", "random"))
+                numbers = ["" if value is None else f"{value:.4f}" for value in (mean, deviation, *others)]
+                table.add_row(split, name, *numbers)
         table.add_section()
-    Console().print(table)
+    print_table(table)

@@ -7,7 +7,7 @@ when they are first used.
 from tf_metammf.lazy_names import lazy_names
 
 _MODULE_OF = {
-    "Changes": "refresh",
+    "Changes": "saved_model",
     "Client": "client",
     "Deployment": "deployment",
     "ExactIndex": "index",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.modality_names import PRESENT, input_name
+from tf_metammf.records.modality_names import PRESENT, input_name, shared_input
 
 __all__ = ["PRESENT", "input_name", "input_names"]
 
@@ -15,13 +15,9 @@ def input_names(modalities: Iterable[str]) -> dict[str, str]:
         InvalidInputError: Two modalities would have an input in common.
     """
     names = {modality: input_name(modality) for modality in modalities}
-    owner: dict[str, str] = {}
-    for modality, name in names.items():
-        for taken in (name, name + PRESENT):
-            if taken in owner:
-                raise InvalidInputError(
-                    f'modalities "{owner[taken]}" and "{modality}" would both have the input "{taken}". '
-                    "Rename one of them in the record set."
-                )
-            owner[taken] = modality
+    if shared := shared_input(names):
+        raise InvalidInputError(
+            f'modalities "{shared[0]}" and "{shared[1]}" would both have the input "{shared[2]}". '
+            "Rename one of them in the record set."
+        )
     return names

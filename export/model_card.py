@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tf_metammf.export.signatures import Signature, TensorSpec
+from tf_metammf.trainer.references import FILE, RANKINGS, describe_counts, remarks_on
 from tf_metammf.trainer.runs.environment import describe_environment
+from tf_metammf.trainer.runs.leakage import leakage_of
+from tf_metammf.trainer.runs.run_directory import describe_records
 
 if TYPE_CHECKING:
+    from tf_metammf.records.metadata import Metadata
+    from tf_metammf.trainer.runs.leakage import Leakage
     from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 JSON_CARD = Path("assets.extra") / "model_card.json"
@@ -31,12 +36,30 @@ def provenance_of(run: "RunDirectory") -> dict[str, Any]:
     def read(name: str) -> dict[str, Any] | None:
         return run.read(name) if (run.folder / f"{name}.json").is_file() else None
 
-    records = read("records") or {}
+    records, leakage = read("records") or {}, leakage_of(run)
     return {
         "data": {name: value for name, value in records.items() if name != "path"},
         "configuration": asdict(run.configuration),
         "training": {"state": read("state"), "environment": read("environment")},
         "metrics": read("metrics"),
+        "references": read(FILE),
+        "remarks": remarks_on(run) if (run.folder / "state.json").is_file() else [],
+        "leakage": None if leakage is None else leakage.counts(),
+    }
+
+
+def refreshed_provenance(provenance: Mapping[str, Any], metadata: "Metadata", leakage: "Leakage") -> dict[str, Any]:
+    """The same of a model that was put over a grown record set, which is what is served.
+
+    Args:
+        provenance: That of the run, whose metrics are those before the refresh.
+        metadata: The grown record set.
+        leakage: What the weights were trained on that it holds out.
+    """
+    return {
+        **provenance,
+        "data": describe_records(metadata),
+        "refresh": {"trained_on": provenance["data"], "leakage": leakage.counts()},
     }
 
 
@@ -89,7 +112,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
         f"# Model card\n\nExported {card['exported']} with tf-metammf {packages.get('tf-metammf')}, "
         f"TensorFlow {packages.get('tensorflow')}.",
         "## Data\n\n" + _table(("", ""), [(name, _inline(value)) for name, value in data.items()]),
-        "## Metrics\n\n" + _metrics(card.get("metrics")),
+        "## Metrics\n\n" + _metrics(card) + _reservations(card),
         "## Signatures\n\n" + _signatures(card["signatures"]),
         "## Latency\n\n"
         f"`serving_default`, in one process, on {environment['processor']}, {environment['cores']} cores.\n\n"
@@ -106,12 +129,49 @@ def _markdown(card: Mapping[str, Any]) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _metrics(metrics: Mapping[str, Mapping[str, float]] | None) -> str:
+def _metrics(card: Mapping[str, Any]) -> str:
+    metrics, references = card.get("metrics"), card.get("references") or {}
     if not metrics:
         return "The run has none: its training did not get to its end."
+    columns: dict[str, Mapping[str, float]] = {}
+    for split, values in metrics.items():
+        columns[split] = values
+        columns |= {f"{split}, {name}": references[split][name] for name in RANKINGS if split in references}
     names = sorted({name for values in metrics.values() for name in values if _SHOWN.search(name)})
-    rows = [(name, *(_number(values.get(name)) for values in metrics.values())) for name in names]
-    return _table(("metric", *metrics), rows) + f"\n\nAll metrics are in `{JSON_CARD.name}`."
+    rows = [(name, *(_number(values.get(name)) for values in columns.values())) for name in names]
+    parts = [
+        _table(("metric", *columns), rows),
+        *(f"Note: {remark}." for remark in card.get("remarks", [])),
+        *(_counts(split, references[split]["counts"]) for split in metrics if split in references),
+        f"All metrics are in `{JSON_CARD.name}`.",
+    ]
+    return "\n\n".join(parts)
+
+
+def _counts(split: str, counts: Mapping[str, Mapping[str, int]]) -> str:
+    lines = describe_counts(counts)
+    return f"Behind the numbers of the {split} split:\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _reservations(card: Mapping[str, Any]) -> str:
+    """What the reader of the metrics has to know."""
+    notes = []
+    if refresh := card.get("refresh"):
+        before = refresh["trained_on"]
+        notes.append(
+            f"The metrics were measured on the record set of training, {before.get('name')} with the checksum "
+            f"{str(before.get('checksum'))[:12]}, before the model was put over the data above without training."
+        )
+    for found, where in ((card, "above"), (refresh or {}, "of the data above")):
+        leakage = found.get("leakage") or {}
+        leaking = [
+            f"{count} of the {leakage['interactions'][split]} {split} interactions"
+            for split, count in leakage.get("trained", {}).items()
+            if count
+        ]
+        if leaking:
+            notes.append(f"The weights were trained on {' and '.join(leaking)}: metrics {where} are too good.")
+    return "".join(f"\n\n{note}" for note in notes)
 
 
 def _signatures(signatures: Mapping[str, Any]) -> str:

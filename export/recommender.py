@@ -21,6 +21,7 @@ from tf_metammf.export.answers import (
 )
 from tf_metammf.export.modality_inputs import PRESENT, input_name
 from tf_metammf.export.versions import newest_version
+from tf_metammf.records.tensorflow_paths import taken_literally
 
 
 class Recommender:
@@ -39,7 +40,8 @@ class Recommender:
     def __init__(self, folder: str | Path) -> None:
         self.folder = newest_version(Path(folder))
         try:
-            self._loaded = tf.saved_model.load(str(self.folder))
+            with taken_literally(self.folder) as literal:
+                self._loaded = tf.saved_model.load(str(literal))
         except (OSError, ValueError, IndexError, KeyError, tf.errors.OpError) as error:
             reason = " ".join(str(error).split())
             raise InvalidInputError(f"{self.folder}: cannot be loaded ({reason}). Export the model again.") from error
@@ -225,7 +227,7 @@ class Recommender:
         if signature not in self.signatures:
             raise InvalidInputError(
                 f'{self.folder}: has no signature "{signature}", it has {", ".join(sorted(self.signatures))}. Those '
-                'of modalities need a model with a fusion; the others are in all that "tf-metammf export" writes.'
+                "of modalities need a model with a fusion; similar_items needs one that compares items."
             )
         return sorted(self.signatures[signature].structured_input_signature[1])
 

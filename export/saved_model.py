@@ -10,15 +10,18 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.baseline_module import BaselineModule
 from tf_metammf.export.indices import IndexOptions
 from tf_metammf.export.reports import write_reports
 from tf_metammf.export.serving_module import ServingModule
-from tf_metammf.export.versions import version_directory
+from tf_metammf.export.versions import reserved_version, version_directory
+from tf_metammf.peers.baseline import Baseline
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
+from tf_metammf.trainer.refresh import Changes
 
 if TYPE_CHECKING:
-    from tf_metammf.export.refresh import Changes
+    from tf_metammf.trainer.runs.leakage import Leakage
     from tf_metammf.trainer.runs.run_directory import RunDirectory
     from tf_metammf.trainer.training_data import TrainingData
 
@@ -61,7 +64,6 @@ def export_run(
     from tf_metammf.trainer.evaluation import load_model
 
     _check(Path(output), k, version)
-    _require_embeddings(run)
     model, data = load_model(run, records)
     assets = _serving_assets(run, model, data, batching=batching)
     return _export_data(model, data, output, k=k, version=version, index=index, write_assets=assets)
@@ -73,18 +75,20 @@ def export_refreshed(
     *,
     records: str | Path,
     trained_on: str | Path | None = None,
+    allow_leakage: bool = False,
     k: int = DEFAULT_K,
     version: int | Literal["timestamp"] | None = None,
     batching: bool = False,
     index: IndexOptions | None = None,
-) -> tuple[Path, "Changes"]:
-    """Exports a run over a grown record set, without training (see :func:`tf_metammf.export.refresh.refresh`).
+) -> tuple[Path, Changes]:
+    """Exports a run over a grown record set, without training (see :func:`tf_metammf.trainer.refresh.refresh`).
 
     Args:
         run: The run directory.
         output: As :func:`export_run` has it.
         records: The grown record set.
         trained_on: Where the record set of the training is now; None for where it was.
+        allow_leakage: Whether the run may have been trained on interactions that the grown record set holds out.
         k: As :func:`export_run` has it.
         version: As :func:`export_run` has it.
         batching: As :func:`export_run` has it.
@@ -96,20 +100,20 @@ def export_refreshed(
     Raises:
         InvalidInputError: As :func:`export_run`, or the record set does not fit the run.
     """
-    from tf_metammf.export.refresh import refresh
+    from tf_metammf.trainer.refresh import refresh
 
     _check(Path(output), k, version)
-    found = refresh(run, records, trained_on=trained_on)
+    found = refresh(run, records, trained_on=trained_on, allow_leakage=allow_leakage)
     target = _export_data(
         found.model,
         found.data,
         output,
         k=k,
         version=version,
-        write_assets=_serving_assets(run, found.model, found.data, batching=batching),
+        write_assets=_serving_assets(run, found.model, found.data, batching=batching, refreshed=found.leakage),
         index=index,
         untrained=found.untrained,
-        reports={"changes": found.changes.as_json()},
+        reports={"changes": {**found.changes.as_json(), "leakage": found.leakage.counts()}},
     )
     return target, found.changes
 
@@ -134,7 +138,7 @@ def export_model(
     which polls ``output`` never sees half of it.
 
     Args:
-        model: A trained :class:`tf_metammf.model.MetaMMF`.
+        model: A trained :class:`tf_metammf.model.MetaMMF`, or a :class:`tf_metammf.peers.baseline.Baseline`.
         output: The folder of all versions; created where it does not exist.
         user_ids: Raw user ids by dense id.
         item_ids: Raw item ids by dense id.
@@ -157,30 +161,37 @@ def export_model(
     # The name of the temporary folder goes into the names of the tables. As it is a new one each time, two versions
     # in one process never share a table.
     with TemporaryDirectory() as labels:
-        module = ServingModule(
-            model,
-            user_ids=user_ids,
-            item_ids=item_ids,
-            seen=seen,
-            labels=Path(labels),
-            k=k,
-            index=index,
-            untrained=untrained,
-        )
+        known: dict[str, Any] = {
+            "user_ids": user_ids,
+            "item_ids": item_ids,
+            "seen": seen,
+            "labels": Path(labels),
+            "k": k,
+        }
+        module: ServingModule | BaselineModule
+        if isinstance(model, Baseline):
+            _require_exact(model, index)
+            module, report = BaselineModule(model, **known), {"index": "exact"}
+        else:
+            module = ServingModule(model, **known, index=index, untrained=untrained)
+            report = module.indices.report.content
         signatures = module.signatures()
-        with staged_directory(target) as folder, tensorflow_errors_as_os_errors():
+        with (
+            reserved_version(Path(output), version) as target,
+            staged_directory(target) as folder,
+            tensorflow_errors_as_os_errors(),
+        ):
             tf.saved_model.save(module, str(folder), signatures=signatures)
-            write_reports(folder, {"index": module.indices.report.content, **(reports or {})})
+            write_reports(folder, {"index": report, **(reports or {})})
             if write_assets is not None:
                 write_assets(folder)
     return target
 
 
-def _require_embeddings(run: "RunDirectory") -> None:
-    if run.configuration.model.is_baseline:
+def _require_exact(model: Baseline, index: IndexOptions | None) -> None:
+    if index is not None and index.kind != "exact":
         raise InvalidInputError(
-            f"{run.folder}: is a run of {run.configuration.model.encoder}, whose scores are no dot products of "
-            "embeddings, which is what an export searches. Export a run of a model that is trained."
+            f"index is {index.kind}, and {type(model).__name__} has no embeddings to partition. Take exact."
         )
 
 
@@ -195,22 +206,40 @@ def _export_data(model: Any, data: "TrainingData", output: str | Path, **options
     )
 
 
-def _serving_assets(run: "RunDirectory", model: Any, data: "TrainingData", *, batching: bool) -> Callable[[Path], None]:
+def _serving_assets(
+    run: "RunDirectory",
+    model: Any,
+    data: "TrainingData",
+    *,
+    batching: bool,
+    refreshed: "Leakage | None" = None,
+) -> Callable[[Path], None]:
     """Writes warm-up requests and model card into the folder of a SavedModel."""
-    from tf_metammf.export.model_card import provenance_of
+    from tf_metammf.export.model_card import provenance_of, refreshed_provenance
     from tf_metammf.export.sample_requests import SampleRequests
     from tf_metammf.export.serving_assets import write_serving_assets
 
     def write_assets(folder: Path) -> None:
         ids = data.record_set
-        features, presence = (
-            {name: rows.numpy() for name, rows in part.items()}
-            for part in next(iter(model.item_features.blocks(SAMPLED)))
-        )
+        features, presence = _sampled_features(model)
         samples = SampleRequests(ids.user_ids, ids.item_ids[:SAMPLED], features, presence)
-        write_serving_assets(folder, samples, batching=batching, provenance=provenance_of(run))
+        provenance = provenance_of(run)
+        if refreshed is not None:
+            provenance = refreshed_provenance(provenance, ids.metadata, refreshed)
+        write_serving_assets(folder, samples, batching=batching, provenance=provenance)
 
     return write_assets
+
+
+def _sampled_features(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Features and presence of the first items; none of a baseline, whose signatures take no features."""
+    if isinstance(model, Baseline):
+        return {}, {}
+    features, presence = next(iter(model.item_features.blocks(SAMPLED)))
+    return (
+        {name: rows.numpy() for name, rows in features.items()},
+        {name: rows.numpy() for name, rows in presence.items()},
+    )
 
 
 def _check(output: Path, k: int, version: int | Literal["timestamp"] | None) -> Path:

@@ -98,7 +98,7 @@ class ServedModel:
         if name not in self._signatures:
             raise InvalidInputError(
                 f'{self._name}: has no signature "{name}", it has {", ".join(self._signatures)}. Those for new items '
-                'need a model with a fusion; the others are in all that "tf-metammf export" writes.'
+                "need a model with a fusion; similar_items needs one that compares items."
             )
         return self._signatures[name]
 

@@ -15,6 +15,7 @@ from tf_metammf.export.sample_requests import Inputs, SampleRequests
 from tf_metammf.export.server_batching import ALLOWED_BATCH_SIZES, Ask, can_be_merged
 from tf_metammf.export.signatures import Signature, read_signatures
 from tf_metammf.export.warmup import WarmupRequest, write_warmup
+from tf_metammf.records.tensorflow_paths import taken_literally
 
 TIMED_BATCH_SIZES = (1, 32)
 TIMED_CALLS = 25
@@ -38,7 +39,8 @@ def write_serving_assets(
     Raises:
         InvalidInputError: The model fails.
     """
-    loaded = tf.saved_model.load(str(version))
+    with taken_literally(version) as literal:
+        loaded = tf.saved_model.load(str(literal))
     signatures = read_signatures(version)
 
     def ask(name: str, inputs: Inputs) -> dict[str, NDArray[Any]]:

@@ -65,8 +65,8 @@ class ServingModule(tf.Module):
         items = _embeddings(of_items, item_ids, kind="item")
         self._k = min(k, len(items))
         self._unknown_user = len(user_ids)
-        self._users = _id_table(labels / "users.txt", user_ids, kind="user", unknown=self._unknown_user)
-        self._items = _id_table(labels / "items.txt", item_ids, kind="item", unknown=-1)
+        self._users = make_id_table(labels / "users.txt", user_ids, kind="user", unknown=self._unknown_user)
+        self._items = make_id_table(labels / "items.txt", item_ids, kind="item", unknown=-1)
         self._seen = SeenItems(*seen, users=len(user_ids))
         self._popular = PopularItems(seen[1], items=len(item_ids))
         self.indices = Indices(index or IndexOptions(), users=users, items=items, seen=seen, k=self._k)
@@ -100,24 +100,24 @@ class ServingModule(tf.Module):
         }
         history = {"history_item_id": tf.TensorSpec([None, None], tf.string)}
         signatures = {
-            "serving_default": _trace(self.recommend_unseen, user_id),
-            "recommend": _trace(self.recommend, user_id | places | exclusions),
-            "recommend_for_history": _trace(self.recommend_for_history, history | places),
-            "similar_items": _trace(self.similar_items, item_id),
-            "score": _trace(self.score, user_id | item_id),
+            "serving_default": trace(self.recommend_unseen, user_id),
+            "recommend": trace(self.recommend, user_id | places | exclusions),
+            "recommend_for_history": trace(self.recommend_for_history, history | places),
+            "similar_items": trace(self.similar_items, item_id),
+            "score": trace(self.score, user_id | item_id),
         }
         if self._new_items is None:
             return signatures
         embed, features = self._new_items.embed, self._new_items.input_specs
         return signatures | {
-            "explain_items": _trace(self.explain_items, item_id),
-            "encode_items": _trace(
+            "explain_items": trace(self.explain_items, item_id),
+            "encode_items": trace(
                 lambda **inputs: dict(zip(("embedding", "valid"), embed(inputs), strict=True)), features
             ),
-            "recommend_new_items": _trace(
+            "recommend_new_items": trace(
                 lambda user_id, **inputs: self.recommend_new_items(user_id, *embed(inputs)), user_id | features
             ),
-            "explain_new_items": _trace(lambda **inputs: self.explain_new_items(inputs), features),
+            "explain_new_items": trace(lambda **inputs: self.explain_new_items(inputs), features),
         }
 
     def recommend_unseen(self, user_id: tf.Tensor) -> Outputs:
@@ -235,7 +235,8 @@ class ServingModule(tf.Module):
         return {"item_id": self._items.raw(items), "score": scores, "known": known}
 
 
-def _trace(function: Callable[..., Outputs], inputs: dict[str, tf.TensorSpec]) -> Any:
+def trace(function: Callable[..., Outputs], inputs: dict[str, tf.TensorSpec]) -> Any:
+    """The concrete function of a signature, with its inputs by name."""
     named = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in inputs.items()}
     return tf.function(function).get_concrete_function(**named)
 
@@ -253,6 +254,7 @@ def _embeddings(embeddings: tf.Tensor, ids: Sequence[str], *, kind: str) -> NDAr
     return values
 
 
-def _id_table(file: Path, ids: Sequence[str], *, kind: str, unknown: int) -> IdTable:
+def make_id_table(file: Path, ids: Sequence[str], *, kind: str, unknown: int) -> IdTable:
+    """The table of raw ids in a label file that is written here."""
     write_labels(file, ids, kind=kind)
     return IdTable(file, unknown=unknown)

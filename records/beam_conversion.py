@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.conversion import provenance_of
+from tf_metammf.records.conversion import provenance_of, read_request
 from tf_metammf.records.default_split import NO_TIMES, SOURCE_HAS_SPLITS
 from tf_metammf.records.filtering import Filtering
 from tf_metammf.records.metadata import METADATA_FILE, Metadata
@@ -20,6 +20,7 @@ from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.feature_tables import ids_name
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns
 from tf_metammf.records.raw_files.split_names import with_split_column
+from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.record_set import ITEMS_FILE, USERS_FILE, open_record_set
 from tf_metammf.records.shards import require_shards
 from tf_metammf.records.sources.tabular import (
@@ -86,7 +87,7 @@ def convert_with_beam(
     """
     _require_beam()
     from tf_metammf.records.beam.raw_parts import list_files, sha256
-    from tf_metammf.records.beam.written_entries import funnel_of, read_entries, write_metadata
+    from tf_metammf.records.beam.written_entries import funnel_of, read_entries, time_unit, write_metadata
 
     options, filtering, splitting = options or Options(), filtering or Filtering(), splitting or Splitting()
     if seed < 0:
@@ -101,15 +102,19 @@ def convert_with_beam(
     chosen = table_files(Path(folder), list(found), options)
     require_modality_names(chosen.features)
     interactions = [
-        _numbered(_existing(found, name, folder), number) for number, name in enumerate(chosen.interactions)
+        replace(_looked_over(found, name, folder, options, part_bytes), number=number)
+        for number, name in enumerate(chosen.interactions)
     ]
-    features = {modality: _existing(found, name, folder) for modality, name in chosen.features.items()}
+    features = {
+        modality: _looked_over(found, name, folder, options, part_bytes) for modality, name in chosen.features.items()
+    }
     ids_files = {
         modality: found[ids_name(file.name)]
         for modality, file in features.items()
         if file.suffix == ".npy" and ids_name(file.name) in found
     }
-    columns = _columns(interactions, options)
+    request = read_request("tabular", filtering, splitting)
+    columns = _columns(interactions, options, request)
     if chosen.splits is not None:
         require_no_split_column(Path(folder), columns)
         columns = with_split_column(columns)
@@ -130,7 +135,8 @@ def convert_with_beam(
             splits=chosen.splits,
             features=features,
             ids_files=ids_files,
-            item_column=options.item_column,
+            item_columns={modality: options.feature_item_column(modality) for modality in features},
+            timestamp_format=options.timestamp_format,
             filtering=filtering,
             splitting=splitting,
             method=method,
@@ -147,7 +153,7 @@ def convert_with_beam(
         funnel = funnel_of(entries, notes=chosen.notes)
         used = replace(splitting, method=funnel.method)
         require_validation(funnel.splits["validation"].interactions, used)
-        source = provenance_of("tabular", options, filtering, used, seed, {"files": fingerprints})
+        source = provenance_of("tabular", options, filtering, used, seed, {"files": fingerprints, **time_unit(entries)})
         timestamps = columns.timestamp is not None
         return write_metadata(place, entries, name=name, timestamps=timestamps, source=source, funnel=funnel)
 
@@ -161,7 +167,8 @@ def _run(
     splits: list[str] | None,
     features: "dict[str, RawFile]",
     ids_files: "dict[str, RawFile]",
-    item_column: str | None,
+    item_columns: dict[str, str | None],
+    timestamp_format: str | None,
     filtering: Filtering,
     splitting: Splitting,
     method: str | None,
@@ -193,8 +200,15 @@ def _run(
     from tf_metammf.records.beam.written_entries import WRITTEN
 
     with beam.Pipeline(argv=list(pipeline_options)) as pipeline:
-        read = interaction_rows.read_interactions(pipeline, interactions, columns, splits=splits, part_bytes=part_bytes)
-        described = feature_rows.read_features(pipeline, features, ids_files, item_column, part_bytes=part_bytes)
+        read, times = interaction_rows.read_interactions(
+            pipeline,
+            interactions,
+            columns,
+            splits=splits,
+            part_bytes=part_bytes,
+            timestamp_format=timestamp_format,
+        )
+        described = feature_rows.read_features(pipeline, features, ids_files, item_columns, part_bytes=part_bytes)
         of_rows = interaction_rows.ids_of(read, "item")
         of_features = described | "features: names" >> beam.MapTuple(lambda key, rows: (key, rows[0]))
         feature_rows.require_rows(of_rows, features, ids_files)
@@ -263,12 +277,19 @@ def _run(
             _write_ids(item_ids, "item", kept["item"], output, ITEMS_FILE),
             feature_rows.widths_written(described, features),
         ]
+        if times is not None:
+            once = pipeline | "times: once" >> beam.Create([None])
+            written.append(once | "times: unit" >> beam.Map(_unit_written, times))
         _ = (
             written
             | "written: all" >> beam.Flatten()
             | "written: list" >> beam.combiners.ToList()
             | "written: file" >> beam.Map(_write_list, FileSystems.join(output, WRITTEN))
         )
+
+
+def _unit_written(_: None, times: Any) -> tuple[str, str, int, dict[str, Any]]:
+    return "times", "", 0, {"unit": times.unit}
 
 
 def _with_numbers(key: Any, found: dict[str, Any]) -> tuple[str, tuple[list[str], Any, Any]]:
@@ -338,8 +359,8 @@ def _user_errors() -> Iterator[None]:
     """Errors of ours that a runner wrapped in its own, unwrapped."""
     try:
         yield
-    except InvalidInputError:
-        raise
+    except InvalidInputError as error:
+        raise InvalidInputError(str(error).partition(" [while running")[0]) from error
     except Exception as error:
         found = _USER_ERROR.search(str(error))
         if found is None:
@@ -357,14 +378,14 @@ def _existing(found: "dict[str, RawFile]", name: str, folder: str) -> "RawFile":
     return found[name]
 
 
-def _numbered(file: "RawFile", number: int) -> "RawFile":
-    return replace(file, number=number)
+def _looked_over(found: "dict[str, RawFile]", name: str, folder: str, options: Options, part_bytes: int) -> "RawFile":
+    from tf_metammf.records.beam.raw_parts import looked_over
+
+    return looked_over(_existing(found, name, folder), options.text_format(name), part_bytes=part_bytes)
 
 
-def _columns(files: "list[RawFile]", options: Options) -> InteractionColumns:
-    from tf_metammf.records.beam.raw_parts import column_names
-
-    columns = [columns_of_interactions(Path(file.path), column_names(file), options) for file in files]
+def _columns(files: "list[RawFile]", options: Options, request: ReadRequest) -> InteractionColumns:
+    columns = [columns_of_interactions(file.shown, file.names, options, request) for file in files]
     for file, other in zip(files, columns, strict=True):
         if other != columns[0]:
             raise InvalidInputError(

@@ -15,9 +15,18 @@ from tf_metammf.records.filtering import Dropped, Filtering, filter_interactions
 from tf_metammf.records.funnel import Funnel, SplitCounts
 from tf_metammf.records.modality_names import require_modality_names
 from tf_metammf.records.raw_data import SPLITS, RawData
+from tf_metammf.records.raw_files.bad_rows import BadRows, require_on_error, write_rejected
+from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.record_set import RecordSet, open_record_set
-from tf_metammf.records.sources import load_source
-from tf_metammf.records.splitting import Division, Splitting, divide, provenance_of_splitting, require_validation
+from tf_metammf.records.sources import load_source, source_names
+from tf_metammf.records.splitting import (
+    SOURCE_METHOD,
+    Division,
+    Splitting,
+    divide,
+    provenance_of_splitting,
+    require_validation,
+)
 from tf_metammf.records.staging import require_absent
 
 
@@ -31,6 +40,7 @@ def convert(
     splitting: Splitting | None = None,
     seed: int = 0,
     shards: int | None = None,
+    on_error: str = "stop",
     show_progress: bool = False,
 ) -> RecordSet:
     """Reads raw data, filters and splits it, and writes a record set.
@@ -46,6 +56,7 @@ def convert(
         splitting: How to split; by default as the source does, else by time or at random. See :class:`Splitting`.
         seed: Seed of the splits and of the order on disk.
         shards: Shards per split and of the items; by default one for every 64 MiB.
+        on_error: "stop" at a row that cannot be read, or "skip" it; those are listed in ``OUTPUT.rejected.csv``.
         show_progress: Whether to draw a progress bar on stderr.
 
     Returns:
@@ -63,9 +74,10 @@ def convert(
     require_absent(output)
     if seed < 0:
         raise InvalidInputError(f"seed is {seed}, expected at least 0.")
+    request = read_request(source, filtering, splitting, on_error)
     if splitting.like is not None:
         open_record_set(splitting.like)  # a mistake there need not wait for the data
-    read = module.read(path, options)
+    read = _with_note_on_rows(module.read(path, options, request=request), request.bad_rows)
     require_modality_names(read.modalities)
     data, dropped = filter_interactions(read, filtering)
     division = divide(data, splitting, seed=seed)
@@ -75,8 +87,40 @@ def convert(
     data = replace(data, provenance=provenance)
     from tf_metammf.records.writer import write_record_set  # imports TensorFlow, which a bad input need not wait for
 
-    return write_record_set(
+    record_set = write_record_set(
         data, division.splits, output, seed=seed, shards=shards, funnel=funnel, show_progress=show_progress
+    )
+    if request.bad_rows.skip:
+        write_rejected(output, request.bad_rows.rejected)
+    return record_set
+
+
+def _with_note_on_rows(read: RawData, bad_rows: BadRows) -> RawData:
+    """The same with a note on rows that were left out and are none of interactions."""
+    rows = len(bad_rows.rejected) - sum(read.rows_rejected.values())
+    if not rows:
+        return read
+    return replace(read, notes=(*read.notes, f"Rows of features that could not be read and were left out: {rows:,}."))
+
+
+def read_request(source: str, filtering: Filtering, splitting: Splitting, on_error: str = "stop") -> ReadRequest:
+    """What a conversion needs of a source: ratings and splits only where something is done with them.
+
+    Raises:
+        InvalidInputError: ``on_error`` is unknown, or the source cannot leave rows out.
+    """
+    require_on_error(on_error)
+    could_skip = getattr(load_source(source), "SKIPS_ROWS", False)
+    if on_error == "skip" and not could_skip:
+        names = [name for name in source_names() if getattr(load_source(name), "SKIPS_ROWS", False)]
+        raise InvalidInputError(
+            f"on_error is skip, and rows of the source {source} cannot be left out; those of {', '.join(names)} can. "
+            "Leave it out, or convert with another source."
+        )
+    return ReadRequest(
+        ratings=filtering.rating_threshold is not None,
+        splits=splitting.method in (None, SOURCE_METHOD),
+        bad_rows=BadRows(skip=on_error == "skip", could_skip=could_skip),
     )
 
 

@@ -12,45 +12,63 @@ PRESENT = "_present"
 
 _OTHER_FEATURES = {"item"}
 _OTHER_INPUTS = {"user_id"}
+_NOT_IN_ONE_LINE = {"Cc": "a control character", "Zl": "a line separator", "Zp": "a paragraph separator"}
 
 
 def input_name(modality: str) -> str:
     """Name of the input that carries a modality: its own, as far as TensorFlow takes it for a name.
 
-    Whatever is not a letter of ASCII, a digit or ``_`` becomes ``_``; what then does not begin
-    with a letter, or is a word of Python or another input, gets ``modality_`` in front.
+    A letter that is not of ASCII becomes ``u`` and its code point in hexadecimal digits, and whatever else is not a
+    letter, a digit or ``_`` becomes ``_``. What then does not begin with a letter, ends like the presence of another
+    modality, or is a word of Python or another input, gets ``modality_`` in front.
     """
-    name = re.sub(r"\W", "_", modality, flags=re.ASCII)
-    plain = name[:1].isalpha() and not keyword.iskeyword(name) and name not in _OTHER_INPUTS
+    spelled = "".join(
+        letter if letter.isascii() or not letter.isalnum() else f"u{ord(letter):x}" for letter in modality
+    )
+    name = re.sub(r"\W", "_", spelled, flags=re.ASCII)
+    plain = modality[:1].isascii() and name[:1].isalpha() and not keyword.iskeyword(name) and name not in _OTHER_INPUTS
+    if name.endswith(PRESENT) and not name.startswith("modality_"):
+        plain = False
     return name if plain else f"modality_{name}"
+
+
+def shared_input(modalities: Iterable[str]) -> tuple[str, str, str] | None:
+    """Two modalities that would have an input in common, and that input; None if there are none.
+
+    A modality has the inputs ``NAME``, its features, and ``NAME_present``, where it is present.
+    """
+    owner: dict[str, str] = {}
+    for modality in modalities:
+        for taken in (input_name(modality), input_name(modality) + PRESENT):
+            if taken in owner:
+                return owner[taken], modality, taken
+            owner[taken] = modality
+    return None
 
 
 def require_modality_names(names: Iterable[str]) -> None:
     """Refuses modalities whose names cannot be features of an Example, or inputs of a request, beside each other.
 
     Raises:
-        InvalidInputError: A name is empty, ``item``, or has slashes, unprintable characters or white space around it;
-            or two differ in their Unicode normalisation alone, or would share an input: ``NAME`` carries the features
-            of a modality, and ``NAME_present`` says where it is present.
+        InvalidInputError: A name is empty, ``item``, or has slashes, control characters or what is not Unicode; or two
+            are the same text in different Unicode normalisations, or would share an input; see :func:`shared_input`.
     """
     normalised: dict[str, str] = {}
-    owner: dict[str, str] = {}
-    for name in sorted(names):
+    ordered = sorted(names)
+    for name in ordered:
         if problem := _problem(name):
-            raise InvalidInputError(f"modality {name!r} cannot be called so: {problem}. Rename its file or column.")
-        other = normalised.setdefault(unicodedata.normalize("NFKC", name), name)
+            raise InvalidInputError(f"modality {name!a} cannot be called so: {problem}. Rename its file or column.")
+        other = normalised.setdefault(unicodedata.normalize("NFC", name), name)
         if other != name:
             raise InvalidInputError(
                 f"modalities {other!a} and {name!a} differ in their Unicode normalisation alone. Rename the "
                 "file or column of one, or leave one out with the option modalities."
             )
-        for taken in (input_name(name), input_name(name) + PRESENT):
-            if taken in owner:
-                raise InvalidInputError(
-                    f'modalities "{owner[taken]}" and "{name}" cannot be together: in requests, both would have the '
-                    f'input "{taken}". Rename the file or column of one, or leave one out with the option modalities.'
-                )
-            owner[taken] = name
+    if shared := shared_input(ordered):
+        raise InvalidInputError(
+            f'modalities "{shared[0]}" and "{shared[1]}" cannot be together: in requests, both would have the input '
+            f'"{shared[2]}". Rename the file or column of one, or leave one out with the option modalities.'
+        )
 
 
 def _problem(name: str) -> str | None:
@@ -60,8 +78,10 @@ def _problem(name: str) -> str | None:
         return "the records use this name for the item itself"
     if "/" in name or "\\" in name:
         return "it has a slash"
-    if name != name.strip():
-        return "it has white space around it"
-    if not name.isprintable():
-        return "it has control characters or others that cannot be printed"
+    for character in name:
+        category = unicodedata.category(character)
+        if category == "Cs":
+            return "it is not Unicode"
+        if category in _NOT_IN_ONE_LINE:
+            return f"it has {_NOT_IN_ONE_LINE[category]}"
     return None

@@ -1,5 +1,6 @@
 """Negatives: items that a user has no training interaction with, drawn without rejection."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,7 @@ class NegativeSampler:
         popularity_power: 0 draws uniformly, 1 in proportion to the number of training
             interactions, 0.75 between the two. At least 0.
         seed: Seed of :meth:`batch_seed`.
+        user_ids: Raw id by dense id, for messages. Defaults to None: messages name dense ids.
 
     Raises:
         InvalidInputError: An argument is out of range, or a user has no item left to draw.
@@ -46,6 +48,7 @@ class NegativeSampler:
         per_positive: int = 1,
         popularity_power: float = 0.0,
         seed: int = 0,
+        user_ids: Sequence[str] | None = None,
     ) -> None:
         if per_positive < 1:
             raise InvalidInputError(f"per_positive is {per_positive}, expected at least 1.")
@@ -55,9 +58,10 @@ class NegativeSampler:
         self.seed = seed
         seen = SeenItems.of(train, users=users, items=items)
         if popularity_power == 0:
-            self._unseen: UniformUnseenItems | WeightedUnseenItems = UniformUnseenItems(seen)
+            self._unseen: UniformUnseenItems | WeightedUnseenItems = UniformUnseenItems(seen, user_ids)
         else:
-            self._unseen = WeightedUnseenItems(seen, _popularity_weights(train, seen, popularity_power))
+            weights = _popularity_weights(train, seen, popularity_power)
+            self._unseen = WeightedUnseenItems(seen, weights, user_ids)
 
     def sample(self, users: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Draws negatives; a pure function of its arguments, usable inside ``tf.data``.
@@ -121,9 +125,9 @@ class UniformUnseenItems:
     many seen items below ``N - n`` as unseen ones from there on, so they are paired in order.
     """
 
-    def __init__(self, seen: SeenItems) -> None:
+    def __init__(self, seen: SeenItems, user_ids: Sequence[str] | None = None) -> None:
         allowed = seen.items - np.diff(seen.row_starts)
-        _require_something_allowed(allowed)
+        _require_something_allowed(allowed, user_ids)
         # One place from N - n on for every seen item of the user; those not seen themselves are stand-ins.
         first_place = allowed[seen.user]
         place = first_place + np.arange(len(seen.user)) - seen.row_starts[seen.user]
@@ -160,12 +164,12 @@ class WeightedUnseenItems:
     users and their items alike.
     """
 
-    def __init__(self, seen: SeenItems, weights: NDArray[np.int64]) -> None:
+    def __init__(self, seen: SeenItems, weights: NDArray[np.int64], user_ids: Sequence[str] | None = None) -> None:
         line = np.cumsum(weights)
         seen_length = np.concatenate([[0], np.cumsum(weights[seen.item])])
         length_before_user = seen_length[seen.row_starts]
         allowed = line[-1] - np.diff(length_before_user)
-        _require_something_allowed(allowed)
+        _require_something_allowed(allowed, user_ids)
         seen_before_item = seen_length[:-1] - length_before_user[seen.user]
         unseen_before_item = line[seen.item] - weights[seen.item] - seen_before_item
 
@@ -201,9 +205,12 @@ def _popularity_weights(train: Interactions, seen: SeenItems, power: float) -> N
     return np.where(occurs, np.maximum(weights, 1), 0)
 
 
-def _require_something_allowed(allowed: NDArray[np.int64]) -> None:
-    if not allowed.all():
-        raise InvalidInputError(
-            f"user {int(np.argmin(allowed))} (dense id) has a training interaction with every item that can be drawn, "
-            "so there is no negative. Leave this user out of training, or train without sampled negatives."
-        )
+def _require_something_allowed(allowed: NDArray[np.int64], user_ids: Sequence[str] | None) -> None:
+    if allowed.all():
+        return
+    user = int(np.argmin(allowed))
+    name = f"user {user} (dense id)" if user_ids is None else f'user "{user_ids[user]}"'
+    raise InvalidInputError(
+        f"{name} has a training interaction with every item that can be drawn, so there is no negative. Leave this "
+        "user out of training, or train without sampled negatives."
+    )

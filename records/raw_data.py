@@ -16,7 +16,8 @@ class Interactions:
     Attributes:
         user: Dense user ids, int64 ``[n]``.
         item: Dense item ids, int64 ``[n]``.
-        timestamp: Seconds or any other increasing integer, int64 ``[n]``, or None.
+        timestamp: Seconds or any other increasing integer, int64 ``[n]``, or None; of sources, see
+            :class:`tf_metammf.records.raw_files.timestamps.TimeReading`.
         rating: float32 ``[n]``, or None. Used by the rating threshold and then dropped.
     """
 

@@ -215,7 +215,8 @@ def _feature_rows(
     """Features of the given items as little-endian float32, zeros for the absent ones; refuses NaN and infinity."""
     rows = modality.row_of_item[items]
     features = np.zeros((len(items), modality.width), "<f4")
-    features[rows >= 0] = modality.features[rows[rows >= 0]]
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
+        features[rows >= 0] = modality.features[rows[rows >= 0]]
     finite = np.isfinite(features).all(axis=1)
     if not finite.all():
         item = items[~finite][0]

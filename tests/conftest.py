@@ -1,5 +1,7 @@
 """What tests of several parts share."""
 
+import gc
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -22,6 +24,27 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with the files that take longest; the order within a file stays."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what every test needs: TensorFlow's modules alone are half a million objects."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Lists what was skipped by its reason; README.md says how each of them is run."""
+    reasons = Counter(reason_of(report) for report in terminalreporter.stats.get("skipped", []))
+    if reasons:
+        terminalreporter.section("skipped, by reason (README.md: how to run them)")
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.line(f"{count:4}  {reason}")
+
+
+def reason_of(report: pytest.TestReport) -> str:
+    """Why a test, or a file of them, was skipped."""
+    _file, _line, reason = report.longrepr
+    return reason.removeprefix("Skipped: ")
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from preloaded_process import run_preloaded
 
 from tf_metammf.commands.main import main
 from tf_metammf.trainer.configuration import Configuration
@@ -49,7 +48,7 @@ def test_every_command_of_the_page_runs(page, folder, monkeypatch, capsys):
             assert program == "tf-metammf", f"this test cannot run {text!r}"
             assert exit_code(words) == 0, f"{text}\n{capsys.readouterr()}"
         else:
-            ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False, env=quiet())
+            ran = run_preloaded(["-c", text], environment=quiet())
             assert ran.returncode == 0, f"{text}\n{ran.stdout}\n{ran.stderr}"
 
 

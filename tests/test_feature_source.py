@@ -24,7 +24,7 @@ def test_statistics_are_those_of_the_present_rows_of_the_items_that_count(seed, 
         mean, variance = found[name]
         assert mean.dtype == variance.dtype == np.float64
         np.testing.assert_allclose(mean, rows.mean(0) if len(rows) else 0, rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(variance, rows.var(0) if len(rows) else 0, rtol=1e-10, atol=1e-14 * (1 + offset**2))
+        np.testing.assert_allclose(variance, rows.var(0) if len(rows) else 1, rtol=1e-10, atol=1e-14 * (1 + offset**2))
 
 
 def test_a_present_feature_that_is_not_finite_is_named_and_an_absent_one_is_nothing():

@@ -16,6 +16,10 @@ try:
     require_keras_2()
 except MetaMMFError as error:
     print("REFUSED", error)
+try:
+    from tf_metammf.model import MetaMMF
+except MetaMMFError as error:
+    print("MODEL REFUSED", error)
 """
 
 
@@ -46,3 +50,4 @@ def test_keras_3_is_refused_with_its_version_and_what_to_do(refusals, case, sett
     assert "expected Keras 2" in message
     assert "Import tf_metammf before tf.keras is first used" in message
     assert "TF_USE_LEGACY_KERAS=1" in message
+    assert "MODEL REFUSED tf.keras is Keras 3." in message

@@ -10,7 +10,7 @@ import tf_keras as keras
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.fusion.meta_fusion import MetaFusion
 
-REFERENCE = Path(__file__).resolve().parents[1].parent / "shared" / "reference"
+REFERENCE = Path(__file__).with_name("reference")
 WIDTHS = {"visual": 7, "acoustic": 3, "textual": 5}
 RANKS = [None, 3]
 
@@ -61,7 +61,6 @@ def fused_item_by_item(fusion: MetaFusion, inputs, mask=None) -> np.ndarray:
     return np.array(fused)
 
 
-@pytest.mark.skipif(not REFERENCE.is_dir(), reason=f"no published network at {REFERENCE}")
 def test_it_equals_the_published_fusion_network():
     published = np.load(REFERENCE / "released_fusion_net.npz", allow_pickle=False)
     names = [f"param/layer_{position}" for position in (1, 2, 3, 4)]

@@ -130,7 +130,7 @@ def test_a_user_whose_rows_differ_is_their_mean_for_the_items():
 
 
 def test_a_second_direction_that_cannot_be_is_refused():
-    with pytest.raises(InvalidInputError, match=r"item_to_user_weight is -0\.5, expected 0 or more"):
+    with pytest.raises(InvalidInputError, match=r"item_to_user_weight is -0\.5, expected a number of at least 0"):
         InBatchSoftmax(np.ones(3, int), item_to_user_weight=-0.5)
     with pytest.raises(InvalidInputError, match="user_frequency is missing: give the training interactions"):
         InBatchSoftmax(np.ones(3, int), item_to_user_weight=0.5)
@@ -180,10 +180,32 @@ def test_a_batch_twice_as_large_with_the_same_rows_has_the_same_bpr_loss():
     )
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_temperature_that_is_not_positive_is_refused(temperature):
     with pytest.raises(InvalidInputError, match="temperature is"):
         BPR(temperature=temperature)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: InBatchSoftmax([5]), "interactions of 1 items, expected at least 2"),
+        (lambda: InBatchSoftmax([5, 0, 0]), "InBatchSoftmax has nothing else to tell one item from"),
+        (lambda: FullSoftmax([0, 7]), "FullSoftmax has nothing else"),
+        (lambda: FullSoftmax([0, 0]), "interactions of 0 items"),
+        (lambda: InBatchSoftmax([1, 1], user_frequency=[4], item_to_user_weight=1.0), "interactions of 1 users"),
+        (lambda: InBatchSoftmax([1, 1], item_to_user_weight=float("inf")), "item_to_user_weight is inf"),
+        (lambda: InBatchSoftmax([1, -1]), "item_frequency has to be one number of interactions, at least 0"),
+        (lambda: InBatchSoftmax([1.0, float("nan")]), "item_frequency has to be"),
+        (lambda: InBatchSoftmax([[1, 2]]), "item_frequency has to be"),
+        (lambda: InBatchSoftmax([1, 1]).candidates({"item": tf.constant([0])}), "the batch has one row"),
+        (lambda: BPR().candidates({"item": tf.zeros([3]), "negative": tf.zeros([3, 0])}), r"shape \(3, 0\)"),
+        (lambda: BPR().candidates({"item": tf.zeros([3]), "negative": tf.zeros([3])}), r"shape \(3,\)"),
+    ],
+)
+def test_a_loss_without_anything_to_tell_apart_is_refused(make, message):
+    with pytest.raises(InvalidInputError, match=message):
+        make()
 
 
 def test_bpr_without_negatives_says_where_they_come_from():

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ir_measures
@@ -14,7 +15,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.ranking.metric_names import METRICS
 
-REFERENCE = Path(__file__).resolve().parents[1].parent / "shared" / "reference" / "ranking_metrics.npz"
+REFERENCE = Path(__file__).with_name("reference") / "ranking_metrics.npz"
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -35,9 +36,14 @@ class Case:
         self.masked = (generator.integers(0, users, users * masked), generator.integers(0, items, users * masked))
         self.warm_items = generator.random(items) < 0.6
 
+    def ranking(self, **arguments: Any) -> FullRanking:
+        return FullRanking(self.positives, users=self.users, items=self.items, masked=[self.masked], **arguments)
+
     def evaluate(self, **arguments: Any) -> dict[str, float]:
-        ranking = FullRanking(self.positives, users=self.users, items=self.items, masked=[self.masked], **arguments)
-        return ranking.evaluate(self.user_embeddings, self.item_embeddings)
+        return self.ranking(**arguments).evaluate(self.user_embeddings, self.item_embeddings)
+
+    def recommended(self, **arguments: Any) -> NDArray[np.int32]:
+        return self.ranking(**arguments).recommended(self.user_embeddings, self.item_embeddings)
 
     def lists(self, candidates: NDArray[np.bool_] | None = None) -> dict[int, list[int]]:
         """The candidates of every user that are not masked, best first."""
@@ -105,7 +111,6 @@ def expected_part(case: Case, cutoffs: list[int], *, kind: NDArray[np.bool_], on
     return expected
 
 
-@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference fixtures are not beside the checkout")
 def test_metrics_equal_the_published_ones() -> None:
     with np.load(REFERENCE, allow_pickle=False) as file:
         reference = dict(file)
@@ -182,6 +187,15 @@ def test_masked_items_are_never_recommended_even_if_nothing_else_is_left() -> No
     assert found["recall@2"] == 1.0
     assert found["precision@2"] == 0.5
     assert found["coverage@2"] == 0.5
+
+
+def test_a_cutoff_beyond_the_catalogue_costs_nothing_and_changes_precision_alone() -> None:
+    case = Case(users=20, items=15)
+    found = case.evaluate(cutoffs=[15, 10**9], warm_items=case.warm_items)
+    for name in [name for name in found if name.endswith("@15")]:
+        factor = 15 / 10**9 if "precision" in name else 1.0
+        assert found[name.replace("@15", f"@{10**9}")] == pytest.approx(factor * found[name], rel=1e-12)
+    assert case.recommended(cutoffs=[10**9]).shape == (len(case.relevant()), 15)
 
 
 def test_pairs_given_twice_count_once() -> None:
@@ -293,16 +307,32 @@ class Recorded:
     def gather(self, value: Any) -> Any:
         self.given.append(value)
         if self._rounds is None:
-            return tf.stack([value])
+            return tf.stack([value] * self.size)
         return tf.stack([given[len(self.given) - 1] for given in self._rounds])
 
 
 @pytest.mark.parametrize("size", [2, 9])
-def test_processes_that_share_the_users_have_the_metrics_of_one(size):
+@pytest.mark.parametrize("question", ["evaluate", "recommended"])
+def test_processes_that_share_the_users_have_the_answer_of_one(question, size):
     case = Case(users=40, items=30)
     arguments = {"cutoffs": (3, 10), "warm_items": case.warm_items, "score_bytes": 4 * 30 * 6}
     groups = [Recorded(index, size) for index in range(size)]
     for group in groups:
-        case.evaluate(**arguments, group=group)
-    found = case.evaluate(**arguments, group=Recorded(0, size, [group.given for group in groups]))
-    assert found == pytest.approx(case.evaluate(**arguments), rel=1e-12)
+        getattr(case, question)(**arguments, group=group)
+    expected = getattr(case, question)(**arguments)
+    for index in range(size):
+        found = getattr(case, question)(**arguments, group=Recorded(index, size, [group.given for group in groups]))
+        if question == "evaluate":
+            assert found == pytest.approx(expected, rel=1e-12)
+        else:
+            assert found.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_lists_of_scores_that_are_not_finite_are_refused(bad):
+    case = Case(users=10, items=20)
+    ranking = FullRanking(case.positives, users=10, items=20, cutoffs=[3])
+    scores = case.scores.astype(np.float32)
+    scores[7, 11] = bad
+    with pytest.raises(InvalidInputError, match="scores are NaN or infinite"):
+        ranking.recommended_by(SimpleNamespace(scores=lambda users: tf.gather(tf.constant(scores), users)))

@@ -4,13 +4,12 @@ Here two logical CPU devices, and two processes on loopback.
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from loopback_cluster import addresses_of, cluster
+from preloaded_process import run_preloaded
 
 CASES = [("in_batch_softmax", "mf"), ("both_directions", "mf"), ("full_softmax", "mf"), ("bpr", "mf")]
 CASES += [("in_batch_softmax", encoder) for encoder in ("sage", "lightgcn", "lightgcn without targets")]
@@ -24,7 +23,7 @@ def devices():
 
     devices cannot be made anew once TensorFlow has started.
     """
-    ran = subprocess.run([sys.executable, str(PROGRAM)], check=False, capture_output=True, text=True)
+    ran = run_preloaded([PROGRAM])
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout.splitlines()[-1])
 
@@ -33,8 +32,8 @@ def devices():
 def processes(tmp_path_factory):
     """The same of two processes, as the first of them has it."""
     folder = tmp_path_factory.mktemp("processes")
-    with cluster([sys.executable, str(PROGRAM)], addresses_of({"worker": 2}), folder=folder) as started:
-        assert started["worker", 0].wait(timeout=120) == 0, (folder / "worker-0.err").read_text()
+    with cluster([PROGRAM], addresses_of({"worker": 2}), folder=folder) as started:
+        assert started["worker", 0].wait(timeout=600) == 0, (folder / "worker-0.err").read_text()
     return json.loads((folder / "worker-0.out").read_text().splitlines()[-1])
 
 

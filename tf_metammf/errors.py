@@ -4,6 +4,7 @@ Every error of this kind names the thing, what was found, what was expected and 
 to do next. The command line prints it as one line and never shows a traceback.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -19,6 +20,10 @@ class MetaMMFError(ValueError):
 
 class InvalidInputError(MetaMMFError):
     """A raw file, an argument or a feature is not what it has to be."""
+
+
+class NotSerializableError(InvalidInputError, NotImplementedError):
+    """Keras asked for a configuration that there is not; a ``NotImplementedError`` for Keras, which does without."""
 
 
 class InvalidRecordSetError(MetaMMFError):
@@ -54,3 +59,9 @@ def unknown_name(kind: str, found: str, known: Iterable[str]) -> InvalidInputErr
     nearest = get_close_matches(found, names, n=1, cutoff=0.5)
     guess = f'; did you mean "{nearest[0]}"?' if nearest else "."
     return InvalidInputError(f'unknown {kind} "{found}"{guess} Known: {", ".join(names)}')
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error in one line, without what Keras puts before and after that of an error in a layer."""
+    by_keras = re.search(r"^Exception encountered when calling.*?\n\n(.*?)\n\nCall arguments", str(error), re.DOTALL)
+    return " ".join((by_keras[1] if by_keras else str(error)).split())

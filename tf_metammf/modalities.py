@@ -5,6 +5,7 @@ Features are a dictionary of float ``[B, width]`` by modality name and presence 
 the alphabetical order of their names.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -24,6 +25,16 @@ def side_by_side(features: Features) -> tf.Tensor:
     if not isinstance(features, Mapping):
         return features
     return tf.concat([features[name] for name in sorted(features)], axis=-1)
+
+
+def scope_name(modality: str) -> str:
+    """The name of a modality as far as TensorFlow takes it for a part of the name of a weight.
+
+    Letters of ASCII, digits and, behind the first character, ``_`` and ``-`` stay as they are. Any other character
+    becomes its code point in hexadecimal digits between dots, so that different modalities have different names:
+    ``图 1`` is ``.56fe..20.1``.
+    """
+    return re.sub(r"^[_-]|[^A-Za-z0-9_-]", lambda found: f".{ord(found[0]):x}.", modality) or "."
 
 
 def presence_matrix(presence: Presence, modalities: Sequence[str]) -> tf.Tensor:
@@ -68,7 +79,13 @@ def feature_width(layer: str, what: str, shape: Any) -> int:
     Raises:
         InvalidInputError: The shape is of another rank, or the width is not known.
     """
-    shape = tf.TensorShape(shape)
+    try:
+        shape = tf.TensorShape(shape)
+    except TypeError:
+        raise InvalidInputError(
+            f"{layer}: {what} is {len(shape)} tensors, expected one of [batch, width] or a dictionary of them by "
+            "modality name."
+        ) from None
     if shape.rank != 2 or shape[-1] is None:
         raise InvalidInputError(f"{layer}: {what} has shape {shape}, expected [batch, width] with a known width.")
     return int(shape[-1])

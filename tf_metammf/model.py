@@ -1,36 +1,32 @@
 """MetaMMF: users and dynamically fused items, scored by the dot product of their embeddings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 import tf_keras as keras
 from numpy.typing import NDArray
 
+from tf_metammf.batches import Batch, batch_of
+from tf_metammf.catalogue_model import ITEMS_AT_ONCE, CatalogueModel
 from tf_metammf.encoders.encoders import WITHOUT_GRAPH, encoder_uses_features, make_encoder
 from tf_metammf.encoders.graph_encoder import GraphEncoder
 from tf_metammf.encoders.item_content import ItemContent
-from tf_metammf.encoders.matrix_factorization import MatrixFactorization
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.feature_source import FeatureSource, feature_statistics
+from tf_metammf.feature_source import FeatureSource, extreme_items, feature_statistics
 from tf_metammf.feature_table import FeatureTable
 from tf_metammf.fusion.fusions import make_fusion
-from tf_metammf.gradient_norms import gradient_norm
-from tf_metammf.objectives import Batch
+from tf_metammf.keras_version import refuse_keras_3
+from tf_metammf.layer_arguments import positive_integer
 from tf_metammf.placement import placed, rows_of
 from tf_metammf.replicas import gathered, replica_count
-from tf_metammf.row_blocks import stacked
 from tf_metammf.towers import ItemTower, UserTower
-
-ITEMS_AT_ONCE = 4096
-"""Items read and encoded in one step when the whole catalogue is."""
 
 _OTHER_ITEMS = "the batch carries the features of other items than it needs; was its lookup made for another pipeline?"
 
 
-class MetaMMF(tfrs.Model):
+class MetaMMF(CatalogueModel):
     """Dynamic multimodal fusion for recommendation (Liu et al., arXiv 2501.07110).
 
     ``score(u, i) = e_u . e_i`` where ``(e_u, e_i) = encoder(user_tower(u), item_tower(x_i, i))``,
@@ -73,12 +69,12 @@ class MetaMMF(tfrs.Model):
         jit_compile: Whether XLA compiles the fusion in training. The rest of a step, with its distinct items
             and sparse products, is not for XLA, so ``compile(jit_compile=True)`` does not work. Defaults to False.
         **options: Name, dtype and other arguments of a Keras model. With ``dtype="mixed_bfloat16"`` or
-            ``"mixed_float16"`` towers and encoder compute with 16 bits; weights, standardisation, sums over
-            neighbours, scores and loss have 32, and ``compile`` adds the loss scaling that float16 needs.
+            ``"mixed_float16"``, given or global, towers and encoder compute with 16 bits; weights, sums over
+            neighbours, scores and loss have 32, and ``compile`` adds the loss scaling that float16 needs. With
+            ``"float64"`` towers compute with 64.
 
     Attributes:
-        logs_gradient_norm: Whether a training step logs the norm of its gradients, ``gradient_norm``; set it before
-            ``fit``. Defaults to False.
+        logs_gradient_norm: See :class:`tf_metammf.retrieval_model.RetrievalModel`.
         known_items: bool ``[items]``: items whose ID embedding is used; the others have content alone.
 
     Raises:
@@ -108,14 +104,16 @@ class MetaMMF(tfrs.Model):
         jit_compile: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
-        policy = self.dtype_policy
+        users = positive_integer("MetaMMF", "users", users)
+        refuse_keras_3("MetaMMF", (fusion, encoder, embeddings_initializer))
+        if not 0 <= l2 < np.inf:
+            raise InvalidInputError(f"l2 is {l2}, expected a number of at least 0.")
         content_of_encoder = encoder_uses_features(encoder) or bool((encoder_options or {}).get("item_neighbours"))
         used = fusion is not None or content_of_encoder
-        self.item_features = _source(features, presence, item_frequency, used=used)
-        self.users = users
-        self.items = self.item_features.items
-        self.objective = objective
+        source = _source(features, presence, item_frequency, used=used)
+        super().__init__(users, source.items, objective, **options)
+        policy = self.dtype_policy
+        self.item_features = source
         self.normalize = normalize
         self.l2 = l2
         if self.streams_features and objective.needs_all_items:
@@ -123,8 +121,6 @@ class MetaMMF(tfrs.Model):
                 f"{type(objective).__name__} needs the features of all items in every step, and they are streamed. "
                 "Take InBatchSoftmax or BPR, or give the features as a table."
             )
-        self.mean_loss = keras.metrics.Mean(name="loss")
-        self.logs_gradient_norm = False
         known = np.ones(self.items, bool) if item_frequency is None else np.asarray(item_frequency) > 0
         if known.shape != (self.items,):
             raise InvalidInputError(
@@ -150,7 +146,9 @@ class MetaMMF(tfrs.Model):
         # the gradient of all features: as many products as the fusion's first layers have, a third of its time.
         never_missing = isinstance(self.item_features, FeatureTable) and self.item_features.complete
         self.item_tower.missing_modalities.trainable = modality_dropout > 0 or not never_missing
-        options_of_encoder = _with_policy(encoder, encoder_options, policy)
+        # Encoders add up in float32, whatever the towers give.
+        of_encoder = "float32" if policy.compute_dtype == "float64" else policy
+        options_of_encoder = _with_policy(encoder, encoder_options, of_encoder)
         if content_of_encoder and isinstance(encoder, str):
             options_of_encoder["content"] = ItemContent(self._table(), known, standardize=standardize)
             if encoder in WITHOUT_GRAPH:
@@ -160,12 +158,16 @@ class MetaMMF(tfrs.Model):
         everywhere = dict.fromkeys(nothing, tf.ones([1], tf.bool))
         representation = self._represent(tf.zeros([1], tf.int64), nothing, everywhere, training=False)
         self._encode_new_items(representation, nothing, everywhere)
+        if used and not standardize:
+            self._check_raw_features()
         width = int(representation.shape[-1])
         self.user_tower = UserTower(users, width, initializer=embeddings_initializer, dtype=policy, name="user_tower")
         self.user_tower(tf.zeros([1], tf.int64))
+        self._made(features=sorted(source.widths.items()) if self.streams_features else ())
 
     def call(self, inputs: Batch, training: bool = False) -> tf.Tensor:
         """Scores ``[B]`` of the pairs ``inputs["user"]``, ``inputs["item"]``, int64 ``[B]``."""
+        inputs = batch_of(inputs)
         distinct, position = tf.unique(inputs["item"])
         users, items = self.embed(
             inputs["user"], distinct, item_features=inputs.get("item_features"), training=training
@@ -195,37 +197,6 @@ class MetaMMF(tfrs.Model):
         if hasattr(self.encoder, "auxiliary_loss"):
             loss += self.encoder.auxiliary_loss(inputs, queries, candidates, training=training)
         return loss + self._penalty(inputs["user"], wanted) if self.l2 else loss
-
-    def train_step(self, inputs: Batch) -> dict[str, tf.Tensor]:
-        """The training step of :class:`tfrs.Model`, with loss scaling; logs the mean of the loss over the epoch."""
-        scaled = isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
-        with tf.GradientTape() as tape:
-            regularization = [tf.reduce_sum(loss) / replica_count() for loss in self.losses]
-            loss = tf.add_n([self.compute_loss(inputs, training=True), *regularization])
-            minimised = self.optimizer.get_scaled_loss(loss) if scaled else loss
-        gradients = tape.gradient(minimised, self.trainable_variables)
-        if scaled:
-            gradients = self.optimizer.get_unscaled_gradients(gradients)
-        pairs = list(zip(gradients, self.trainable_variables, strict=True))
-        if self.logs_gradient_norm and replica_count() > 1:
-            # A replica has the gradient of its part; the norm is that of their sum, which the optimiser needs, too.
-            pairs = (self.optimizer.inner_optimizer if scaled else self.optimizer).aggregate_gradients(pairs)
-            self.optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
-        else:
-            self.optimizer.apply_gradients(pairs)
-        # The parts of the replicas add up to the loss; the metric takes their mean.
-        self.mean_loss.update_state(loss * replica_count())
-        logs = {"loss": self.mean_loss.result()}
-        if self.logs_gradient_norm:
-            # Keras adds up what the replicas log.
-            logs["gradient_norm"] = gradient_norm([gradient for gradient, _ in pairs]) / replica_count()
-        return logs
-
-    def test_step(self, inputs: Batch) -> dict[str, tf.Tensor]:
-        """The test step of :class:`tfrs.Model`; logs the mean of the loss so far."""
-        logs = super().test_step(inputs)
-        self.mean_loss.update_state(logs["total_loss"])
-        return {"loss": self.mean_loss.result()}
 
     def embed(
         self,
@@ -296,36 +267,6 @@ class MetaMMF(tfrs.Model):
             return self.encoder.embed_new_items(representations, features, presence)
         return self.encoder.embed_new_items(representations)
 
-    def embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Embeddings of all users and of all items, float32 ``[users, d]`` and ``[items, d]``.
-
-        Items go through their tower in blocks of :data:`ITEMS_AT_ONCE`, then all through an encoder that propagates.
-        """
-        users, blocks = self._represent_all()
-        if type(self.encoder) is MatrixFactorization:
-            # Finished block by block: normalising all items at once would take two more tensors of their size.
-            finished = (self._finish(block).numpy() for block in blocks)
-            return self._finish(users), stacked(finished, rows=self.items, width=int(users.shape[-1]))
-        return self._embed_all(users, tf.concat(list(blocks), axis=0))
-
-    def messages(self) -> tf.Tensor | None:
-        """What items tell a user who comes after training, float32 ``[items, m]``.
-
-        None where the encoder does not propagate over a graph, or not to newcomers: they are represented by themselves.
-        """
-        if not isinstance(self.encoder, GraphEncoder) or not getattr(self.encoder, "embeds_new_users", True):
-            return None
-        users, blocks = self._represent_all()
-        return self._all_messages(users, tf.concat(list(blocks), axis=0))
-
-    def embed_new_users(self, representations: tf.Tensor, messages: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-        """Embeddings ``[n, d]`` of users who came after training, propagated from the items that they have.
-
-        For graph encoders; arguments as
-        :meth:`tf_metammf.encoders.graph_encoder.GraphEncoder.embed_new_users` has them.
-        """
-        return self._finish(self.encoder.embed_new_users(representations, messages, counts))
-
     @property
     def embeds_new_items(self) -> bool:
         """Whether :meth:`embed_new_items` has anything to go by, and the encoder needs no interactions for it."""
@@ -344,41 +285,6 @@ class MetaMMF(tfrs.Model):
         if self.item_tower.id_embedding is not None:
             items = [self.item_tower.id_embedding.embeddings, *items]
         return [self.user_tower.embedding.embeddings, *users], items
-
-    def user_embeddings(self) -> tf.Tensor:
-        """The first of :meth:`embeddings`."""
-        return self.embeddings()[0]
-
-    def item_embeddings(self) -> tf.Tensor:
-        """The second of :meth:`embeddings`."""
-        return self.embeddings()[1]
-
-    def get_config(self) -> dict[str, Any]:
-        """The name alone: features and frequencies are data, so a model is made anew and its weights are loaded."""
-        return {"name": self.name}
-
-    @tf.function(reduce_retracing=True)
-    def _represent_block(
-        self, items: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
-        return self._represent(items, features, presence, training=False)
-
-    def _represent_all(self) -> tuple[tf.Tensor, Iterator[tf.Tensor]]:
-        """Tower outputs of all users, and of all items block by block."""
-        starts = range(0, self.items, ITEMS_AT_ONCE)
-        ids = [tf.range(start, min(start + ITEMS_AT_ONCE, self.items), dtype=tf.int64) for start in starts]
-        blocks = zip(ids, self.item_features.blocks(ITEMS_AT_ONCE), strict=True)
-        users = self.user_tower(tf.range(self.users, dtype=tf.int64))
-        return users, (self._represent_block(items, *block) for items, block in blocks)
-
-    @tf.function(reduce_retracing=True)
-    def _all_messages(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        return self.encoder.messages(users, items)
-
-    @tf.function(reduce_retracing=True)
-    def _embed_all(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        of_users, of_items = self.encoder.embed_all(users, items)
-        return self._finish(of_users), self._finish(of_items)
 
     def _represent_items(
         self, items: tf.Tensor, carried: Mapping[str, Any] | None = None, *, training: bool
@@ -406,6 +312,18 @@ class MetaMMF(tfrs.Model):
         known = rows_of(self.known_items, items)
         return self.item_tower(features, presence, items=items, known=known, training=training)
 
+    def _check_raw_features(self) -> None:
+        """Refuses features that overflow before anything is learned of them."""
+        for name, largest, (features, presence) in extreme_items(self.item_features, block_size=ITEMS_AT_ONCE):
+            representation = self.item_tower(features, presence)
+            embedding = self._encode_new_items(representation, features, presence)
+            squares = [tf.reduce_sum(tf.square(tf.cast(each, tf.float32))) for each in (representation, embedding)]
+            if not np.isfinite(squares).all():
+                raise InvalidInputError(
+                    f'modality "{name}": features reach {largest:g} and are not standardised, so embeddings and losses '
+                    "would be NaN or infinite. Set standardize to true, or divide them by a constant."
+                )
+
     def _table(self) -> FeatureTable:
         if not isinstance(self.item_features, FeatureTable):
             raise InvalidInputError(
@@ -426,7 +344,11 @@ class MetaMMF(tfrs.Model):
         rows += [tf.gather(table, tf.unique(gathered(items))[0]) for table in item_tables]
         tables = [*user_tables, *item_tables]
         dense = [weight for weight in self.trainable_variables if not any(weight is table for table in tables)]
-        return self.l2 / replica_count() * tf.add_n([tf.nn.l2_loss(weight) for weight in [*dense, *rows]])
+        return (
+            self.l2
+            / replica_count()
+            * tf.add_n([tf.cast(tf.nn.l2_loss(weight), tf.float32) for weight in [*dense, *rows]])
+        )
 
 
 def _source(
@@ -438,6 +360,11 @@ def _source(
 ) -> FeatureTable | FeatureSource:
     """Where the features are from; an empty table where nothing uses them."""
     if not isinstance(features, Mapping):
+        if not all(hasattr(features, name) for name in ("items", "widths", "blocks")):
+            raise InvalidInputError(
+                f"features is {type(features).__name__}, expected a dictionary of arrays [items, width] by modality "
+                'name, such as {"visual": array}, or a FeatureSource.'
+            )
         if presence is not None:
             raise InvalidInputError("presence was given beside a source of features, which knows it. Leave it out.")
         return features if used else FeatureTable({}, items=features.items)

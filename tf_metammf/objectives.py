@@ -7,25 +7,28 @@ one embedding for each of them, in that order. It says whether those ids are dis
 mean over all of it, and the in-batch softmax has the items of all of them for candidates.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 import tf_keras as keras
 from numpy.typing import NDArray
 
+from tf_metammf.batches import Batch
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.objective_arguments import require_positive, require_several
 from tf_metammf.placement import placed, rows_of
+from tf_metammf.recommenders import tfrs
 from tf_metammf.replicas import first_row, gathered, mean_over_batch, replica_count
-
-Batch = Mapping[str, tf.Tensor]
 
 Distinct = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 """Distinct ids of a batch ``[D]``, which of them every row has ``[B]``, how many rows each has, and embeddings."""
 
+_SCORES_ARE_FLOAT32: dict[str, Any] = {"dtype": "float32", "autocast": False}
+"""Whatever the global dtype policy is: losses of 16 bits are too coarse to follow."""
 
+
+@keras.saving.register_keras_serializable("tf_metammf")
 class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     """Softmax over the items of the batch, corrected for how often each gets there.
 
@@ -52,8 +55,8 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         item_to_user_weight: Factor of the second direction. Defaults to 0, which leaves it out.
 
     Raises:
-        InvalidInputError: ``temperature`` is not positive, ``item_to_user_weight`` is negative, or the second
-            direction is to be corrected and ``user_frequency`` is missing.
+        InvalidInputError: ``temperature`` is not positive, ``item_to_user_weight`` is negative, the second direction is
+            to be corrected and ``user_frequency`` is missing, or there is one item alone and so no negative.
     """
 
     distinct_candidates = True
@@ -70,14 +73,16 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         item_to_user_weight: float = 0.0,
         name: str | None = None,
     ) -> None:
-        super().__init__(name=name)
-        _require_positive("temperature", temperature)
-        if not item_to_user_weight >= 0:
-            raise InvalidInputError(f"item_to_user_weight is {item_to_user_weight}, expected 0 or more.")
+        super().__init__(name=name, **_SCORES_ARE_FLOAT32)
+        require_positive("temperature", temperature)
+        if not 0 <= item_to_user_weight < np.inf:
+            raise InvalidInputError(f"item_to_user_weight is {item_to_user_weight}, expected a number of at least 0.")
+        require_several("item", "InBatchSoftmax", item_frequency)
         self.temperature = temperature
         self.correct_sampling = correct_sampling
         self.remove_accidental_hits = remove_accidental_hits
         self.item_to_user_weight = item_to_user_weight
+        self._frequencies = {"item_frequency": item_frequency, "user_frequency": user_frequency}
         self._log_probability = _log_share(item_frequency)
         self._log_user_probability = None
         if item_to_user_weight and correct_sampling:
@@ -86,10 +91,20 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
                     f"item_to_user_weight is {item_to_user_weight:g} and user_frequency is missing: give the training "
                     "interactions of every user, or set correct_sampling to False."
                 )
+            require_several("user", "item_to_user_weight", user_frequency)
             self._log_user_probability = _log_share(user_frequency)
 
     def candidates(self, batch: Batch) -> tf.Tensor:
-        """Dense ids of the items whose embeddings the loss needs: the distinct ones of the batch, ``[D]``."""
+        """Dense ids of the items whose embeddings the loss needs: the distinct ones of the batch, ``[D]``.
+
+        Raises:
+            InvalidInputError: The batch is known to have one row, and no other replica has more.
+        """
+        if batch["item"].shape[:1] == [1] and replica_count() == 1:
+            raise InvalidInputError(
+                "InBatchSoftmax: the batch has one row, but negatives are the other items of the batch. Take a larger "
+                "batch_size, or BPR or FullSoftmax."
+            )
         return tf.unique(batch["item"]).y
 
     def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
@@ -104,6 +119,18 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         of_rows = tf.gather(candidates, positive)
         backward = self._contrast(of_rows, (users, own, occurrences, distinct), self._log_user_probability)
         return loss + self.item_to_user_weight * backward
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments; numbers of interactions as lists."""
+        counts = {name: None if each is None else np.asarray(each).tolist() for name, each in self._frequencies.items()}
+        return {
+            "name": self.name,
+            **counts,
+            "temperature": self.temperature,
+            "correct_sampling": self.correct_sampling,
+            "remove_accidental_hits": self.remove_accidental_hits,
+            "item_to_user_weight": self.item_to_user_weight,
+        }
 
     def _contrast(self, anchors: tf.Tensor, others: Distinct, log_probability: tf.Tensor | None) -> tf.Tensor:
         """Mean softmax loss of embeddings ``[B, d]``, each against all the others, of which one is its positive."""
@@ -122,6 +149,7 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         return mean_over_batch(losses + tf.gather(log_occurrences, positive))
 
 
+@keras.saving.register_keras_serializable("tf_metammf")
 class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     """Softmax over all items that have training interactions.
 
@@ -134,7 +162,7 @@ class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         temperature: Divides the scores. Defaults to 1.
 
     Raises:
-        InvalidInputError: ``temperature`` is not positive.
+        InvalidInputError: ``temperature`` is not positive, or fewer than two items have training interactions.
     """
 
     distinct_candidates = True
@@ -143,9 +171,11 @@ class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
     def __init__(
         self, item_frequency: NDArray[np.integer], *, temperature: float = 1.0, name: str | None = None
     ) -> None:
-        super().__init__(name=name)
-        _require_positive("temperature", temperature)
+        super().__init__(name=name, **_SCORES_ARE_FLOAT32)
+        require_positive("temperature", temperature)
         self.temperature = temperature
+        require_several("item", "FullSoftmax", item_frequency)
+        self._item_frequency = item_frequency
         warm = np.flatnonzero(np.asarray(item_frequency) > 0)
         column = np.full(len(item_frequency), -1, np.int64)
         column[warm] = np.arange(len(warm))
@@ -162,7 +192,13 @@ class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         labels = tf.gather(self._column, batch["item"])
         return mean_over_batch(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores))
 
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments; numbers of interactions as a list."""
+        frequency = np.asarray(self._item_frequency).tolist()
+        return {"name": self.name, "item_frequency": frequency, "temperature": self.temperature}
 
+
+@keras.saving.register_keras_serializable("tf_metammf")
 class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
     """Bayesian personalised ranking with sampled negatives (Rendle et al., UAI 2009).
 
@@ -180,8 +216,8 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
     needs_all_items = False
 
     def __init__(self, *, temperature: float = 1.0, name: str | None = None) -> None:
-        super().__init__(name=name)
-        _require_positive("temperature", temperature)
+        super().__init__(name=name, **_SCORES_ARE_FLOAT32)
+        require_positive("temperature", temperature)
         self.temperature = temperature
 
     def candidates(self, batch: Batch) -> tf.Tensor:
@@ -189,6 +225,12 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
         if "negative" not in batch:
             raise InvalidInputError(
                 'BPR found no "negative" in the batch; give records.interactions(...) a NegativeSampler.'
+            )
+        shape = batch["negative"].shape
+        if shape.rank is not None and (shape.rank != 2 or shape[1] == 0):
+            raise InvalidInputError(
+                f'BPR: "negative" of the batch has shape {shape}, expected [batch, negatives] with at least one for '
+                "each interaction."
             )
         return tf.concat([batch["item"], tf.reshape(batch["negative"], [-1])], axis=0)
 
@@ -202,7 +244,12 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
         )
         return mean_over_batch(tf.reshape(tf.nn.softplus(-margin / self.temperature), [-1]))
 
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {"name": self.name, "temperature": self.temperature}
 
+
+@keras.saving.register_keras_serializable("tf_metammf")
 class NoObjective(keras.layers.Layer, tfrs.tasks.base.Task):
     """Nothing to minimise: for encoders with a loss of their own, such as :class:`tf_metammf.peers.bm3.BM3`.
 
@@ -212,6 +259,9 @@ class NoObjective(keras.layers.Layer, tfrs.tasks.base.Task):
     distinct_candidates = False
     needs_all_items = False
 
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__(name=name, **_SCORES_ARE_FLOAT32)
+
     def candidates(self, batch: Batch) -> tf.Tensor:
         """Dense ids of the items of the batch, ``[B]``."""
         return batch["item"]
@@ -219,6 +269,10 @@ class NoObjective(keras.layers.Layer, tfrs.tasks.base.Task):
     def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
         """0."""
         return tf.constant(0.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {"name": self.name}
 
 
 def _log_share(frequency: NDArray[np.integer]) -> tf.Tensor:
@@ -239,8 +293,3 @@ def _of_all_replicas(ids: tf.Tensor, positive: tf.Tensor, occurrences: tf.Tensor
         tf.math.unsorted_segment_sum(gathered(occurrences), position, count),
         tf.math.unsorted_segment_mean(gathered(embeddings), position, count),
     )
-
-
-def _require_positive(name: str, value: Any) -> None:
-    if not value > 0:
-        raise InvalidInputError(f"{name} is {value}, expected a number above 0.")

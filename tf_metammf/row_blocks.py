@@ -10,8 +10,14 @@ _ALIGNMENT = 64
 """Bytes: kernels of TensorFlow want their tensors to begin at a multiple of it."""
 
 
-def stacked(blocks: Iterable[NDArray[np.floating] | tf.Tensor], *, rows: int, width: int) -> tf.Tensor:
-    """Blocks below each other, float32 ``[rows, width]``, on the device that TensorFlow prefers.
+def stacked(
+    blocks: Iterable[NDArray[np.floating] | tf.Tensor],
+    *,
+    rows: int,
+    width: int,
+    dtype: type[np.floating] = np.float32,
+) -> tf.Tensor:
+    """Blocks below each other, ``[rows, width]``, on the device that TensorFlow prefers.
 
     ``tf.concat`` holds all blocks beside the result, and ``tf.constant`` of an array takes two copies of it. Here
     the memory of the result is filled as the blocks come and handed to TensorFlow as it is.
@@ -20,13 +26,14 @@ def stacked(blocks: Iterable[NDArray[np.floating] | tf.Tensor], *, rows: int, wi
         blocks: ``[n, width]`` each, ``rows`` of them in all.
         rows: Rows of the result.
         width: Its columns.
+        dtype: Its type. Defaults to float32.
     """
-    size = rows * width * np.dtype(np.float32).itemsize
+    size = rows * width * np.dtype(dtype).itemsize
     if not size:
-        return tf.zeros([rows, width])
+        return tf.zeros([rows, width], dtype)
     memory = np.empty(size + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
-    matrix = memory[start : start + size].view(np.float32).reshape(rows, width)
+    matrix = memory[start : start + size].view(dtype).reshape(rows, width)
     first = 0
     for block in blocks:
         matrix[first : first + len(block)] = block

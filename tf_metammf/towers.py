@@ -12,6 +12,10 @@ from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.feature_source import Statistics
 from tf_metammf.fusion.fusions import apply_fusion
 from tf_metammf.fusion.missing_modalities import MissingModalities
+from tf_metammf.layer import Layer
+from tf_metammf.layer_arguments import positive_integer
+from tf_metammf.modalities import scope_name
+from tf_metammf.normalization import Normalization
 
 COMBINATIONS = ("concatenate", "add")
 
@@ -19,7 +23,8 @@ COMPILED_ITEMS = 256
 """XLA compiles a fusion once for every multiple of so many items; batches are padded to the next one."""
 
 
-class UserTower(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tf_metammf")
+class UserTower(Layer):
     """One embedding per user.
 
     Args:
@@ -30,8 +35,8 @@ class UserTower(keras.layers.Layer):
 
     def __init__(self, users: int, units: int, *, initializer: Any = "glorot_uniform", **options: Any) -> None:
         super().__init__(**options)
-        self.users = users
-        self.units = units
+        self.users = positive_integer("UserTower", "users", users)
+        self.units = positive_integer("UserTower", "units", units)
         self.embedding = keras.layers.Embedding(
             users, units, embeddings_initializer=initializer, dtype=self.dtype_policy, name="embedding"
         )
@@ -40,8 +45,18 @@ class UserTower(keras.layers.Layer):
         """Embeddings ``[B, units]`` of dense user ids ``[B]``."""
         return self.embedding(users)
 
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "users": self.users,
+            "units": self.units,
+            "initializer": keras.initializers.serialize(self.embedding.embeddings_initializer),
+        }
 
-class ItemTower(keras.layers.Layer):
+
+@keras.saving.register_keras_serializable("tf_metammf")
+class ItemTower(Layer):
     """Fuses the features of items and joins the result with an ID embedding.
 
     ``content = fusion(stand_in(standardise(features)))``; the representation is
@@ -59,8 +74,8 @@ class ItemTower(keras.layers.Layer):
         standardize: Whether features are standardised with the statistics given to :meth:`adapt`.
         initializer: Initialiser of the ID embeddings. Defaults to ``"glorot_uniform"``.
         jit_compile: Whether XLA compiles the fusion in training. Defaults to False.
-        **options: Name, dtype and other arguments of a Keras layer. Features are standardised in float32
-            whatever the dtype policy, because raw features may not fit float16.
+        **options: Name, dtype and other arguments of a Keras layer. Features are standardised in float64
+            whatever the dtype policy, so that their unit makes no difference.
 
     Raises:
         InvalidInputError: ``combination`` is unknown, ``id_dropout`` is not in [0, 1), or there
@@ -88,7 +103,7 @@ class ItemTower(keras.layers.Layer):
             raise InvalidInputError(f"id_dropout is {id_dropout}, expected a share in [0, 1).")
         if fusion is None and id_units == 0:
             raise InvalidInputError("an item tower needs a fusion, an ID embedding (id_units above 0), or both.")
-        self.items = items
+        self.items = positive_integer("ItemTower", "items", items)
         self.fusion = fusion
         self.id_units = id_units
         self.combination = combination
@@ -99,10 +114,14 @@ class ItemTower(keras.layers.Layer):
         self.standardize = standardize
         self.jit_compile = jit_compile
         self.generator = new_generator()
-        self.standardization: dict[str, keras.layers.Normalization] = {}
+        self.standardization: dict[str, Normalization] = {}
         self.id_embedding: Any = (
             keras.layers.Embedding(
-                items, id_units, embeddings_initializer=initializer, dtype=self.dtype_policy, name="id_embedding"
+                items,
+                id_units,
+                embeddings_initializer=initializer,
+                dtype=self.dtype_policy,
+                name="id_embedding",
             )
             if id_units
             else None
@@ -117,12 +136,11 @@ class ItemTower(keras.layers.Layer):
         if not self.standardize or self.fusion is None:
             return
         for name, (mean, variance) in sorted(statistics.items()):
-            layer = keras.layers.Normalization(dtype="float32", name=f"standardize_{name}")
-            layer.build((None, len(mean)))
-            layer.adapt_mean.assign(mean)
-            # A feature that never varies would be divided by almost nothing.
-            layer.adapt_variance.assign(np.where(variance > 0, variance, 1.0))
-            layer.finalize_state()
+            layer = Normalization(name=f"standardize_{scope_name(name)}")
+            # Without the scope, weights of several modalities would share a name, which HDF5 files refuse.
+            with tf.name_scope(layer.name):
+                layer.build((None, len(mean)))
+            layer.set_statistics(mean, variance)
             self.standardization[name] = layer
 
     def content(
@@ -141,6 +159,13 @@ class ItemTower(keras.layers.Layer):
         )
         return fused[:items]
 
+    def standardized(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Features as the fusion gets them, float32 ``[B, width]`` by modality, before stand-ins."""
+        return {
+            name: self.standardization[name](values) if name in self.standardization else tf.cast(values, tf.float32)
+            for name, values in features.items()
+        }
+
     @tf.function(jit_compile=True)
     def _compiled_fused(self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return self._fused(features, presence, training=True)
@@ -148,11 +173,7 @@ class ItemTower(keras.layers.Layer):
     def _fused(
         self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor], *, training: bool
     ) -> tf.Tensor:
-        standardized = {
-            name: self.standardization[name](values) if name in self.standardization else values
-            for name, values in features.items()
-        }
-        complete, mask = self.missing_modalities(standardized, mask=dict(presence), training=training)
+        complete, mask = self.missing_modalities(self.standardized(features), mask=dict(presence), training=training)
         # A fusion of the user's own may have another dtype policy.
         return tf.cast(apply_fusion(self.fusion, complete, mask, training=training), self.compute_dtype)
 
@@ -199,3 +220,38 @@ class ItemTower(keras.layers.Layer):
         if training and self.id_dropout and self.fusion is not None:
             kept = tf.logical_and(kept, uniform(self.generator, tf.shape(items)) >= self.id_dropout)
         return identity * tf.cast(kept, identity.dtype)[:, tf.newaxis]
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, and the widths of the modalities that are standardised."""
+        return {
+            **super().get_config(),
+            "items": self.items,
+            "fusion": None if self.fusion is None else keras.layers.serialize(self.fusion),
+            "id_units": self.id_units,
+            "combination": self.combination,
+            "id_dropout": self.id_dropout,
+            "modality_dropout": self.missing_modalities.dropout,
+            "standardize": self.standardize,
+            "initializer": self._initializer,
+            "jit_compile": self.jit_compile,
+            "standardized_widths": {
+                name: int(layer.adapt_mean.shape[0]) for name, layer in self.standardization.items()
+            },
+        }
+
+    @property
+    def _initializer(self) -> Any:
+        if self.id_embedding is None:
+            return "glorot_uniform"
+        return keras.initializers.serialize(self.id_embedding.embeddings_initializer)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ItemTower":
+        """A tower of the same arguments; its statistics are mean 0 and variance 1 until weights are loaded."""
+        config = dict(config)
+        widths = config.pop("standardized_widths", {})
+        if config["fusion"] is not None:
+            config["fusion"] = keras.layers.deserialize(config["fusion"])
+        tower = cls(**config)
+        tower.adapt({name: (np.zeros(width), np.ones(width)) for name, width in widths.items()})
+        return tower

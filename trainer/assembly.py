@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -89,8 +90,10 @@ def make_objective(configuration: ObjectiveConfiguration, data: TrainingData) ->
     """The objective of a configuration for the frequencies of a record set.
 
     Raises:
-        InvalidInputError: The name is unknown, or a number is not acceptable.
+        InvalidInputError: The name is unknown, a number is not acceptable, or the training interactions leave an item
+            or a user nothing to be told apart from.
     """
+    _require_contrast(configuration, data)
     match configuration.name:
         case "in_batch_softmax":
             return InBatchSoftmax(
@@ -106,6 +109,26 @@ def make_objective(configuration: ObjectiveConfiguration, data: TrainingData) ->
         case "none":
             return NoObjective()
     raise unknown_name("objective", configuration.name, OBJECTIVES)
+
+
+def _require_contrast(configuration: ObjectiveConfiguration, data: TrainingData) -> None:
+    if configuration.name not in ("in_batch_softmax", "full_softmax"):
+        return
+    _require_training_interactions(data)
+    counts = {"item": data.item_frequency}
+    if configuration.name == "in_batch_softmax" and configuration.item_to_user_weight:
+        counts["user"] = data.user_frequency
+    for kind, frequency in counts.items():
+        if np.count_nonzero(frequency) < 2:
+            raise InvalidInputError(
+                f"{data.record_set.folder}: all training interactions are of one {kind}, so {configuration.name} has "
+                f"no other {kind} to tell it from. Convert data with at least two of each."
+            )
+
+
+def _require_training_interactions(data: TrainingData) -> None:
+    if not len(data.train):
+        raise InvalidInputError(f"{data.record_set.folder}: has no training interactions. Convert with another split.")
 
 
 def make_optimizer(configuration: Configuration, metadata: Metadata) -> keras.optimizers.Optimizer:
@@ -138,8 +161,7 @@ def make_training_dataset(
         InvalidInputError: There are no training interactions.
     """
     metadata = data.record_set.metadata
-    if not len(data.train):
-        raise InvalidInputError(f"{data.record_set.folder}: has no training interactions. Convert with another split.")
+    _require_training_interactions(data)
     negatives = None
     if configuration.objective.name == "bpr":
         negatives = NegativeSampler(
@@ -149,6 +171,7 @@ def make_training_dataset(
             per_positive=configuration.objective.negatives,
             popularity_power=configuration.objective.popularity_power,
             seed=configuration.training.seed,
+            user_ids=data.record_set.user_ids,
         )
     batches = interactions(
         data.record_set,

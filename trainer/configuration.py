@@ -6,6 +6,7 @@ data set alone (see ``docs/configuration.md``). No TensorFlow is imported here.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.trainer.yaml_files import read_mapping, require_sections
 
 BASELINES = ("popularity", "item_knn")
 CONTENT_ENCODERS = ("vbpr", "mmgcn", "lattice", "freedom", "bm3", "invrl")
@@ -220,6 +222,9 @@ class TrainingConfiguration:
         patience: Epochs without a better validation metric after which training stops; 0 never stops early.
         seed: Of initialisation, order of the data, negatives and dropout.
         init_from: A finished run whose weights to begin with, rows matched by raw id; null to begin anew.
+        init_from_records: Where the record set of that run is now, if it was moved; null for where it was.
+        allow_leakage: Whether init_from may name a run that was trained on interactions that are validation or test
+            interactions now.
         deterministic: Whether the same seed gives the same bits, at the price of slower operations.
         checkpoint_seconds: Least time between two checkpoints, which come at ends of steps or epochs.
         checkpoints: How many of the last ones are kept.
@@ -242,6 +247,8 @@ class TrainingConfiguration:
     patience: int = 10
     seed: int = 0
     init_from: str | None = None
+    init_from_records: str | None = None
+    allow_leakage: bool = False
     deterministic: bool = False
     checkpoint_seconds: float = 60.0
     checkpoints: int = 2
@@ -312,10 +319,18 @@ def configuration_file(name: str) -> Path:
     """The file of that name, or of the preset of that name where there is no such file.
 
     Raises:
-        InvalidInputError: The name has no suffix and is neither a file nor a preset.
+        InvalidInputError: There is no such file and no such preset.
     """
     path = Path(name)
-    return path if path.suffix or path.is_file() else preset_path(name)
+    if path.is_file():
+        return path
+    if name in preset_names() or not (path.suffix or path.exists() or path.parent.name):
+        return preset_path(name)
+    if path.is_dir():
+        raise InvalidInputError(f"{name}: is a folder, expected a YAML file or a preset: {', '.join(preset_names())}.")
+    nearest = get_close_matches(path.stem, preset_names(), n=1, cutoff=0.6)
+    guess = f' Did you mean the preset "{nearest[0]}"?' if nearest else " Give a YAML file or a preset."
+    raise InvalidInputError(f"{name}: there is no such file.{guess}")
 
 
 def load_configuration(path: str | Path) -> Configuration:
@@ -331,17 +346,12 @@ def read_configuration(path: str | Path) -> dict[str, Any]:
     """Reads the plain values of a configuration file, or of a preset by its name, as they stand there.
 
     Raises:
-        InvalidInputError: The file cannot be read or holds no sections.
+        InvalidInputError: The file cannot be read, is empty, gives a key twice or holds no sections.
     """
     file = configuration_file(str(path))
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InvalidInputError(f"{file}: cannot be read as a configuration ({reason}).") from error
-    if not isinstance(content or {}, dict):
-        raise InvalidInputError(f"{file}: is no configuration; expected sections such as model and training.")
-    return content or {}
+    content = read_mapping(file)
+    require_sections(content, Configuration, source=str(file))
+    return content
 
 
 def _parse(content: Mapping[str, Any], *, source: str) -> Configuration:

@@ -1,13 +1,19 @@
 """Evaluation of a finished run."""
 
+import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.assembly import make_full_ranking, make_model, make_objective
 from tf_metammf.trainer.peers import make_baseline
+from tf_metammf.trainer.references import References
+from tf_metammf.trainer.runs.leakage import leakage_of, leakage_warning
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.training_data import TrainingData
+
+logger = logging.getLogger(__name__)
 
 
 def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[Any, TrainingData]:
@@ -37,6 +43,19 @@ def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[An
     return model, data
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of a model on a split, and what they are held against.
+
+    Attributes:
+        metrics: By name, e.g. ``"recall@20"``; those of cold and warm items as ``"cold/recall@20"``.
+        references: Popularity, a random ranking, and the users, items and interactions behind every number.
+    """
+
+    metrics: dict[str, float]
+    references: References
+
+
 def evaluate(run: RunDirectory, *, records: str | Path | None = None, split: str = "test") -> dict[str, float]:
     """Full-ranking metrics of a run's best weights on a split.
 
@@ -48,6 +67,16 @@ def evaluate(run: RunDirectory, *, records: str | Path | None = None, split: str
     Returns:
         Metrics by name, e.g. ``"recall@20"``; those of cold and warm items as ``"cold/recall@20"``.
     """
+    return evaluate_with_references(run, records=records, split=split).metrics
+
+
+def evaluate_with_references(
+    run: RunDirectory, *, records: str | Path | None = None, split: str = "test"
+) -> Evaluation:
+    """As :func:`evaluate`, with the same metrics of popularity and of a random ranking."""
+    leakage = leakage_of(run)
+    if leakage is not None and (warning := leakage_warning(leakage, weights=str(run.folder))):
+        logger.warning("%s", warning)
     model, data = load_model(run, records)
     ranking = make_full_ranking(data, split, cutoffs=run.configuration.evaluation.k)
-    return ranking.evaluate_model(model)
+    return Evaluation(ranking.evaluate_model(model), References.of(data, ranking))

@@ -1,7 +1,6 @@
 """Keras ``fit`` from where a run is to its end: resumed, rolled back, preempted."""
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import tf_keras as keras
 from tf_metammf.errors import TrainingDivergedError
 from tf_metammf.model import MetaMMF
 from tf_metammf.ranking.full_ranking import FullRanking
+from tf_metammf.records.console import draws_bars
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.distribution.worker_group import WorkerGroup
 from tf_metammf.trainer.divergence import StopOnDivergence
@@ -140,15 +140,22 @@ def _roll_back(
         tried = f" after {len(done)} rollbacks" if done else ""
         raise TrainingDivergedError(
             f"{run.folder}: the loss became {loss} at step {step}; training stopped{tried}. "
-            f"{_kept_weights(state, run.weights_file)} Lower training.learning_rate, raise objective.temperature, or "
-            "set training.rollbacks to go back to a checkpoint with half the learning rate."
+            f"{_kept_weights(state, run.weights_file)} {_unstandardized(run)}Lower training.learning_rate, raise "
+            "objective.temperature, or set training.rollbacks to go back to a checkpoint with half the learning rate."
         )
     state.rollbacks = [*done, {"step": float(step or 0), "loss": float(loss or 0), "to_step": float(state.step)}]
     logger.warning("the loss became %s at step %s: back to step %s, half the learning rate", loss, step, state.step)
 
 
+def _unstandardized(run: RunDirectory) -> str:
+    settings = run.configuration.model
+    if settings.standardize or not settings.uses_features:
+        return ""
+    return "Features are used as they are: set model.standardize to true if their numbers are large. "
+
+
 def _verbosity() -> int:
-    return 1 if sys.stdout.isatty() else 2
+    return 1 if draws_bars() else 2
 
 
 def _kept_weights(state: TrainingState, path: Path) -> str:

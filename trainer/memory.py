@@ -1,8 +1,9 @@
 """How much memory training takes, and whether the whole graph fits into a step.
 
 Everything follows from the configuration and ``metadata.json``, before anything is read; no TensorFlow is imported
-here. The factors are numbers of tensors that live at once, counted in the step's graph and checked against
-processes (``tests/trainer/test_memory.py``). TensorFlow and its libraries take about 0.7 GB on top, and ranking a
+here. The factors are numbers of tensors that live at once, checked against what TensorFlow's own account of a step
+says (``tests/trainer/test_memory.py``) and against the growth of processes (``python -m benchmarks.memory``), which
+allocator, threads and kernel have a part in. TensorFlow and its libraries take about 0.7 GB on top, and ranking a
 split up to 0.1 GB between epochs.
 """
 
@@ -71,9 +72,9 @@ def training_memory(configuration: Configuration, metadata: Metadata) -> Trainin
 
     Fusing takes ``4 rows (3 F + 2 H + 3 U)``, with full tensors ``4 rows (3 F + 2 H + (3 + 2 S) U)``, without meta
     information ``4 rows (3 F + 2 U)``, of which two fifths are kept; the rows are the items of a batch, or all
-    items with a graph encoder or full softmax. Propagating takes ``4 (users + items) d (4 L + 4)`` with sage and ``24
-    (users + items) d`` with lightgcn, in-batch softmax ``9 B^2``, twice that in both directions, full softmax ``8 B
-    items``.
+    items with a graph encoder or full softmax. Propagating takes ``4 (users + items) d (4 L + 4)`` with sage and
+    ``24 (users + items) d`` with lightgcn, in-batch softmax ``8 B D`` for the ``D`` distinct items of a batch, in
+    both directions ``8 B (D + V)`` with its ``V`` distinct users, full softmax ``8 B items``.
 
     Raises:
         InvalidInputError: As :func:`fan_outs`.
@@ -282,14 +283,20 @@ def _sampled_nodes(configuration: Configuration, metadata: Metadata, sampled: li
     return nodes[::-1]
 
 
+def _distinct(draws: int, count: int) -> int:
+    """How many of ``count`` a batch has, at most on average: where all are equally frequent."""
+    return round(count * (1 - (1 - 1 / count) ** draws)) if count else 0
+
+
 def _objective_bytes(configuration: Configuration, metadata: Metadata) -> int:
     batch_size = configuration.training.batch_size
     match configuration.objective.name:
         case "in_batch_softmax":
-            others = min(batch_size, metadata.items)
+            directions = [_distinct(batch_size, metadata.items)]
             if configuration.objective.item_to_user_weight:
-                others += min(batch_size, metadata.users)
-            return 9 * batch_size * others
+                directions.append(_distinct(batch_size, metadata.users))
+            # Scores and their softmax; nothing keeps one direction from being computed beside the other.
+            return 2 * _FLOAT * batch_size * sum(directions)
         case "full_softmax":
             return 2 * _FLOAT * batch_size * metadata.items
     return 3 * _FLOAT * _batch_items(configuration) * representation_width(configuration.model)

@@ -11,6 +11,7 @@ import tf_keras as keras
 
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.references import read_references, remarks_on
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.training import train
 
@@ -36,16 +37,21 @@ def train_with_seeds(
 
     Returns:
         ``seeds``: metrics of every run by split; ``mean`` and ``deviation`` (sample standard deviation, None
-        for a single seed): by split and metric.
+        for a single seed): by split and metric; ``references``: by split, as
+        :class:`tf_metammf.trainer.references.References` has them, the same for every seed.
     """
     seeds: list[dict[str, Any]] = []
+    references: dict[str, Any] = {}
     for seed, run in runs.items():
         keras.backend.clear_session()
         seeded = replace(configuration, training=replace(configuration.training, seed=seed))
         logger.info("training with seed %s", seed)
-        metrics = train(record_set, run.folder, seeded, group=group, verbose=verbose).read("metrics")
-        seeds.append({"seed": seed, "run": str(run.folder), "metrics": metrics})
-    return {"seeds": seeds, **_summary([each["metrics"] for each in seeds])}
+        finished = train(record_set, run.folder, seeded, group=group, verbose=verbose)
+        for remark in remarks_on(finished) if group is not None else []:
+            logger.warning("%s: %s", finished.folder, remark)
+        seeds.append({"seed": seed, "run": str(run.folder), "metrics": finished.read("metrics")})
+        references = {split: each.to_json() for split, each in read_references(finished).items()}
+    return {"seeds": seeds, **_summary([each["metrics"] for each in seeds]), "references": references}
 
 
 def _summary(metrics: Sequence[dict[str, dict[str, float]]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tf_metammf.trainer.distribution.cluster import VARIABLE, Cluster
+from tf_metammf.trainer.distribution.cluster import ROLES, VARIABLE, Cluster
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 MODEL_FOLDER, LOG_FOLDER = "AIP_MODEL_DIR", "AIP_TENSORBOARD_LOG_DIR"
@@ -27,14 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code of ``tf-metammf train``.
     """
-    # The one place where the trainer knows the command line: this is the program of a container, no part of a library.
+    # The one place where the trainer knows the command line: this is the program of a container, not part of a library.
     from tf_metammf.commands.main import main as command
 
     words = list(sys.argv[1:] if arguments is None else arguments)
     code = command(["train", *words])
-    run = _run_of(words)
-    if code == 0 and run is not None and _is_chief(words):
-        copy_results(run)
+    if code == 0:
+        run, strategy = _run_and_strategy(words)
+        if _is_chief(strategy):
+            copy_results(run)
     return code
 
 
@@ -52,20 +53,21 @@ def mounted(folder: str) -> Path:
     return Path(re.sub("^gs://", "/gcs/", folder))
 
 
-def _run_of(words: list[str]) -> RunDirectory | None:
-    for position, word in enumerate(words):
-        if word.startswith("--run="):
-            return RunDirectory(Path(word.partition("=")[2]))
-        if word == "--run" and position + 1 < len(words):
-            return RunDirectory(Path(words[position + 1]))
-    return None
+def _run_and_strategy(words: list[str]) -> tuple[RunDirectory, str]:
+    """The run directory and the strategy, wherever the options or a file of theirs name them."""
+    from tf_metammf.commands import train
+    from tf_metammf.commands.parser import CommandParser
+    from tf_metammf.commands.program_log import add_verbosity
+
+    parser = CommandParser()
+    train.add_arguments(parser)
+    add_verbosity(parser)
+    options = parser.parse_args(words)
+    return RunDirectory(Path(options.run)), str(options.training.strategy)
 
 
-def _is_chief(words: list[str]) -> bool:
-    for strategy in ("multi_worker", "parameter_server"):
-        if VARIABLE in os.environ and any(word.endswith(strategy) for word in words):
-            return Cluster.from_environment(strategy).is_chief
-    return True
+def _is_chief(strategy: str) -> bool:
+    return strategy not in ROLES or VARIABLE not in os.environ or Cluster.from_environment(strategy).is_chief
 
 
 if __name__ == "__main__":

@@ -9,14 +9,11 @@ from typing import Any
 
 import tf_keras as keras
 
-from tf_metammf.errors import InvalidInputError, TrainingDivergedError, unknown_name
-from tf_metammf.ranking.full_ranking import FullRanking
-from tf_metammf.ranking.metric_names import ALL, MetricName
+from tf_metammf.errors import TrainingDivergedError, unknown_name
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import require_absent
 from tf_metammf.records.tensorflow_errors import LOST_CONNECTION
 from tf_metammf.trainer.assembly import (
-    make_full_ranking,
     make_model,
     make_objective,
     make_optimizer,
@@ -32,23 +29,25 @@ from tf_metammf.trainer.distribution.server_process import serve
 from tf_metammf.trainer.distribution.server_training import check_served, fit_with_servers
 from tf_metammf.trainer.distribution.strategy import (
     find_cluster,
+    is_mirrored,
     make_strategy,
     require_divisible,
     shared_dataset,
     worker_group,
 )
-from tf_metammf.trainer.distribution.worker_group import WorkerGroup
 from tf_metammf.trainer.distribution.worker_process import lost_workers_named, own_directory
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.fitting import fit
 from tf_metammf.trainer.peers import keep_baseline, make_baseline
+from tf_metammf.trainer.references import remarks_on, write_references
 from tf_metammf.trainer.runs.environment import describe_environment, peak_memory_bytes
 from tf_metammf.trainer.runs.resumption import RESUME, check_resumable
-from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory, open_run_directory
+from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.runs.run_lock import locked
 from tf_metammf.trainer.runs.training_state import TrainingState
-from tf_metammf.trainer.runs.warm_start import warm_start
+from tf_metammf.trainer.runs.warm_start import begin_from_earlier_run
 from tf_metammf.trainer.training_data import TrainingData
+from tf_metammf.trainer.validation import final_rankings, validation_ranking
 from tf_metammf.trainer.watching.tracking import tracked, tracker_package
 from tf_metammf.trainer.watching.training_curve import draw_training_curve
 
@@ -69,7 +68,9 @@ def train(
 
     After every epoch the validation split is ranked in full; early stopping and the choice of
     weights follow ``configuration.evaluation.monitor``. The test split is evaluated once, at
-    the end, with the chosen weights, and influences nothing.
+    the end, with the chosen weights, and influences nothing. The same metrics of popularity and of a random ranking
+    are kept with those of the model; a model that is behind them, or whose best epoch is the last one allowed, is said
+    to be so in the log.
 
     A run that was killed goes on from its newest checkpoint; one that is finished is left as it is.
 
@@ -100,7 +101,7 @@ def train(
     cluster = find_cluster(configuration.training.strategy)
     run = RunDirectory(Path(folder))
     if cluster is not None and cluster.has_servers:
-        check_served(configuration)
+        check_served(configuration, run)
         if not cluster.is_chief:
             serve(cluster, run)
             return run
@@ -111,13 +112,22 @@ def train(
             require_absent(run.folder, option="--run")
         check_resumable(run, configuration, record_set, force=resume == "force")
         if resume == "auto" and run.is_finished:
+            _remark(run, group=group, writes=writes)
             return run
     if configuration.training.tracking is not None and writes:
         tracker_package(configuration.training.tracking)
     together = None if group is None else Path(group)
     with deterministic_operations(configuration.training.deterministic), lost_workers_named(run, cluster):
         _train(run, record_set, configuration, cluster, splits=splits, tracked_in=together, verbose=verbose)
+    _remark(run, group=group, writes=writes)
     return run
+
+
+def _remark(run: RunDirectory, *, group: str | Path | None, writes: bool) -> None:
+    """Logs what should be known about the numbers of a run; a search or comparison does so for all of its runs."""
+    if writes and group is None:
+        for remark in remarks_on(run):
+            logger.warning("%s: %s", run.folder, remark)
 
 
 def _train(
@@ -149,10 +159,9 @@ def _train(
     everything = configuration.training.tensorboard == "all"
     model.logs_gradient_norm = everything
     make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
-    validation = _validation_ranking(data, configuration, group)
-    rankings = _final_rankings(data, configuration, splits, group)
-    start = configuration.training.init_from
-    report = None if start is None else warm_start(model, data, open_run_directory(start))
+    validation = validation_ranking(data, configuration, group)
+    rankings = final_rankings(data, configuration, splits, group)
+    report = begin_from_earlier_run(run, model, data, configuration.training)
     state = TrainingState()
     with own_directory(run, cluster) as own:
         if not own.configuration_file.is_file():
@@ -163,9 +172,9 @@ def _train(
             tracked(own, configuration, group=tracked_in, active=cluster is None or cluster.is_chief) as tracking,
         ):
             own.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
+            write_references(own, data, rankings, validation)
             if report is not None:
-                own.write("warm_start", report.to_json())
-                logger.info("%s", report)
+                report.write(own)
             settings: dict[str, Any] = {
                 "steps": -(-len(data.train) // configuration.training.batch_size),
                 "validation": validation,
@@ -194,11 +203,11 @@ def _train(
                     resume_from=run,
                     verbose=verbose if cluster is None or cluster.is_chief else 0,
                 )
-            if strategy.num_replicas_in_sync == 1:
-                model.load_weights(str(own.weights_file))
-            else:
-                # Keras cannot load the variables of a metric, which are among the weights, into replicas.
+            if is_mirrored(strategy):
+                # Keras cannot load the variables of a metric, which are among the weights, into mirrored variables.
                 model, _ = load_model(own, record_set.folder)
+            else:
+                model.load_weights(str(own.weights_file))
             embeddings = model.embeddings()
             metrics = {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()}
             own.write("metrics", metrics)
@@ -212,43 +221,15 @@ def _count(
 ) -> None:
     """A run directory for a model in which nothing is trained."""
     model = make_baseline(configuration, data)
-    validation = _validation_ranking(data, configuration, None)
-    rankings = _final_rankings(data, configuration, splits, None)
+    validation = validation_ranking(data, configuration, None)
+    rankings = final_rankings(data, configuration, splits, None)
     monitor, state = configuration.evaluation.monitor, TrainingState()
     if not run.configuration_file.is_file():
         create_run_directory(run.folder, configuration, record_set)
     with locked(run.folder), _state_written(run, state, monitor=monitor):
+        write_references(run, data, rankings, validation)
         keep_baseline(model, validation, state, monitor=monitor, weights=run.weights_file, history=run.history_file)
         run.write("metrics", {split: ranking.evaluate_model(model) for split, ranking in rankings.items()})
-
-
-def _final_rankings(
-    data: TrainingData, configuration: Configuration, splits: Sequence[str], group: WorkerGroup | None
-) -> dict[str, FullRanking]:
-    found = data.record_set.metadata.splits
-    return {
-        split: make_full_ranking(data, split, cutoffs=configuration.evaluation.k, group=group)
-        for split in splits
-        if split in found and found[split].interactions
-    }
-
-
-def _validation_ranking(data: TrainingData, configuration: Configuration, group: WorkerGroup | None) -> FullRanking:
-    monitored = MetricName.parse(configuration.evaluation.monitor)
-    validation = make_full_ranking(
-        data,
-        "validation",
-        cutoffs=[monitored.k],
-        metrics=list(dict.fromkeys([monitored.metric, "recall", "ndcg"])),
-        by_kind=monitored.part != ALL,
-        group=group,
-    )
-    if str(monitored) not in validation.names:
-        raise InvalidInputError(
-            f'evaluation.monitor is "{monitored}", but the validation split has no {monitored.part} items to find. '
-            f"It has: {', '.join(validation.names)}."
-        )
-    return validation
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.errors import unknown_name
+from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.records.item_lookup import ItemLookup
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.raw_data import Interactions
@@ -40,7 +40,17 @@ class TrainingData:
 
     @classmethod
     def of(cls, record_set: RecordSet, configuration: Configuration) -> "TrainingData":
-        """The data as a configuration uses them: without features where nothing uses them."""
+        """The data as a configuration uses them: without features where nothing uses them.
+
+        Raises:
+            InvalidInputError: The encoder compares features, and the record set has none; or a modality is not known.
+        """
+        model = configuration.model
+        if model.uses_features and not model.fuses and not record_set.metadata.modalities:
+            raise InvalidInputError(
+                f"{record_set.folder}: has no modalities, and model.encoder {model.encoder} compares the features of "
+                "items. Convert with features, or take the preset popularity, item-knn, mf-bpr or lightgcn."
+            )
         data = cls(record_set, configuration.model.modalities, configuration.training.feature_budget_gb)
         return data if configuration.model.uses_features else replace(data, modalities=[])
 

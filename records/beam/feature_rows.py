@@ -14,13 +14,13 @@ from tf_metammf.records.beam.raw_parts import (
     MATRIX,
     RawFile,
     RawPart,
-    column_names,
     matrix_header,
     parts_of,
     read_lines,
     read_rows,
     read_table,
 )
+from tf_metammf.records.raw_files.dense_ids import differently_written, near_miss
 from tf_metammf.records.raw_files.feature_columns import feature_rows, no_features
 from tf_metammf.records.raw_files.feature_tables import feature_columns, no_such_row
 
@@ -32,7 +32,7 @@ def read_features(
     pipeline: beam.Pipeline,
     files: Mapping[str, RawFile],
     ids_files: Mapping[str, RawFile],
-    item_column: str | None,
+    item_columns: Mapping[str, str | None],
     *,
     part_bytes: int,
 ) -> "beam.PCollection[Any]":
@@ -42,7 +42,7 @@ def read_features(
         pipeline: The pipeline.
         files: The file of each modality.
         ids_files: The file of raw ids of those that are matrices and have one.
-        item_column: See :func:`tf_metammf.records.raw_files.feature_tables.read_features`.
+        item_columns: Of each modality; see :func:`tf_metammf.records.raw_files.feature_tables.read_features`.
         part_bytes: Bytes that are read at once.
 
     Returns:
@@ -54,7 +54,7 @@ def read_features(
         | "features: files" >> beam.Create(described)
         | "features: parts" >> beam.FlatMap(of_parts(_parts), part_bytes)
         | "features: spread" >> beam.Reshuffle()
-        | "features: read" >> beam.FlatMap(of_parts(_read), item_column)
+        | "features: read" >> beam.FlatMap(of_parts(_read), dict(item_columns))
     )
 
 
@@ -180,14 +180,14 @@ def _parts(
         yield modality, part, None if ids is None else ids[part.start : part.stop]
 
 
-def _read(modality: str, part: RawPart, ids: list[str] | None, item_column: str | None) -> Iterator[Any]:
+def _read(modality: str, part: RawPart, ids: list[str] | None, item_columns: dict[str, str | None]) -> Iterator[Any]:
     if part.file.suffix == MATRIX:
         names = [str(row) for row in range(part.start, part.stop)] if ids is None else ids
         yield (modality, *part.key), (names, read_rows(part))
         return
-    columns = column_names(part.file)
-    item, kinds = feature_columns(part.file.shown, columns, item_column)  # type: ignore[arg-type]
-    table = read_table(part, columns, kinds)
+    file = part.file
+    item, kinds = feature_columns(file.shown, file.names, item_columns.get(modality), index=file.index)
+    table = read_table(part, kinds)
     if table is not None:
         found, features = feature_rows(table, item, [name for name in kinds if name != item])
         if found:
@@ -220,14 +220,18 @@ def _widths(found: list[dict[tuple[str, int, str], str]], files: dict[str, RawFi
             )
     for modality, file in files.items():
         if modality not in widths:
-            raise no_features(file.shown, ["its columns"])  # type: ignore[arg-type]
+            raise no_features(file.shown, ["its columns"])
     return widths
 
 
 def _overlap(_: int, ids: dict[str, set[str]], modalities: list[str]) -> Iterator[tuple[str, int]]:
     interacted = ids.get(ORIGIN, set())
     for modality in modalities:
-        yield modality, len(interacted & ids.get(modality, set()))
+        described = ids.get(modality, set())
+        missed = near_miss(interacted, described)
+        if missed is not None:
+            raise differently_written(modality, *missed)
+        yield modality, len(interacted & described)
 
 
 def _require_overlap(modality: str, items: int) -> list[Any]:
@@ -242,5 +246,5 @@ def _require_rows(_: Any, ids: list[str], rows: list[tuple[RawFile, int]]) -> li
     for file, count in rows:
         for raw in ids:
             if not (raw.isdecimal() and raw == str(int(raw)) and int(raw) < count):
-                raise no_such_row(file.shown, count, raw)  # type: ignore[arg-type]
+                raise no_such_row(file.shown, count, raw)
     return []

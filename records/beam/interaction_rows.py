@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -9,11 +10,14 @@ import numpy as np
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.beam.columns import Columns, collected, length, of_parts, starts
-from tf_metammf.records.beam.raw_parts import RawFile, RawPart, column_names, parts_of, read_table
+from tf_metammf.records.beam.raw_parts import RawFile, RawPart, parts_of, read_table
 from tf_metammf.records.beam.vocabulary import look_up
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table
+from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table, with_ids
 from tf_metammf.records.raw_files.split_names import with_split
+from tf_metammf.records.raw_files.time_columns import with_times
+from tf_metammf.records.raw_files.timestamps import TimeFacts, TimeReading, joined_facts, time_facts, time_reading
 
 ORIGIN = ""
 """What the keys of batches of interactions begin with; those of features begin with the modality."""
@@ -26,8 +30,11 @@ def read_interactions(
     *,
     splits: Sequence[str] | None = None,
     part_bytes: int,
-) -> "beam.PCollection[Any]":
+    timestamp_format: str | None = None,
+) -> "tuple[beam.PCollection[Any], Any]":
     """Reads the parts of a table of interactions.
+
+    How times are written is known when all parts were looked at, so they are read in a second step.
 
     Args:
         pipeline: The pipeline.
@@ -35,18 +42,24 @@ def read_interactions(
         columns: Which column is what; its split is the one of :func:`with_split` if the files are splits.
         splits: The split of every file, if the files are splits.
         part_bytes: Bytes of text that are read at once.
+        timestamp_format: How times are written, as ``strptime`` takes it; recognised by default.
 
     Returns:
-        By key of the part: ``{"user": distinct ids, "item": distinct ids}`` and the columns, whose users and items
-        are places among these ids.
+        By key of the part ``{"user": distinct ids, "item": distinct ids}`` and the columns, whose users and items
+        are places among these ids; and how times are read, a side input, None where there are none.
     """
-    return (
+    read = (
         pipeline
         | "interactions: files" >> beam.Create(list(files))
         | "interactions: parts" >> beam.FlatMap(parts_of, part_bytes=part_bytes)
         | "interactions: spread" >> beam.Reshuffle()
         | "interactions: read" >> beam.FlatMap(_read, columns, splits)
     )
+    if columns.timestamp is None:
+        return read, None
+    facts = read | "times: facts" >> beam.Map(of_parts(_facts), columns.timestamp, timestamp_format)
+    reading = collected(facts, "times", _time_reading, files[0].shown, columns.timestamp, timestamp_format)
+    return read | "times: read" >> beam.Map(of_parts(_with_times), columns.timestamp, reading), reading
 
 
 def with_dense_ids(
@@ -82,16 +95,37 @@ def _read(
     part: RawPart, columns: InteractionColumns, splits: Sequence[str] | None
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
     in_file = columns if splits is None else replace(columns, split=None)
-    table = read_table(part, column_names(part.file), in_file.kinds())
+    table = read_table(part, in_file.kinds())
     if table is None:
         return
+    table = with_ids(table, in_file, BadRows())
     if splits is not None:
         table = with_split(table, splits[part.file.number])
-    named = interactions_from_table(table, columns)
+    named = interactions_from_table(table, replace(columns, timestamp=None))
     batch: Columns = {"user": named.user.codes, "item": named.item.codes}
-    optional = {"timestamp": named.timestamp, "rating": named.rating, "split": named.split}
+    optional = {"rating": named.rating, "split": named.split}
     batch.update({name: column for name, column in optional.items() if column is not None})
-    yield (ORIGIN, *part.key), {"columns": batch, "user": named.user.distinct, "item": named.item.distinct}
+    found = {"columns": batch, "user": named.user.distinct, "item": named.item.distinct}
+    if columns.timestamp is not None:
+        found["times"] = replace(table, columns=table.columns.select([columns.timestamp]))
+    yield (ORIGIN, *part.key), found
+
+
+def _facts(key: Any, batch: dict[str, Any], name: str, written: str | None) -> tuple[Any, TimeFacts]:
+    return key, time_facts(batch["times"].columns[name], written)
+
+
+def _time_reading(facts: list[tuple[Any, TimeFacts]], path: Path, name: str, written: str | None) -> TimeReading:
+    if not facts:
+        raise _no_rows()
+    ordered = [found for _, found in sorted(facts, key=lambda entry: entry[0])]
+    return time_reading(path, name, joined_facts(ordered), written)
+
+
+def _with_times(key: Any, batch: dict[str, Any], name: str, reading: TimeReading) -> tuple[Any, dict[str, Any]]:
+    times = with_times(batch["times"], name, reading, BadRows()).integers(name)
+    rest = {part: value for part, value in batch.items() if part != "times"}
+    return key, {**rest, "columns": {**batch["columns"], "timestamp": times}}
 
 
 def _ids_of(key: Any, batch: dict[str, Any], role: str) -> tuple[Any, list[str]]:
@@ -100,9 +134,13 @@ def _ids_of(key: Any, batch: dict[str, Any], role: str) -> tuple[Any, list[str]]
 
 def _rows_before(counts: list[tuple[Any, int]]) -> dict[str, Any]:
     if not counts:
-        raise InvalidInputError("the interactions have columns and no rows. Fetch or write the files again.")
+        raise _no_rows()
     places = starts(counts)[""]
     return {"before": {key: before for key, (before, _) in places.items()}, "rows": sum(count for _, count in counts)}
+
+
+def _no_rows() -> InvalidInputError:
+    return InvalidInputError("the interactions have columns and no rows. Fetch or write the files again.")
 
 
 def _dense(entry: tuple[Any, dict[str, Any]], rows: dict[str, Any]) -> Columns:

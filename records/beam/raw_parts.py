@@ -1,10 +1,10 @@
 """Raw files on any file system that Beam knows, in parts: bytes of text, row groups of Parquet, rows of .npy."""
 
 import hashlib
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,16 @@ from apache_beam.io.filesystems import FileSystems
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.delimited_text import header_names, parse_lines
+from tf_metammf.records.raw_files.delimited_text import HEAD_BYTES, TextFormat, parse_part, text_head
 from tf_metammf.records.raw_files.feature_files import require_matrix
 from tf_metammf.records.raw_files.input_files import one_line
-from tf_metammf.records.raw_files.table_files import TEXT_FORMATS
+from tf_metammf.records.raw_files.line_blocks import BLOCK_BYTES
+from tf_metammf.records.raw_files.table_files import TEXT_FORMATS, index_of_schema, without_views
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns
+from tf_metammf.records.raw_files.text_lines import lines_of
+from tf_metammf.records.raw_files.text_scan import TextLayout, scan_text
 
 PARQUET, MATRIX = ".parquet", ".npy"
-_HEADER_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,17 @@ class RawFile:
         path: Where it is, a path or URL.
         bytes: Its size.
         number: Its place among the parts of one table.
+        names: Names of its columns, if it is a table.
+        index: Those that are the index of a pandas frame.
+        layout: How its rows are laid out, if it is text.
     """
 
     path: str
     bytes: int
     number: int = 0
+    names: tuple[str, ...] = ()
+    index: tuple[str, ...] = ()
+    layout: TextLayout | None = None
 
     @property
     def name(self) -> str:
@@ -48,9 +56,9 @@ class RawFile:
         return PurePath(self.name).suffix
 
     @property
-    def shown(self) -> PurePath:
+    def shown(self) -> Path:
         """The path for messages."""
-        return PurePath(self.path)
+        return Path(self.path)
 
 
 @dataclass(frozen=True)
@@ -74,10 +82,14 @@ def list_files(folder: str) -> dict[str, RawFile]:
         InvalidInputError: It cannot be listed, or is empty.
     """
     try:
-        (found,) = FileSystems.match([FileSystems.join(folder, "*")])
+        if (local := Path(folder)).is_dir():  # its name may have characters that Beam takes for a pattern
+            paths = sorted(path for path in local.iterdir() if path.is_file())
+            files = [RawFile(str(path), path.stat().st_size) for path in paths]
+        else:
+            (found,) = FileSystems.match([FileSystems.join(folder, "*")])
+            files = [RawFile(entry.path, entry.size_in_bytes) for entry in found.metadata_list]
     except Exception as error:  # every file system has its own kinds of errors
         raise InvalidInputError(f"{folder}: cannot be listed ({one_line(error)}). Give another --input.") from error
-    files = [RawFile(entry.path, entry.size_in_bytes) for entry in found.metadata_list]
     if not files:
         raise InvalidInputError(f"{folder}: has no files, expected a folder of raw files. Give another --input.")
     return {file.name: file for file in files}
@@ -95,27 +107,49 @@ def sha256(file: RawFile) -> str:
 def read_lines(file: RawFile) -> list[str]:
     """All lines of a text file, without their ends."""
     with _opened(file) as content:
-        return content.read().decode("utf-8").removesuffix("\n").split("\n")
+        return lines_of(file.shown, content.read())
 
 
-def column_names(file: RawFile) -> list[str]:
-    """Names of the columns of a table.
+def looked_over(file: RawFile, text: TextFormat | None, *, part_bytes: int) -> RawFile:
+    """A file of which names of columns and layout are known.
+
+    Args:
+        file: The file.
+        text: How it is delimited, if it is text.
+        part_bytes: How many bytes of text are to be read at once.
 
     Raises:
         InvalidInputError: The file is empty or no table that can be read in parts.
     """
     if file.bytes == 0:
         raise InvalidInputError(f"{file.path}: is empty, expected raw data. Fetch or write the file again.")
+    if file.suffix == MATRIX:
+        return file
     if file.suffix == PARQUET:
-        return list(_parquet(file, lambda parquet: parquet.schema_arrow.names))
-    if file.suffix not in TEXT_FORMATS:
+        schema = _parquet(file, lambda parquet: parquet.schema_arrow)
+        return replace(file, names=tuple(schema.names), index=tuple(index_of_schema(schema)))
+    if text is None or file.suffix not in TEXT_FORMATS:
         raise InvalidInputError(
             f"{file.path}: with --beam_pipeline_options tables are read in parts, which {file.suffix or 'other'} files "
             f"cannot be. Write {', '.join(TEXT_FORMATS)} or {PARQUET}, or leave the option out."
         )
     with _opened(file) as content:
-        text = io.TextIOWrapper(io.BytesIO(content.read(_HEADER_BYTES)), "utf-8-sig", errors="replace", newline="")
-        return header_names(file.shown, text, TEXT_FORMATS[file.suffix])  # type: ignore[arg-type]
+        head = text_head(file.shown, content.read(HEAD_BYTES), text)
+    layout = scan_text(
+        file.shown,
+        lambda: _blocks(file),
+        delimiter=head.delimiter,
+        quoted=text.quoted,
+        columns=len(head.names),
+        part_bytes=part_bytes,
+    )
+    return replace(file, names=tuple(head.names), layout=layout)
+
+
+def _blocks(file: RawFile) -> Iterator[bytes]:
+    with _opened(file) as content:
+        while block := content.read(BLOCK_BYTES):
+            yield block
 
 
 def parts_of(file: RawFile, *, part_bytes: int) -> Iterator[RawPart]:
@@ -128,30 +162,36 @@ def parts_of(file: RawFile, *, part_bytes: int) -> Iterator[RawPart]:
         rows = max(1, part_bytes // (matrix.shape[1] * matrix.dtype.itemsize))
         for start in range(0, matrix.shape[0], rows):
             yield RawPart(file, start, min(start + rows, matrix.shape[0]))
-    else:
-        yield from (RawPart(file, start, start + part_bytes) for start in range(0, file.bytes, part_bytes))
+    elif file.layout is not None:
+        without_cuts = replace(file, layout=replace(file.layout, cuts=()))
+        for start, stop in pairwise([*file.layout.cuts, file.bytes]):
+            yield RawPart(without_cuts, start, stop)
 
 
-def read_table(part: RawPart, names: Sequence[str], kinds: Mapping[str, ColumnKind]) -> Table | None:
-    """Some columns of a part of a table; None where no row begins in it.
+def read_table(part: RawPart, kinds: Mapping[str, ColumnKind]) -> Table | None:
+    """Some columns of a part of a table; None where it has no row.
 
     Args:
         part: The part.
-        names: All columns of the table.
         kinds: What the wanted columns hold, by name.
 
     Raises:
         InvalidInputError: A column is missing, or the part cannot be read.
     """
     file = part.file
-    require_columns(file.shown, names, kinds)  # type: ignore[arg-type]
+    require_columns(file.shown, file.names, kinds)
     if file.suffix == PARQUET:
         group = _parquet(file, lambda parquet: parquet.read_row_group(part.start, columns=list(kinds)))
-        return Table(file.shown, group.select(list(kinds))) if group.num_rows else None  # type: ignore[arg-type]
-    lines = _lines(part)
-    if not lines.strip():
+        numbers = np.zeros(group.num_rows, np.int64)
+        return Table(file.shown, without_views(group.select(list(kinds))), numbers) if group.num_rows else None
+    assert file.layout is not None
+    with _opened(file) as content:
+        content.seek(part.start)
+        rows = content.read(part.stop - part.start)
+    if not rows.strip(b"\r\n"):
         return None
-    return parse_lines(file.shown, lines, names, kinds, text=TEXT_FORMATS[file.suffix])  # type: ignore[arg-type]
+    table = parse_part(file.shown, rows, file.names if part.start else None, kinds, layout=file.layout)
+    return table if len(table) else None
 
 
 @dataclass(frozen=True)
@@ -174,7 +214,7 @@ def matrix_header(file: RawFile) -> MatrixHeader:
             version = np.lib.format.read_magic(content)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, by_column, dtype = read(content)
-        except ValueError as error:
+        except Exception as error:  # damaged headers raise whatever the parser of Python thinks of them
             raise InvalidInputError(
                 f"{file.path}: is no readable .npy file of numbers ({one_line(error)}). Write it again."
             ) from error
@@ -199,23 +239,6 @@ def read_rows(part: RawPart) -> NDArray[Any]:
     return np.frombuffer(found, header.dtype).reshape(-1, header.shape[1])
 
 
-def _lines(part: RawPart) -> bytes:
-    """The lines that begin inside a part of a text file, without the header."""
-    with _opened(part.file) as content:
-        if part.start == 0:
-            while (line := content.readline()) and not line.strip():
-                pass
-        else:
-            # A line belongs to the part in which it begins; from one byte before, a line that begins here stays whole.
-            content.seek(part.start - 1)
-            content.readline()
-        begin = content.tell()
-        if begin >= part.stop:
-            return b""
-        lines: bytes = content.read(part.stop - begin)
-        return lines if lines.endswith(b"\n") else lines + content.readline()
-
-
 def _parquet(file: RawFile, read: Any) -> Any:
     import pyarrow
     import pyarrow.parquet
@@ -223,7 +246,7 @@ def _parquet(file: RawFile, read: Any) -> Any:
     try:
         with _opened(file) as content:
             return read(pyarrow.parquet.ParquetFile(content))
-    except (pyarrow.ArrowInvalid, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise InvalidInputError(
             f"{file.path}: is no readable Parquet file ({one_line(error)}). Fetch or write it again."
         ) from error

@@ -12,7 +12,7 @@ import apache_beam as beam
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.records.raw_files.dense_ids import in_order
+from tf_metammf.records.raw_files.dense_ids import alike, in_order
 
 Names = tuple[Any, list[str]]
 """The key of a batch, and the distinct raw ids in it."""
@@ -72,8 +72,8 @@ def look_up(
 
 
 def part_of_id(raw: str, partitions: int) -> int:
-    """The part of the vocabulary that knows an id."""
-    return zlib.crc32(raw.encode()) % partitions
+    """The part of the vocabulary that knows an id; the same for ids that look alike, so that they are seen together."""
+    return zlib.crc32(alike(raw).encode()) % partitions
 
 
 def _by_part(ids: Iterable[str], partitions: int) -> dict[int, tuple[list[int], list[str]]]:

@@ -49,6 +49,12 @@ def funnel_of(entries: list[Any], *, notes: tuple[str, ...]) -> Funnel:
     )
 
 
+def time_unit(entries: list[Any]) -> dict[str, str]:
+    """What times are stored in, as the provenance has it; nothing where there is no unit."""
+    units = [entry["unit"] for kind, _, _, entry in entries if kind == "times"]
+    return {} if units in ([], [None]) else {"timestamp_unit": units[0]}
+
+
 def write_metadata(
     output: str, entries: list[Any], *, name: str, timestamps: bool, source: dict[str, Any], funnel: Funnel
 ) -> Metadata:

@@ -1,11 +1,12 @@
 """Which column is the user, the item, the rating: named, or recognised by its spelling."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns
-from tf_metammf.records.raw_files.tables import require_columns
+from tf_metammf.records.raw_files.tables import listed, require_columns
 
 # Compared without case, "_", "-" and spaces.
 _SPELLINGS = {
@@ -15,7 +16,7 @@ _SPELLINGS = {
     "timestamp": ("timestamp", "time", "unixtime", "unixreviewtime", "datetime", "date"),
     "split": ("split", "xlabel", "subset"),
 }
-_REQUIRED = ("user", "item")
+_ENDS_IN_ID = re.compile(r"(^|[^A-Za-z])[iI][dD]$|[a-z]I[dD]$")
 
 
 def interaction_columns(path: Path, found: Sequence[str], named: Mapping[str, str | None]) -> InteractionColumns:
@@ -39,8 +40,9 @@ def interaction_columns(path: Path, found: Sequence[str], named: Mapping[str, st
     if user is None or item is None:
         missing = "item" if user else "user"
         raise InvalidInputError(
-            f"{path}: has the columns {', '.join(found)}; none of them looks like the {missing} "
-            f"({', '.join(_SPELLINGS[missing])}). Mend the header or name it with --tabular.{missing}_column."
+            f"{path}: has the columns {listed(found)}; none of them looks like the {missing} "
+            f"({', '.join(_SPELLINGS[missing])}). Mend the header, name it with --tabular.{missing}_column, or say "
+            "with --tabular.separator what divides the columns."
         )
     if user == item:
         raise InvalidInputError(
@@ -64,6 +66,25 @@ def column_of_role(path: Path, found: Sequence[str], *, role: str, named: str | 
             f"--tabular.{role}_column."
         )
     return matches[0] if matches else None
+
+
+def item_column_of_features(path: Path, found: Sequence[str], named: str | None) -> str | None:
+    """Finds the column of the items in a table of features.
+
+    It is the named one, if it is there, else the one that is spelled like an item, else the only one whose name ends
+    in the word "id", such as ``ML_Id``.
+
+    Args:
+        path: The table, for messages.
+        found: Its columns.
+        named: The column as the user named it, maybe for another file; or None.
+
+    Raises:
+        InvalidInputError: Several columns look like the item, or there are several of the name.
+    """
+    item = column_of_role(path, found, role="item", named=named if named in found else None)
+    ids = [name for name in found if _ENDS_IN_ID.search(name)]
+    return ids[0] if item is None and len(ids) == 1 else item
 
 
 def _folded(name: str) -> str:

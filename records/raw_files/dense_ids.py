@@ -1,13 +1,19 @@
 """Raw ids of any text, numbered from 0."""
 
-from collections.abc import Iterable, Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.tables import Table
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 @dataclass(frozen=True)
@@ -45,14 +51,36 @@ def id_column(table: Table, name: str) -> IdColumn:
         name: A column of text or whole numbers.
 
     Returns:
-        The raw ids; a whole number is written in decimal.
+        The raw ids; a whole number is written in decimal, be it of a type for whole numbers or for fractions.
 
     Raises:
         InvalidInputError: An id is missing or empty, or the column has another type.
     """
+    lacking = lacks_id(table, name)
+    if lacking.any():
+        raise table.bad_rows(np.flatnonzero(lacking)[:1], "no id", f'column "{name}" has no id')[0].error()
+    return _without_unused(_encoded(table, name))
+
+
+def lacks_id(table: Table, name: str) -> NDArray[np.bool_]:
+    """Which rows have no id, or an empty one, in a column; bool ``[n]``."""
+    missing = table.missing(name)
+    if missing.all():
+        return missing
+    column = _encoded(table.filtered(~missing), name)
+    empty = np.array([not raw for raw in column.distinct], bool)
+    lacking = missing.copy()
+    if empty.any():
+        lacking[~missing] = empty[column.codes]
+    return lacking
+
+
+def _encoded(table: Table, name: str) -> IdColumn:
     import pyarrow
 
-    column = table.complete(name)
+    column = table.columns[name]
+    if pyarrow.types.is_floating(column.type):
+        column = _whole_numbers(table, name)
     if not pyarrow.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     if not _can_be_ids(column.type.value_type):
@@ -62,12 +90,46 @@ def id_column(table: Table, name: str) -> IdColumn:
         distinct = encoded.dictionary.cast(pyarrow.string()).to_pylist()
     except pyarrow.ArrowInvalid as error:
         raise InvalidInputError(f'{table.path}: column "{name}" holds text that is not UTF-8. Mend it.') from error
-    codes = encoded.indices.to_numpy().astype(np.int64)
-    for position in (position for position, raw in enumerate(distinct) if not raw):
-        if (codes == position).any():
-            row = int(np.argmax(codes == position))
-            raise InvalidInputError(f'{table.path}: column "{name}" has no id in record {row + 1}. Mend the record.')
-    return _without_unused(IdColumn(distinct, codes))
+    return IdColumn(["" if raw is None else raw for raw in distinct], encoded.indices.to_numpy().astype(np.int64))
+
+
+def _whole_numbers(table: Table, name: str) -> pyarrow.ChunkedArray:
+    """A column of fractions as whole numbers, which pandas writes as fractions where some are missing."""
+    import pyarrow
+
+    values = table.columns[name].to_numpy().astype(np.float64)
+    if not (np.abs(values) <= 2**53).all() or (values != np.floor(values)).any():
+        raise table.wrong_type(name, "text or whole numbers")
+    return pyarrow.chunked_array([values.astype(np.int64)])
+
+
+def near_miss(interacted: Set[str], described: Set[str]) -> tuple[str, str] | None:
+    """An id of interactions without features and one of features without interactions that look like the same.
+
+    They do if they differ in spaces around them, zeros before a number, or the ``.0`` that pandas gives to whole
+    numbers where some are missing.
+
+    Returns:
+        The id of the interactions and that of the features, or None.
+    """
+    lonely = {alike(raw): raw for raw in sorted(interacted - described)}
+    pairs = ((lonely[alike(raw)], raw) for raw in sorted(described - interacted) if alike(raw) in lonely)
+    return next(pairs, None) if lonely else None
+
+
+def alike(raw: str) -> str:
+    """What ids have in common that look like the same one; see :func:`near_miss`."""
+    raw = raw.strip()
+    number = raw.removesuffix(".0")
+    return number.lstrip("0") or "0" if number.isdecimal() else raw
+
+
+def differently_written(modality: str, interacted: str, described: str) -> InvalidInputError:
+    """The error for two ids that :func:`near_miss` found."""
+    return InvalidInputError(
+        f'modality "{modality}": the interactions have item "{interacted}" where the features have "{described}"; '
+        "neither is in the other. Write the same ids in both."
+    )
 
 
 def in_order(ids: Iterable[str]) -> list[str]:

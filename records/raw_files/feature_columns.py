@@ -13,7 +13,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.dense_ids import id_column
 from tf_metammf.records.raw_files.input_files import one_line
 from tf_metammf.records.raw_files.named_features import NamedFeatures
-from tf_metammf.records.raw_files.tables import Table
+from tf_metammf.records.raw_files.tables import Table, is_number, listed
 
 if TYPE_CHECKING:
     import pyarrow
@@ -52,7 +52,7 @@ def feature_rows(
     Raises:
         InvalidInputError: A column holds something else, or lists differ in length.
     """
-    if len(feature_columns) == 1 and not _is_number(table.columns[feature_columns[0]].type):
+    if len(feature_columns) == 1 and not is_number(table.columns[feature_columns[0]].type):
         present, features = _lists(table, feature_columns[0], item_column)
     else:
         present, features = _numbers(table, feature_columns)
@@ -142,12 +142,6 @@ def _split_text(text: pyarrow.Array) -> pyarrow.Array:
     return pyarrow.compute.if_else(empty, None, pyarrow.compute.split_pattern(trimmed, " "))
 
 
-def _is_number(column_type: pyarrow.DataType) -> bool:
-    import pyarrow
-
-    return bool(pyarrow.types.is_integer(column_type) or pyarrow.types.is_floating(column_type))
-
-
 def _is_list(column_type: pyarrow.DataType) -> bool:
     import pyarrow
 
@@ -163,5 +157,6 @@ def _is_text(column_type: pyarrow.DataType) -> bool:
 
 def no_features(path: Path, names: Sequence[str], *, most: int = 3) -> InvalidInputError:
     """The error for a table in which no item has features."""
-    shown = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-    return InvalidInputError(f"{path}: no item has a value in {shown}. Fill the column or leave it out.")
+    return InvalidInputError(
+        f"{path}: no item has a value in {listed(names, most=most)}. Fill the column or leave it out."
+    )

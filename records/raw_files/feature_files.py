@@ -78,7 +78,7 @@ def _mapped(path: Path) -> NDArray[Any]:
     require_file(path)
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # damaged headers raise whatever the parser of Python thinks of them
         raise InvalidInputError(
             f"{path}: is no readable .npy file of numbers ({one_line(error)}). Write it again."
         ) from error

@@ -1,21 +1,42 @@
 """Features of one modality in a file that names its items, or numbers them."""
 
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.column_roles import column_of_role
+from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.raw_files.column_roles import item_column_of_features
+from tf_metammf.records.raw_files.delimited_text import TextFormat
 from tf_metammf.records.raw_files.feature_columns import features_from_table
 from tf_metammf.records.raw_files.feature_files import load_matrix, require_matrix
-from tf_metammf.records.raw_files.input_files import require_file
 from tf_metammf.records.raw_files.named_features import NamedFeatures
-from tf_metammf.records.raw_files.table_files import TEXT_FORMATS, column_names, load_arrays, read_columns
-from tf_metammf.records.raw_files.tables import ColumnKind
+from tf_metammf.records.raw_files.table_files import (
+    TEXT_FORMATS,
+    column_names,
+    index_columns,
+    load_arrays,
+    read_columns,
+)
+from tf_metammf.records.raw_files.tables import ColumnKind, listed
+from tf_metammf.records.raw_files.text_lines import read_lines
 
 _IDS_ENDING = "_ids.txt"
+_NUMBERS_ROWS = re.compile(r"\s*|Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
 
 
-def read_features(path: Path, item_column: str | None, *, interacted: Collection[str]) -> NamedFeatures:
+def read_features(
+    path: Path,
+    item_column: str | None,
+    *,
+    interacted: Collection[str],
+    text: TextFormat | None = None,
+    bad_rows: BadRows | None = None,
+) -> NamedFeatures:
     """Reads the features of one modality.
 
     Args:
@@ -24,6 +45,8 @@ def read_features(path: Path, item_column: str | None, *, interacted: Collection
             recognised by its spelling.
         interacted: Raw item ids that occur in interactions. Rows of a ``.npy`` file without a file
             of ids are taken for the items "0", "1", … only if all of these are among them.
+        text: How the file is delimited if it is text; by default recognised.
+        bad_rows: What to do with rows of text that cannot be read; by default the first one is an error.
 
     Returns:
         The features by raw item id.
@@ -35,7 +58,9 @@ def read_features(path: Path, item_column: str | None, *, interacted: Collection
         return _matrix(path, interacted)
     if path.suffix == ".npz":
         return _archive(path, item_column)
-    return _table(path, item_column)
+    item, kinds = feature_columns(path, column_names(path, text), item_column, index=index_columns(path))
+    table = read_columns(path, kinds, text=text, bad_rows=bad_rows)
+    return features_from_table(table, item, [name for name in kinds if name != item])
 
 
 def feature_file_parts(path: Path) -> list[Path]:
@@ -44,29 +69,32 @@ def feature_file_parts(path: Path) -> list[Path]:
     return [path, ids] if path.suffix == ".npy" and ids.is_file() else [path]
 
 
-def feature_columns(path: Path, names: Sequence[str], item_column: str | None) -> tuple[str, dict[str, ColumnKind]]:
-    """The column of the items in a table of features, and what all its columns hold.
+def feature_columns(
+    path: Path, names: Sequence[str], item_column: str | None, *, index: Collection[str] = ()
+) -> tuple[str, dict[str, ColumnKind]]:
+    """The column of the items in a table of features, and what this and the columns of features hold.
+
+    Columns that only number the rows are left out, as pandas writes them: without a name (a comma at the end of every
+    line makes one, too), called ``Unnamed: 0`` or ``__index_level_0__``, or an index by the metadata of Parquet.
 
     Args:
         path: The file, for messages and by its ending.
         names: Its columns.
         item_column: See :func:`read_features`.
+        index: Columns that are an index.
 
     Raises:
         InvalidInputError: There is no column of items, or nothing beside it.
     """
     item = _item_column(path, names, item_column)
-    values = [name for name in names if name != item]
+    values = [name for name in names if name != item and name not in index and not _NUMBERS_ROWS.fullmatch(name)]
     if not values:
-        raise InvalidInputError(f'{path}: has the one column "{item}", expected features beside it. Write it again.')
+        raise InvalidInputError(
+            f'{path}: has the columns {listed(names)}, expected features beside "{item}". Write it again.'
+        )
     # One column may hold a list as text; several are a number each.
     kind: ColumnKind = "text" if len(values) == 1 and path.suffix in TEXT_FORMATS else "number"
     return item, {item: "id", **dict.fromkeys(values, kind)}
-
-
-def _table(path: Path, item_column: str | None) -> NamedFeatures:
-    item, kinds = feature_columns(path, column_names(path), item_column)
-    return features_from_table(read_columns(path, kinds), item, [name for name in kinds if name != item])
 
 
 def _archive(path: Path, item_column: str | None) -> NamedFeatures:
@@ -75,10 +103,17 @@ def _archive(path: Path, item_column: str | None) -> NamedFeatures:
     values = [name for name in arrays if name != item]
     if len(values) != 1:
         raise InvalidInputError(
-            f"{path}: has the arrays {', '.join(arrays)}; expected item ids and one matrix of features. Write it again."
+            f"{path}: has the arrays {listed(list(arrays))}; expected item ids and one matrix of features. "
+            "Write it again."
         )
     require_matrix(arrays[values[0]], f"{path}: {values[0]}")
-    ids = arrays[item]
+    ids: NDArray[Any] = arrays[item]
+    if ids.ndim == 1 and ids.dtype.kind == "f":
+        numbers = ids.astype(np.float64)
+        if (np.abs(numbers) <= 2**53).all() and (numbers == np.floor(numbers)).all():
+            ids = numbers.astype(np.int64)
+    if ids.ndim == 1 and ids.dtype.kind == "S":
+        ids = _decoded(path, ids)
     if ids.ndim != 1 or ids.dtype.kind not in "iuU":
         raise InvalidInputError(
             f"{path}: {item} holds {ids.dtype} {list(ids.shape)}, expected raw item ids [items]. Write it again."
@@ -90,7 +125,7 @@ def _matrix(path: Path, interacted: Collection[str]) -> NamedFeatures:
     matrix = load_matrix(path)
     ids_file = _ids_file(path)
     if ids_file.is_file():
-        return NamedFeatures(_read_ids(ids_file), matrix, str(path))
+        return NamedFeatures(read_lines(ids_file), matrix, str(path))
     numbers = [str(row) for row in range(len(matrix))]
     strangers = set(interacted).difference(numbers)
     if strangers:
@@ -115,19 +150,18 @@ def _ids_file(path: Path) -> Path:
     return path.with_name(ids_name(path.name))
 
 
-def _read_ids(path: Path) -> list[str]:
-    require_file(path)
+def _decoded(path: Path, ids: NDArray[Any]) -> NDArray[Any]:
     try:
-        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        return np.array([raw.decode("utf-8") for raw in ids.tolist()])
     except UnicodeDecodeError as error:
-        raise InvalidInputError(f"{path}: is not UTF-8 text ({error.reason}). Write it again.") from error
+        raise InvalidInputError(f"{path}: its item ids are not UTF-8 ({error.reason}). Write it again.") from error
 
 
 def _item_column(path: Path, names: Sequence[str], item_column: str | None) -> str:
-    item = column_of_role(path, names, role="item", named=item_column if item_column in names else None)
+    item = item_column_of_features(path, names, item_column)
     if item is None:
         raise InvalidInputError(
-            f"{path}: has the columns {', '.join(names)}; none of them looks like the item. Call it "
-            f'"{item_column or "item_id"}".'
+            f"{path}: has the columns {listed(names)}; none of them looks like the item. Call it "
+            f'"{item_column or "item_id"}", or name it with --tabular.feature_item_columns.'
         )
     return item

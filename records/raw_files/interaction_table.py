@@ -1,6 +1,6 @@
 """Interactions with raw ids in a table, and the data they make together with features."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -9,10 +9,22 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import SPLITS, Interactions, RawData
-from tf_metammf.records.raw_files.dense_ids import IdColumn, id_column, in_order
+from tf_metammf.records.raw_files.bad_rows import BadRow, BadRows
+from tf_metammf.records.raw_files.dense_ids import (
+    IdColumn,
+    differently_written,
+    id_column,
+    in_order,
+    lacks_id,
+    near_miss,
+)
 from tf_metammf.records.raw_files.named_features import NamedFeatures
-from tf_metammf.records.raw_files.split_names import SPLIT_LABELS
-from tf_metammf.records.raw_files.tables import ColumnKind, Table
+from tf_metammf.records.raw_files.split_names import SPLIT_LABELS, with_split, with_split_column
+from tf_metammf.records.raw_files.tables import ColumnKind, Table, joined, require_same_columns
+from tf_metammf.records.raw_files.time_columns import lacks_time, with_times
+from tf_metammf.records.raw_files.timestamps import joined_facts, time_facts, time_reading
+
+_EXPECTED = "expected train, validation, test or 0, 1, 2"
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class InteractionColumns:
         if self.rating is not None:
             kinds[self.rating] = "number"
         if self.timestamp is not None:
-            kinds[self.timestamp] = "inferred"
+            kinds[self.timestamp] = "time"
         if self.split is not None:
             kinds[self.split] = "id"
         return kinds
@@ -47,6 +59,7 @@ class NamedInteractions:
         rating: float32 ``[n]``, or None.
         timestamp: int64 ``[n]``, or None.
         split: Position in ``SPLITS``, int64 ``[n]``, or None.
+        time_unit: See :class:`tf_metammf.records.raw_files.timestamps.TimeReading`.
     """
 
     user: IdColumn
@@ -54,21 +67,92 @@ class NamedInteractions:
     rating: NDArray[np.float32] | None
     timestamp: NDArray[np.int64] | None
     split: NDArray[np.int64] | None
+    time_unit: str | None = None
 
 
-def interactions_from_table(table: Table, columns: InteractionColumns) -> NamedInteractions:
-    """Takes the columns of a table as interactions.
+def interactions_from_tables(
+    tables: Sequence[Table],
+    columns: InteractionColumns,
+    *,
+    splits: Sequence[str] | None = None,
+    bad_rows: BadRows | None = None,
+    timestamp_format: str | None = None,
+    source: str = "tabular",
+) -> NamedInteractions:
+    """Takes the columns of tables, which are parts of one, as interactions.
+
+    Args:
+        tables: The parts, in order.
+        columns: Which column is what; none is one of splits if the parts are splits.
+        splits: The split of every part, if the parts are splits.
+        bad_rows: What to do with rows that cannot be read; by default the first one is an error.
+        timestamp_format: How times are written, as ``strptime`` takes it; recognised by default.
+        source: Name of the source, whose options messages name.
 
     Raises:
-        InvalidInputError: A column does not hold what it has to.
+        InvalidInputError: A column does not hold what it has to, or no row can be read.
     """
+    require_same_columns(tables)
+    bad_rows = bad_rows or BadRows()
+    tables = [with_ids(table, columns, bad_rows) for table in tables]
+    reading = None
+    if columns.timestamp is not None and any(map(len, tables)):
+        facts = joined_facts(time_facts(table.columns[columns.timestamp], timestamp_format) for table in tables)
+        reading = time_reading(tables[0].path, columns.timestamp, facts, timestamp_format, source=source)
+        tables = [with_times(table, columns.timestamp, reading, bad_rows, source=source) for table in tables]
+    if splits is not None:
+        tables = [with_split(table, split) for table, split in zip(tables, splits, strict=True)]
+        columns = with_split_column(columns)
+    whole = joined([table for table in tables if len(table)] or tables[:1])
+    if not len(whole):
+        raise bad_rows.rejected[0].error()
+    return interactions_from_table(whole, columns, time_unit=reading.unit if reading else None)
+
+
+def interactions_from_table(
+    table: Table, columns: InteractionColumns, *, time_unit: str | None = None
+) -> NamedInteractions:
+    """Takes the columns of a table, all of whose rows can be read, as interactions."""
     return NamedInteractions(
         user=id_column(table, columns.user),
         item=id_column(table, columns.item),
         rating=None if columns.rating is None else table.numbers(columns.rating),
-        timestamp=None if columns.timestamp is None else table.timestamps(columns.timestamp),
+        timestamp=None if columns.timestamp is None else table.integers(columns.timestamp),
         split=None if columns.split is None else split_labels(table, columns.split),
+        time_unit=time_unit,
     )
+
+
+def with_ids(table: Table, columns: InteractionColumns, bad_rows: BadRows) -> Table:
+    """The rows that have a user, an item and, where there are such columns, something for a time and a known split.
+
+    Args:
+        table: Some interactions.
+        columns: Which column is what.
+        bad_rows: Takes the other rows.
+
+    Raises:
+        InvalidInputError: There are others, and they are not to be left out.
+    """
+    found: list[BadRow] = []
+    sound = np.ones(len(table), bool)
+
+    def leave_out(rows: NDArray[np.bool_], kind: str, reason: str, shown: str | None = None) -> None:
+        found.extend(table.bad_rows(np.flatnonzero(rows & sound), kind, reason, shown=shown))
+        sound[rows] = False
+
+    for role, name in (("user", columns.user), ("item", columns.item)):
+        leave_out(lacks_id(table, name), f"no {role}", f'column "{name}" has no id')
+    if columns.timestamp is not None:
+        leave_out(lacks_time(table, columns.timestamp), "no time", f'column "{columns.timestamp}" has no time')
+    if columns.split is not None:
+        reason = (
+            f'column "{columns.split}" holds "{{}}"; {_EXPECTED} (name another column with --tabular.split_column, or '
+            "'' for none)"
+        )
+        leave_out(_has_no_split(table, columns.split), "unknown split", reason, columns.split)
+    bad_rows.add(found)
+    return table.filtered(sound)
 
 
 def raw_data(
@@ -77,6 +161,8 @@ def raw_data(
     features: Mapping[str, NamedFeatures],
     *,
     provenance: dict[str, object],
+    rows_read: int | None = None,
+    rows_rejected: dict[str, int] | None = None,
     notes: tuple[str, ...] = (),
 ) -> RawData:
     """Numbers users and items from 0 and puts interactions and features together.
@@ -90,13 +176,15 @@ def raw_data(
         named: The interactions.
         features: By modality name.
         provenance: What was read.
+        rows_read: Rows of interactions in the raw files.
+        rows_rejected: Those that were left out, by reason.
         notes: What the user should know, a sentence each.
 
     Returns:
         The data, with splits where the interactions have them.
 
     Raises:
-        InvalidInputError: No item of a modality has an interaction.
+        InvalidInputError: No item of a modality has an interaction, or the same item is written differently there.
     """
     for modality, of_modality in features.items():
         _check_overlap(modality, of_modality, named.item)
@@ -118,7 +206,9 @@ def raw_data(
         interactions=interactions,
         modalities={modality: of_modality.by_dense_id(item_ids) for modality, of_modality in features.items()},
         splits=splits,
-        provenance=provenance,
+        provenance=provenance | ({} if named.time_unit is None else {"timestamp_unit": named.time_unit}),
+        rows_read=rows_read,
+        rows_rejected=rows_rejected or {},
         notes=notes,
     )
 
@@ -129,18 +219,34 @@ def _check_overlap(modality: str, features: NamedFeatures, interacted: IdColumn)
             f'modality "{modality}": none of its {len(features.item_ids)} items ("{features.item_ids[0]}", ...) has an '
             f'interaction; the interactions have items such as "{interacted.distinct[0]}". Write the same ids in both.'
         )
+    missed = near_miss(set(interacted.distinct), set(features.item_ids))
+    if missed is not None:
+        raise differently_written(modality, *missed)
+
+
+def _has_no_split(table: Table, name: str) -> NDArray[np.bool_]:
+    lacking = lacks_id(table, name)
+    if lacking.all():
+        return lacking
+    column = id_column(table.filtered(~lacking), name)
+    unknown = np.array([_label(raw) is None for raw in column.distinct], bool)
+    lacking[~lacking] = unknown[column.codes]
+    return lacking
 
 
 def split_labels(table: Table, name: str) -> NDArray[np.int64]:
     """Of every row the position of its split in ``SPLITS``."""
     column = id_column(table, name)
-    labels = np.empty(len(column.distinct), np.int64)
-    for position, raw in enumerate(column.distinct):
-        matches = [label for label, split in enumerate(SPLITS) if raw.lower() in SPLIT_LABELS[split]]
-        if not matches:
-            raise InvalidInputError(
-                f'{table.path}: column "{name}" holds "{raw}"; expected train, validation, test or 0, 1, 2. '
-                "Mend it, or name another column of splits."
-            )
-        labels[position] = matches[0]
-    return labels[column.codes]
+    labels = np.array([-1 if (label := _label(raw)) is None else label for raw in column.distinct], np.int64)[
+        column.codes
+    ]
+    unknown = np.flatnonzero(labels < 0)[:1]
+    if len(unknown):
+        raise table.bad_rows(unknown, "unknown split", f'column "{name}" holds "{{}}"; {_EXPECTED}', shown=name)[
+            0
+        ].error()
+    return labels
+
+
+def _label(raw: str) -> int | None:
+    return next((label for label, split in enumerate(SPLITS) if raw.lower() in SPLIT_LABELS[split]), None)

@@ -41,7 +41,7 @@ def load_object_array(path: Path) -> NDArray[Any]:
     with path.open("rb") as file:
         try:
             dtype = _read_header(file)
-        except (ValueError, EOFError) as error:
+        except Exception as error:  # damaged headers raise whatever the parser of Python thinks of them
             raise InvalidInputError(f"{path}: is no readable .npy file ({one_line(error)}). Write it again.") from error
         if dtype.hasobject:
             content = restricted_load(file, str(path))
@@ -52,7 +52,7 @@ def load_object_array(path: Path) -> NDArray[Any]:
             )
     try:
         return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # damaged headers raise whatever the parser of Python thinks of them
         raise InvalidInputError(f"{path}: is no readable .npy file ({one_line(error)}). Write it again.") from error
 
 

@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.delimited_text import COMMA_SEPARATED, TAB_SEPARATED, read_text, text_column_names
+from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.raw_files.delimited_text import (
+    COMMA_SEPARATED,
+    TAB_SEPARATED,
+    TextFormat,
+    read_text,
+    text_column_names,
+)
 from tf_metammf.records.raw_files.input_files import one_line, require_file
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns, require_rows
 
@@ -18,11 +25,31 @@ if TYPE_CHECKING:
     import pyarrow
 
 TEXT_FORMATS = {".csv": COMMA_SEPARATED, ".tsv": TAB_SEPARATED}
+SEPARATOR_NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 TABLE_SUFFIXES = (*TEXT_FORMATS, ".parquet", ".npz", ".npy")
 
 
-def column_names(path: Path) -> list[str]:
-    """Names of the columns in a file.
+def text_format(suffix: str, *, separator: str | None = None, quoted: bool | None = None) -> TextFormat:
+    """How text files with an ending are delimited.
+
+    Args:
+        suffix: The ending.
+        separator: The delimiter as the user gave it: one character, or one of the names comma, semicolon, tab, pipe.
+        quoted: Whether quotes quote, as the user gave it.
+
+    Raises:
+        InvalidInputError: The delimiter is something else.
+    """
+    named = SEPARATOR_NAMES.get(separator or "", separator)
+    if named is not None and (len(named) != 1 or not named.isascii() or named in '"\r\n\0'):
+        raise InvalidInputError(
+            f"separator is {separator!r}, expected one character, or one of {', '.join(SEPARATOR_NAMES)}. Change it."
+        )
+    return TextFormat(named, quoted, TEXT_FORMATS[suffix].usual)
+
+
+def column_names(path: Path, text: TextFormat | None = None) -> list[str]:
+    """Names of the columns in a file; text is delimited as ``text`` says, by default recognised.
 
     ``.npz`` holds one array a column. ``.npy`` holds a structured array, or whole numbers
     ``[n, 2]`` whose columns are then called "user" and "item".
@@ -31,18 +58,44 @@ def column_names(path: Path) -> list[str]:
         InvalidInputError: The file is missing, empty, damaged or of an unknown format.
     """
     if path.suffix in TEXT_FORMATS:
-        return text_column_names(path, TEXT_FORMATS[path.suffix])
+        return text_column_names(path, text or TEXT_FORMATS[path.suffix])
     if path.suffix == ".parquet":
         return _parquet_names(path)
     return list(load_arrays(path))
 
 
-def read_columns(path: Path, kinds: Mapping[str, ColumnKind]) -> Table:
+def index_columns(path: Path) -> list[str]:
+    """Columns of a Parquet file that are the index of a pandas frame, by its metadata; none of another file."""
+    import pyarrow.parquet
+
+    if path.suffix != ".parquet":
+        return []
+    try:
+        return index_of_schema(pyarrow.parquet.read_schema(path))
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise _unreadable_parquet(path, error) from error
+
+
+def index_of_schema(schema: pyarrow.Schema) -> list[str]:
+    """Columns that are the index of a pandas frame, by the metadata of a schema."""
+    columns = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in columns if isinstance(name, str)]
+
+
+def read_columns(
+    path: Path,
+    kinds: Mapping[str, ColumnKind],
+    *,
+    text: TextFormat | None = None,
+    bad_rows: BadRows | None = None,
+) -> Table:
     """Reads some columns of a file.
 
     Args:
         path: The file.
         kinds: What the wanted columns hold, by name; only text files are converted to it.
+        text: How it is delimited if it is text; by default recognised.
+        bad_rows: What to do with rows of text that cannot be read; by default the first one is an error.
 
     Returns:
         These columns, at least one row long.
@@ -52,7 +105,7 @@ def read_columns(path: Path, kinds: Mapping[str, ColumnKind]) -> Table:
             column is missing.
     """
     if path.suffix in TEXT_FORMATS:
-        return read_text(path, kinds, text=TEXT_FORMATS[path.suffix])
+        return read_text(path, kinds, text=text or TEXT_FORMATS[path.suffix], bad_rows=bad_rows)
     require_columns(path, column_names(path), kinds)
     if path.suffix == ".parquet":
         return require_rows(Table(path, _read_parquet(path, list(kinds))))
@@ -100,12 +153,17 @@ def _array_table(path: Path, names: list[str]) -> pyarrow.Table:
 
     arrays = load_arrays(path)
     try:
-        return pyarrow.table({name: pyarrow.array(arrays[name]) for name in names})
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
+        return pyarrow.table({name: pyarrow.array(_in_own_order(arrays[name])) for name in names})
+    except (pyarrow.ArrowException, ValueError, TypeError) as error:
         shapes = ", ".join(f"{name} {arrays[name].dtype} {list(arrays[name].shape)}" for name in names)
         raise InvalidInputError(
             f"{path}: has {shapes}; expected arrays [n] of one length, of numbers or text. Write it again."
         ) from error
+
+
+def _in_own_order(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array with the bytes of this machine's order."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _parquet_names(path: Path) -> list[str]:
@@ -115,7 +173,7 @@ def _parquet_names(path: Path) -> list[str]:
     require_file(path)
     try:
         return list(pyarrow.parquet.read_schema(path).names)
-    except (pyarrow.ArrowInvalid, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise _unreadable_parquet(path, error) from error
 
 
@@ -124,9 +182,18 @@ def _read_parquet(path: Path, names: list[str]) -> pyarrow.Table:
     import pyarrow.parquet
 
     try:
-        return pyarrow.parquet.read_table(path, columns=names)
-    except (pyarrow.ArrowInvalid, OSError) as error:
+        return without_views(pyarrow.parquet.read_table(path, columns=names))
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise _unreadable_parquet(path, error) from error
+
+
+def without_views(columns: pyarrow.Table) -> pyarrow.Table:
+    """The same columns with views of text, for which Arrow lacks functions, as text."""
+    import pyarrow
+
+    plain = {pyarrow.string_view(): pyarrow.string(), pyarrow.binary_view(): pyarrow.binary()}
+    fields = [field.with_type(plain.get(field.type, field.type)) for field in columns.schema]
+    return columns.cast(pyarrow.schema(fields))
 
 
 def _unreadable_parquet(path: Path, error: Exception) -> InvalidInputError:

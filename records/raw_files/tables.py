@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.raw_files.bad_rows import BadRow
+from tf_metammf.records.raw_files.line_blocks import blocks_of
+from tf_metammf.records.raw_files.text_scan import TextLayout, rows_of
 
 if TYPE_CHECKING:
     import pyarrow
 
-ColumnKind = Literal["id", "integer", "number", "text", "inferred"]
+ColumnKind = Literal["id", "integer", "number", "text", "time"]
 """What a column of a text file holds; other files carry types of their own."""
 
 
@@ -26,10 +30,14 @@ class Table:
     Attributes:
         path: The file, for messages.
         columns: The columns by name, of one length.
+        records: Number of each row among those of the file, from 1, int64 ``[n]``; None where all rows are here.
+        layout: How the rows are laid out in the file, if it is text.
     """
 
     path: Path
     columns: pyarrow.Table
+    records: NDArray[np.int64] | None = None
+    layout: TextLayout | None = None
 
     def __len__(self) -> int:
         return int(self.columns.num_rows)
@@ -38,6 +46,42 @@ class Table:
     def names(self) -> list[str]:
         """Names of the columns."""
         return list(self.columns.column_names)
+
+    def filtered(self, rows: NDArray[np.bool_]) -> Table:
+        """The same table with some of its rows."""
+        if rows.all():
+            return self
+        records = np.arange(1, len(self) + 1) if self.records is None else self.records
+        return replace(self, columns=self.columns.filter(rows), records=records[rows])
+
+    def bad_rows(self, rows: NDArray[np.int64], kind: str, reason: str, *, shown: str | None = None) -> list[BadRow]:
+        """Describes rows that cannot be read.
+
+        Args:
+            rows: Which, ascending.
+            kind: See :class:`BadRow`.
+            reason: What is wrong with them; ``{}`` stands for the value of the column ``shown``.
+            shown: A column.
+        """
+        records = rows + 1 if self.records is None else self.records[rows]
+        places: list[tuple[int | None, str]] = []
+        if self.layout is not None:
+            places.extend(rows_of(blocks_of(self.path), self.layout, records))
+        else:
+            for row in self.columns.take(rows).to_pylist():
+                places.append((None, ",".join("" if value is None else str(value) for value in row.values())))
+        values = (
+            [""] * len(rows) if shown is None else [str(value) for value in self.columns[shown].take(rows).to_pylist()]
+        )
+        return [
+            BadRow(self.path, int(record), kind, reason.replace("{}", value), text, line)
+            for record, value, (line, text) in zip(records, values, places, strict=True)
+        ]
+
+    def missing(self, name: str) -> NDArray[np.bool_]:
+        """Which rows have no value in a column, bool ``[n]``."""
+        missing: NDArray[np.bool_] = self.columns[name].is_null(nan_is_null=True).to_numpy()
+        return missing
 
     def integers(self, name: str) -> NDArray[np.int64]:
         """A column of whole numbers, int64 ``[n]``.
@@ -50,10 +94,16 @@ class Table:
         column = self.complete(name)
         if not pyarrow.types.is_integer(column.type):
             raise self.wrong_type(name, "whole numbers")
-        return column.to_numpy().astype(np.int64, copy=False)
+        numbers = column.to_numpy()
+        if pyarrow.types.is_uint64(column.type) and (numbers >= 2**63).any():
+            row = np.flatnonzero(numbers >= 2**63)[:1]
+            raise self.bad_rows(row, "unreadable number", f'column "{name}" has {{}}, expected 64 bits', shown=name)[
+                0
+            ].error()
+        return numbers.astype(np.int64, copy=False)
 
     def numbers(self, name: str) -> NDArray[np.float32]:
-        """A column of numbers, float32 ``[n]``; a missing value is NaN.
+        """A column of numbers, float32 ``[n]``; a missing value is NaN, one beyond float32 infinite.
 
         Raises:
             InvalidInputError: The column has another type.
@@ -61,32 +111,12 @@ class Table:
         import pyarrow
 
         column = self.columns[name]
-        if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
+        if not is_number(column.type):
             raise self.wrong_type(name, "numbers")
-        return column.to_numpy().astype(np.float32)
-
-    def timestamps(self, name: str) -> NDArray[np.int64]:
-        """A column of times, int64 ``[n]``: numbers rounded down, dates as seconds since 1970.
-
-        Raises:
-            InvalidInputError: A value is missing or the column holds no times.
-        """
-        import pyarrow
-
-        column = self.complete(name)
-        if pyarrow.types.is_integer(column.type):
-            return self.integers(name)
-        if pyarrow.types.is_floating(column.type):
-            times = column.to_numpy()
-            if not np.isfinite(times).all():
-                raise InvalidInputError(f'{self.path}: column "{name}" has NaN or infinite times. Mend the rows.')
-            if len(times) and not np.abs(times).max() < 2.0**63:
-                raise InvalidInputError(f'{self.path}: column "{name}" has times beyond 64 bits. Mend the rows.')
-            return np.floor(times).astype(np.int64)
-        if pyarrow.types.is_timestamp(column.type) or pyarrow.types.is_date(column.type):
-            seconds = column.cast(pyarrow.timestamp("s"), safe=False)
-            return seconds.cast(pyarrow.int64()).to_numpy()
-        raise self.wrong_type(name, "numbers or dates")
+        if pyarrow.types.is_boolean(column.type) or pyarrow.types.is_decimal(column.type):
+            column = column.cast(pyarrow.float64())
+        with np.errstate(over="ignore"):
+            return column.to_numpy().astype(np.float32)
 
     def complete(self, name: str) -> pyarrow.ChunkedArray:
         """A column as it is.
@@ -95,15 +125,24 @@ class Table:
             InvalidInputError: A value is missing.
         """
         column = self.columns[name]
-        if column.null_count:
-            row = int(np.argmax(column.is_null().to_numpy()))
-            raise InvalidInputError(f'{self.path}: column "{name}" has no value in record {row + 1}. Mend the record.')
+        missing = self.missing(name)
+        if missing.any():
+            raise self.bad_rows(np.flatnonzero(missing)[:1], "no value", f'column "{name}" has no value')[0].error()
         return column
 
     def wrong_type(self, name: str, expected: str) -> InvalidInputError:
         """The error for a column of another type than expected."""
         found = self.columns[name].type
         return InvalidInputError(f'{self.path}: column "{name}" holds {found}, expected {expected}. Mend the column.')
+
+
+def is_number(column_type: pyarrow.DataType) -> bool:
+    """Whether a column of a type holds numbers; True and False are 1 and 0."""
+    import pyarrow
+
+    types = pyarrow.types
+    checks = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
+    return any(check(column_type) for check in checks)
 
 
 def joined(tables: Sequence[Table]) -> Table:
@@ -114,14 +153,9 @@ def joined(tables: Sequence[Table]) -> Table:
     """
     import pyarrow
 
-    first, *others = tables
-    for other in others:
-        if other.names != first.names:
-            raise InvalidInputError(
-                f"{other.path}: has the columns {', '.join(other.names)} where {first.path.name} has "
-                f"{', '.join(first.names)}. Write all parts alike."
-            )
-    if not others:
+    require_same_columns(tables)
+    first = tables[0]
+    if len(tables) == 1:
         return first
     try:
         columns = pyarrow.concat_tables([table.columns for table in tables], promote_options="permissive")
@@ -132,6 +166,21 @@ def joined(tables: Sequence[Table]) -> Table:
     return Table(first.path, columns)
 
 
+def require_same_columns(tables: Sequence[Table]) -> None:
+    """Refuses parts of a table that have other columns than the first one.
+
+    Raises:
+        InvalidInputError: One has.
+    """
+    first = tables[0]
+    for other in tables[1:]:
+        if other.names != first.names:
+            raise InvalidInputError(
+                f"{other.path}: has the columns {listed(other.names)} where {first.path.name} has "
+                f"{listed(first.names)}. Write all parts alike."
+            )
+
+
 def require_columns(path: Path, found: Iterable[str], expected: Iterable[str]) -> None:
     """Refuses a file that lacks a column or has two of one name.
 
@@ -139,14 +188,21 @@ def require_columns(path: Path, found: Iterable[str], expected: Iterable[str]) -
         InvalidInputError: A column of ``expected`` is not in ``found``, or more than once.
     """
     found, expected = list(found), list(expected)
-    if not set(expected) <= set(found):
+    times = Counter(found)
+    if not set(expected) <= times.keys():
         raise InvalidInputError(
-            f"{path}: has the columns {', '.join(found)}; expected {', '.join(expected)}. "
+            f"{path}: has the columns {listed(found)}; expected {listed(expected)}. "
             "Name the columns with the source's options, or mend the header."
         )
     for name in expected:
-        if found.count(name) > 1:
-            raise InvalidInputError(f'{path}: has {found.count(name)} columns "{name}", expected one. Mend the header.')
+        if times[name] > 1:
+            raise InvalidInputError(f'{path}: has {times[name]} columns "{name}", expected one. Mend the header.')
+
+
+def listed(names: Sequence[str], *, most: int = 20) -> str:
+    """Names with commas between, the first ones of many."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return " ".join(", ".join(names[:most]).splitlines()) + more
 
 
 def require_rows(table: Table) -> Table:

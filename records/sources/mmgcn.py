@@ -13,6 +13,7 @@ from tf_metammf.records.raw_files.feature_files import MODALITY_NAMES, chosen_mo
 from tf_metammf.records.raw_files.input_files import fingerprints, only_file, require_folder
 from tf_metammf.records.raw_files.split_names import splits_of_files
 from tf_metammf.records.raw_files.user_item_arrays import UserItemPairs, read_dictionary, read_pairs
+from tf_metammf.records.read_request import ReadRequest
 
 _SPLIT_FILE = re.compile(r"(?P<word>[A-Za-z]+)(?P<full>_full)?(?P<rest>.*)")
 
@@ -31,7 +32,7 @@ class Options:
     item_offset: int | None = None
 
 
-def read(path: Path, options: Options) -> RawData:
+def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
     """Reads a folder in the layout of MMGCN.
 
     ``user_item_dict*.npy`` is a pickled dictionary from user to items. It is read by an unpickler
@@ -49,6 +50,7 @@ def read(path: Path, options: Options) -> RawData:
     Args:
         path: The folder.
         options: Modalities and offset.
+        request: What the conversion needs; the layout has neither ratings nor rows.
 
     Returns:
         The data, with splits where there are files of splits.
@@ -58,6 +60,7 @@ def read(path: Path, options: Options) -> RawData:
             number is out of range or ambiguous; the modalities disagree about the items; or the
             dictionary and the files of splits about the interactions.
     """
+    del request
     require_folder(path)
     split_files = _split_files(path)
     has_dictionary = any(path.glob("user_item_dict*.npy")) or "train" not in split_files

@@ -17,6 +17,8 @@ from tf_metammf.records.raw_files.feature_files import (
 from tf_metammf.records.raw_files.input_files import fingerprints, only_file
 from tf_metammf.records.raw_files.interaction_table import split_labels
 from tf_metammf.records.raw_files.tables import ColumnKind, Table
+from tf_metammf.records.raw_files.time_columns import exact_times
+from tf_metammf.records.read_request import ReadRequest
 
 _FEATURE_ENDING = "_feat"
 _LARGEST_USER = 10**6
@@ -44,7 +46,7 @@ class Options:
     timestamp_column: str = "timestamp"
 
 
-def read(path: Path, options: Options) -> RawData:
+def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
     """Reads a folder in the layout of the MMRec toolbox.
 
     Users are the numbers from 0 to the largest one in ``NAME.inter``; items are the rows of the
@@ -55,6 +57,7 @@ def read(path: Path, options: Options) -> RawData:
     Args:
         path: The folder.
         options: Columns and modalities.
+        request: What the conversion needs; everything by default.
 
     Returns:
         The data, with the splits of the folder.
@@ -67,8 +70,8 @@ def read(path: Path, options: Options) -> RawData:
     feature_files = _feature_files(path, options)
     features = load_row_matrices(feature_files)
     items = len(next(iter(features.values())))
-    table = _read_interactions(interaction_file, options)
-    interactions = _interactions(table, options)
+    table = _read_interactions(interaction_file, options, request or ReadRequest())
+    interactions, unit = _interactions(table, options)
     _check_numbers(interactions, items, table=table, options=options)
     return RawData(
         name=interaction_file.stem,
@@ -77,7 +80,8 @@ def read(path: Path, options: Options) -> RawData:
         interactions=interactions,
         modalities={name: ModalityFeatures(matrix, np.arange(items)) for name, matrix in features.items()},
         splits=_splits(interactions, table, options),
-        provenance={"files": fingerprints(path, [interaction_file, *feature_files.values()])},
+        provenance={"files": fingerprints(path, [interaction_file, *feature_files.values()])}
+        | ({} if unit is None else {"timestamp_unit": unit}),
         notes=notes_on_user_features(path.glob("*.npy"), [_FEATURE_ENDING]),
     )
 
@@ -91,24 +95,29 @@ def _feature_files(folder: Path, options: Options) -> dict[str, Path]:
     return {name: files[name] for name in chosen_modalities(files, options.modalities)}
 
 
-def _read_interactions(file: Path, options: Options) -> Table:
+def _read_interactions(file: Path, options: Options, request: ReadRequest) -> Table:
     present = text_column_names(file, UNQUOTED_TAB_SEPARATED)
     kinds: dict[str, ColumnKind] = dict.fromkeys((options.user_column, options.item_column), "integer")
     kinds[options.split_column] = "id"
-    if options.rating_column in present:
+    if request.ratings and options.rating_column in present:
         kinds[options.rating_column] = "number"
     if options.timestamp_column in present:
-        kinds[options.timestamp_column] = "inferred"
+        kinds[options.timestamp_column] = "time"
     return read_text(file, kinds, text=UNQUOTED_TAB_SEPARATED)
 
 
-def _interactions(table: Table, options: Options) -> Interactions:
-    return Interactions(
+def _interactions(table: Table, options: Options) -> tuple[Interactions, str | None]:
+    """The interactions, and what their timestamps are stored in."""
+    timestamp, unit = None, None
+    if options.timestamp_column in table.names:
+        timestamp, unit = exact_times(table, options.timestamp_column, source="mmrec")
+    interactions = Interactions(
         user=table.integers(options.user_column),
         item=table.integers(options.item_column),
-        timestamp=table.timestamps(options.timestamp_column) if options.timestamp_column in table.names else None,
+        timestamp=timestamp,
         rating=table.numbers(options.rating_column) if options.rating_column in table.names else None,
     )
+    return interactions, unit
 
 
 def _check_numbers(interactions: Interactions, items: int, *, table: Table, options: Options) -> None:

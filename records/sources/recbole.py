@@ -1,11 +1,12 @@
 """RecBole atomic files: NAME.inter, or NAME.train.inter and others, and NAME.item; headers made of field:type."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import RawData
+from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.delimited_text import UNQUOTED_TAB_SEPARATED, read_text, text_column_names
 from tf_metammf.records.raw_files.feature_columns import features_from_table, multi_hot_from_table
 from tf_metammf.records.raw_files.feature_files import chosen_modalities
@@ -13,12 +14,16 @@ from tf_metammf.records.raw_files.input_files import fingerprints, only_file, re
 from tf_metammf.records.raw_files.interaction_table import (
     InteractionColumns,
     NamedInteractions,
-    interactions_from_table,
+    interactions_from_tables,
     raw_data,
 )
 from tf_metammf.records.raw_files.named_features import NamedFeatures
-from tf_metammf.records.raw_files.split_names import splits_of_files, with_split, with_split_column
-from tf_metammf.records.raw_files.tables import joined, require_columns
+from tf_metammf.records.raw_files.split_names import splits_of_files
+from tf_metammf.records.raw_files.tables import ColumnKind, require_columns
+from tf_metammf.records.read_request import ReadRequest
+
+SKIPS_ROWS = True
+"""Whether rows that cannot be read can be left out."""
 
 _TYPES = ("token", "token_seq", "float", "float_seq")
 
@@ -43,7 +48,7 @@ class Options:
     timestamp_column: str = "timestamp"
 
 
-def read(path: Path, options: Options) -> RawData:
+def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
     """Reads a folder of RecBole atomic files.
 
     A modality is called like its field. Of a token_seq field, value j is 1 where the item has the
@@ -56,6 +61,8 @@ def read(path: Path, options: Options) -> RawData:
     Args:
         path: The folder.
         options: Fields.
+        request: What the conversion needs, and what to do with rows that cannot be read; by default everything, and
+            the first such row is an error.
 
     Returns:
         The data, with splits where there are benchmark files. Raw ids are the tokens.
@@ -64,20 +71,27 @@ def read(path: Path, options: Options) -> RawData:
         InvalidInputError: A file is missing, empty or malformed, a field is missing or of
             another type, or ``NAME.inter`` and the benchmark files disagree.
     """
+    request = request or ReadRequest()
+    bad_rows = request.bad_rows
     files = _interaction_files(path)
     item_file = path / f"{files.name}.item"
     require_file(item_file)
-    interactions = _read_interactions(files.parts, files.splits, options)
+    interactions, rows_read = _read_interactions(files.parts, files.splits, options, request)
+    rows_rejected = bad_rows.counts()
     read = list(files.parts)
     if files.splits is not None and files.whole is not None:
-        _require_agreement(_read_interactions([files.whole], None, options), interactions, files)
+        # Its rows are those of the parts, so the ones that cannot be read are counted and listed there.
+        again = replace(request, bad_rows=replace(bad_rows, rejected=[]))
+        _require_agreement(_read_interactions([files.whole], None, options, again)[0], interactions, files)
         read.append(files.whole)
-    features, tokens = _read_features(item_file, options)
+    features, tokens = _read_features(item_file, options, bad_rows)
     return raw_data(
         files.name,
         interactions,
         features,
         provenance={"files": fingerprints(path, [*read, item_file]), "tokens": tokens},
+        rows_read=rows_read,
+        rows_rejected=rows_rejected,
     )
 
 
@@ -124,28 +138,35 @@ def _interaction_files(folder: Path) -> _InteractionFiles:
     return _InteractionFiles(name, parts, list(by_split), whole if whole.is_file() else None)
 
 
-def _read_interactions(files: Sequence[Path], splits: Sequence[str] | None, options: Options) -> NamedInteractions:
-    """The interactions of files with the same header, one after the other, with the splits of the files."""
-    columns = [_columns(file, options) for file in files]
+def _read_interactions(
+    files: Sequence[Path], splits: Sequence[str] | None, options: Options, request: ReadRequest
+) -> tuple[NamedInteractions, int]:
+    """The interactions of files with the same header, one after the other, with the splits of the files.
+
+    Returns:
+        The interactions, and the number of rows in the files, those left out included.
+    """
+    columns = [_columns(file, options, request) for file in files]
     for file, of_file in zip(files, columns, strict=True):
         if of_file != columns[0]:
             raise InvalidInputError(
                 f"{file}: has other fields than {files[0].name}, expected the same in all. Write them alike."
             )
-    tables = [read_text(file, columns[0].kinds(), text=UNQUOTED_TAB_SEPARATED) for file in files]
-    if splits is None:
-        return interactions_from_table(joined(tables), columns[0])
-    tables = [with_split(table, split) for table, split in zip(tables, splits, strict=True)]
-    return interactions_from_table(joined(tables), with_split_column(columns[0]))
+    tables = [
+        read_text(file, columns[0].kinds(), text=UNQUOTED_TAB_SEPARATED, bad_rows=request.bad_rows) for file in files
+    ]
+    rows = sum(map(len, tables)) + len(request.bad_rows.rejected)
+    named = interactions_from_tables(tables, columns[0], splits=splits, bad_rows=request.bad_rows, source="recbole")
+    return named, rows
 
 
-def _columns(file: Path, options: Options) -> InteractionColumns:
+def _columns(file: Path, options: Options, request: ReadRequest) -> InteractionColumns:
     fields = _fields(file)
     require_columns(file, fields, [options.user_column, options.item_column])
     return InteractionColumns(
         user=_typed(options.user_column, fields),
         item=_typed(options.item_column, fields),
-        rating=_typed(options.rating_column, fields) if options.rating_column in fields else None,
+        rating=_typed(options.rating_column, fields) if request.ratings and options.rating_column in fields else None,
         timestamp=_typed(options.timestamp_column, fields) if options.timestamp_column in fields else None,
     )
 
@@ -187,7 +208,9 @@ def _typed(name: str, fields: dict[str, str]) -> str:
     return f"{name}:{fields[name]}"
 
 
-def _read_features(file: Path, options: Options) -> tuple[dict[str, NamedFeatures], dict[str, list[str]]]:
+def _read_features(
+    file: Path, options: Options, bad_rows: BadRows
+) -> tuple[dict[str, NamedFeatures], dict[str, list[str]]]:
     """Features by modality, and the tokens of the multi-hot ones."""
     fields = _fields(file)
     require_columns(file, fields, [options.item_column])
@@ -201,7 +224,8 @@ def _read_features(file: Path, options: Options) -> tuple[dict[str, NamedFeature
         )
     item = _typed(options.item_column, fields)
     columns = {name: _typed(name, fields) for name in modalities}
-    table = read_text(file, {item: "id", **dict.fromkeys(columns.values(), "text")}, text=UNQUOTED_TAB_SEPARATED)
+    kinds: dict[str, ColumnKind] = {item: "id", **dict.fromkeys(columns.values(), "text")}
+    table = read_text(file, kinds, text=UNQUOTED_TAB_SEPARATED, bad_rows=bad_rows)
     features: dict[str, NamedFeatures] = {}
     tokens: dict[str, list[str]] = {}
     for name, column in columns.items():

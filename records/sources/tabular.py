@@ -2,19 +2,29 @@
 
 import fnmatch
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import RawData
 from tf_metammf.records.raw_files.column_roles import interaction_columns
+from tf_metammf.records.raw_files.delimited_text import TextFormat
 from tf_metammf.records.raw_files.feature_files import chosen_modalities, files_by_modality, notes_on_user_features
 from tf_metammf.records.raw_files.feature_tables import feature_file_parts, read_features
 from tf_metammf.records.raw_files.input_files import fingerprints, require_file, require_folder
-from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table, raw_data
-from tf_metammf.records.raw_files.split_names import split_of_part, splits_of_files, with_split, with_split_column
-from tf_metammf.records.raw_files.table_files import TABLE_SUFFIXES, column_names, read_columns
-from tf_metammf.records.raw_files.tables import Table, joined
+from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_tables, raw_data
+from tf_metammf.records.raw_files.split_names import split_of_part, splits_of_files
+from tf_metammf.records.raw_files.table_files import (
+    TABLE_SUFFIXES,
+    TEXT_FORMATS,
+    column_names,
+    read_columns,
+    text_format,
+)
+from tf_metammf.records.read_request import ReadRequest
+
+SKIPS_ROWS = True
+"""Whether rows that cannot be read can be left out."""
 
 _INTERACTION_STEMS = ("interactions", "inter", "ratings", "events", "clicks")
 _FEATURE_ENDINGS = ("_features", "_feat")
@@ -37,6 +47,13 @@ class Options:
         timestamp_column: Column of the timestamps; recognised by default; "" for none.
         split_column: Column of the splits (train, validation, test, or 0, 1, 2); recognised by
             default; "" for none.
+        feature_item_columns: Column of the raw item ids in the feature file of a modality, as ``{visual: clip}``,
+            where it is another than item_column; recognised by default.
+        separator: Character between the columns of text files, or comma, semicolon, tab or pipe; recognised by
+            default.
+        quoted: Whether a quote at the start of a value in text files quotes it; recognised by default.
+        timestamp_format: How times are written, as Python's strptime takes it: ``%d/%m/%Y %H:%M``; by default
+            numbers, ISO 8601, and dates whose day and month cannot be mistaken are recognised.
     """
 
     interactions: str | None = None
@@ -47,9 +64,22 @@ class Options:
     rating_column: str | None = None
     timestamp_column: str | None = None
     split_column: str | None = None
+    feature_item_columns: dict[str, str] | None = None
+    separator: str | None = None
+    quoted: bool | None = None
+    timestamp_format: str | None = None
+
+    def text_format(self, file: str) -> TextFormat | None:
+        """How a file is delimited, by the ending of its name; None if it is not text."""
+        suffix = PurePath(file).suffix
+        return text_format(suffix, separator=self.separator, quoted=self.quoted) if suffix in TEXT_FORMATS else None
+
+    def feature_item_column(self, modality: str) -> str | None:
+        """Column of the item ids in the feature file of a modality; None recognises it."""
+        return (self.feature_item_columns or {}).get(modality, self.item_column)
 
 
-def read(path: Path, options: Options) -> RawData:
+def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
     """Reads tables of interactions and of features.
 
     Interactions have a column of users, one of items, and maybe one of ratings, timestamps and
@@ -72,6 +102,8 @@ def read(path: Path, options: Options) -> RawData:
         path: A folder, or the file of the interactions; then no feature files are looked for
             and those named in the options are beside it.
         options: Files, columns and modalities.
+        request: What the conversion needs, and what to do with rows that cannot be read; by default everything, and
+            the first such row is an error.
 
     Returns:
         The data, with splits where there is a column of splits or a file for each.
@@ -79,6 +111,8 @@ def read(path: Path, options: Options) -> RawData:
     Raises:
         InvalidInputError: A file is missing, empty, damaged, malformed or ambiguous.
     """
+    request = request or ReadRequest()
+    bad_rows = request.bad_rows
     folder = path.parent if path.is_file() else path
     require_folder(folder)
     names = [file.name for file in folder.iterdir() if file.is_file()]
@@ -89,15 +123,25 @@ def read(path: Path, options: Options) -> RawData:
         require_file(file)
     tables = []
     for file in interaction_files:
-        columns = columns_of_interactions(file, column_names(file), options)
-        tables.append(Table(file, read_columns(file, columns.kinds()).columns.select(list(columns.kinds()))))
+        text = options.text_format(file.name)
+        columns = columns_of_interactions(file, column_names(file, text), options, request)
+        table = read_columns(file, columns.kinds(), text=text, bad_rows=bad_rows)
+        tables.append(replace(table, columns=table.columns.select(list(columns.kinds()))))
     if files.splits is not None:
         require_no_split_column(folder, columns)
-        tables = [with_split(table, split) for table, split in zip(tables, files.splits, strict=True)]
-        columns = with_split_column(columns)
-    interactions = interactions_from_table(joined(tables), columns)
+    rows_read = sum(map(len, tables)) + len(bad_rows.rejected)
+    interactions = interactions_from_tables(
+        tables, columns, splits=files.splits, bad_rows=bad_rows, timestamp_format=options.timestamp_format
+    )
+    rows_rejected = bad_rows.counts()
     features = {
-        modality: read_features(file, options.item_column, interacted=interactions.item.distinct)
+        modality: read_features(
+            file,
+            options.feature_item_column(modality),
+            interacted=interactions.item.distinct,
+            text=options.text_format(file.name),
+            bad_rows=bad_rows,
+        )
         for modality, file in feature_files.items()
     }
     parts = [part for file in feature_files.values() for part in feature_file_parts(file)]
@@ -106,6 +150,8 @@ def read(path: Path, options: Options) -> RawData:
         interactions,
         features,
         provenance={"files": fingerprints(folder, [*interaction_files, *parts])},
+        rows_read=rows_read,
+        rows_rejected=rows_rejected,
         notes=files.notes,
     )
 
@@ -168,14 +214,16 @@ def require_no_split_column(folder: Path, columns: InteractionColumns) -> None:
         )
 
 
-def columns_of_interactions(path: Path, names: Sequence[str], options: Options) -> InteractionColumns:
-    """Finds the columns of a file of interactions; see :func:`interaction_columns`."""
+def columns_of_interactions(
+    path: Path, names: Sequence[str], options: Options, request: ReadRequest
+) -> InteractionColumns:
+    """Finds the columns of a file of interactions that are needed; see :func:`interaction_columns`."""
     named = {
         "user": options.user_column,
         "item": options.item_column,
-        "rating": options.rating_column,
+        "rating": options.rating_column if request.ratings else "",
         "timestamp": options.timestamp_column,
-        "split": options.split_column,
+        "split": options.split_column if request.splits else "",
     }
     return interaction_columns(path, names, named)
 

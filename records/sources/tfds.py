@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import RawData
 from tf_metammf.records.raw_files.input_files import require_folder
-from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table, raw_data
+from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_tables, raw_data
 from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.tables import Table, require_columns, require_rows
+from tf_metammf.records.read_request import ReadRequest
 
 _BATCH_SIZE = 65_536
 _PADDING = -1
@@ -46,7 +47,7 @@ class Options:
     download: bool = False
 
 
-def read(path: Path, options: Options) -> RawData:
+def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
     """Reads a set through ``tfds.load``.
 
     The features of an item are those of the first example that has the item. What the values of
@@ -55,6 +56,7 @@ def read(path: Path, options: Options) -> RawData:
     Args:
         path: The folder of prepared sets.
         options: The set and its columns.
+        request: What the conversion needs; everything by default.
 
     Returns:
         The data, without splits.
@@ -65,6 +67,7 @@ def read(path: Path, options: Options) -> RawData:
     """
     import tensorflow_datasets as tfds
 
+    request = request or ReadRequest()
     if not options.download:
         require_folder(path)
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of what its own mocks and sets lack
@@ -76,14 +79,19 @@ def read(path: Path, options: Options) -> RawData:
     columns = InteractionColumns(
         options.user_column,
         options.item_column,
-        rating=options.rating_column if options.rating_column in info.features else None,
+        rating=options.rating_column if request.ratings and options.rating_column in info.features else None,
         timestamp=options.timestamp_column if options.timestamp_column in info.features else None,
     )
+    for name in columns.kinds():
+        if info.features[name].shape != ():
+            raise InvalidInputError(
+                f'{origin}: column "{name}" holds {info.features[name]}, expected one value a row. Name another column.'
+            )
     tokens = {name: _tokens(info.features[column], column, origin) for name, column in options.features.items()}
     table, features = _read_columns(_batches(path, columns, options), columns, tokens, origin=origin, options=options)
     return raw_data(
         info.name,
-        interactions_from_table(require_rows(table), columns),
+        interactions_from_tables([require_rows(table)], columns, source="tfds"),
         features,
         provenance={
             "dataset": info.full_name,
@@ -112,8 +120,7 @@ def _tokens(feature: Any, column: str, origin: Path) -> list[str]:
     label = feature.feature if isinstance(feature, tfds.features.Sequence) else feature
     if isinstance(label, tfds.features.ClassLabel):
         return label.names or [str(number) for number in range(label.num_classes)]
-    numeric = np.issubdtype(feature.np_dtype, np.number)
-    if not numeric or len(feature.shape) > 1 or None in feature.shape:
+    if not _is_numeric(feature.np_dtype) or len(feature.shape) > 1 or None in feature.shape:
         raise InvalidInputError(
             f'{origin}: column "{column}" holds {feature}, expected class labels, or as many numbers for every item. '
             "Choose another column with --tfds.features."
@@ -121,8 +128,13 @@ def _tokens(feature: Any, column: str, origin: Path) -> list[str]:
     return []
 
 
+def _is_numeric(dtype: Any) -> bool:
+    """Whether values are numbers: those of NumPy, bfloat16, or True and False."""
+    return bool(np.issubdtype(dtype, np.number) or np.issubdtype(dtype, np.bool_)) or np.dtype(dtype).name == "bfloat16"
+
+
 def _batches(path: Path, columns: InteractionColumns, options: Options) -> Iterator[dict[str, NDArray[Any]]]:
-    """The columns, batch by batch; shorter lists are padded with -1."""
+    """The columns, batch by batch; shorter lists of class labels are padded with -1."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -138,8 +150,9 @@ def _batches(path: Path, columns: InteractionColumns, options: Options) -> Itera
             read_config=tfds.ReadConfig(try_autocache=False),
         ),
     )
+    # Only lists of class labels differ in length; they are int64.
     padding = {
-        name: spec.dtype.as_numpy_dtype(_PADDING) if spec.shape.rank else None
+        name: tf.constant(_PADDING, spec.dtype) if None in spec.shape.as_list() else None
         for name, spec in dataset.element_spec.items()
     }
     try:
@@ -165,7 +178,7 @@ def _read_columns(
     row_of_item: dict[Any, int] = {}
     features: dict[str, list[NDArray[np.float32]]] = {name: [] for name in tokens}
     for batch in batches:
-        parts.append(pyarrow.table({name: pyarrow.array(batch[name]) for name in columns.kinds()}))
+        parts.append(pyarrow.table({name: pyarrow.array(_plain(batch[name])) for name in columns.kinds()}))
         new = []
         for position, raw in enumerate(batch[columns.item].tolist()):
             if raw not in row_of_item:
@@ -180,10 +193,16 @@ def _read_columns(
     return Table(origin, pyarrow.concat_tables(parts)), named
 
 
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """The same values in a type that Arrow knows."""
+    return values.astype(np.float32) if values.dtype.name == "bfloat16" else values
+
+
 def _encoded(values: NDArray[Any], tokens: list[str]) -> NDArray[np.float32]:
     """Features ``[rows, width]`` of class labels (multi-hot) or of numbers (as they are)."""
     if not tokens:
-        return values.reshape(len(values), -1).astype(np.float32)
+        with np.errstate(over="ignore"):  # what overflows is infinite, and refused when it is written
+            return values.reshape(len(values), -1).astype(np.float32)
     labels = values.reshape(len(values), -1)
     features = np.zeros((len(values), len(tokens)), np.float32)
     row, column = np.nonzero(labels >= 0)

@@ -3,35 +3,36 @@
 import json
 import os
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from preloaded_process import PreloadedProcess
+
 
 @contextmanager
 def cluster(
-    command: Sequence[str], addresses: Mapping[str, list[str]], *, folder: Path
-) -> Iterator[dict[tuple[str, int], subprocess.Popen]]:
-    """Starts the command once for every process; whoever is still there in the end is killed."""
+    words: Sequence[str | Path], addresses: Mapping[str, list[str]], *, folder: Path
+) -> Iterator[dict[tuple[str, int], PreloadedProcess]]:
+    """Starts a process with these words for every address; whoever is still there in the end is killed."""
     with ExitStack() as stack:
         started = {}
         for role, listed in addresses.items():
             for index in range(len(listed)):
-                started[role, index] = start(command, addresses, role, index, folder=folder)
+                started[role, index] = start(words, addresses, role, index, folder=folder)
                 stack.callback(started[role, index].kill)
         yield started
 
 
 def start(
-    command: Sequence[str], addresses: Mapping[str, list[str]], role: str, index: int, *, folder: Path
-) -> subprocess.Popen:
+    words: Sequence[str | Path], addresses: Mapping[str, list[str]], role: str, index: int, *, folder: Path
+) -> PreloadedProcess:
     """Starts one process of a cluster; what it prints goes to ``ROLE-INDEX.out`` and ``.err`` in the folder."""
     task = {"type": role, "index": index}
     environment = {**os.environ, "TF_CONFIG": json.dumps({"cluster": dict(addresses), "task": task})}
-    with (folder / f"{role}-{index}.out").open("w") as out, (folder / f"{role}-{index}.err").open("w") as err:
-        return subprocess.Popen(command, env=environment, stdout=out, stderr=err, cwd=folder, start_new_session=True)
+    out, err = (folder / f"{role}-{index}.{stream}" for stream in ("out", "err"))
+    return PreloadedProcess(words, environment=environment, folder=folder, out=out, err=err)
 
 
 def addresses_of(roles: Mapping[str, int]) -> dict[str, list[str]]:
@@ -40,7 +41,7 @@ def addresses_of(roles: Mapping[str, int]) -> dict[str, list[str]]:
     return {role: [f"localhost:{next(ports)}" for _ in range(count)] for role, count in roles.items()}
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 90) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = 600) -> None:
     """Waits for something to become true."""
     end = time.monotonic() + seconds
     while not condition():

@@ -51,7 +51,7 @@ def nothing_but(folder: Path, *names: str) -> bool:
         (["train", "--records", "x", "--run", "r", "--model.fusion.rnk=3"], "did you mean --model.fusion.rank?"),
         (["train", "--records", "x", "--run", "r", "--model.fusion.rank=many"], "found many, expected int or null"),
         (["train", "--records", "x", "--run", "r", "--config", "movielense"], 'did you mean "movielens"?'),
-        (["train", "--records", "x", "--run", "r", "--config", "no.yaml"], "--config: File does not exist"),
+        (["train", "--records", "x", "--run", "r", "--config", "no.yaml"], "no.yaml: there is no such file."),
         (["train", "--records", "x", "--run", "r"], "so it is no record set"),
         (["tune", "--records", "x", "--output", "y", "--model.fusion.rnk=3"], "did you mean --model.fusion.rank?"),
         (["tune", "--records", "x", "--output", "y", "--model.l2={range: [1, 0]}"], "expected low below high"),

@@ -9,6 +9,8 @@ import pytest
 from tf_metammf.commands.main import main
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.record_set import open_record_set
+from tf_metammf.trainer.evaluation import load_model
+from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SMALL = ["--model.fusion.units=[16,8]", "--model.id_units=8", "--training.epochs=2"]
@@ -30,7 +32,9 @@ def test_tiktok_goes_the_whole_way(tmp_path, capsys):
 
     command("evaluate", "--run", run, "--json")
     metrics = json.loads(capsys.readouterr().out)
+    references = {name: metrics.pop(name) for name in ("popularity", "random", "counts")}
     assert metrics == pytest.approx(json.loads((run / "metrics.json").read_text())["test"], abs=1e-6)
+    assert references == json.loads((run / "references.json").read_text())["test"]
     assert {"recall@20", "ndcg@20", "cold/recall@20"} <= set(metrics)
 
     command("export", "--run", run, "--output", model)
@@ -56,8 +60,24 @@ def test_the_sample_of_the_authors_goes_from_pickle_to_metrics(tmp_path, capsys)
     metadata = open_record_set(records).metadata
     assert (metadata.users, metadata.interactions) == (100, 2071)
     assert {name: entry.width for name, entry in metadata.modalities.items()} == {"acoustic": 128, "textual": 100}
-    command("train", "--records", records, "--run", run, "--config", "movielens", "--training.epochs=1")
-    assert 0 <= json.loads((run / "metrics.json").read_text())["test"]["pooled_recall@10"] <= 1
+    short = ["--training.epochs=1", "--evaluation.k=[10,200]"]
+    command("train", "--records", records, "--run", run, "--config", "movielens", *short)
+    found = json.loads((run / "metrics.json").read_text())["test"]
+    for k in (10, 200):
+        expected = pooled_recall_by_hand(RunDirectory(run), k)
+        assert found[f"pooled_recall@{k}"] == pytest.approx(expected, abs=1e-6)
+    assert 0.05 < expected < 0.95, "the test needs some hits and some misses"
+
+
+def pooled_recall_by_hand(run, k):
+    """Of the interactions of the test split, the share whose item is among the best k of those not seen before."""
+    model, data = load_model(run)
+    scores = np.array(model.user_embeddings()) @ np.array(model.item_embeddings()).T
+    for split in ("train", "validation"):
+        scores[data.interactions_of(split)] = -np.inf
+    users, items = data.interactions_of("test")
+    ahead = (scores[users] > scores[users, items][:, np.newaxis]).sum(axis=1)
+    return float(np.mean(ahead < k))
 
 
 def test_the_quickstart_ends_with_a_table_and_paths_that_exist(tmp_path, capsys):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from server_process import NO_REAL_SERVER, ServerProcess, real_server
+from server_process import ServerProcess, real_server
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.client import Client
@@ -45,11 +45,6 @@ def assert_same(found, expected):
     for one, other in zip(found, expected, strict=True):
         assert one.scores.dtype == np.float32
         np.testing.assert_allclose(one.scores, other.scores, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.skipif(real_server() is None, reason=NO_REAL_SERVER)
-def test_this_page_asks_a_real_server_too(server):
-    assert server is not None
 
 
 def test_methods_are_those_of_the_recommender():

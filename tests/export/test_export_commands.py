@@ -73,7 +73,7 @@ def best_items(run: RunDirectory, user: int, k: int) -> list[str]:
 
 def test_export_prints_the_version_and_its_signatures(exported):
     folder, printed = exported
-    assert [path.name for path in folder.iterdir()] == ["7"]
+    assert [path.name for path in folder.glob("[!.]*")] == ["7"]
     assert printed.splitlines()[0] == str(folder / "7")
     for text in ("serving_default", "recommend_new_items", "user_id string [?]", "item_id string [?, 4]"):
         assert text in printed
@@ -181,7 +181,7 @@ def test_an_export_has_warm_up_and_model_card_and_makes_room_for_itself(run, tmp
     words = ["export", "--run", str(run.folder), "--output", str(tmp_path / "models"), "--k", "4"]
     for options in (["--version", "3"], ["--version", "timestamp", "--keep", "1", "--batching"]):
         assert main([*words, *options, "--deployment", str(tmp_path / "deployment"), "--model_name", "videos"]) == 0
-    (version,) = (tmp_path / "models").iterdir()
+    (version,) = (tmp_path / "models").glob("[!.]*")
     printed = capsys.readouterr().out
     assert int(version.name) > 10**9
     assert f"deleted {tmp_path / 'models' / '3'}\n" in printed

@@ -1,5 +1,7 @@
 """Asking an export from Python: what comes back, and what is said where there is nothing to ask."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -143,6 +145,14 @@ def test_a_folder_without_an_export_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "latest").mkdir()
     with pytest.raises(InvalidInputError, match=r'is no export; expected .* a number .*"tf-metammf export"'):
         Recommender(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model [b]", "[lr=0.1]", "a*b?", "{a,b}", "\\[x\\]", "a #%25'\"", "ü 中", "-x", "~"])
+def test_an_export_is_loaded_from_a_folder_of_any_name(name, version, catalogue, tmp_path):
+    folder = tmp_path / name
+    shutil.copytree(version, folder / "1")
+    (found,) = Recommender(folder).recommend([catalogue.user_ids[4]], 3)
+    assert found.item_ids == catalogue.best(catalogue.unseen_scores[4], 3)[0]
 
 
 def test_an_export_that_is_damaged_is_refused(tmp_path):

@@ -11,13 +11,13 @@ import pytest
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.recommender import Recommender
-from tf_metammf.export.refresh import refresh
 from tf_metammf.export.saved_model import export_run
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_model, make_objective
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
+from tf_metammf.trainer.refresh import refresh
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.training_data import TrainingData
 
@@ -78,16 +78,18 @@ def write(data: RawData, folder):
 def make_run(tmp_path_factory):
     """Makes a run directory with the weights of an untrained model, and a grown record set beside it."""
 
-    def make(**model) -> RunDirectory:
+    def make(*, before: RawData | None = None, training=None, **model) -> RunDirectory:
         folder = tmp_path_factory.mktemp("refresh")
-        record_set = write(raw_data(), folder / "records")
+        record_set = write(before or raw_data(), folder / "records")
         write(grown(raw_data()), folder / "grown")
         settings = {"fusion": {"units": [8, 4]}, "id_units": 4, "normalize": False} | model
-        configuration = Configuration.from_mapping({"model": settings})
+        configuration = Configuration.from_mapping({"model": settings, "training": training or {}})
         run = create_run_directory(folder / "run", configuration, record_set)
-        data = TrainingData(record_set)
-        objective = make_objective(configuration.objective, data)
-        make_model(configuration, objective, data).save_weights(str(run.weights_file))
+        data = TrainingData(record_set, feature_budget_gb=configuration.training.feature_budget_gb)
+        model = make_model(configuration, make_objective(configuration.objective, data), data)
+        if model.item_tower.missing_modalities.trainable:
+            model.item_tower.missing_modalities.stand_ins.assign(np.linspace(-1, 1, sum(WIDTHS.values())))
+        model.save_weights(str(run.weights_file))
         return run
 
     return make
@@ -154,7 +156,7 @@ def versions(run):
 
 def test_the_command_writes_the_next_version_and_prints_what_changed(versions):
     folder, printed = versions
-    assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
+    assert sorted(path.name for path in folder.glob("[!.]*")) == ["1", "2"]
     assert "users: 16, 2 added, 0 removed" in printed
     assert "items: 33 encoded, 3 added, 0 removed, 0 with other features" in printed
     changes = json.loads((folder / "2" / "assets.extra" / "changes.json").read_text())
@@ -210,6 +212,44 @@ def test_users_whose_embedding_was_never_trained_count_as_new(refreshed):
     assert set(ids[refreshed.untrained]) == {"u13", "u14", "u15"}
 
 
+def without(data: RawData, modality: str, items: list[int]) -> RawData:
+    """The same with some items that lack a modality."""
+    lacking = data.modalities[modality]
+    rows = lacking.row_of_item.copy()
+    rows[items] = -1
+    return replace(data, modalities=data.modalities | {modality: ModalityFeatures(lacking.features, rows)})
+
+
+@pytest.mark.parametrize(
+    ("lacked_before", "lacks_now"), [([], [30]), ([], [5, 30]), ([4], []), ([4], [4, 31])], ids=str
+)
+def test_features_may_be_complete_before_and_not_now_and_the_other_way_round(
+    make_run, tmp_path, lacked_before, lacks_now
+):
+    """Items that have the features that they had keep their scores, and stand-ins are those of training."""
+    run = make_run(before=without(raw_data(), "visual", lacked_before))
+    data = replace(grown(raw_data()), name="now")
+    ids = np.array([int(raw[1:]) for raw in data.item_ids])
+    write(without(data, "visual", np.flatnonzero(np.isin(ids, lacks_now)).tolist()), tmp_path / "now")
+    found = refresh(run, tmp_path / "now")
+    old, old_data = load_model(run)
+    stand_ins = [model.item_tower.missing_modalities.stand_ins.numpy() for model in (old, found.model)]
+    np.testing.assert_array_equal(*stand_ins)
+    assert not lacked_before or np.abs(stand_ins[0]).max() > 0.1
+    before = scores_by_id(old, old_data.record_set)
+    after = scores_by_id(found.model, found.data.record_set)
+    for item in range(ITEMS):
+        if (item in lacked_before) == (item in lacks_now):
+            np.testing.assert_allclose(after[f"v{item}"], before[f"v{item}"], rtol=0, atol=1e-7)
+
+
+def scores_by_id(model, record_set) -> dict[str, np.ndarray]:
+    """Scores of the users with interactions, u0 to u12, by raw id of the item."""
+    users, items = model.embeddings()
+    place = [record_set.user_ids.index(f"u{number}") for number in range(USERS - 1)]
+    return dict(zip(record_set.item_ids, items.numpy() @ users.numpy()[place].T, strict=True))
+
+
 def other_modalities(data: RawData) -> RawData:
     return replace(data, modalities={"visual": data.modalities["acoustic"], "acoustic": data.modalities["acoustic"]})
 
@@ -220,10 +260,72 @@ def test_other_modalities_are_refused_by_name(run, tmp_path):
         refresh(run, tmp_path / "other")
 
 
+def test_a_modality_that_training_did_not_know_is_left_aside(run, refreshed, tmp_path):
+    data = grown(raw_data())
+    more = {"haptic": ModalityFeatures(np.ones((ITEMS + NEW_ITEMS, 3), np.float32), np.arange(ITEMS + NEW_ITEMS))}
+    write(replace(data, modalities=more | data.modalities), tmp_path / "more")
+    found = refresh(run, tmp_path / "more")
+    for now, expected in zip(found.model.embeddings(), refreshed.model.embeddings(), strict=True):
+        np.testing.assert_allclose(now, expected, rtol=0, atol=1e-7)
+
+
+def test_features_may_be_streamed_on_one_side_and_precision_be_16_bits(make_run):
+    """The budget holds the features of training, and not those of the grown record set."""
+    run = make_run(training={"mixed_precision": "bfloat16", "feature_budget_gb": (ITEMS + 1) * 40 / 2**30})
+    found = refresh(run, run.folder.parent / "grown")
+    old, old_data = load_model(run)
+    assert found.model.streams_features and not old.streams_features
+    before, after = scores_by_id(old, old_data.record_set), scores_by_id(found.model, found.data.record_set)
+    for item, expected in before.items():
+        np.testing.assert_allclose(after[item], expected, rtol=0, atol=1e-7)
+
+
+def test_ids_that_have_all_been_renamed_are_refused(run, tmp_path):
+    data = grown(raw_data())
+    renamed = replace(
+        data, user_ids=[f"U{raw}" for raw in data.user_ids], item_ids=[f"V{raw}" for raw in data.item_ids]
+    )
+    write(renamed, tmp_path / "renamed")
+    with pytest.raises(InvalidInputError, match=r"renamed: has no user and no item that .* matched as text"):
+        refresh(run, tmp_path / "renamed")
+
+
+def test_a_record_set_of_training_that_was_moved_is_asked_for_by_the_option_that_names_it(make_run, tmp_path):
+    run = make_run()
+    (run.folder.parent / "records").rename(tmp_path / "moved")
+    with pytest.raises(InvalidInputError, match=r"no longer there. Say where it is with --trained_on"):
+        refresh(run, run.folder.parent / "grown")
+    found = refresh(run, run.folder.parent / "grown", trained_on=tmp_path / "moved")
+    assert found.changes.items_added == NEW_ITEMS
+
+
 def test_new_items_of_a_model_that_knows_ids_alone_are_refused(make_run):
     run = make_run(fusion={"name": "none"})
     with pytest.raises(InvalidInputError, match=r"3 items .* knows items by their ID alone"):
         refresh(run, run.folder.parent / "grown")
+
+
+def test_a_record_set_that_holds_out_what_was_trained_on_is_refused(make_run, tmp_path, capsys):
+    """The test split takes two interactions of training, so metrics of an export on it would be too good."""
+    run, data = make_run(), grown(raw_data())
+    first, test = data.splits["train"].take(np.arange(2)), data.splits["test"]
+    splits = data.splits | {
+        "train": data.splits["train"].take(np.arange(2, len(data.splits["train"]))),
+        "test": Interactions(np.append(test.user, first.user), np.append(test.item, first.item)),
+    }
+    write(replace(data, splits=splits, interactions=splits["train"]), tmp_path / "anew")
+    words = ["export", "--run", str(run.folder), "--output", str(tmp_path / "model"), "--refresh"]
+    words += ["--records", str(tmp_path / "anew")]
+    assert main(words) == 2
+    expected = f"was trained on 2 of the {len(test) + 2} test interactions of {tmp_path / 'anew'}"
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+    assert main([*words, "--allow_leakage"]) == 0
+    assets = tmp_path / "model" / "1" / "assets.extra"
+    assert json.loads((assets / "changes.json").read_text())["leakage"]["trained"] == {"validation": 0, "test": 2}
+    card = (assets / "model_card.md").read_text()
+    assert f"trained on 2 of the {len(test) + 2} test interactions: metrics of the data above are too good" in card
+    assert json.loads((assets / "model_card.json").read_text())["data"]["items"] == ITEMS + NEW_ITEMS
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export import versions as versions_module
 from tf_metammf.export.retention import delete_old_versions
-from tf_metammf.export.versions import version_directory
+from tf_metammf.export.versions import reserved_version, version_directory
 from tf_metammf.records import staging
 from tf_metammf.records.staging import staged_directory
 
@@ -89,6 +89,62 @@ def test_a_version_that_somebody_else_wrote_meanwhile_is_not_overwritten(tmp_pat
         (tmp_path / "7").mkdir()
         (tmp_path / "7" / "theirs").touch()
     assert names(tmp_path) == {"7"} and names(tmp_path / "7") == {"theirs"}
+
+
+def write_version(folder, version=None) -> str:
+    with reserved_version(folder, version) as target:
+        target.mkdir()
+        (target / "saved_model.pb").touch()
+    return target.name
+
+
+def test_the_number_of_a_deleted_version_is_not_given_again(tmp_path):
+    assert [write_version(tmp_path) for _ in range(3)] == ["1", "2", "3"]
+    shutil.rmtree(tmp_path / "3")
+    shutil.rmtree(tmp_path / "2")
+    assert write_version(tmp_path) == "4"
+    shutil.rmtree(tmp_path / "4")
+    shutil.rmtree(tmp_path / "1")
+    assert write_version(tmp_path) == "5"
+    assert write_version(tmp_path, 2) == "2"
+    assert delete_old_versions(tmp_path, keep=1) == [tmp_path / "2"]
+    assert write_version(tmp_path) == "6"
+    assert names(tmp_path) == {"5", "6", ".6.exported"}
+
+
+def test_a_version_of_the_highest_number_asked_for_and_deleted_counts_as_well(tmp_path):
+    write_version(tmp_path, 41)
+    shutil.rmtree(tmp_path / "41")
+    assert write_version(tmp_path) == "42"
+    shutil.rmtree(tmp_path / "42")
+    assert write_version(tmp_path, 42) == "42"
+    assert write_version(tmp_path) == "43"
+
+
+def test_exports_at_the_same_time_get_numbers_of_their_own(tmp_path):
+    with reserved_version(tmp_path) as first, reserved_version(tmp_path) as second:
+        assert (first.name, second.name) == ("1", "2")
+        second.mkdir()
+    first.mkdir()
+    assert write_version(tmp_path) == "3"
+
+
+def test_an_export_that_fails_gives_its_number_back(tmp_path):
+    write_version(tmp_path)
+    with pytest.raises(OSError, match="full"), reserved_version(tmp_path):
+        raise OSError("full")
+    assert names(tmp_path) == {"1", ".1.exported"}
+    assert write_version(tmp_path) == "2"
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "model").touch()
+    with pytest.raises(InvalidInputError, match="model: could not be written"), reserved_version(tmp_path / "model"):
+        pass
+
+
+def test_versions_from_before_there_was_a_record_count_by_what_is_there(folder):
+    assert write_version(folder) == "12"
 
 
 def test_a_timestamp_is_the_seconds_since_1970_and_always_larger_than_what_is_there(tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def test_a_second_export_becomes_the_next_version_and_both_answer_in_one_process
     first = catalogue.export(tmp_path / "models")
     second = export_model(catalogue.model, tmp_path / "models", **ids, seen=seen)
     assert (first.name, second.name) == ("1", "2")
-    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["1", "2"]
+    assert sorted(path.name for path in (tmp_path / "models").glob("[!.]*")) == ["1", "2"]
     old, new = Recommender(first), Recommender(tmp_path / "models")
     (of_new,) = new.recommend([catalogue.user_ids[3]], 3, exclude_seen=False)
     (of_old,) = old.recommend([catalogue.user_ids[3]], 3, exclude_seen=False)
@@ -64,8 +64,8 @@ def test_a_server_that_polls_sees_no_numeric_folder_before_the_version_is_whole(
 
     monkeypatch.setattr(tf.saved_model, "save", save)
     catalogue.export(tmp_path)
-    assert seen_while_saving == [f".1.partial-{os.getpid()}"]
-    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    assert sorted(seen_while_saving) == [".1.exported", f".1.partial-{os.getpid()}"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".1.exported", "1"]
 
 
 def test_a_disk_that_is_full_leaves_nothing_and_is_told_in_one_line(catalogue, tmp_path):

@@ -36,31 +36,35 @@ sys.meta_path.insert(0, Refuse())
 import numpy as np
 import tensorflow as tf
 
-version, inputs_file, outputs_file = sys.argv[1:]
-inputs = {}
-for key, value in np.load(inputs_file).items():
-    signature, name = key.split("/")
-    inputs.setdefault(signature, {})[name] = value.astype(object) if value.dtype.kind == "S" else value
+def serve(version, inputs_file, outputs_file):
+    inputs, answers = {}, {}
+    for key, value in np.load(inputs_file).items():
+        signature, name = key.split("/")
+        inputs.setdefault(signature, {})[name] = value.astype(object) if value.dtype.kind == "S" else value
 
-answers = {}
-loaded = tf.saved_model.load(version)
-for signature, arrays in inputs.items():
-    tensors = {name: tf.constant(array) for name, array in arrays.items()}
-    for name, tensor in loaded.signatures[signature](**tensors).items():
-        answers[f"load/{signature}/{name}"] = tensor.numpy()
-
-with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-    definitions = tf.compat.v1.saved_model.load(session, ["serve"], version).signature_def
+    loaded = tf.saved_model.load(version)
     for signature, arrays in inputs.items():
-        definition = definitions[signature]
-        feeds = {definition.inputs[name].name: array for name, array in arrays.items()}
-        fetches = {name: tensor.name for name, tensor in definition.outputs.items()}
-        for name, array in session.run(fetches, feeds).items():
-            answers[f"session/{signature}/{name}"] = array
+        tensors = {name: tf.constant(array) for name, array in arrays.items()}
+        for name, tensor in loaded.signatures[signature](**tensors).items():
+            answers[f"load/{signature}/{name}"] = tensor.numpy()
+
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        definitions = tf.compat.v1.saved_model.load(session, ["serve"], version).signature_def
+        for signature, arrays in inputs.items():
+            definition = definitions[signature]
+            feeds = {definition.inputs[name].name: array for name, array in arrays.items()}
+            fetches = {name: tensor.name for name, tensor in definition.outputs.items()}
+            for name, array in session.run(fetches, feeds).items():
+                answers[f"session/{signature}/{name}"] = array
+
+    np.savez(outputs_file, **{key: a.astype("S") if a.dtype == object else a for key, a in answers.items()})
+
+inputs_file, *rest = sys.argv[1:]
+for version, outputs_file in zip(rest[::2], rest[1::2]):
+    serve(version, inputs_file, outputs_file)
 
 refused = [name for name in sys.modules if name.partition(".")[0] in ("tf_metammf", "keras", "tf_keras")]
 assert not refused, refused
-np.savez(outputs_file, **{key: a.astype("S") if a.dtype == object else a for key, a in answers.items()})
 """
 
 
@@ -74,18 +78,24 @@ def as_bytes(ids) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def answers(catalogue, version, tmp_path_factory) -> dict[str, np.ndarray]:
-    """Outputs by ``load/SIGNATURE/NAME`` and ``session/SIGNATURE/NAME``."""
-    return ask_in_a_process_of_its_own(catalogue, version, tmp_path_factory.mktemp("stock"))
+def answers_of_both(catalogue, version, partitioned_version, tmp_path_factory) -> list[dict[str, np.ndarray]]:
+    """Outputs by ``load/SIGNATURE/NAME`` and ``session/SIGNATURE/NAME`` of the two versions, by one process."""
+    return ask_in_a_process_of_its_own(catalogue, [version, partitioned_version], tmp_path_factory.mktemp("stock"))
 
 
 @pytest.fixture(scope="module")
-def partitioned_answers(catalogue, partitioned_version, tmp_path_factory) -> dict[str, np.ndarray]:
-    """The same of the version with a partitioned index."""
-    return ask_in_a_process_of_its_own(catalogue, partitioned_version, tmp_path_factory.mktemp("stock"))
+def answers(answers_of_both) -> dict[str, np.ndarray]:
+    """Those of the version with an exact index."""
+    return answers_of_both[0]
 
 
-def ask_in_a_process_of_its_own(catalogue, version: Path, folder: Path) -> dict[str, np.ndarray]:
+@pytest.fixture(scope="module")
+def partitioned_answers(answers_of_both) -> dict[str, np.ndarray]:
+    """Those of the version with a partitioned index."""
+    return answers_of_both[1]
+
+
+def ask_in_a_process_of_its_own(catalogue, versions: list[Path], folder: Path) -> list[dict[str, np.ndarray]]:
     users = as_bytes([*catalogue.user_ids, "nobody"])
     features = catalogue.new_items(7)
     features |= {f"{name}_present": np.arange(7) != position for position, name in enumerate(list(features))}
@@ -109,14 +119,13 @@ def ask_in_a_process_of_its_own(catalogue, version: Path, folder: Path) -> dict[
     np.savez(folder / "inputs.npz", **flat)
     script = folder / "serve.py"
     script.write_text(SERVE)
-    finished = subprocess.run(
-        [sys.executable, script, version, folder / "inputs.npz", folder / "outputs.npz"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
+    outputs = [folder / f"outputs-{number}.npz" for number in range(len(versions))]
+    words = [sys.executable, script, folder / "inputs.npz"]
+    for version, file in zip(versions, outputs, strict=True):
+        words += [version, file]
+    finished = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
-    return dict(np.load(folder / "outputs.npz"))
+    return [dict(np.load(file)) for file in outputs]
 
 
 WAYS = pytest.mark.parametrize("way", ["load", "session"])

@@ -34,11 +34,12 @@ def test_without_content_a_new_item_has_nothing_to_go_by(make_case):
     assert make_case("lightgcn", item_neighbours=3, **fused).model.embeds_new_items
 
 
-def test_neighbours_are_found_block_by_block(monkeypatch):
+@pytest.mark.parametrize("scale", [1.0, 1e-30, 1e37])
+def test_neighbours_are_found_block_by_block_at_any_scale(scale, monkeypatch):
     monkeypatch.setattr("tf_metammf.encoders.item_graph._ITEMS_AT_ONCE", 7)
     vectors = np.random.default_rng(2).normal(size=(30, 4)).astype(np.float32)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    ids, similarity = nearest_neighbours(tf.constant(vectors), 4)
+    ids, similarity = nearest_neighbours(tf.constant(vectors * np.float32(scale)), 4)
     expected = np.argsort(-(unit @ unit.T), axis=1)[:, :4]
     np.testing.assert_array_equal(ids, expected)
     np.testing.assert_allclose(similarity, np.maximum(np.take_along_axis(unit @ unit.T, expected, 1), 0), atol=1e-6)

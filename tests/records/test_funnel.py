@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from tf_metammf.commands.funnel_table import print_funnel
 from tf_metammf.errors import InvalidRecordSetError
@@ -106,7 +105,7 @@ def test_a_damaged_funnel_is_named(change, converted, tmp_path):
 def test_the_funnel_is_printed_with_everything_in_it(capsys):
     splits = {"train": SplitCounts(700), "validation": SplitCounts(0), "test": SplitCounts(200, 50, 20)}
     funnel = Funnel(1234, {"no [user]": 4}, 100, 200, 30, splits, "time", "as asked for", 5, 6, None, ("A note.",))
-    print_funnel(funnel, Console(width=100, color_system=None))
+    print_funnel(funnel)
     printed = capsys.readouterr().out
     for text in ("1,234", "no [user]", "100", "200", "30", "700", "A note.", "Split by time: as asked for."):
         assert text in printed

@@ -47,7 +47,7 @@ def test_users_items_splits_and_modalities_are_those_of_the_folder(tmp_path):
 def test_ratings_and_timestamps_are_taken_where_there_are_such_columns(tmp_path):
     text = "itemID\trating\tother\tuserID\ttimestamp\tx_label\n1\t4.5\ta b\t0\t1000000000.5\t0\n2\t\t\t1\t7\t2\n"
     data = read(folder_of(tmp_path, text=text), Options())
-    np.testing.assert_array_equal(data.interactions.timestamp, [1_000_000_000, 7])
+    np.testing.assert_array_equal(data.interactions.timestamp, [1_000_000_000_500, 7_000])
     np.testing.assert_array_equal(data.interactions.rating, np.array([4.5, np.nan], np.float32))
 
 
@@ -73,17 +73,21 @@ def test_modalities_can_be_chosen_and_an_unknown_one_is_answered_with_the_neares
         (ROWS, "has the columns 0, 1, 0; expected userID, itemID, x_label"),
         ("userID,itemID,x_label\n0,1,0\n", "has the columns userID,itemID,x_label; expected"),
         ("userID\titemID\n0\t1\n", "has the columns userID, itemID; expected userID, itemID, x_label"),
-        (HEADER + "0\t1\t0\n0\t1\n", "Row #3: Expected 3 columns, got 2"),
-        (HEADER + "0\t1\t0\n0\tone\t0\n", "Row #3: CSV conversion error to int64: invalid value 'one'"),
-        (HEADER + "0\t1\t0\n0\t1.5\t0\n", "invalid value '1.5'"),
-        (HEADER + "0\t1\t0\n\t1\t0\n", 'column "userID" has no value in record 2'),
+        (HEADER + "0\t1\t0\n0\t1\n", "line 3: has 2 values, expected 3"),
+        (HEADER + "0\t1\t0\n0\tone\t0\n", 'line 3: column "itemID" has "one", expected a whole number'),
+        (HEADER + "0\t1\t0\n0\t1.5\t0\n", 'has "1.5", expected a whole number'),
+        (HEADER + "0\t1\t0\n\t1\t0\n", 'line 3: column "userID" has no value'),
         (HEADER + "0\t1\t0\n0\t-1\t0\n", 'record 2 has -1 in column "itemID"; numbers start at 0'),
         (HEADER + "0\t1\t0\n-7\t1\t0\n", 'record 2 has -7 in column "userID"'),
         (HEADER + "0\t1\t0\n9999999\t1\t0\n", "record 2 has user 9999999"),
         (HEADER + "0\t1\t0\n0\t4\t0\n", "record 2 has item 4, but the feature files have rows 0 to 3"),
         (HEADER + "0\t1\t0\n999999999999\t1\t0\n", "record 2 has user 999999999999"),
-        (HEADER + "0\t1\t3\n", 'column "x_label" holds "3"; expected train, validation, test or 0, 1, 2'),
-        ("userID\titemID\tx_label\ttimestamp\n0\t1\t0\tnoon\n", 'column "timestamp" holds string, expected numbers'),
+        (HEADER + "0\t1\t3\n", 'line 2: column "x_label" holds "3"; expected train, validation, test or 0, 1, 2'),
+        (HEADER + "0\t1\t0\n0\t1\t\n", 'line 3: column "x_label" has no id'),
+        (
+            "userID\titemID\tx_label\ttimestamp\n0\t1\t0\tnoon\n",
+            'column "timestamp" holds values such as "noon", expected numbers',
+        ),
     ],
 )
 def test_interactions_that_are_not_acceptable_are_refused(text, message, tmp_path):

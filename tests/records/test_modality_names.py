@@ -16,11 +16,11 @@ from tf_metammf.records.modality_names import require_modality_names
         (["item"], "the records use this name"),
         (["a/b"], "it has a slash"),
         (["a\\b"], "it has a slash"),
-        (["a\nb"], "control characters"),
-        (["a\udcff"], "control characters"),
-        ([" a"], "white space around it"),
-        (["x", "x_present"], 'both would have the input "x_present"'),
-        (["x_present", "x"], 'both would have the input "x_present"'),
+        (["a\nb"], "control character"),
+        (["a\u2028b"], "line separator"),
+        (["a\udcff"], "not Unicode"),
+        (["\u00e4", "modality_ue4"], 'both would have the input "modality_ue4"'),
+        (["modality_ue4", "\u00e4"], 'both would have the input "modality_ue4"'),
         (["a b", "a_b"], 'both would have the input "a_b"'),
         (["\u00e4", "a\u0308"], "differ in their Unicode normalisation alone"),
     ],
@@ -40,8 +40,18 @@ def test_names_that_are_accepted_have_inputs_of_their_own(names):
     except InvalidInputError:
         return
     inputs = input_names(names).values()
-    assert len(set(inputs)) == len(names)
+    assert len({*inputs, *(f"{name}_present" for name in inputs)}) == 2 * len(names)
 
 
-def test_usual_and_unusual_names_are_accepted():
-    require_modality_names(["visual", "acoustic", "2d", "a b", "\u56fe\u50cf", "class", "c++", "x_present"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["visual", "acoustic", "2d", "a b", "class", "c++"],
+        ["\u56fe\u50cf", "\u58f0\u97f3"],
+        ["x", "x_present"],
+        ["\u00e4", "\u00f6", "a"],
+        ["\U0001f468\u200d\U0001f467", "user_id"],
+    ],
+)
+def test_usual_and_unusual_names_are_accepted_beside_each_other(names):
+    require_modality_names(names)

@@ -123,6 +123,8 @@ def test_a_user_who_has_seen_everything_is_named(power):
     train = interactions([(0, 0), (2, 0), (2, 1), (2, 1)])
     with pytest.raises(InvalidInputError, match=r"user 2 \(dense id\) has a training interaction with every item"):
         NegativeSampler(train, users=3, items=2, popularity_power=power)
+    with pytest.raises(InvalidInputError, match='user "zoë" has a training interaction with every item'):
+        NegativeSampler(train, users=3, items=2, popularity_power=power, user_ids=["ann", "bob", "zoë"])
 
 
 @pytest.mark.parametrize(

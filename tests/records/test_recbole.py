@@ -77,9 +77,9 @@ def test_fields_can_be_named_and_optional_ones_be_absent(tmp_path):
         ("user_id\titem_id\n1\t2\n", 'has "user_id" in its header, expected field:type'),
         ("user_id:string\titem_id:token\n1\t2\n", 'has "user_id:string" in its header'),
         ("uid:token\titem_id:token\n1\t2\n", "has the columns uid, item_id; expected user_id, item_id"),
-        ("user_id:token\titem_id:token\n1\t2\n1\n", "Row #3: Expected 2 columns, got 1"),
-        ("user_id:token\titem_id:token\n1\t\n", 'column "item_id:token" has no id in record 1'),
-        ("user_id:token\titem_id:token\trating:float\n1\t2\tx\n", "invalid value 'x'"),
+        ("user_id:token\titem_id:token\n1\t2\n1\n", "line 3: has 1 values, expected 2"),
+        ("user_id:token\titem_id:token\n1\t\n", 'line 2: column "item_id:token" has no id'),
+        ("user_id:token\titem_id:token\trating:float\n1\t2\tx\n", 'has "x", expected a number'),
     ],
 )
 def test_interactions_that_are_not_acceptable_are_refused(inter, message, tmp_path):

@@ -7,6 +7,8 @@ import pytest
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import SPLITS
+from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.sources import load_source
 from tf_metammf.records.splitting import Splitting, divide
 
@@ -208,6 +210,39 @@ def test_tables_that_leave_open_what_the_splits_are_are_refused(tmp_path):
     for name in ("train", "valid", "test"):
         (tmp_path / f"{name}.csv").write_text("user,item,split\n0,1,train\n")
     assert 'a column of splits, "split"' in refusal(tmp_path, "tabular", features={})
+
+
+def spoiled(folder, source):
+    """Files of splits with times in different precision, and a row without an item in the one of validation."""
+    module = load_source(source)
+    if source == "recbole":
+        recbole(folder, whole=ALL)
+        header, mark, words = "user_id:token\titem_id:token\ttimestamp:float", "\t", ("train", "valid", "test")
+        names = [f"x.{word}.inter" for word in words]
+    else:
+        header, mark, names = "user,item,timestamp", ",", ["train.csv", "valid.csv", "test.csv"]
+    whole = [header]
+    for number, (split, name) in enumerate(zip(SPLITS, names, strict=True)):
+        lines = [mark.join((str(user), str(item), f"{number}.5" if number else "0")) for user, item in PAIRS[split]]
+        lines += [f"7{mark}{mark}1"] if split == "validation" else []
+        whole += lines
+        (folder / name).write_text("\n".join([header, *lines]) + "\n")
+    if source == "recbole":
+        (folder / "x.inter").write_text("\n".join(whole) + "\n")
+    return module, module.Options() if source == "recbole" else module.Options(features={})
+
+
+@pytest.mark.parametrize("source", ["recbole", "tabular"])
+def test_files_of_splits_are_read_as_one_table_without_the_rows_that_are_left_out(source, tmp_path):
+    module, options = spoiled(tmp_path, source)
+    with pytest.raises(InvalidInputError, match=r"valid\.(inter|csv): line 4: .*no id"):
+        module.read(tmp_path, options)
+    bad_rows = BadRows(skip=True)
+    data = module.read(tmp_path, options, request=ReadRequest(bad_rows=bad_rows))
+    assert {name: len(data.splits[name]) for name in SPLITS} == {name: len(PAIRS[name]) for name in SPLITS}
+    assert [data.splits[name].timestamp.tolist()[0] for name in SPLITS] == [0, 1500, 2500]
+    assert (data.rows_read, data.rows_rejected) == (len(ALL) + 1, {"no item": 1})
+    assert [(row.file.stem.removeprefix("x."), row.line) for row in bad_rows.rejected] == [("valid", 4)]
 
 
 @pytest.mark.parametrize("labels", [("0", "1", "2"), ("train", "valid", "test"), ("0.0", "1.0", "2.0")])

@@ -176,7 +176,7 @@ def test_columns_can_be_named_or_left_out(tmp_path):
     path = write(tmp_path / "views.csv", {**INTERACTIONS, "who": ["x", "y", "z"], "when": [7.9, 8.0, -1.5]})
     data = read(path, Options(user_column="who", timestamp_column="when", rating_column=""))
     assert data.user_ids == ["x", "y", "z"]
-    assert data.interactions.timestamp.tolist() == [7, 8, -2]
+    assert data.interactions.timestamp.tolist() == [7900, 8000, -1500]
     assert data.interactions.rating is None
 
 
@@ -228,12 +228,15 @@ def test_files_can_be_named(tmp_path):
         ("user,item\n", "has columns and no rows"),
         ("user,video,item\n1,2,3\n", "the columns video, item all look like the item. Choose one with --tabular.item"),
         ("user,thing\n1,2\n", "has the columns user, thing; none of them looks like the item (item, itemid,"),
-        ("user,item\n1,2\n1,2,3\n", "Row #3: Expected 2 columns, got 3"),
-        ("user,item\n1,2\n1\n", "Row #3: Expected 2 columns, got 1"),
-        ("user,item\n1,2\n,2\n", 'column "user" has no id in record 2'),
-        ("user,item,rating\n1,2,good\n", "Row #2: CSV conversion error to float: invalid value 'good'"),
-        ("user,item,time\n1,2,3\n1,2,\n", 'column "time" has no value in record 2'),
-        ("user,item,time\n1,2,noon\n", 'column "time" holds string, expected numbers or dates'),
+        (
+            "user,item\n1,2\n1,2,3\n",
+            "line 3: has 3 values, expected 2 (1,2,3). Mend the row.",
+        ),
+        ("user,item\n1,2\n1\n", "line 3: has 1 values, expected 2"),
+        ("user,item\n1,2\n,2\n", 'line 3: column "user" has no id (,2)'),
+        ("user,item,rating\n1,2,good\n", 'line 2: column "rating" has "good", expected a number'),
+        ("user,item,time\n1,2,3\n1,2,\n", 'line 3: column "time" has no time'),
+        ("user,item,time\n1,2,noon\n", 'column "time" holds values such as "noon", expected numbers or dates'),
         ("user,item,split\n1,2,training\n1,3,spare\n", 'column "split" holds "spare"; expected train'),
     ],
 )
@@ -246,9 +249,9 @@ def test_interactions_that_are_not_acceptable_are_refused(text, message, tmp_pat
     ("text", "message"),
     [
         ("", "is empty"),
-        ("item\nb\n", "expected features beside it"),
+        ("item\nb\n", 'expected features beside "item"'),
         ("thing,f0\nb,1\n", "none of them looks like the item"),
-        ("item,f0,f1\nb,1,2\nc,1,x\n", "invalid value 'x'"),
+        ("item,f0,f1\nb,1,2\nc,1,x\n", 'line 3: column "f1" has "x", expected a number'),
         ("item,f0,f0\nb,1,2\n", 'has 2 columns "f0", expected one'),
         ("item,f0,f1\nb,1,2\nb,3,4\n", 'has item "b" 2 times, expected once'),
         ("item,f0,f1\nb,,\n", "no item has a value in f0, f1"),
@@ -299,7 +302,7 @@ def test_a_file_of_no_known_or_another_format_is_refused(tmp_path):
     (tmp_path / "views.parquet").write_text("user,item\n1,2\n")
     assert "is no readable Parquet file" in refusal(tmp_path / "views.parquet")
     (tmp_path / "views.csv").write_bytes(b"user,item\n\xff\xfe,2\n")
-    assert "'utf-8' codec can't decode byte 0xff" in refusal(tmp_path / "views.csv")
+    assert 'line 2: column "user" has "\\xff\\xfe", expected text in UTF-8' in refusal(tmp_path / "views.csv")
 
 
 def test_missing_and_ambiguous_files_are_refused(tmp_path):

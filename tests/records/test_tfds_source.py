@@ -42,20 +42,24 @@ FEATURES = tfds.features.FeaturesDict(
 @pytest.fixture
 def prepared(tmp_path):
     """A folder of sets, one of which is "clips", as TFDS prepares it."""
+    return prepare(tmp_path, FEATURES, WATCHED)
+
+
+def prepare(tmp_path, features, rows):
     folder = tmp_path / "clips" / "1.0.0"
     folder.mkdir(parents=True)
     shard = folder / "clips-train.tfrecord-00000-of-00001"
     with tf.io.TFRecordWriter(str(shard)) as writer:
-        for row in WATCHED:
-            writer.write(FEATURES.serialize_example(FEATURES.encode_example(row)))
+        for row in rows:
+            writer.write(features.serialize_example(features.encode_example(row)))
     template = tfds.core.ShardedFileTemplate(data_dir=folder, dataset_name="clips", filetype_suffix="tfrecord")
     tfds.folder_dataset.write_metadata(
         data_dir=folder,
-        features=FEATURES,
+        features=features,
         split_infos=[
             tfds.core.SplitInfo(
                 name="train",
-                shard_lengths=[len(WATCHED)],
+                shard_lengths=[len(rows)],
                 num_bytes=shard.stat().st_size,
                 filename_template=template.replace(split="train"),
             )
@@ -91,6 +95,28 @@ def test_a_prepared_set_becomes_interactions_and_features_of_the_first_example(p
         "split": "train",
         "tokens": {"mood": ["gay", "sad"], "kind": ["short", "long"]},
     }
+
+
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_features_of_every_type_of_numbers_are_read(shape, tmp_path):
+    names = ["uint8", "int8", "uint16", "int32", "uint64", "int64", "bool", "float16", "float32", "float64"]
+    features = tfds.features.FeaturesDict(
+        {"user": tf.uint8, "item": tf.uint16, "mood": tfds.features.Sequence(tfds.features.ClassLabel(num_classes=3))}
+        | {name: tfds.features.Tensor(shape=shape, dtype=tf.as_dtype(name)) for name in names}
+    )
+    rows = [
+        {"user": 200, "item": item, "mood": [0] * item}
+        | {name: np.full(shape, item, tf.as_dtype(name).as_numpy_dtype) for name in names}
+        for item in (0, 1)
+    ]
+    options = Options(
+        dataset="clips", user_column="user", item_column="item", features={name: name for name in ["mood", *names]}
+    )
+    data = read(prepare(tmp_path, features, rows), options)
+    width = int(np.prod(shape))
+    for name in names:
+        assert data.modalities[name].features.tolist() == [[0] * width, [1] * width], name
+    assert data.modalities["mood"].features.tolist() == [[0, 0, 0], [1, 0, 0]]
 
 
 def test_movielens_is_read_by_default(tmp_path):
@@ -132,7 +158,8 @@ def test_movielens_can_be_converted_and_split_by_time(tmp_path):
         ({"split": "trian"}, 'TFDS cannot load "clips": '),
         ({"user_column": "user_id"}, "clips/1.0.0: has the columns clip, frame, kind"),
         ({"features": {"title": "clip"}}, 'column "clip" holds Text'),
-        ({"user_column": "stars"}, 'column "stars" holds float, expected text or whole numbers'),
+        ({"user_column": "frame"}, 'column "frame" holds Tensor'),
+        ({"timestamp_column": "mood"}, 'column "mood" holds Sequence'),
     ],
 )
 def test_a_set_that_is_not_acceptable_is_refused(changed, message, prepared):

@@ -113,6 +113,24 @@ def test_the_entry_point_trains_and_copies_the_results_to_where_the_environment_
     capsys.readouterr()
 
 
+@pytest.mark.parametrize("how", ["--strategy", "--training.strategy=", "--config"])
+@pytest.mark.parametrize("index", [0, 1])
+def test_results_are_copied_by_the_chief_alone_wherever_the_strategy_is_named(how, index, tmp_path, monkeypatch):
+    (tmp_path / "several.yaml").write_text("training:\n  strategy: multi_worker\n")
+    RunDirectory(tmp_path / "run").folder.mkdir()
+    monkeypatch.setattr("tf_metammf.commands.main.main", lambda words: 0)
+    monkeypatch.setenv("AIP_MODEL_DIR", str(tmp_path / "model"))
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    named = {
+        "--strategy": ["--strategy", "multi_worker"],
+        "--training.strategy=": ["--training.strategy=multi_worker"],
+        "--config": ["--config", str(tmp_path / "several.yaml")],
+    }
+    assert task.main(["--records", "x", f"--run={tmp_path / 'run'}", *named[how]]) == 0
+    assert (tmp_path / "model").exists() == (index == 0)
+
+
 def test_a_bucket_is_written_where_it_is_mounted():
     assert task.mounted("gs://bucket/job/model/") == Path("/gcs/bucket/job/model")
     assert task.mounted("/mnt/model") == Path("/mnt/model")

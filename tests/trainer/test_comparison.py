@@ -1,48 +1,60 @@
-"""A comparison of models, from its command to its page."""
+"""A comparison of models, from its command to its page; baselines, which are counted, stand in for trainings."""
 
 import csv
 import json
-import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import yaml
 
+from tf_metammf.commands.compared_models import named_models
 from tf_metammf.commands.main import main
-from tf_metammf.errors import InvalidInputError
+from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.trainer.comparison import compare as comparison_module
-from tf_metammf.trainer.comparison.ablations import QUESTIONS, ablations
-from tf_metammf.trainer.comparison.compare import ComparedModel, Comparison, compare, fixed_space
-from tf_metammf.trainer.comparison.item_kinds import kinds_of_features, read_kinds
-from tf_metammf.trainer.comparison.report import write_report
-from tf_metammf.trainer.comparison.tables import latex, markdown
+from tf_metammf.trainer.comparison.compare import compare, fixed_space
 from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.runs.run_directory import RunDirectory
-from tf_metammf.trainer.search.search_space import SearchSpace
+from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
+from tf_metammf.trainer.search.search_space import SearchSpace, load_search_space
+
+
+def neighbours(count, **more) -> SearchSpace:
+    """Item neighbours, so many; counted within a moment."""
+    fields = {"model": {"peer": {"neighbours": count}}, "evaluation": {"k": [3, 5], "monitor": "ndcg@5"}, **more}
+    return load_search_space("item-knn", overrides=fields, default_ranges=False)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The run directories that would have been trained, as ``MODEL/seed-N``: nothing is, which takes no time."""
+    found = []
+
+    def train(records, folder, configuration, **_):
+        found.append(f"{folder.parent.name}/{folder.name}")
+        return create_run_directory(folder, configuration, records)
+
+    def write_lists(_run, _records, file):
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+
+    monkeypatch.setattr(comparison_module, "train", train)
+    monkeypatch.setattr(comparison_module, "_write_lists", write_lists)
+    return found
 
 
 @pytest.fixture(scope="module")
-def files(small, tmp_path_factory):
-    """Configurations of a model that learns and of one that hardly can."""
-    folder = tmp_path_factory.mktemp("models")
-    learning, idle = small(), small()
-    learning.training.epochs = idle.training.epochs = 4
-    idle.training.learning_rate = 1e-9
-    for name, configuration in (("learning", learning), ("idle", idle)):
-        (folder / f"{name}.yaml").write_text(configuration.to_yaml())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def compared(halves, files, tmp_path_factory):
-    """The folder of a comparison that the command made, and what it printed."""
+def compared(halves, small, tmp_path_factory):
+    """The folder of a comparison that the command made: a model that learns, and one that counts."""
     output = tmp_path_factory.mktemp("compared") / "out"
-    words = ["compare", "--records", str(halves.folder), "--output", str(output), "--seeds", "2", "--quiet"]
+    learning = small()
+    learning.training.epochs = 4
     # A plus would name a fusion, but not in the name of a file that is there.
-    best = shutil.copy(files / "learning.yaml", output.with_name("learning+best.yaml"))
-    models = f"{files / 'idle.yaml'},best one={best}"
-    assert main([*words, "--models", models]) == 0
+    (output.parent / "learning+best.yaml").write_text(learning.to_yaml())
+    words = ["compare", "--records", str(halves.folder), "--output", str(output), "--seeds", "2", "--quiet"]
+    models = f"popularity,best one={output.parent / 'learning+best.yaml'}"
+    assert main([*words, "--models", models, "--evaluation.k", "[3, 5]", "--evaluation.monitor", "ndcg@5"]) == 0
     return output
 
 
@@ -51,13 +63,17 @@ def results(compared):
     return json.loads((compared / "results.json").read_text())
 
 
-def test_the_better_model_is_first_and_the_other_differs_significantly(results):
-    assert list(results["models"]) == ["best one", "idle"]
-    assert results["models"]["best one"]["p_value"] is None and results["models"]["idle"]["p_value"] < 0.01
+def test_the_better_model_is_first_and_compared_with_the_one_that_was_named_first(results):
+    assert list(results["models"]) == ["best one", "popularity"]
+    best, popularity = results["models"].values()
+    assert (best["reference"], popularity["reference"], popularity["p_holm"]) == ("popularity", None, None)
+    mean = best["metrics"]["ndcg@5"]["mean"] - popularity["metrics"]["ndcg@5"]["mean"]
+    assert best["difference"]["mean"] == pytest.approx(mean, abs=1e-6)
+    assert best["difference"]["low"] < mean < best["difference"]["high"] and best["p_holm"] == best["p_value"] < 0.5
 
 
 def test_means_and_deviations_are_those_of_the_runs(results, compared):
-    for name, folder in (("best one", "best-one"), ("idle", "idle")):
+    for name, folder in (("best one", "best-one"), ("popularity", "popularity")):
         runs = [RunDirectory(compared / "models" / folder / f"seed-{seed}") for seed in (1, 2)]
         for metric, spread in results["models"][name]["metrics"].items():
             values = [run.read("metrics")["test"][metric] for run in runs]
@@ -80,17 +96,30 @@ def test_groups_of_items_and_the_curve_are_those_of_the_ranking(results):
 def test_every_number_of_every_seed_is_a_row_of_the_csv_file(results, compared):
     with (compared / "results.csv").open() as lines:
         rows = list(csv.DictReader(lines))
-    wanted = [row for row in rows if (row["model"], row["of"], row["metric"]) == ("idle", "test", "ndcg@5")]
-    expected = results["models"]["idle"]["metrics"]["ndcg@5"]["values"]
+    wanted = [row for row in rows if (row["model"], row["of"], row["metric"]) == ("best one", "test", "ndcg@5")]
+    expected = results["models"]["best one"]["metrics"]["ndcg@5"]["values"]
     assert [(row["seed"], float(row["value"])) for row in wanted] == [("1", expected[0]), ("2", expected[1])]
+    compared_with = {row["metric"]: float(row["value"]) for row in rows if row["of"] == "ndcg@5 minus popularity"}
+    assert compared_with["low"] == results["models"]["best one"]["difference"]["low"]
+    assert compared_with["p_holm"] == results["models"]["best one"]["p_holm"]
 
 
-def test_tables_have_a_row_a_model_with_the_best_in_bold(results):
-    best = results["models"]["best one"]["metrics"]["ndcg@5"]
-    cell = f"{best['mean']:.4f} ± {best['deviation']:.4f}"
-    assert f"**{cell}**" in markdown(results)
-    assert rf"\textbf{{{cell.replace('±', chr(36) + chr(92) + 'pm' + chr(36))}}}" in latex(results)
-    assert latex(results).count(r"\\") == 3
+def test_popularity_is_named_once_and_a_random_ranking_always(results, compared):
+    assert list(results["untrained"]) == ["random"]
+    references = json.loads((compared / "models" / "popularity" / "seed-1" / "references.json").read_text())["test"]
+    assert results["untrained"]["random"] == pytest.approx(references["random"])
+    number = f"{references['random']['recall@5']:.4f}"
+    for name in ("results.md", "results.tex", "report.html"):
+        assert "random (untrained)" in (compared / name).read_text() and number in (compared / name).read_text()
+
+
+def test_models_stand_beside_popularity_where_none_of_them_is(halves, tmp_path, capsys):
+    words = ["compare", "--records", str(halves.folder), "--output", str(tmp_path / "out"), "--seeds", "1", "--quiet"]
+    assert main([*words, "--models", "item-knn,item-knn-content", "--evaluation.k", "[3, 5]"]) == 0
+    found = json.loads((tmp_path / "out" / "results.json").read_text())["untrained"]
+    expected = json.loads((tmp_path / "out/models/item-knn/seed-1/references.json").read_text())["test"]
+    assert found == {name: expected[name] for name in ("popularity", "random")}
+    assert "popularity (untrained)" in capsys.readouterr().out
 
 
 class Page(HTMLParser):
@@ -105,7 +134,7 @@ class Page(HTMLParser):
         self.drawings += tag == "svg"
 
 
-def test_the_page_holds_every_plot_and_asks_nobody_for_anything(compared):
+def test_the_page_holds_every_plot_and_asks_no_server_for_anything(compared):
     page = Page((compared / "report.html").read_text())
     plots = {path.stem for path in (compared / "plots").glob("*.png")}
     assert plots == {"metrics", "recall", "groups", "cost", "training", "shares", "embeddings", "kernels"}
@@ -113,97 +142,181 @@ def test_the_page_holds_every_plot_and_asks_nobody_for_anything(compared):
     assert page.drawings == len(plots) and page.links == []
 
 
-def test_a_comparison_goes_on_where_it_was_and_takes_more_seeds(compared, halves, files, monkeypatch):
-    trained = []
-    original = comparison_module.train
-    monkeypatch.setattr(
-        comparison_module,
-        "train",
-        lambda *words, **options: trained.append(words[1].name) or original(*words, **options),
-    )
-    models = {
-        name: fixed_space(Configuration.from_mapping(_plain(files / f"{file}.yaml")))
-        for name, file in (("idle", "idle"), ("best one", "learning"))
-    }
-    assert compare(halves, compared, models, seeds=2, verbose=0).is_complete
+def test_what_is_there_is_reused_and_models_and_seeds_come_and_go(halves, tmp_path, trained):
+    folder, one, ten = tmp_path / "out", neighbours(1), neighbours(10)
+    compare(halves, folder, {"one": one, "ten": ten}, seeds=2)
+    assert trained == ["one/seed-1", "one/seed-2", "ten/seed-1", "ten/seed-2"]
+    trained.clear()
+    # Another order, another model, another seed.
+    assert compare(halves, folder, {"ten": ten, "two": neighbours(2), "one": one}, seeds=3).is_complete
+    assert trained == ["ten/seed-3", "two/seed-1", "two/seed-2", "two/seed-3", "one/seed-3"]
+    trained.clear()
+    # Without one of them, under another name, fewer seeds: the settings say which it is.
+    comparison = compare(halves, folder, {"renamed": one, "two": neighbours(2)}, seeds=2)
+    assert trained == [] and [model.folder.name for model in comparison.models] == ["one", "two"]
+    compare(halves, folder, {"one": one, "ten": ten}, seeds=3)
     assert trained == []
-    three = compare(halves, compared, models, seeds=3, verbose=0)
-    assert trained == ["seed-3", "seed-3"]
-    assert len(write_report(three, halves)["seeds"]) == 3
-    with pytest.raises(InvalidInputError, match=r"another comparison \(models differ\)"):
-        compare(halves, compared, {**models, "third": models["idle"]}, seeds=2)
 
 
-def test_maps_are_coloured_by_the_kinds_of_a_file(compared, halves, tmp_path):
-    file = tmp_path / "kinds.csv"
-    rows = [f"item {n},{'dance' if n < 15 else 'music'}" for n in range(29)]
-    file.write_text("\n".join(["item,kind", *rows, "stranger,music"]))
-    kinds = read_kinds(file, halves)
-    assert kinds.names == ["dance", "music"] and kinds.source == "kinds.csv"
-    np.testing.assert_array_equal(kinds.of_item, [0] * 15 + [1] * 14 + [-1])
-    with_kinds = compared.parent / "with kinds"
-    shutil.copytree(compared, with_kinds)
-    comparison = Comparison(
-        with_kinds,
-        tuple(
-            ComparedModel(name, fixed_space(Configuration.from_mapping(_plain(file))), with_kinds / "models" / folder)
-            for name, folder in (("idle", "idle"), ("best one", "best-one"))
-            for file in [with_kinds / "models" / folder / "seed-1" / "configuration.yaml"]
-        ),
-        (1, 2),
-        0,
-    )
-    write_report(comparison, halves, kinds=kinds)
-    assert (
-        "dance: 15" in (with_kinds / "report.html").read_text()
-        and "cluster 1" not in (with_kinds / "report.html").read_text()
-    )
+def test_other_settings_under_the_same_name_are_refused_with_what_differs(halves, tmp_path, trained):
+    models = {"ten": neighbours(10), "a b": neighbours(1)}
+    compare(halves, tmp_path / "out", models, seeds=1)
+    before = (tmp_path / "out/comparison.yaml").read_text()
+    with pytest.raises(
+        InvalidInputError, match=r'"ten" with other settings \(model.peer.neighbours: 10 in the folder, 9'
+    ):
+        compare(halves, tmp_path / "out", {**models, "ten": neighbours(9)}, seeds=1)
+    with pytest.raises(InvalidInputError, match='holds the model "a b", and "a-b" would share its folder'):
+        compare(halves, tmp_path / "out", {"ten": neighbours(10), "a-b": neighbours(9)}, seeds=1)
+    assert (tmp_path / "out/comparison.yaml").read_text() == before
+    # As the message says: without its folder it is trained again.
+    shutil.rmtree(tmp_path / "out/models/ten")
+    assert compare(halves, tmp_path / "out", {**models, "ten": neighbours(9)}, seeds=1).is_complete
 
 
-def test_more_kinds_than_colours_become_one(halves, tmp_path):
-    file = tmp_path / "kinds.csv"
-    file.write_text("\n".join(["item,kind", *(f"item {n},kind {n // 3}" for n in range(30))]))
-    kinds = read_kinds(file, halves)
-    assert len(kinds.names) == 9 and kinds.names[-1] == "other" and (kinds.of_item == 8).sum() == 6
+def test_other_data_or_trials_are_another_comparison(halves, write_halves, tmp_path, trained):
+    models = {"one": neighbours(1), "ten": neighbours(10)}
+    compare(halves, tmp_path / "out", models, seeds=1)
+    with pytest.raises(InvalidInputError, match=r"another comparison \(checksum of the record set"):
+        compare(write_halves(tmp_path / "other", test_seed=9), tmp_path / "out", models, seeds=1)
+    searched = {name: neighbours({"choice": [1, count]}) for name, count in (("one", 2), ("ten", 10))}
+    with pytest.raises(InvalidInputError, match="trials: 0 in the folder, 2 now"):
+        compare(halves, tmp_path / "out", searched, seeds=1, trials=2)
+    with pytest.raises(InvalidInputError, match="already exists"):
+        compare(halves, halves.folder, models, seeds=1)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("item,kind\nnobody,dance\n", r"none of its 1 items is in .*halves"),
-        ("item\nitem 1\n", r"has the row \['item'\]"),
-    ],
-)
-def test_kinds_that_cannot_be_read_are_refused_before_anything_is_trained(
-    text, message, halves, files, tmp_path, capsys
-):
-    (tmp_path / "kinds.csv").write_text(text)
-    words = ["compare", "--records", str(halves.folder), "--output", str(tmp_path / "out"), "--quiet"]
-    models = f"{files / 'idle.yaml'},{files / 'learning.yaml'}"
-    assert main([*words, "--models", models, "--kinds", str(tmp_path / "kinds.csv")]) == 2
-    assert re.search(message, capsys.readouterr().err)
+def test_models_with_the_same_settings_are_trained_once(halves, tmp_path, trained):
+    models = {"a": neighbours(3), "b": neighbours(3, training={"tensorboard": "all"}), "c": neighbours(4)}
+    comparison = compare(halves, tmp_path / "out", models, seeds=1)
+    assert trained == ["a/seed-1", "c/seed-1"]
+    assert [model.folder.name for model in comparison.models] == ["a", "a", "c"]
+
+
+def test_a_comparison_that_ends_in_the_middle_resumes_there(halves, tmp_path, monkeypatch, trained):
+    models = {"one": neighbours(1), "ten": neighbours(10)}
+    stub = comparison_module.train
+
+    def interrupted(records, folder, *words, **options):
+        if folder.name == "seed-2":
+            raise KeyboardInterrupt
+        return stub(records, folder, *words, **options)
+
+    monkeypatch.setattr(comparison_module, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        compare(halves, tmp_path / "out", models, seeds=2)
+    monkeypatch.setattr(comparison_module, "train", stub)
+    compare(halves, tmp_path / "out", models, seeds=2)
+    assert trained == ["one/seed-1", "one/seed-2", "ten/seed-1", "ten/seed-2"]
+
+
+def test_a_training_that_diverges_does_not_keep_the_others_from_theirs(halves, tmp_path, monkeypatch, trained):
+    stub = comparison_module.train
+
+    def diverging(records, folder, *words, **options):
+        if folder.parent.name == "one":
+            raise TrainingDivergedError("the loss became nan.")
+        return stub(records, folder, *words, **options)
+
+    monkeypatch.setattr(comparison_module, "train", diverging)
+    models = {"one": neighbours(1), "two": neighbours(2), "ten": neighbours(10)}
+    with pytest.raises(TrainingDivergedError, match=r'"one": the loss became nan\. The other models are trained'):
+        compare(halves, tmp_path / "out", models, seeds=1)
+    models.pop("one")
+    assert compare(halves, tmp_path / "out", models, seeds=1).is_complete
+    assert trained == ["two/seed-1", "ten/seed-1"]
+
+
+def test_every_model_is_built_before_the_first_is_trained(halves, small, tmp_path, trained):
+    models = {"fine": neighbours(1)}
+    for name, field, value in (
+        ("fusion", "model.fusion.name", "metamf"),
+        ("width", "model.id_units", 5),
+        ("objective", "objective.name", "sofmax"),
+        ("modality", "model.modalities", ["vidual"]),
+        ("start", "training.init_from", str(tmp_path / "no run")),
+        ("bounds", "training.batch_size", 0),
+        ("monitor", "training.strategy", "miror"),
+    ):
+        models[name] = fixed_space(small()).with_fixed(field, value)
+    with pytest.raises(InvalidInputError) as raised:
+        compare(halves, tmp_path / "out", models, seeds=1)
+    message = str(raised.value)
+    assert message.startswith("7 of the models cannot be trained, so none was.") and "\n" not in message
+    for part in (
+        '"fusion": unknown fusion "metamf"; did you mean "metammf"',
+        '"width": id_units is 5, but the fusion gives 4',
+        '"objective": unknown objective "sofmax"',
+        '"modality": unknown modality "vidual"; did you mean "visual"',
+        '"start": ',
+        '"bounds": training.batch_size is 0',
+        '"monitor": unknown training.strategy "miror"',
+    ):
+        assert part in message
+    assert trained == [] and not (tmp_path / "out").exists()
+
+
+def test_models_that_need_features_say_so_where_there_are_none(halves, tmp_path):
+    without = replace(halves, metadata=replace(halves.metadata, modalities={}))
+    models = {name: load_search_space(name, default_ranges=False) for name in ("vbpr", "item-knn-content", "default")}
+    with pytest.raises(InvalidInputError) as raised:
+        compare(without, tmp_path / "out", models)
+    message = str(raised.value)
+    assert "has no modalities, and model.encoder vbpr compares the features of items. Convert with features" in message
+    assert "model.encoder item_knn compares" in message and '"default": there are no modalities to fuse' in message
+
+
+def test_a_model_that_an_earlier_version_began_with_a_mistake_may_be_corrected(halves, tmp_path, trained):
+    models = {"one": neighbours(1), "ten": neighbours(10)}
+    compare(halves, tmp_path / "out", models, seeds=1)
+    content = yaml.safe_load((tmp_path / "out/comparison.yaml").read_text())
+    content["models"]["ten"]["model"]["encoder"] = "item_kn"
+    (tmp_path / "out/comparison.yaml").write_text(yaml.safe_dump(content))
+    shutil.rmtree(tmp_path / "out/models/ten")
+    assert compare(halves, tmp_path / "out", models, seeds=1).is_complete
+
+
+def test_a_comparison_from_before_a_setting_existed_is_resumed(halves, tmp_path, trained):
+    models = {"one": neighbours(1), "ten": neighbours(10)}
+    compare(halves, tmp_path / "out", models, seeds=1)
+    file = tmp_path / "out/comparison.yaml"
+    content = yaml.safe_load(file.read_text())
+    assert content["models"]["one"]["model"]["graph"].pop("exclude_targets") is False
+    file.write_text(yaml.safe_dump(content))
+    trained.clear()
+    assert compare(halves, tmp_path / "out", models, seeds=1).is_complete and trained == []
+    with pytest.raises(InvalidInputError, match=r"model\.graph\.exclude_targets: False in the folder, True now"):
+        models["one"] = models["one"].with_fixed("model.graph.exclude_targets", True)
+        compare(halves, tmp_path / "out", models, seeds=1)
+
+
+@pytest.mark.parametrize("content", ["", "models: [a, b]", "tuner: random", "models: {a: {model: 3}}", "{"])
+def test_a_damaged_description_of_a_comparison_is_named(content, halves, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/comparison.yaml").write_text(content)
+    with pytest.raises(InvalidInputError, match=r"comparison\.yaml: cannot be read \(.+\)\. Choose another --output"):
+        compare(halves, tmp_path / "out", {"one": neighbours(1), "ten": neighbours(10)})
+
+
+def test_every_model_gets_its_trials_and_is_trained_with_what_they_found(halves, tmp_path, trained):
+    models = {name: neighbours({"choice": [1, count]}) for name, count in (("a", 12), ("b", 14))}
+    models["popularity"] = load_search_space("popularity", overrides={"evaluation": {"k": [3, 5], "monitor": "ndcg@5"}})
+    comparison = compare(halves, tmp_path / "out", models, seeds=1, trials=2, tuner="random")
+    for model in comparison.models[:2]:
+        trials = json.loads((model.folder / "search/trials.json").read_text())
+        best = max(trials, key=lambda trial: trial["value"])
+        assert len(trials) == 2
+        assert model.run(1).configuration.model.peer.neighbours == best["parameters"]["model.peer.neighbours"]
+    assert not (comparison.models[2].folder / "search").exists()  # nothing of popularity can be searched
+
+
+def test_processes_share_models_and_not_the_trials_of_one(halves, tmp_path, monkeypatch):
+    for name in ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"):
+        monkeypatch.setenv(name, "8700")
+    models = {name: neighbours({"choice": [1, count]}) for name, count in (("a", 12), ("b", 14))}
+    with pytest.raises(InvalidInputError, match=r"KERASTUNER_ORACLE_IP, .* are set, .* Unset them"):
+        compare(halves, tmp_path / "out", models, seeds=1, trials=2, tuner="random")
     assert not (tmp_path / "out").exists()
-
-
-def test_clusters_of_features_are_the_halves(halves):
-    kinds = kinds_of_features(halves)
-    half = np.arange(30) >= 15
-    # Clusters may be finer, but the modality that tells the halves apart is not mixed up.
-    mixed = [set(half[kinds.of_item == kind]) for kind in range(len(kinds.names))]
-    assert sum(len(found) == 2 for found in mixed) <= 1 and (np.diff(np.bincount(kinds.of_item)) <= 0).all()
-
-
-def test_every_model_gets_its_trials_and_is_trained_with_what_they_found(halves, small, tmp_path):
-    mapping = {**json.loads(json.dumps(_nested(small()))), "training": {"epochs": 2, "batch_size": 64}}
-    mapping["training"]["learning_rate"] = {"choice": [1e-9, 0.05]}
-    mapping["model"]["fusion"] = {"name": "none"}
-    space = SearchSpace.from_mapping(mapping)
-    comparison = compare(
-        halves, tmp_path / "out", {"a": space, "b": space}, seeds=1, trials=2, tuner="random", verbose=0
-    )
-    for model in comparison.models:
-        assert len(json.loads((model.folder / "search" / "trials.json").read_text())) == 2
-        assert model.run(1).configuration.training.learning_rate == 0.05
 
 
 @pytest.mark.parametrize(
@@ -212,8 +325,17 @@ def test_every_model_gets_its_trials_and_is_trained_with_what_they_found(halves,
         (lambda models: models.pop("b"), {}, "found 1 models, expected at least two"),
         (lambda models: None, {"seeds": 0}, "seeds is 0, expected at least 1"),
         (lambda models: None, {"trials": -1}, "trials is -1, expected at least 0"),
+        (lambda models: None, {"trials": 2}, "a: has no range and no choice to search"),
         (lambda models: models.update({"a b": models["b"], "a-b": models["a"]}), {}, "would share a folder"),
+        (lambda models: models.update({"..": models["b"]}), {}, "the model name '..', expected printable text with"),
+        (lambda models: models.update({"a\nb": models["b"]}), {}, "the model name 'a.nb', expected printable text"),
+        (lambda models: models.update({"ä" * 101: models["b"]}), {}, "has 202 bytes, expected at most 200"),
         (lambda models: models.update(b=models["b"].with_fixed("evaluation.k", [7])), {}, "not evaluated alike"),
+        (
+            lambda models: models.update(b=models["b"].with_fixed("training.strategy", "multi_worker")),
+            {},
+            "b: training.strategy is multi_worker, .* Take none or mirrored",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_anything_is_written(
@@ -226,91 +348,95 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_comparison_from_before_a_setting_existed_goes_on(halves, small, tmp_path):
-    models = {"a": fixed_space(small()), "b": fixed_space(small()).with_fixed("training.learning_rate", 0.5)}
-    first = comparison_module._opened(halves, tmp_path / "out", models, seeds=1, trials=0, tuner="random")
-    file = first.folder / "comparison.yaml"
-    content = _plain(file)
-    assert content["models"]["a"]["model"]["graph"].pop("exclude_targets") is False
-    file.write_text(json.dumps(content))
-    comparison_module._opened(halves, tmp_path / "out", models, seeds=1, trials=0, tuner="random")
-    models["a"] = models["a"].with_fixed("model.graph.exclude_targets", True)
-    with pytest.raises(InvalidInputError, match=r"was started for another comparison \(models differ\)"):
-        comparison_module._opened(halves, tmp_path / "out", models, seeds=1, trials=0, tuner="random")
-
-
-@pytest.mark.parametrize("content", ["", "models: [a, b]", "tuner: random", "models: {a: {model: 3}}", "{"])
-def test_a_damaged_description_of_a_comparison_is_named(content, halves, tmp_path, capsys):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/comparison.yaml").write_text(content)
-    words = ["compare", "--records", str(halves.folder), "--output", str(tmp_path / "out"), "--quiet"]
-    assert main([*words, "--models", "popularity,item-knn"]) == 2
-    assert re.search(r"comparison\.yaml: cannot be read \(.+\)\. Choose another --output", capsys.readouterr().err)
-
-
-def test_ablations_change_what_they_ask_about_and_nothing_else(halves, small):
-    found = ablations("base", small(), halves.metadata, list(QUESTIONS))
-    base = found.pop("base")
-    assert {"base, depth 3", "base, full tensors", "base, static kernel alone", "base, acoustic alone"} <= set(found)
-    assert found["base, depth 3"].model.fusion.units == [16, 8, 4]
-    assert found["base, full tensors"].model.fusion.rank is None
-    assert found["base, visual alone"].model.modalities == ["visual"]
-    assert found["base, sage"].model.encoder == "sage"
-    for configuration in found.values():
-        assert configuration.training == base.training and configuration.objective == base.objective
-        assert configuration != base
-    with pytest.raises(InvalidInputError, match='unknown ablation "dept"; did you mean "depth"'):
-        ablations("base", small(), halves.metadata, ["dept"])
-
-
-def test_ablations_ask_of_a_model_only_about_what_it_has(halves, small):
-    static = small()
-    static.model.fusion.name = "sum"
-    found = ablations("static", static, halves.metadata, list(QUESTIONS))
-    assert {"static, depth 3", "static, visual alone", "static, no content", "static, sage"} <= set(found)
-    assert not [label for label in found if "rank" in label or "meta" in label or "kernel" in label]
-    without = small()
-    without.model.fusion.name = "none"
-    assert set(ablations("without", without, halves.metadata, list(QUESTIONS))) == {
-        *("without", "without, sage", "without, lightgcn")
+def test_a_metric_that_the_validation_split_does_not_have_is_refused(halves, tmp_path):
+    models = {
+        name: neighbours(count, evaluation={"k": [3, 5], "monitor": "cold/recall@10"})
+        for name, count in (("one", 1), ("ten", 10))
     }
-    peer = small()
-    peer.model.encoder, peer.model.peer.modality_weights = "freedom", {"visual": 0.3, "acoustic": 0.7}
-    found = ablations("peer", peer, halves.metadata, list(QUESTIONS))
-    assert not {"peer, sage", "peer, no content"} & set(found)  # FREEDOM looks at features itself
-    assert found["peer, visual alone"].model.peer.modality_weights == {"visual": 0.3}
-    graph = small()
-    graph.model.encoder, graph.model.graph.item_neighbours, graph.model.graph.layers = "lightgcn", 3, 3
-    found = ablations("graph", graph, halves.metadata, ["modalities", "encoder"])
-    assert not found["graph, no content"].model.uses_features
-    assert len(found["graph, sage"].model.graph.dropout) == 1
-    baseline = small()
-    baseline.model.encoder = "popularity"
-    assert set(ablations("baseline", baseline, halves.metadata, list(QUESTIONS))) == {"baseline"}
+    with pytest.raises(InvalidInputError, match="the validation split has no cold items to find"):
+        compare(halves, tmp_path / "out", models, seeds=1)
+
+
+@pytest.fixture
+def command(halves, tmp_path, trained, monkeypatch):
+    """Runs ``compare`` without training and report, and gives its exit code."""
+    monkeypatch.setattr("tf_metammf.trainer.comparison.report.write_report", lambda *_, **__: None)
+    monkeypatch.setattr("tf_metammf.commands.compare._print", lambda _: None)
+    words = ["compare", "--records", str(halves.folder), "--output", str(tmp_path / "out"), "--quiet", "--seeds", "1"]
+    return lambda *more: main([*words, *map(str, more)])
+
+
+def configurations(folder) -> dict[str, Configuration]:
+    return {
+        run.parent.parent.name: RunDirectory(run.parent).configuration for run in folder.glob("models/*/*/records.json")
+    }
+
+
+def test_options_are_for_all_models_in_place_of_what_presets_and_files_give(command, tmp_path):
+    file = tmp_path / "own, [lr=0.1].yaml"
+    file.write_text("{model: {encoder: item_knn, peer: {neighbours: 7, shrinkage: 3.0}}, objective: {name: none}}")
+    models = f'item-knn,popularity,"own, here={file}"'
+    assert command("--models", models, "--model.peer.neighbours", "5", "--evaluation.k", "[2]", "--deterministic") == 0
+    found = configurations(tmp_path / "out")
+    assert set(found) == {"item-knn", "popularity", "own-here"}
+    for configuration in found.values():
+        assert configuration.model.peer.neighbours == 5 and configuration.evaluation.k == [2]
+        assert configuration.training.deterministic
+    assert found["own-here"].model.peer.shrinkage == 3.0
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--models", "popularity,item-knn", "--ablate", "depth,rank"], "varies nothing of popularity, item-knn"),
-        (["--models", "default", "--ablate", "depth", "--trials", "2"], "Give --trials or --ablate, not both"),
-        (["--models", "default", "--ablate", "depht"], 'unknown ablation "depht"; did you mean "depth"'),
+        (["--training.epchs", "3"], "unknown option --training.epchs; did you mean --training.epochs?"),
+        (["--training.epochs", "many"], "training.epochs"),
+        (["--training.epochs", "{range: [1, 2]}"], "has ranges (training.epochs), and --trials is 0"),
+        (["--reference", "popularty"], 'unknown model for --reference: "popularty"; did you mean "popularity"?'),
     ],
 )
-def test_ablations_that_cannot_be_made_are_refused_before_anything_is_trained(words, message, halves, tmp_path, capsys):
-    output = tmp_path / "out"
-    assert main(["compare", "--records", str(halves.folder), "--output", str(output), "--quiet", *words]) == 2
+def test_options_that_make_no_sense_are_refused_before_anything_is_written(words, message, command, tmp_path, capsys):
+    assert command("--models", "popularity,item-knn", *words) == 2
     assert message in " ".join(capsys.readouterr().err.split())
-    assert not output.exists()
+    assert not (tmp_path / "out").exists()
 
 
-def _nested(configuration: Configuration) -> dict:
-    import yaml
+def test_a_variation_is_compared_with_the_model_that_was_varied(command, small, tmp_path, monkeypatch):
+    references = []
+    monkeypatch.setattr(
+        "tf_metammf.trainer.comparison.report.write_report", lambda *_, **given: references.append(given["references"])
+    )
+    (tmp_path / "small.yaml").write_text(small().to_yaml())
+    words = ["--models", f"popularity,base={tmp_path / 'small.yaml'}", "--ablate", "static,encoder"]
+    words += ["--evaluation.k", "[3, 5]", "--evaluation.monitor", "ndcg@5"]
+    variations = ["base, static kernel alone", "base, sage", "base, lightgcn"]
+    assert command(*words) == command(*words, "--reference", "base, sage") == 0
+    assert references == [
+        {"base": "popularity", **dict.fromkeys(variations, "base")},
+        dict.fromkeys(["popularity", "base", "base, static kernel alone", "base, lightgcn"], "base, sage"),
+    ]
 
-    return yaml.safe_load(configuration.to_yaml())
 
-
-def _plain(file) -> dict:
-    import yaml
-
-    return yaml.safe_load(file.read_text())
+@pytest.mark.parametrize(
+    ("text", "name", "fusion"),
+    [
+        ("lattice", "lattice", "none"),
+        (" lattice+metammf ,", "lattice+metammf", "metammf"),
+        ("a=b=lattice+sum", "a=b", "sum"),
+        ('"a, b=lattice"', "a, b", "none"),
+        ("[lr=0.1].yaml", "[lr=0.1]", "gated"),
+        ("x=[lr=0.1].yaml+sum", "x", "sum"),
+        ("a+b.yaml", "a+b", "gated"),
+        ("a+b.yaml+sum", "a+b+sum", "sum"),
+        ("runs/[lr=0.1]", "[lr=0.1]", "gated"),
+        ("runs/[lr=0.1]/+sum", "[lr=0.1]+sum", "sum"),
+    ],
+)
+def test_names_files_and_fusions_are_told_apart(text, name, fusion, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs/[lr=0.1]").mkdir(parents=True)
+    for file in ("[lr=0.1].yaml", "a+b.yaml", "runs/[lr=0.1]/configuration.yaml"):
+        (tmp_path / file).write_text("{model: {fusion: {name: gated}}}")
+    found = named_models(text, overrides={"model": {"id_units": 3}}, searched=False)
+    assert list(found) == [name]
+    configuration = found[name].configuration({})
+    assert (configuration.model.fusion.name, configuration.model.id_units) == (fusion, 3)

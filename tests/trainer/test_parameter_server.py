@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sys
 
 import pytest
 from loopback_cluster import addresses_of, cluster, start, wait_until
@@ -23,8 +22,7 @@ def test_training_survives_a_worker_and_the_chief_and_ends_everywhere(halves, co
     configuration.model.fusion.units = [8, 4096]
     configuration.model.id_units, configuration.model.combination = 4096, "add"
     (tmp_path / "wide.yaml").write_text(configuration.to_yaml())
-    words = [sys.executable, "-m", "tf_metammf.commands.main", "train", "--records", str(halves.folder)]
-    words += ["--run", "run", "--config", "wide.yaml"]
+    words = ["train", "--records", str(halves.folder), "--run", "run", "--config", "wide.yaml"]
     run = RunDirectory(tmp_path / "run")
     addresses = addresses_of(ROLES)
     with cluster(words, addresses, folder=tmp_path) as processes:
@@ -41,7 +39,7 @@ def test_training_survives_a_worker_and_the_chief_and_ends_everywhere(halves, co
         }
         try:
             endings = {**processes, **again}
-            assert {name: process.wait(timeout=120) for name, process in endings.items()} == dict.fromkeys(endings, 0)
+            assert {name: process.wait(timeout=600) for name, process in endings.items()} == dict.fromkeys(endings, 0)
         finally:
             for process in again.values():
                 process.kill()
@@ -69,7 +67,13 @@ def epochs(run: RunDirectory) -> int:
         ({"training": {"profile_steps": 1}}, "training.profile_steps is 1"),
     ],
 )
-def test_what_does_not_go_with_servers_is_refused_by_name(settings, message):
+def test_what_does_not_go_with_servers_is_refused_by_name(settings, message, tmp_path):
+    run = RunDirectory(tmp_path / "run")
     with pytest.raises(InvalidInputError, match=message):
-        check_served(Configuration.from_mapping(settings))
-    check_served(Configuration())
+        check_served(Configuration.from_mapping(settings), run)
+    check_served(Configuration(), run)
+
+
+def test_a_path_that_servers_cannot_read_from_is_refused(tmp_path):
+    with pytest.raises(InvalidInputError, match=r"\[lr=0\.1\]: the servers .* Choose another --run"):
+        check_served(Configuration(), RunDirectory(tmp_path / "[lr=0.1]"))

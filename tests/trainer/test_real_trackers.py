@@ -100,11 +100,11 @@ def test_a_tracked_run_that_is_terminated_leaves_with_its_code_and_is_ended(name
     words += ["--run", str(tmp_path / "run"), "--config", str(tmp_path / "small.yaml")]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "WANDB_MODE": "offline"}
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (tmp_path / "run/history.csv").is_file() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 143, errors
     assert "the same command goes on from there" in errors and "tracking failed" not in errors
     run = RunDirectory(tmp_path / "run")

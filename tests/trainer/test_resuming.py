@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from preloaded_process import start_preloaded
+from preloaded_process import PreloadedProcess, run_preloaded
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
-from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.runs.resumption import check_resumable
+from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.runs.run_lock import is_locked, locked
 from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.training import train
@@ -62,14 +63,14 @@ def command(halves, tmp_path_factory):
     """Words of a ``train`` command of the configuration, for a run directory."""
     file = tmp_path_factory.mktemp("configuration") / "sage.yaml"
     file.write_text(configured().to_yaml())
-    words = [*COMMAND, "train", "--records", str(halves.folder)]
+    words = ["train", "--records", str(halves.folder)]
     return lambda run, *options: [*words, "--run", str(run), "--config", str(file), *options]
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(command, tmp_path_factory) -> RunDirectory:
     run = tmp_path_factory.mktemp("uninterrupted") / "run"
-    subprocess.run(command(run), check=True, capture_output=True, env=quiet())
+    assert run_preloaded(command(run)).returncode == 0
     return RunDirectory(run)
 
 
@@ -93,34 +94,35 @@ def test_a_run_killed_ten_times_ends_with_the_bits_of_one_that_was_not(command, 
     run, draw, killed = tmp_path / "run", random.Random(3), 0
     while killed < KILLS:
         before = progress(run)
-        process = start_preloaded(command(run)[len(COMMAND) :])
-        deadline = time.monotonic() + 120
-        while progress(run) == before and process.is_alive() and time.monotonic() < deadline:
+        process = PreloadedProcess(command(run))
+        deadline = time.monotonic() + 600
+        while progress(run) == before and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
         # Steps, checkpoints and evaluations follow each other within some hundredths of a second.
         time.sleep(draw.uniform(0, 0.15))
         process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL, "the run ended before it was killed ten times"
+        assert process.returncode == -signal.SIGKILL, "the run ended before it was killed ten times"
         killed += 1
-    finished = subprocess.run(command(run), check=False, capture_output=True, text=True, env=quiet())
+    finished = run_preloaded(command(run))
     assert finished.returncode == 0, finished.stderr
     assert_same_bits(RunDirectory(run), uninterrupted)
 
 
 def test_sigterm_writes_a_checkpoint_and_leaves_with_its_code(command, uninterrupted, tmp_path):
     run = tmp_path / "run"
-    process = subprocess.Popen(command(run), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=quiet())
+    # From nothing, as it is about how a command ends.
+    words = [*COMMAND, *command(run)]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=quiet())
     while not (run / "history.csv").is_file() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 143
     assert "the same command goes on from there" in errors
     state = RunDirectory(run).read("state")
     assert state["state"] == "stopped" and 0 < state["step"] < 54
     assert [path for path in (run / "checkpoints").iterdir() if path.name.endswith(f"{state['step']:010d}")]
-    subprocess.run(command(run), check=True, capture_output=True, env=quiet())
+    assert run_preloaded(command(run)).returncode == 0
     assert_same_bits(RunDirectory(run), uninterrupted)
 
 
@@ -144,9 +146,17 @@ def test_another_configuration_is_refused_with_the_difference_and_force_takes_wh
     assert rows[:12] == list(csv.DictReader(finished.history_file.open()))
     assert [float(row["learning_rate"]) for row in rows[11:]] == pytest.approx([0.05, 0.01, 0.01])
     assert run.configuration.training.epochs == 14
-    configuration.model.id_units = 8
-    with pytest.raises(InvalidInputError, match=r"cannot be resumed with another model\.id_units"):
-        train(halves, run.folder, configuration, resume="force", verbose=0)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_checkpoints_do_not_fit_is_refused_without_advice_to_force_it(force, halves, configuration, tmp_path):
+    run = create_run_directory(tmp_path / "run", configuration, halves)
+    configuration.training.epochs = 14
+    configuration.model.id_units, configuration.model.peer.modality_weights = 8, {"visual": 0.5}
+    message = r"another model\.id_units, model\.peer\.modality_weights.* \(.*id_units: 4 in the run, 8 now"
+    with pytest.raises(InvalidInputError, match=message) as raised:
+        check_resumable(run, configuration, halves, force=force)
+    assert "--resume force" not in str(raised.value) and "Choose another --run" in str(raised.value)
 
 
 def test_other_data_are_refused(finished, write_halves, configuration, tmp_path):

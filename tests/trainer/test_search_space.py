@@ -90,13 +90,27 @@ def test_a_configuration_without_ranges_gets_the_default_space(tmp_path):
     file = tmp_path / "static.yaml"
     file.write_text("{model: {fusion: {name: sum, units: [8]}, id_units: 8}, training: {learning_rate: 0.5}}")
     space = load_search_space(file, overrides={"training": {"batch_size": 64}})
+    # What the file and the options give stays, and what the model does not have is not searched.
     assert set(shipped) - set(space.parameters) == {
         "training.batch_size",
+        "training.learning_rate",
         "model.fusion.rank",
         "model.fusion.meta_units",
     }
-    assert space.fixed["training.batch_size"] == 64
+    assert space.fixed["training.batch_size"] == 64 and space.fixed["training.learning_rate"] == 0.5
     assert "model.id_dropout" not in load_search_space(overrides={"model": {"id_units": 0}}).parameters
+
+
+def test_a_preset_and_the_configuration_of_a_run_are_where_a_search_begins(tmp_path):
+    preset = load_search_space("vbpr", overrides={"training": {"batch_size": 64}})
+    assert "training.learning_rate" in preset.parameters and "model.l2" in preset.parameters
+    assert preset.fixed["training.batch_size"] == 64 and preset.fixed["objective.name"] == "bpr"
+    file = tmp_path / "configuration.yaml"
+    file.write_text(Configuration().to_yaml())
+    with pytest.raises(InvalidInputError, match=r"every field that could be searched .*training\.learning_rate, "):
+        load_search_space(file)
+    (tmp_path / "records.json").write_text("{}")
+    assert load_search_space(file).parameters == load_search_space().parameters
 
 
 def test_one_range_is_enough_to_search_nothing_else(tmp_path):

@@ -1,13 +1,12 @@
 """Training with `--strategy mirrored` is training with one device. Here on two logical CPU devices."""
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from preloaded_process import run_preloaded
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration import load_configuration
@@ -26,8 +25,7 @@ def runs(halves, small, tmp_path_factory):
     configuration, folder = small(), tmp_path_factory.mktemp("mirrored")
     configuration.training.epochs, configuration.model.l2 = 2, 1e-3
     (folder / "small.yaml").write_text(configuration.to_yaml())
-    words = [sys.executable, str(PROGRAM), str(halves.folder), str(folder / "small.yaml"), str(folder)]
-    ran = subprocess.run(words, check=False, capture_output=True, text=True)
+    ran = run_preloaded([PROGRAM, halves.folder, folder / "small.yaml", folder])
     assert ran.returncode == 0, ran.stderr
     return folder, ran.stdout
 
@@ -68,6 +66,23 @@ def test_two_devices_that_were_terminated_in_an_epoch_end_with_the_bits_of_those
 def rows(run) -> list[dict[str, float]]:
     with run.history_file.open() as lines:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy],
+    ids=lambda kind: kind.__name__,
+)
+def test_a_strategy_of_one_device_ends_with_metrics_also_when_resumed(
+    strategy, halves, configuration, tmp_path, monkeypatch
+):
+    one_device = strategy(["CPU:0"]) if strategy is tf.distribute.MirroredStrategy else strategy()
+    monkeypatch.setattr("tf_metammf.trainer.training.make_strategy", lambda *_: one_device)
+    for epochs in (1, 2):
+        configuration.training.epochs = epochs
+        run = train(halves, tmp_path / "[run]", configuration, resume="force", verbose=0)
+        assert run.read("state")["epoch"] == epochs
+        assert evaluate(run) == pytest.approx(run.read("metrics")["test"], rel=1e-6)
 
 
 def test_an_unknown_strategy_and_a_batch_that_cannot_be_shared_are_refused(

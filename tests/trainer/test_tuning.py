@@ -6,20 +6,21 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from preloaded_process import PreloadedProcess
 
+from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration import load_configuration
 from tf_metammf.trainer.evaluation import evaluate
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.search import trial_tuner
-from tf_metammf.trainer.search.search_space import SearchSpace
+from tf_metammf.trainer.search.search_space import SearchSpace, load_search_space
 from tf_metammf.trainer.search.tuning import tune
 
 pytest.importorskip("keras_tuner")
@@ -44,6 +45,21 @@ def space_of(**training) -> SearchSpace:
     )
 
 
+def counted_space(neighbours) -> SearchSpace:
+    """Item neighbours, which are counted within a moment, with fields of every type to search."""
+    fields = {
+        "model": {
+            "peer": {"neighbours": {"choice": neighbours}, "shrinkage": {"range": [0.0, 50.0]}},
+            "fusion": {"rank": {"choice": [2, None]}},
+        },
+        "evaluation": {"k": [3, 5], "monitor": "ndcg@5"},
+    }
+    return load_search_space("item-knn", overrides=fields)
+
+
+COUNTED = counted_space([1, 2, 5])
+
+
 def history(run: RunDirectory) -> list[dict[str, str]]:
     return list(csv.DictReader(run.history_file.open()))
 
@@ -51,7 +67,7 @@ def history(run: RunDirectory) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def bayesian(halves, tmp_path_factory):
     """Four trials, of which the last follows the Gaussian process, and two seeds of the best."""
-    return tune(halves, tmp_path_factory.mktemp("search") / "out", space_of(), trials=4, seeds=2, verbose=0)
+    return tune(halves, tmp_path_factory.mktemp("search") / "out", COUNTED, trials=4, seeds=2, verbose=0)
 
 
 def test_a_trial_is_a_run_directory_that_the_test_split_was_kept_from(bayesian):
@@ -62,7 +78,7 @@ def test_a_trial_is_a_run_directory_that_the_test_split_was_kept_from(bayesian):
         assert run.read("metrics")["validation"]["ndcg@5"] == pytest.approx(record.value, abs=1e-6)
         configuration = run.configuration
         assert configuration.model.fusion.rank == record.parameters["model.fusion.rank"]
-        assert configuration.training.learning_rate == record.parameters["training.learning_rate"]
+        assert configuration.model.peer.shrinkage == record.parameters["model.peer.shrinkage"]
         assert record.value == max(float(row["val_ndcg@5"]) for row in history(run))
     assert len({json.dumps(record.parameters) for record in bayesian.trials}) == 4
 
@@ -102,28 +118,30 @@ def test_tensorboard_shows_hyperparameters_with_the_objective(bayesian):
     for record in bayesian.trials:
         metadata = events.SummaryMetadata(record.trial_id, "_hparams_/session_start_info")
         content = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content)
-        learning_rate = content.session_start_info.hparams["training.learning_rate"].number_value
-        assert learning_rate == pytest.approx(record.parameters["training.learning_rate"])
+        shrinkage = content.session_start_info.hparams["model.peer.shrinkage"].number_value
+        assert shrinkage == pytest.approx(record.parameters["model.peer.shrinkage"])
         (event,) = events.Tensors(record.trial_id, "validation ndcg@5")
         assert make_ndarray(event.tensor_proto) == pytest.approx(record.value)
 
 
 def test_a_finished_search_is_left_as_it_is(bayesian, halves, monkeypatch):
     monkeypatch.setattr(trial_tuner, "train", lambda *_, **__: pytest.fail("a trial was repeated"))
-    again = tune(halves, bayesian.search.folder, space_of(), trials=4, seeds=2, verbose=0)
+    again = tune(halves, bayesian.search.folder, COUNTED, trials=4, seeds=2, verbose=0)
     assert again.trials == bayesian.trials and again.final == bayesian.final
 
 
 def test_another_search_is_not_mixed_in(bayesian, halves, write_halves, tmp_path):
     folder = bayesian.search.folder
-    with pytest.raises(InvalidInputError, match=r"another search \(training.epochs: 2 in the folder, 3 now\)"):
-        tune(halves, folder, space_of(epochs=3), trials=4)
+    with pytest.raises(InvalidInputError, match=r"another search \(training.epochs: 100 in the folder, 3 now\)"):
+        tune(halves, folder, COUNTED.with_fixed("training.epochs", 3), trials=4)
+    with pytest.raises(InvalidInputError, match=r"model.peer.neighbours: .*\[1, 2, 5\].* in the folder, .*\[1, 2\]"):
+        tune(halves, folder, counted_space([1, 2]), trials=4)
     with pytest.raises(InvalidInputError, match="tuner: bayesian in the folder, random now"):
-        tune(halves, folder, space_of(), tuner="random", trials=4)
+        tune(halves, folder, COUNTED, tuner="random", trials=4)
     with pytest.raises(InvalidInputError, match="checksum of the record set"):
-        tune(write_halves(tmp_path / "other", test_seed=9), folder, space_of(), trials=4)
+        tune(write_halves(tmp_path / "other", test_seed=9), folder, COUNTED, trials=4)
     with pytest.raises(InvalidInputError, match="already exists"):
-        tune(halves, halves.folder, space_of(), trials=4)
+        tune(halves, halves.folder, COUNTED, trials=4)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +194,27 @@ def test_trials_that_diverge_or_do_not_fit_are_recorded_and_do_not_end_the_searc
     assert results.best == states[4, 0.01] and results.final["seeds"] == []
 
 
-def test_a_search_in_which_every_trial_fails_says_why(halves, tmp_path):
-    space = space_of().with_fixed("model.id_units", 5)
-    with pytest.raises(InvalidInputError, match=r"none of 3 trials came to an end .* id_units is 5, but the fusion"):
-        tune(halves, tmp_path / "out", space, tuner="random", trials=3)
+def test_a_search_of_which_nothing_can_be_trained_is_refused_before_it_begins(halves, tmp_path):
+    for name, value, message in (
+        (
+            "model.id_units",
+            5,
+            r"none of \d+ configurations .* can be trained\. id_units is 5, but the fusion",
+        ),
+        ("model.combination", "ad", r'unknown combination "ad"; did you mean "add"'),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            tune(halves, tmp_path / "out", space_of().with_fixed(name, value), tuner="random", trials=3)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_search_in_which_every_trial_fails_says_why(halves, tmp_path, monkeypatch):
+    def failing(*_, **__):
+        raise InvalidInputError("the disk\nis full")
+
+    monkeypatch.setattr(trial_tuner, "train", failing)
+    with pytest.raises(InvalidInputError, match=r"none of 3 trials came to an end .* The first: the disk is full"):
+        tune(halves, tmp_path / "out", COUNTED, tuner="random", trials=3)
 
 
 class Killed(BaseException):
@@ -200,8 +235,8 @@ def test_a_search_that_is_killed_again_and_again_tries_the_same(bayesian, halves
     for attempt in range(4):
         monkeypatch.setenv("KERASTUNER_TUNER_ID", f"name-{attempt}")
         with pytest.raises(Killed):
-            tune(halves, tmp_path / "out", space_of(), trials=4, seeds=0)
-    results = tune(halves, tmp_path / "out", space_of(), trials=4, seeds=0)
+            tune(halves, tmp_path / "out", COUNTED, trials=4, seeds=0)
+    results = tune(halves, tmp_path / "out", COUNTED, trials=4, seeds=0)
     assert len(begun) == 4 and results.trials == bayesian.trials
 
 
@@ -231,12 +266,8 @@ def command(halves, tmp_path_factory):
     file = tmp_path_factory.mktemp("space") / "space.yaml"
     space = space_of(checkpoint_seconds=0.0)
     file.write_text(json.dumps(space.to_mapping()))
-    words = [sys.executable, "-m", "tf_metammf.commands.main", "tune", "--records", str(halves.folder)]
+    words = ["tune", "--records", str(halves.folder)]
     return lambda output, *more: [*words, "--config", str(file), "--output", str(output), *more]
-
-
-def quiet(**more: str) -> dict[str, str]:
-    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **more}
 
 
 def test_a_chief_and_two_workers_search_together(command, tmp_path):
@@ -244,23 +275,26 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
     words = command(output, "--tuner", "hyperband", "--trials", "5", "--seeds", "0", "--training.epochs", "3")
     # Keras Tuner's chief looks every 20 seconds whether all workers have left.
     impatient = "import time; s = time.sleep; time.sleep = lambda n: s(min(n, 0.2)); "
-    program = [
-        sys.executable,
-        "-c",
-        f"{impatient}import sys; from tf_metammf.commands.main import main; sys.exit(main())",
-    ]
+    program = f"{impatient}import sys; from tf_metammf.commands.main import main; sys.exit(main({words}))"
+    files = {name: tmp_path / name for name in ("chief", "worker0", "worker1")}
     processes = {
-        name: subprocess.Popen(
-            [*program, *words[3:]],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=quiet(KERASTUNER_TUNER_ID=name, KERASTUNER_ORACLE_IP="127.0.0.1", KERASTUNER_ORACLE_PORT=port),
+        name: PreloadedProcess(
+            ["-c", program],
+            environment={
+                **os.environ,
+                "KERASTUNER_TUNER_ID": name,
+                "KERASTUNER_ORACLE_IP": "127.0.0.1",
+                "KERASTUNER_ORACLE_PORT": port,
+            },
+            out=file,
+            err=file,
         )
-        for name in ("chief", "worker0", "worker1")
+        for name, file in files.items()
     }
     try:
-        printed = {name: process.communicate(timeout=240)[0] for name, process in processes.items()}
+        for process in processes.values():
+            process.wait(timeout=600)
+        printed = {name: file.read_text() for name, file in files.items()}
     finally:
         for process in processes.values():
             process.kill()
@@ -278,22 +312,21 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
     assert "5 trials, the best first" in printed["chief"] and (output / "best.yaml").is_file()
 
 
-def test_a_killed_command_goes_on_in_the_trial_under_way(command, tmp_path):
+def test_a_killed_command_goes_on_in_the_trial_under_way(command, tmp_path, capsys):
     output = tmp_path / "out"
     words = command(output, "--tuner", "random", "--trials", "1", "--seeds", "0", "--training.epochs", "6")
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=quiet())
-    deadline = time.monotonic() + 120
+    process = PreloadedProcess(words)
+    deadline = time.monotonic() + 600
     rows = output / "trials/0/history.csv"
     while not (rows.is_file() and rows.read_text().count("\n") > 1) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.kill()
-    assert process.wait() == -signal.SIGKILL
+    assert process.returncode == -signal.SIGKILL
     before = rows.read_text()
     assert before.count("\n") < 7, "the trial was over before it was killed"
-    ran = subprocess.run(words, capture_output=True, text=True, check=False, env=quiet())
-    assert ran.returncode == 0, ran.stderr
-    assert "trial 0: ndcg@5" in ran.stderr
+    assert main([str(word) for word in words]) == 0
+    assert "trial 0: ndcg@5" in capsys.readouterr().err
     after = rows.read_text()
     assert after.startswith(before) and after.count("\n") == 7
 

@@ -5,10 +5,11 @@ import pytest
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
+from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_model, make_objective
 from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.evaluation import load_model
+from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.runs.warm_start import warm_start
 from tf_metammf.trainer.training import train
 from tf_metammf.trainer.training_data import TrainingData
@@ -42,7 +43,7 @@ def test_rows_are_matched_by_raw_id_and_the_others_keep_their_own(finished, grow
     model, data = fresh(grown, configuration)
     before, before_data = load_model(finished)
     own = model.user_tower.embedding.embeddings.numpy()
-    report = warm_start(model, data, finished)
+    report = warm_start(model, data, finished, allow_leakage=True)
     assert (report.users_matched, report.users_new, report.items_matched, report.items_new) == (40, 5, 30, 3)
     for table, old_table, ids, old_ids in (
         (model.user_tower.embedding, before.user_tower.embedding, grown.user_ids, before_data.record_set.user_ids),
@@ -66,7 +67,7 @@ def test_features_are_matched_by_modality(finished, grown, configuration):
     before, _ = load_model(finished)
     static = model.item_tower.fusion.fusion_layers[0].static_kernel
     own = static.numpy()
-    report = warm_start(model, data, finished)
+    report = warm_start(model, data, finished, allow_leakage=True)
     assert (report.modalities_matched, report.modalities_new) == (["acoustic", "visual"], ["textual"])
     old = before.item_tower.fusion.fusion_layers[0].static_kernel.numpy()
     np.testing.assert_array_equal(static.numpy(), np.concatenate([old[:3], own[3:7], old[3:]]))
@@ -94,7 +95,7 @@ def test_projections_follow_their_modality(halves, grown, tmp_path):
     )
     run = train(halves, tmp_path / "run", configuration, verbose=0)
     model, data = fresh(grown, configuration)
-    report = warm_start(model, data, run)
+    report = warm_start(model, data, run, allow_leakage=True)
     old, new = (
         {weight.name: weight.numpy() for weight in each.trainable_variables} for each in (load_model(run)[0], model)
     )
@@ -105,12 +106,41 @@ def test_projections_follow_their_modality(halves, grown, tmp_path):
 
 
 def test_training_begins_where_the_run_before_ended_and_reports_it(finished, grown, configuration, tmp_path, caplog):
+    """The data of this test were drawn anew, so training is refused first, and evaluation warns ever after."""
     caplog.set_level("INFO", logger="tf_metammf")
     configuration.training.init_from, configuration.training.epochs = str(finished.folder), 1
+    leaking = leaking_pairs(finished.open_records(), grown)
+    total = grown.metadata.splits["validation"].interactions
+    with pytest.raises(InvalidInputError, match=rf"was trained on {leaking} of the {total} validation interactions of"):
+        train(grown, tmp_path / "run", configuration, verbose=0)
+    assert not (tmp_path / "run").exists()
+
+    configuration.training.allow_leakage = True
     run = train(grown, tmp_path / "run", configuration, verbose=0)
-    assert run.read("warm_start")["users_new"] == 5
+    report = run.read("warm_start")
+    assert report["users_new"] == 5
+    assert report["leakage"] == {
+        "trained": {"validation": leaking},
+        "interactions": {"validation": total},
+        "unknown": [],
+    }
     assert "40 users matched, 5 new; 30 items matched, 3 new; modalities acoustic, visual matched" in caplog.text
+    caplog.clear()
+    evaluate(run, split="validation")
+    assert f"{run.folder} was trained on {leaking} of the {total} validation interactions: its metrics" in caplog.text
     configuration.training.init_from = str(tmp_path / "nowhere")
     with pytest.raises(InvalidInputError, match=r"nowhere: has no configuration\.yaml"):
         train(grown, tmp_path / "other", configuration, verbose=0)
     assert not (tmp_path / "other").exists()
+
+
+def leaking_pairs(before, now) -> int:
+    """Validation interactions whose raw pair was in training before, and is not in training now, too."""
+
+    def pairs(record_set, split):
+        found = read_interactions(record_set, split)
+        users, items = record_set.user_ids, record_set.item_ids
+        return [(users[user], items[item]) for user, item in zip(found.user, found.item, strict=True)]
+
+    leaking = set(pairs(before, "train")) - set(pairs(now, "train"))
+    return sum(pair in leaking for pair in pairs(now, "validation"))

@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_metammf.feature_source import feature_statistics
+from tf_metammf.feature_source import Statistics, feature_statistics
 from tf_metammf.feature_table import FeatureTable
+from tf_metammf.normalization import standardized
 
 _ITEMS_AT_ONCE = 4096
 
@@ -30,11 +31,9 @@ class ItemContent:
         self.table = table
         self.items = table.items
         self.widths = dict(sorted(table.widths.items()))
-        self._shift_and_scale: dict[str, tuple[tf.Tensor, tf.Tensor]] = {}
+        self._statistics: Statistics = {}
         if standardize:
-            for name, (mean, variance) in feature_statistics(table, known, block_size=_ITEMS_AT_ONCE).items():
-                scale = 1 / np.sqrt(np.where(variance > 0, variance, 1.0))
-                self._shift_and_scale[name] = tf.constant(mean, tf.float32), tf.constant(scale, tf.float32)
+            self._statistics = feature_statistics(table, known, block_size=_ITEMS_AT_ONCE)
 
     @property
     def width(self) -> int:
@@ -49,10 +48,10 @@ class ItemContent:
         """The same of items that are not in the table: float ``[n, width]`` and bool ``[n]`` by modality."""
         found = {}
         for name in self.widths:
-            values = tf.cast(features[name], tf.float32)
-            if name in self._shift_and_scale:
-                shift, scale = self._shift_and_scale[name]
-                values = (values - shift) * scale
+            if name in self._statistics:
+                values = standardized(features[name], *self._statistics[name])
+            else:
+                values = tf.cast(features[name], tf.float32)
             # Not a product: what stands in the place of an absent modality may be anything.
             found[name] = tf.where(presence[name][:, tf.newaxis], values, tf.zeros_like(values))
         return found

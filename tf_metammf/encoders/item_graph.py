@@ -1,5 +1,6 @@
 """Graphs of items and the items most like them."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,7 +23,7 @@ def nearest_neighbours(vectors: tf.Tensor, neighbours: int) -> tuple[tf.Tensor, 
         Their ids, int32 ``[items, k]``, and similarities, float32 ``[items, k]``, those below 0 as 0. Constants: no
         gradient is computed with respect to the vectors.
     """
-    unit = tf.stop_gradient(tf.math.l2_normalize(tf.cast(vectors, tf.float32), axis=1))
+    unit = tf.stop_gradient(tf.math.l2_normalize(_of_size_one(tf.cast(vectors, tf.float32)), axis=1))
     items = tf.shape(unit)[0]
     k = tf.minimum(neighbours, items)
 
@@ -39,6 +40,14 @@ def nearest_neighbours(vectors: tf.Tensor, neighbours: int) -> tuple[tf.Tensor, 
         lambda first, *_: first < items, next_block, (tf.constant(0), ids, values), parallel_iterations=1
     )
     return ids.concat(), tf.nn.relu(values.concat())
+
+
+def _of_size_one(vectors: tf.Tensor) -> tf.Tensor:
+    """Vectors times a power of two each, which rounds nothing, so that their squares neither overflow nor vanish."""
+    largest = tf.reduce_max(tf.abs(vectors), axis=1, keepdims=True)
+    exponent = tf.floor(tf.math.log(tf.where(largest > 0, largest, 1.0)) / math.log(2.0))
+    half = tf.floor(exponent / 2)  # in two steps: 2 ** 127 is the largest power there is
+    return vectors * tf.pow(2.0, -half) * tf.pow(2.0, half - exponent)
 
 
 def normalized(neighbours: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

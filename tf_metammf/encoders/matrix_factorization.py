@@ -9,6 +9,7 @@ import tf_keras as keras
 from tf_metammf.encoders.encoder import Represent
 
 
+@keras.saving.register_keras_serializable("tf_metammf")
 class MatrixFactorization(keras.layers.Layer):
     """Takes the tower outputs as the embeddings: MetaMMF_MF of the paper (section 3.4)."""
 

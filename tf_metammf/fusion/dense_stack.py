@@ -7,11 +7,12 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.layer import Layer
 from tf_metammf.layer_arguments import copied, layer_widths, share
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
-class DenseStack(keras.layers.Layer):
+class DenseStack(Layer):
     """Multi-layer perceptron: ``x_l = leaky_relu(x_(l-1) K_l + b_l)``, no activation after the last layer.
 
     Input: float ``[..., in]``.
@@ -67,7 +68,7 @@ class DenseStack(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """``[..., units[-1]]`` of ``[..., in]``."""
-        outputs = tf.matmul(inputs, self.kernels[0]) + self.biases[0]
+        outputs = tf.matmul(tf.cast(inputs, self.compute_dtype), self.kernels[0]) + self.biases[0]
         for kernel, bias in zip(self.kernels[1:], self.biases[1:], strict=True):
             outputs = tf.matmul(tf.nn.leaky_relu(outputs, alpha=self.negative_slope), kernel) + bias
         return outputs

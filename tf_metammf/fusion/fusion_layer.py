@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_metammf.layer import Layer
 from tf_metammf.layer_arguments import layer_widths, share
 from tf_metammf.modalities import (
     Features,
@@ -20,7 +21,7 @@ PUBLISHED_UNITS = (1024, 512, 256, 32)
 """Widths of the fusion layers in the paper."""
 
 
-class FusionLayer(keras.layers.Layer):
+class FusionLayer(Layer):
     """A Keras layer that makes one vector of the modalities of an item.
 
     The contract, which a fusion of your own has to keep too: ``call(inputs, mask=None,

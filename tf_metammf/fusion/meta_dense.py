@@ -6,12 +6,13 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.layer import Layer
 from tf_metammf.layer_arguments import copied, optional_positive_integer, positive_integer
 from tf_metammf.modalities import feature_width
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
-class MetaDense(keras.layers.Layer):
+class MetaDense(Layer):
     """Dense layer whose kernel is generated for every row from its meta information.
 
     ``y = activation(x W(h))`` with ``W(h) = M + sum_s h[s] T[s]``: a static kernel ``M [in, out]``,
@@ -109,8 +110,9 @@ class MetaDense(keras.layers.Layer):
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         """``activation(x W(h))``, ``[B, units]``, of the pair ``x [B, in]``, ``h [B, S]``."""
-        features, meta_information = inputs
-        generated = self._full(features, meta_information) if self.rank is None else self._decomposed(*inputs)
+        features, meta_information = (tf.cast(values, self.compute_dtype) for values in inputs)
+        generate = self._full if self.rank is None else self._decomposed
+        generated = generate(features, meta_information)
         return self.activation(tf.matmul(features, self.static_kernel) + generated)
 
     def _full(self, features: tf.Tensor, meta_information: tf.Tensor) -> tf.Tensor:

@@ -6,12 +6,13 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.layer import Layer
 from tf_metammf.layer_arguments import copied, optional_positive_integer, positive_integer
 from tf_metammf.modalities import feature_width
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
-class MetaInformation(keras.layers.Layer):
+class MetaInformation(Layer):
     """Extracts the meta information of an item from its features.
 
     ``h = relu(x K_1 + absence P + b_1) K_2 + b_2`` with ``K_1 [F, hidden]`` and
@@ -84,7 +85,7 @@ class MetaInformation(keras.layers.Layer):
             inputs: Features of all modalities side by side.
             absence: float ``[B, M]``, 1 where a modality is missing; None where all are present.
         """
-        hidden = tf.matmul(inputs, self.hidden_kernel) + self.hidden_bias
+        hidden = tf.matmul(tf.cast(inputs, self.compute_dtype), self.hidden_kernel) + self.hidden_bias
         if absence is not None:
             hidden += self._of_absence(absence)
         return tf.matmul(tf.nn.relu(hidden), self.kernel) + self.bias

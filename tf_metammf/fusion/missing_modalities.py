@@ -8,12 +8,13 @@ import tf_keras as keras
 
 from tf_metammf.dropout import new_generator, uniform
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.layer import Layer
 from tf_metammf.layer_arguments import share
 from tf_metammf.modalities import Presence, check_features, feature_widths, presence_matrix
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
-class MissingModalities(keras.layers.Layer):
+class MissingModalities(Layer):
     """Puts a learned stand-in in the place of every absent modality.
 
     ``x_m = x_m`` where the item has modality m, else ``s_m``, a learned vector of the same width. In
@@ -88,7 +89,8 @@ class MissingModalities(keras.layers.Layer):
         stand_ins = dict(zip(self.modalities, tf.split(self.stand_ins, self.widths), strict=True))
         present = dict(zip(self.modalities, tf.unstack(presence, axis=1), strict=True))
         complete = {
-            name: tf.where(present[name][:, tf.newaxis], inputs[name], stand_ins[name]) for name in self.modalities
+            name: tf.where(present[name][:, tf.newaxis], tf.cast(inputs[name], self.compute_dtype), stand_ins[name])
+            for name in self.modalities
         }
         return complete, present
 

@@ -9,7 +9,7 @@ import tf_keras as keras
 class Baseline(keras.Model):
     """A model that is counted and not trained.
 
-    Its scores are no dot products of embeddings, so it cannot be exported: TF Serving's signatures search embeddings.
+    Its scores are not dot products of embeddings. An export has the signatures that need none.
     """
 
     @abstractmethod

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_metammf.batches import Batch
 from tf_metammf.dropout import dropout
 from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.interaction_graph import InteractionGraph
@@ -11,7 +12,7 @@ from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.lightgcn import LightGCN
 from tf_metammf.encoders.neighbourhoods import Neighbourhoods
 from tf_metammf.layer_arguments import share
-from tf_metammf.objectives import Batch
+from tf_metammf.modalities import scope_name
 from tf_metammf.replicas import mean_over_batch
 
 
@@ -75,7 +76,7 @@ class BM3(LightGCN):
             width = int(representations.shape[-1])
             self.predictor = self._linear("predictor", width, width)
             for name, features in self.item_content.widths.items():
-                self.projections[name] = self._linear(f"projection_{name}", features, width)
+                self.projections[name] = self._linear(f"projection_{scope_name(name)}", features, width)
         return super().embed_new_items(representations)
 
     def head(self, embeddings: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_metammf.batches import Batch
 from tf_metammf.dropout import uniform
 from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.interaction_graph import InteractionGraph
@@ -14,7 +15,7 @@ from tf_metammf.encoders.lightgcn import LightGCN
 from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.layer_arguments import positive_integer, share
-from tf_metammf.objectives import Batch
+from tf_metammf.modalities import scope_name
 from tf_metammf.replicas import mean_over_batch
 
 
@@ -93,7 +94,7 @@ class FREEDOM(LightGCN):
             width = int(representations.shape[-1])
             for name, features in self.item_content.widths.items():
                 self.projections[name] = self.add_weight(
-                    f"projection_{name}", (features, width), initializer="glorot_uniform"
+                    f"projection_{scope_name(name)}", (features, width), initializer="glorot_uniform"
                 )
         nobody = tf.zeros([0, representations.shape[-1]], representations.dtype)
         return super().propagate(nobody, representations, NoNeighbours(), training=False)[1]

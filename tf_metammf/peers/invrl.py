@@ -5,10 +5,10 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_metammf.batches import Batch
 from tf_metammf.dropout import new_generator
 from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.layer_arguments import positive_integer
-from tf_metammf.objectives import Batch
 from tf_metammf.peers.vbpr import VBPR
 from tf_metammf.replicas import mean_over_batch
 

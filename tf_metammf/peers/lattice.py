@@ -11,6 +11,7 @@ from tf_metammf.encoders.item_graph import ItemGraph, nearest_neighbours, normal
 from tf_metammf.encoders.lightgcn import LightGCN
 from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours
 from tf_metammf.layer_arguments import positive_integer, share
+from tf_metammf.modalities import scope_name
 
 
 class LATTICE(LightGCN):
@@ -72,10 +73,10 @@ class LATTICE(LightGCN):
             ids, similarity = nearest_neighbours(values, self.neighbours)
             self.initial_graphs[name] = ItemGraph([(ids, normalized(ids, similarity))])
             self.projections[name] = self.add_weight(
-                f"projection_{name}", (content.widths[name], units), initializer="glorot_uniform"
+                f"projection_{scope_name(name)}", (content.widths[name], units), initializer="glorot_uniform"
             )
-            self.biases[name] = self.add_weight(f"bias_{name}", (units,), initializer="zeros")
-            self.found[name] = self._state(f"neighbours_{name}", ids.shape)
+            self.biases[name] = self.add_weight(f"bias_{scope_name(name)}", (units,), initializer="zeros")
+            self.found[name] = self._state(f"neighbours_{scope_name(name)}", ids.shape)
         self.modality_weights = self.add_weight("modality_weights", (len(content.widths),), initializer="zeros")
         self.steps = self._state("steps", ())
 

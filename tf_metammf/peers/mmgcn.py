@@ -11,6 +11,7 @@ from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.neighbourhoods import Neighbourhoods
 from tf_metammf.layer_arguments import positive_integer
+from tf_metammf.modalities import scope_name
 
 
 class MMGCN(GraphEncoder):
@@ -58,7 +59,7 @@ class MMGCN(GraphEncoder):
         self.units = positive_integer("MMGCN", "units", units)
         self.negative_slope = negative_slope
         self.preferences = {
-            name: self.add_weight(f"preferences_{name}", (graph.users, units), initializer="glorot_uniform")
+            name: self.add_weight(f"preferences_{scope_name(name)}", (graph.users, units), initializer="glorot_uniform")
             for name in content.widths
         }
         self.dense: dict[str, keras.layers.Dense] = {}
@@ -83,7 +84,7 @@ class MMGCN(GraphEncoder):
         identity = tf.cast(representations, tf.float32)
         totals = []
         for name, values in self.item_content.of(*content).items():
-            nodes = self.dense[f"{name}/input"](values)
+            nodes = self._dense(name, "input")(values)
             for layer in range(1, self.layers + 1):
                 nodes = self._combined(name, layer, self._aggregated(name, layer, None, nodes), nodes, identity)
             totals.append(nodes)
@@ -108,7 +109,7 @@ class MMGCN(GraphEncoder):
     ) -> Sides:
         self._build(int(users.shape[-1]))
         identities = tf.cast(users, tf.float32), tf.cast(items, tf.float32)
-        nodes: Sides = tf.convert_to_tensor(preferences), self.dense[f"{name}/input"](features)
+        nodes: Sides = tf.convert_to_tensor(preferences), self._dense(name, "input")(features)
         for layer in range(1, self.layers + 1):
             sums = neighbourhoods.sums(layer, *nodes)
             means = [
@@ -125,28 +126,32 @@ class MMGCN(GraphEncoder):
     def _aggregated(self, name: str, layer: int, mean: tf.Tensor | None, nodes: tf.Tensor) -> tf.Tensor:
         """``leaky_relu(W_1 mean)``, which is the mean of ``W_1 x_j``; zeros without neighbours."""
         if mean is None:
-            return tf.zeros_like(self.dense[f"{name}/self_{layer}"](nodes))
-        return tf.nn.leaky_relu(self.dense[f"{name}/neighbour_{layer}"](mean), self.negative_slope)
+            return tf.zeros_like(self._dense(name, f"self_{layer}")(nodes))
+        return tf.nn.leaky_relu(self._dense(name, f"neighbour_{layer}")(mean), self.negative_slope)
 
     def _combined(
         self, name: str, layer: int, aggregated: tf.Tensor, nodes: tf.Tensor, identity: tf.Tensor
     ) -> tf.Tensor:
-        own = tf.nn.leaky_relu(self.dense[f"{name}/self_{layer}"](nodes), self.negative_slope) + identity
-        return tf.nn.leaky_relu(self.dense[f"{name}/combine_{layer}"](aggregated) + own, self.negative_slope)
+        own = tf.nn.leaky_relu(self._dense(name, f"self_{layer}")(nodes), self.negative_slope) + identity
+        return tf.nn.leaky_relu(self._dense(name, f"combine_{layer}")(aggregated) + own, self.negative_slope)
 
     def _build(self, width: int) -> None:
         if self.dense:
             return
         for name, features in self.item_content.widths.items():
-            self._add(f"{name}/input", features, self.units, use_bias=True)
+            self._add(name, "input", features, self.units, use_bias=True)
             for layer in range(1, self.layers + 1):
                 before = self.units if layer == 1 else width
-                self._add(f"{name}/neighbour_{layer}", before, width, use_bias=False)
-                self._add(f"{name}/self_{layer}", before, width, use_bias=True)
-                self._add(f"{name}/combine_{layer}", width, width, use_bias=True)
+                self._add(name, f"neighbour_{layer}", before, width, use_bias=False)
+                self._add(name, f"self_{layer}", before, width, use_bias=True)
+                self._add(name, f"combine_{layer}", width, width, use_bias=True)
 
-    def _add(self, name: str, before: int, after: int, *, use_bias: bool) -> None:
-        dense = keras.layers.Dense(after, use_bias=use_bias, name=name.replace("/", "_"), dtype="float32")
+    def _add(self, modality: str, part: str, before: int, after: int, *, use_bias: bool) -> None:
+        name = scope_name(modality)
+        dense = keras.layers.Dense(after, use_bias=use_bias, name=f"{name}_{part}", dtype="float32")
         with tf.name_scope(dense.name):
             dense.build((None, before))
-        self.dense[name] = dense
+        self.dense[f"{name}/{part}"] = dense
+
+    def _dense(self, modality: str, part: str) -> keras.layers.Dense:
+        return self.dense[f"{scope_name(modality)}/{part}"]

@@ -1,6 +1,6 @@
 """Full ranking: every user of a split ranks the whole catalogue, on the device, in one pass for all metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,6 +77,12 @@ class FullRanking:
     Attributes:
         pairs: The pairs as they are used; ``pairs.users`` are the users with positives.
         names: The keys of the result, in its order.
+        counts: What is behind the numbers of every part, also of a part without users: ``users`` with relevant items,
+            ``items`` of the part, and ``interactions`` to be found.
+        parts: The parts of the result.
+        cutoffs: The K, ascending, each once.
+        users: Number of users of the record set.
+        items: Number of items of the record set.
 
     Raises:
         InvalidInputError: An id is out of range, arrays do not match, no positive is left, a metric is unknown,
@@ -107,14 +113,16 @@ class FullRanking:
             items=items,
             maximum_block_rows=min(max(score_bytes // (4 * items), 1), MAXIMUM_BLOCK_USERS),
         )
-        self._users, self._items = users, items
+        self.users, self.items = users, items
         self._metrics = tuple(dict.fromkeys(metrics))
-        self._cutoffs = tuple(sorted(set(cutoffs)))
-        self._parts = ranking_parts(self.pairs, items=items, warm_items=warm_items)
-        self.names = tuple(str(name) for part in self._parts for name in self._part_names(part))
+        self.cutoffs = tuple(sorted(set(cutoffs)))
+        parts = ranking_parts(self.pairs, items=items, warm_items=warm_items)
+        self.counts = {part.name: part.counts for part in parts}
+        self.parts = tuple(part for part in parts if part.users)
+        self.names = tuple(str(name) for part in self.parts for name in self._part_names(part))
         self._group = group
         share = (0, 1) if group is None else (group.index, group.size)
-        self._pass = RankingPass(self.pairs, self._parts, items=items, cutoffs=self._cutoffs, share=share)
+        self._pass = RankingPass(self.pairs, self.parts, items=items, cutoffs=self.cutoffs, share=share)
 
     def evaluate(self, user_embeddings: Any, item_embeddings: Any) -> dict[str, float]:
         """Metrics of the ranking by dot product.
@@ -129,14 +137,7 @@ class FullRanking:
         Raises:
             InvalidInputError: The shapes do not fit, or an embedding or a score is NaN or infinite.
         """
-        user_embeddings = _checked_embeddings(user_embeddings, what="user", rows=self._users)
-        item_embeddings = _checked_embeddings(item_embeddings, what="item", rows=self._items)
-        if user_embeddings.shape[1] != item_embeddings.shape[1]:
-            raise InvalidInputError(
-                f"full ranking: user embeddings are {user_embeddings.shape[1]} wide and item embeddings "
-                f"{item_embeddings.shape[1]}, expected the same width. Give the embeddings of one model."
-            )
-        return self._result(self._pass.rank_embeddings(user_embeddings, item_embeddings))
+        return self._result(self._pass.rank_embeddings(*self._checked(user_embeddings, item_embeddings)))
 
     def recommended(self, user_embeddings: Any, item_embeddings: Any) -> NDArray[np.int32]:
         """The lists that the metrics are made of.
@@ -146,13 +147,15 @@ class FullRanking:
             item_embeddings: ``[items, width]``, of all items.
 
         Returns:
-            The first K items, for the largest K, of every user of ``pairs.users``, int32 ``[n, K]``; the number of
-            items where no more could be ranked.
+            The first items of every user of ``pairs.users``, as many as the largest cut-off or as there are items,
+            int32 ``[n, K]``; the number of items stands where no more could be ranked. With ``group`` every process
+            has the lists of all users.
+
+        Raises:
+            InvalidInputError: As :meth:`evaluate`.
         """
-        user_embeddings = _checked_embeddings(user_embeddings, what="user", rows=self._users)
-        item_embeddings = _checked_embeddings(item_embeddings, what="item", rows=self._items)
-        lists: NDArray[np.int32] = self._pass.recommend_embeddings(user_embeddings, item_embeddings).numpy()
-        return lists
+        embeddings = self._checked(user_embeddings, item_embeddings)
+        return self._lists(*self._pass.recommend_embeddings(*embeddings))
 
     def evaluate_scores(self, score_function: ScoreFunction) -> dict[str, float]:
         """Metrics of the ranking by any score.
@@ -178,32 +181,66 @@ class FullRanking:
     def recommended_by(self, model: Any) -> NDArray[np.int32]:
         """The lists of a model, as :meth:`recommended`."""
         if hasattr(model, "scores"):
-            lists: NDArray[np.int32] = self._pass.recommend_scores(model.scores).numpy()
-            return lists
+            return self._lists(*self._pass.recommend_scores(model.scores))
         return self.recommended(*model.embeddings())
 
-    def _part_names(self, part: RankingPart) -> list[MetricName]:
-        return [MetricName(metric, k, part.name) for metric in self._metrics for k in self._cutoffs]
+    def named(self, values: Mapping[str, Mapping[str, Mapping[int, float]]]) -> dict[str, float]:
+        """The values by part, metric and cut-off as a result of this ranking, by the keys of ``names``."""
+        return {
+            str(name): values[part.name][name.metric][name.k] for part in self.parts for name in self._part_names(part)
+        }
 
-    def _result(self, ranked: Ranked) -> dict[str, float]:
-        if self._group is not None:
-            ranked = Ranked(
-                sums=tf.reduce_sum(self._group.gather(ranked.sums), axis=0),
-                best_ranks=tf.reduce_min(self._group.gather(ranked.best_ranks), axis=0),
-                usable=tf.reduce_all(tf.cast(self._group.gather(tf.cast(ranked.usable, tf.int32)), tf.bool)),
+    def _part_names(self, part: RankingPart) -> list[MetricName]:
+        return [MetricName(metric, k, part.name) for metric in self._metrics for k in self.cutoffs]
+
+    def _checked(self, user_embeddings: Any, item_embeddings: Any) -> tuple[Any, Any]:
+        user_embeddings = _checked_embeddings(user_embeddings, what="user", rows=self.users)
+        item_embeddings = _checked_embeddings(item_embeddings, what="item", rows=self.items)
+        if user_embeddings.shape[1] != item_embeddings.shape[1]:
+            raise InvalidInputError(
+                f"full ranking: user embeddings are {user_embeddings.shape[1]} wide and item embeddings "
+                f"{item_embeddings.shape[1]}, expected the same width. Give the embeddings of one model."
             )
-        if not ranked.usable:
+        return user_embeddings, item_embeddings
+
+    def _lists(self, own_lists: Any, own_usable: Any) -> NDArray[np.int32]:
+        """The lists of all users from those of this process."""
+        self._require_usable(own_usable)
+        if self._group is None:
+            lists: NDArray[np.int32] = own_lists.numpy()
+            return lists
+        counts = self._pass.rows_of_processes
+        # Only arrays of one shape can be gathered.
+        padded = tf.pad(own_lists, [[0, max(counts) - own_lists.shape[0]], [0, 0]])
+        of_processes = np.asarray(self._group.gather(padded))
+        return np.concatenate([some[:count] for some, count in zip(of_processes, counts, strict=True)])
+
+    def _require_usable(self, own_usable: Any) -> None:
+        """Sees, in all processes alike, that the scores of all of them could be ranked."""
+        usable = own_usable
+        if self._group is not None:
+            usable = tf.reduce_all(tf.cast(self._group.gather(tf.cast(own_usable, tf.int32)), tf.bool))
+        if not usable:
             raise InvalidInputError(
                 "full ranking: scores are NaN or infinite, expected finite numbers (or minus infinity for an item "
                 "that must not be recommended). Look at the embeddings and at the loss of the training."
             )
-        result: dict[str, float] = {}
-        for part, part_sums in zip(self._parts, ranked.sums.numpy(), strict=True):
-            values = averages(part_sums, cutoffs=self._cutoffs, users=part.users, relevant=int(part.relevant.sum()))
+
+    def _result(self, ranked: Ranked) -> dict[str, float]:
+        self._require_usable(ranked.usable)
+        if self._group is not None:
+            ranked = Ranked(
+                sums=tf.reduce_sum(self._group.gather(ranked.sums), axis=0),
+                best_ranks=tf.reduce_min(self._group.gather(ranked.best_ranks), axis=0),
+                usable=ranked.usable,
+            )
+        result = {}
+        for part, part_sums in zip(self.parts, ranked.sums.numpy(), strict=True):
+            values = averages(part_sums, cutoffs=self.cutoffs, users=part.users, relevant=part.interactions)
             ranks = ranked.best_ranks[-1 if part.name == COLD_ONLY else 0].numpy()[:-1][part.is_item]
-            values["coverage"] = {k: float(np.mean(ranks <= k)) for k in self._cutoffs}
-            result |= {str(name): values[name.metric][name.k] for name in self._part_names(part)}
-        return result
+            values["coverage"] = {k: float(np.mean(ranks <= min(k, self.items))) for k in self.cutoffs}
+            result[part.name] = values
+        return self.named(result)
 
 
 def _checked_embeddings(embeddings: Any, *, what: str, rows: int) -> Any:

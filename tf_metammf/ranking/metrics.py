@@ -41,7 +41,7 @@ def rank_sums(hits: Any, relevant: Any, *, cutoffs: Sequence[int]) -> Any:
         hits: bool ``[users, ranks]``: whether the item at that rank is relevant.
         relevant: Integers ``[users]``: relevant items of each user, also those not ranked. A user
             without any adds nothing.
-        cutoffs: The cut-offs, at most ``ranks`` each.
+        cutoffs: The cut-offs. Beyond ``ranks`` there is nothing more to find.
 
     Returns:
         float64 ``[4 + len(cutoffs), ranks]``. Sums of blocks of users add up to those of all of them.
@@ -51,8 +51,9 @@ def rank_sums(hits: Any, relevant: Any, *, cutoffs: Sequence[int]) -> Any:
     hits_so_far = tf.cumsum(hits, axis=1)
     first_hits = hits * tf.cast(tf.equal(hits_so_far, 1.0), tf.float64)
     share = tf.math.reciprocal_no_nan(relevant)
-    ideal_hits = tf.cast(tf.minimum(relevant, tf.constant(cutoffs, tf.float64)), tf.int32)
-    ideal_gains = tf.gather(np.append(0.0, np.cumsum(_discounts(max(cutoffs)))), ideal_hits)
+    ranks = [min(k, hits.shape[1]) for k in cutoffs]
+    ideal_hits = tf.cast(tf.minimum(relevant, tf.constant(ranks, tf.float64)), tf.int32)
+    ideal_gains = tf.gather(np.append(0.0, np.cumsum(discounts(max(ranks)))), ideal_hits)
     weights = tf.concat([tf.ones_like(share), share, tf.math.reciprocal_no_nan(ideal_gains)], axis=1)
     return tf.concat(
         [
@@ -75,8 +76,8 @@ def averages(
     """Metrics at every cut-off from the sums of :func:`rank_sums`.
 
     Args:
-        sums: float64 ``[4 + len(cutoffs), ranks]``, summed over all users.
-        cutoffs: The cut-offs the sums were made for.
+        sums: float64 ``[4 + len(cutoffs), ranks]``, summed over all users. There is nothing to find beyond ``ranks``.
+        cutoffs: The cut-offs the sums were made for, in their order.
         users: Users with at least one relevant item, at least 1.
         relevant: Relevant items of all users together.
 
@@ -84,22 +85,54 @@ def averages(
         By name of the metric and cut-off; everything but the coverage.
     """
     ranks = np.arange(1, sums.shape[1] + 1)
+    last = {k: min(k, len(ranks)) - 1 for k in cutoffs}
     hits = np.cumsum(sums[_HITS])
     recall = np.cumsum(sums[_RECALL])
     hit_rate = np.cumsum(sums[_FIRST_HITS])
     reciprocal_rank = np.cumsum(sums[_FIRST_HITS] / ranks)
     precision_at_hits = np.cumsum(sums[_PRECISION] / ranks)
-    ndcg = np.cumsum(sums[_NDCG:] * _discounts(len(ranks)), axis=1)
+    ndcg = np.cumsum(sums[_NDCG:] * discounts(len(ranks)), axis=1)
     return {
-        "precision": {k: float(hits[k - 1] / k / users) for k in cutoffs},
-        "recall": {k: float(recall[k - 1] / users) for k in cutoffs},
-        "ndcg": {k: float(ndcg[row, k - 1] / users) for row, k in enumerate(cutoffs)},
-        "hit_rate": {k: float(hit_rate[k - 1] / users) for k in cutoffs},
-        "mrr": {k: float(reciprocal_rank[k - 1] / users) for k in cutoffs},
-        "map": {k: float(precision_at_hits[k - 1] / users) for k in cutoffs},
-        "pooled_recall": {k: float(hits[k - 1] / relevant) for k in cutoffs},
+        "precision": {k: float(hits[last[k]] / k / users) for k in cutoffs},
+        "recall": {k: float(recall[last[k]] / users) for k in cutoffs},
+        "ndcg": {k: float(ndcg[row, last[k]] / users) for row, k in enumerate(cutoffs)},
+        "hit_rate": {k: float(hit_rate[last[k]] / users) for k in cutoffs},
+        "mrr": {k: float(reciprocal_rank[last[k]] / users) for k in cutoffs},
+        "map": {k: float(precision_at_hits[last[k]] / users) for k in cutoffs},
+        "pooled_recall": {k: float(hits[last[k]] / relevant) for k in cutoffs},
     }
 
 
-def _discounts(ranks: int) -> NDArray[np.float64]:
+def sparse_rank_sums(
+    rows: NDArray[np.int64],
+    places: NDArray[np.int64],
+    relevant: NDArray[np.int64],
+    *,
+    cutoffs: Sequence[int],
+    ranks: int,
+) -> NDArray[np.float64]:
+    """The sums of :func:`rank_sums` from the places of the relevant items alone.
+
+    Args:
+        rows: The user of every relevant item, ascending.
+        places: Its place in the user's ranking, from 0, ascending within a user.
+        relevant: Relevant items of each user.
+        cutoffs: The cut-offs.
+        ranks: Ranks to sum up.
+
+    Returns:
+        float64 ``[4 + len(cutoffs), ranks]``.
+    """
+    hits_so_far = np.arange(1, len(rows) + 1) - np.searchsorted(rows, rows)
+    shown = places < ranks
+    rows, places, hits_so_far = rows[shown], places[shown], hits_so_far[shown]
+    count = relevant[rows]
+    ideal_gains = np.append(0.0, np.cumsum(discounts(int(min(max(cutoffs), relevant.max())))))
+    weights: list[NDArray[Any]] = [hits_so_far == 1, hits_so_far / count, np.ones(len(rows)), 1 / count]
+    weights += [1 / ideal_gains[np.minimum(count, k)] for k in cutoffs]
+    return np.stack([np.bincount(places, weights=values, minlength=ranks) for values in weights])
+
+
+def discounts(ranks: int) -> NDArray[np.float64]:
+    """What a hit is worth in DCG at the ranks from 1, ``1 / log2(rank + 1)``, float64 ``[ranks]``."""
     return 1.0 / np.log2(np.arange(2, ranks + 2))

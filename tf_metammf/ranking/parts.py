@@ -29,6 +29,20 @@ class RankingPart:
         """Users with at least one relevant item."""
         return int(np.count_nonzero(self.relevant))
 
+    @property
+    def interactions(self) -> int:
+        """Relevant items of all users together."""
+        return int(self.relevant.sum())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Users with a relevant item, items of the part, and interactions to be found."""
+        return {
+            "users": self.users,
+            "items": int(np.count_nonzero(self.is_item)),
+            "interactions": self.interactions,
+        }
+
 
 def ranking_parts(pairs: RankingPairs, *, items: int, warm_items: ArrayLike | None) -> tuple[RankingPart, ...]:
     """All items and, where it is known which items are warm, the parts by kind of item.
@@ -39,7 +53,7 @@ def ranking_parts(pairs: RankingPairs, *, items: int, warm_items: ArrayLike | No
         warm_items: bool ``[items]``, or None.
 
     Returns:
-        The parts that have users; all items first.
+        The parts, all items first; also those without users.
 
     Raises:
         InvalidInputError: ``warm_items`` is not bool ``[items]``.
@@ -53,8 +67,7 @@ def ranking_parts(pairs: RankingPairs, *, items: int, warm_items: ArrayLike | No
                 "Give one truth value per item of the record set."
             )
         kinds |= {WARM: is_warm, COLD: ~is_warm, COLD_ONLY: ~is_warm}
-    parts = (RankingPart(name, is_item, _relevant(pairs, is_item)) for name, is_item in kinds.items())
-    return tuple(part for part in parts if part.users)
+    return tuple(RankingPart(name, is_item, _relevant(pairs, is_item)) for name, is_item in kinds.items())
 
 
 def _relevant(pairs: RankingPairs, is_item: NDArray[np.bool_]) -> NDArray[np.int64]:

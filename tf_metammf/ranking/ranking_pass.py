@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ ScoreFunction = Callable[[Any], Any]
 
 class Ranked(NamedTuple):
     """What a pass leaves behind.
+
+    ``K`` is the largest cut-off, or the number of items where that is smaller.
 
     Attributes:
         sums: The rank sums of every part, float64 ``[parts, values, K]``.
@@ -44,6 +47,9 @@ class RankingPass:
         items: Number of items.
         cutoffs: The K to report, ascending.
         share: Number of this process and of all processes that share the blocks: each ranks about as many.
+
+    Attributes:
+        rows_of_processes: How many users with positives each process ranks, in the order of ``pairs.users``.
     """
 
     def __init__(
@@ -55,9 +61,12 @@ class RankingPass:
         cutoffs: Sequence[int],
         share: tuple[int, int] = (0, 1),
     ):
-        self._items, self._cutoffs, self._longest = items, tuple(cutoffs), cutoffs[-1]
+        self._items, self._cutoffs, self._longest = items, tuple(cutoffs), min(cutoffs[-1], items)
         number, processes = share
-        self._first_block, self._end_block = (pairs.blocks * place // processes for place in (number, number + 1))
+        block_bounds = [pairs.blocks * place // processes for place in range(processes + 1)]
+        row_bounds = [min(block * pairs.block_rows, len(pairs.users)) for block in block_bounds]
+        self.rows_of_processes = [end - first for first, end in pairwise(row_bounds)]
+        self._first_block, self._end_block = block_bounds[number : number + 2]
         self._block_rows = pairs.block_rows
         self._users = tf.constant(pairs.users)
         self._positive_keys = tf.constant(pairs.positives.rows * (items + 1) + pairs.positives.items)
@@ -76,33 +85,38 @@ class RankingPass:
         return self._rank(lambda users: tf.matmul(tf.gather(user_embeddings, users), columns))
 
     @tf.function(autograph=False)
-    def recommend_embeddings(self, user_embeddings: Any, item_embeddings: Any) -> Any:
-        """The best items by dot product, int32 ``[users with positives, K]``; "no item" where there are no more."""
+    def recommend_embeddings(self, user_embeddings: Any, item_embeddings: Any) -> tuple[Any, Any]:
+        """The lists of the users of this process by dot product.
+
+        Returns:
+            The best items, int32 ``[n, K]``, "no item" where there are no more; and bool, as ``Ranked.usable``.
+        """
         columns = tf.transpose(item_embeddings)
         return self._recommend(lambda users: tf.matmul(tf.gather(user_embeddings, users), columns))
 
     @tf.function(autograph=False)
-    def recommend_scores(self, score_function: ScoreFunction) -> Any:
-        """The best items by a score function, as :meth:`recommend_embeddings`."""
+    def recommend_scores(self, score_function: ScoreFunction) -> tuple[Any, Any]:
+        """The lists of the users of this process by a score function, as :meth:`recommend_embeddings`."""
         return self._recommend(score_function)
 
-    def _recommend(self, score_function: ScoreFunction) -> Any:
-        lists = tf.TensorArray(
-            tf.int32,
-            size=self._end_block,
-            infer_shape=False,
-            element_shape=[None, self._longest],
-            clear_after_read=True,
-        )
+    def _recommend(self, score_function: ScoreFunction) -> tuple[Any, Any]:
+        blocks = self._end_block - self._first_block
+        if not blocks:
+            return tf.zeros([0, self._longest], tf.int32), tf.constant(True)
+        lists = tf.TensorArray(tf.int32, size=blocks, infer_shape=False, element_shape=[None, self._longest])
 
-        def recommend_next(block: Any, before: Any) -> tuple[Any, Any]:
+        def recommend_next(block: Any, before: Any, usable: Any) -> tuple[Any, Any, Any]:
             scores, _ = self._block_scores(score_function, block)
-            return block + 1, before.write(block, self._recommended(scores))
+            now = before.write(block - self._first_block, self._recommended(scores))
+            return block + 1, now, tf.logical_and(usable, _are_usable(scores))
 
-        _, found = tf.while_loop(
-            lambda block, _: block < self._end_block, recommend_next, (tf.constant(0), lists), parallel_iterations=1
+        _, found, usable = tf.while_loop(
+            lambda block, *_: block < self._end_block,
+            recommend_next,
+            (tf.constant(self._first_block), lists, tf.constant(True)),
+            parallel_iterations=1,
         )
-        return found.concat()
+        return found.concat(), usable
 
     @tf.function(autograph=False)
     def rank_scores(self, score_function: ScoreFunction) -> Ranked:
@@ -120,12 +134,10 @@ class RankingPass:
         def rank_next(block: Any, before: Ranked) -> tuple[Any, Ranked]:
             scores, rows = self._block_scores(score_function, block)
             sums, best_ranks = self._rank_block(scores, rows, block)
-            # The maximum is NaN where any score is, and NaN is not below infinity.
-            usable = tf.reduce_max(scores) < math.inf
             return block + 1, Ranked(
                 sums=before.sums + sums,
                 best_ranks=tf.minimum(before.best_ranks, best_ranks),
-                usable=tf.logical_and(before.usable, usable),
+                usable=tf.logical_and(before.usable, _are_usable(scores)),
             )
 
         # One block at a time: several at once would take the memory of several.
@@ -184,9 +196,7 @@ class RankingPass:
     def _recommended(self, scores: Any) -> Any:
         """The best items of every row, int32 ``[n, K]``; "no item" where there are no more."""
         best_scores, best_items = top_items(scores, self._longest)
-        best_items = tf.where(best_scores > -math.inf, best_items, self._items)
-        missing = self._longest - best_items.shape[1]
-        return tf.pad(best_items, [[0, 0], [0, missing]], constant_values=self._items)
+        return tf.where(best_scores > -math.inf, best_items, self._items)
 
     def _hits(self, recommended: Any, rows: Any, block: Any) -> Any:
         """Whether each recommended item is a positive of its row's user, bool ``[n, K]``."""
@@ -201,3 +211,8 @@ class RankingPass:
         best = tf.math.unsorted_segment_min(ranks, recommended, self._items + 1)
         # The operation gives an item that is in no list the largest integer.
         return tf.minimum(best, self._longest + 1)[tf.newaxis]
+
+
+def _are_usable(scores: Any) -> Any:
+    # The maximum is NaN where any score is, and NaN is not below infinity.
+    return tf.reduce_max(scores) < math.inf

@@ -17,6 +17,9 @@ from tf_metammf.records.record_set import RecordSet
 
 MOST_KINDS = 8
 
+KINDS_SUFFIX = ".kinds.csv"
+"""``NAME.kinds.csv`` beside a record set has the kinds of its items, as ``records synthesize`` writes them."""
+
 
 @dataclass(frozen=True)
 class ItemKinds:
@@ -31,6 +34,19 @@ class ItemKinds:
     names: list[str]
     of_item: NDArray[np.int64]
     source: str
+
+
+def find_kinds(record_set: RecordSet, path: str | Path | None = None) -> ItemKinds | None:
+    """Kinds from a file, by default from the one beside the record set; None if there is none.
+
+    Raises:
+        InvalidInputError: As :func:`read_kinds` raises it.
+    """
+    folder = record_set.folder.resolve()
+    own = folder.with_name(f"{folder.name}{KINDS_SUFFIX}")
+    if path is None and not own.is_file():
+        return None
+    return read_kinds(own if path is None else path, record_set)
 
 
 def read_kinds(path: str | Path, record_set: RecordSet) -> ItemKinds:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from tf_metammf.fusion.meta_fusion import MetaFusion
 from tf_metammf.fusion.modality_shares import catalogue_shares
-from tf_metammf.trainer.comparison.compare import ComparedModel, Comparison
+from tf_metammf.trainer.comparison.comparison_directory import ComparedModel, Comparison
 from tf_metammf.trainer.comparison.item_kinds import ItemKinds
+from tf_metammf.trainer.comparison.model_names import plot_label
 from tf_metammf.trainer.evaluation import load_model
 
 logger = logging.getLogger(__name__)
@@ -69,11 +70,7 @@ def kernel_coordinates(model: Any) -> NDArray[np.float32]:
     tower = model.item_tower
     found = []
     for features, presence in model.item_features.blocks(SHOWN_ITEMS):
-        standardized = {
-            name: tower.standardization[name](values) if name in tower.standardization else values
-            for name, values in features.items()
-        }
-        complete, mask = tower.missing_modalities(standardized, mask=dict(presence), training=False)
+        complete, mask = tower.missing_modalities(tower.standardized(features), mask=dict(presence), training=False)
         found.append(tower.fusion.kernel_coordinates(complete, mask).numpy())
     return np.concatenate(found)
 
@@ -96,7 +93,7 @@ def _map(caption: str, vectors: NDArray[np.floating], kinds: ItemKinds) -> tuple
     for kind, name in enumerate(kinds.names):
         members = kinds.of_item[chosen] == kind
         across, up = places[members].T
-        panel.scatter(across, up, s=7, alpha=0.7, linewidths=0, color=palette(kind % 10), label=name)
+        panel.scatter(across, up, s=7, alpha=0.7, linewidths=0, color=palette(kind % 10), label=plot_label(name))
     panel.set(xticks=[], yticks=[])
     panel.set_aspect("equal", adjustable="datalim")
     panel.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), markerscale=2.5)
@@ -130,10 +127,10 @@ def _heat_maps(shares: dict[str, tuple[list[str], NDArray[np.float32]]], kinds: 
         image = panel.imshow(table, vmin=0, vmax=1, cmap="viridis", aspect="auto")
         for (row, column), value in np.ndenumerate(table):
             panel.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value < 0.6 else "black")
-        panel.set_xticks(range(len(modalities)), modalities)
-        panel.set_title(name, fontsize=10)
+        panel.set_xticks(range(len(modalities)), list(map(plot_label, modalities)))
+        panel.set_title(plot_label(name), fontsize=10)
     counts = [int((kinds.of_item == kind).sum()) for kind in range(len(kinds.names))]
-    labels = [f"{name}: {count:,}" for name, count in zip(kinds.names, counts, strict=True)]
+    labels = [f"{plot_label(name)}: {count:,}" for name, count in zip(kinds.names, counts, strict=True)]
     panels[0].set_yticks(range(len(kinds.names)), labels)
     figure.colorbar(image, ax=list(panels), label="share")
     return figure

@@ -6,7 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from tf_metammf.trainer.comparison.compare import Comparison
+from tf_metammf.trainer.comparison.comparison_directory import Comparison
+from tf_metammf.trainer.comparison.model_names import plot_label
 from tf_metammf.trainer.comparison.tables import columns
 
 HEIGHT = 0.32
@@ -53,7 +54,7 @@ def _modalities(results: Mapping[str, Any], ablated: Mapping[str, list[str]]) ->
             change = (spread["mean"] or 0) - whole
             colour = "tab:red" if change < 0 else "tab:green"
             panel.barh(len(labels), change, xerr=spread["deviation"] or 0, color=colour, height=0.7)
-            labels.append(name)
+            labels.append(plot_label(name))
     panel.set_yticks(range(len(labels)), labels)
     panel.invert_yaxis()
     panel.axvline(0, color="black", linewidth=0.8)
@@ -81,7 +82,7 @@ def _metrics(results: Mapping[str, Any]) -> Figure:
             panel.barh(place, spread["mean"] or 0, xerr=spread["deviation"] or 0, color=colours[model], height=0.7)
         panel.set(title=name)
         panel.locator_params(axis="x", nbins=4)
-        panel.set_yticks(range(len(results["models"])), list(results["models"]))
+        panel.set_yticks(range(len(results["models"])), list(map(plot_label, results["models"])))
         panel.grid(axis="x", alpha=0.3)
     for panel in list(panels):
         panel.set_visible(False)
@@ -93,7 +94,7 @@ def _recall(results: Mapping[str, Any]) -> Figure:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     panel, colours = figure.subplots(), _colours(results)
     for model, found in results["models"].items():
-        panel.plot(range(1, len(found["recall"]) + 1), found["recall"], color=colours[model], label=model)
+        panel.plot(range(1, len(found["recall"]) + 1), found["recall"], color=colours[model], label=plot_label(model))
     panel.set(xlabel="K", ylabel="recall@K", ylim=(0, None))
     panel.grid(alpha=0.3)
     panel.legend(frameon=False)
@@ -114,7 +115,7 @@ def _groups(results: Mapping[str, Any]) -> Figure:
             xerr=[spread["deviation"] or 0 for spread in spreads],
             height=height * 0.9,
             color=colours[model],
-            label=model,
+            label=plot_label(model),
         )
     panel.set_yticks(range(len(groups)), [f"{group}: {results['groups'][group]:,}" for group in groups])
     panel.set_ylim(len(groups) - 0.5, -0.5)
@@ -130,7 +131,7 @@ def _cost(results: Mapping[str, Any]) -> Figure:
     over_time, over_memory = figure.subplots(1, 2, sharey=True)
     for model, found in results["models"].items():
         accuracy, seconds = found["metrics"][metric], found["seconds"]
-        style = {"yerr": accuracy["deviation"] or 0, "fmt": "o", "color": colours[model], "label": model}
+        style = {"yerr": accuracy["deviation"] or 0, "fmt": "o", "color": colours[model], "label": plot_label(model)}
         over_time.errorbar(seconds["mean"], accuracy["mean"], xerr=seconds["deviation"] or 0, **style)
         over_memory.errorbar(found["memory_bytes"] / 2**20, accuracy["mean"], **style)
     over_time.set(xlabel="training, s", ylabel=metric)
@@ -149,7 +150,7 @@ def _training(comparison: Comparison, results: Mapping[str, Any]) -> Figure:
         for position, seed in enumerate(comparison.seeds):
             with model.run(seed).history_file.open(encoding="utf-8", newline="") as lines:
                 values = [float(row[f"val_{monitor}"]) for row in csv.DictReader(lines) if row.get(f"val_{monitor}")]
-            label = model.name if position == 0 else None
+            label = plot_label(model.name) if position == 0 else None
             panel.plot(
                 range(1, len(values) + 1), values, color=colours[model.name], alpha=0.7, linewidth=1, label=label
             )

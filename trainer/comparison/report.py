@@ -14,12 +14,23 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.comparison.compare import Comparison
+from tf_metammf.trainer.comparison.comparison_directory import Comparison
 from tf_metammf.trainer.comparison.item_kinds import ItemKinds, kinds_of_features
 from tf_metammf.trainer.comparison.maps import comparison_maps
 from tf_metammf.trainer.comparison.plots import comparison_plots
 from tf_metammf.trainer.comparison.results import comparison_results
-from tf_metammf.trainer.comparison.tables import columns, comma_separated, latex, markdown, note, number, p_value
+from tf_metammf.trainer.comparison.tables import (
+    best_models,
+    columns,
+    comma_separated,
+    difference_cells,
+    difference_heads,
+    latex,
+    markdown,
+    note,
+    number,
+    untrained_rows,
+)
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
@@ -27,25 +38,35 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th, td { padding: .35rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
+th { white-space: normal; vertical-align: bottom; min-width: 4rem; max-width: 14rem; overflow-wrap: break-word; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
+td:first-child { white-space: normal; min-width: 10rem; max-width: 20rem; overflow-wrap: break-word; }
 td.best { font-weight: 600; }
 figure { margin: 1rem 0; } figcaption { color: #555; } svg { max-width: 100%; height: auto; }
 p.note { color: #555; }
 """
 
 
-def write_report(comparison: Comparison, record_set: RecordSet, *, kinds: ItemKinds | None = None) -> dict[str, Any]:
+def write_report(
+    comparison: Comparison,
+    record_set: RecordSet,
+    *,
+    references: Mapping[str, str] | None = None,
+    kinds: ItemKinds | None = None,
+) -> dict[str, Any]:
     """Writes tables, plots and the page, in place of older ones.
 
     Args:
         comparison: The comparison, complete.
         record_set: The data.
+        references: What each model is compared with, as
+            :func:`tf_metammf.trainer.comparison.results.comparison_results` takes it.
         kinds: Kinds of items to colour maps by; by default clusters of their features.
 
     Returns:
         The results, as :func:`tf_metammf.trainer.comparison.results.comparison_results` gives them.
     """
-    results = comparison_results(comparison, record_set)
+    results = comparison_results(comparison, record_set, references=references)
     folder = comparison.folder
     (folder / "plots").mkdir(exist_ok=True)
     texts = {
@@ -103,23 +124,25 @@ def _figure(caption: str, drawing: str) -> str:
 
 
 def _main_table(results: Mapping[str, Any]) -> str:
-    names = columns(results)
-    heads = ["model", *names, "p", "epochs", "seconds", "memory, MiB", "parameters"]
-    models = results["models"]
-    best = {name: max(models, key=lambda model: models[model]["metrics"][name]["mean"] or 0.0) for name in names}
+    names, best = columns(results), best_models(results)
+    # Differences come first: with many cut-offs the end of a row is out of sight.
+    heads = ["model", *difference_heads(results), *names, "epochs", "seconds", "memory, MiB", "parameters"]
     rows = []
-    for model, found in models.items():
+    for model, found in results["models"].items():
         cells = [(html.escape(model), False)]
-        cells += [(number(found["metrics"][name]), best[name] == model) for name in names]
+        cells += [(html.escape(cell), False) for cell in difference_cells(results, model)]
+        cells += [(number(found["metrics"][name]), best.get(name) == model) for name in names]
         cells += [
-            (p_value(found["p_value"]), False),
             (f"{found['epochs']['mean']:.0f}", False),
             (f"{found['seconds']['mean']:.0f}", False),
             (f"{found['memory_bytes'] / 2**20:,.0f}", False),
             (f"{found['parameters']:,}", False),
         ]
         rows.append(cells)
-    return _table(heads, rows)
+    for label, numbers in untrained_rows(results, names):
+        texts = [label, *numbers, *[""] * (len(heads) - 1 - len(numbers))]
+        rows.append([(html.escape(text), False) for text in texts])
+    return _table([html.escape(head) for head in heads], rows)
 
 
 def _group_table(results: Mapping[str, Any]) -> str:

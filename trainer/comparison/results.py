@@ -1,7 +1,8 @@
-"""What came of a comparison: metrics of all models over their seeds, of all users and of groups, with significance."""
+"""What came of a comparison: metrics of all models over their seeds, of all users and of groups, with differences."""
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,45 +15,85 @@ from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.reader import read_items
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.assembly import make_full_ranking
-from tf_metammf.trainer.comparison.compare import ComparedModel, Comparison
-from tf_metammf.trainer.comparison.significance import randomization_test
+from tf_metammf.trainer.comparison.comparison_directory import ComparedModel, Comparison
+from tf_metammf.trainer.comparison.references import choose_references
+from tf_metammf.trainer.comparison.significance import difference, holm
 from tf_metammf.trainer.memory import training_memory
+from tf_metammf.trainer.references import RANKINGS, References
 from tf_metammf.trainer.training_data import TrainingData
 
 
-def comparison_results(comparison: Comparison, record_set: RecordSet) -> dict[str, Any]:
+def comparison_results(
+    comparison: Comparison, record_set: RecordSet, *, references: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Numbers of a complete comparison, as plain JSON values.
 
+    Args:
+        comparison: The comparison.
+        record_set: The data.
+        references: By model the one that it is compared with, as
+            :func:`tf_metammf.trainer.comparison.references.choose_references` gives them; by default the first model
+            for all others.
+
     Returns:
-        ``metric``: what models are ordered by. ``groups``: how many users or items each group has. ``models``: by
-        name, the best first, each with ``metrics`` of the test split and of ``validation`` (mean, sample
-        deviation, value of every seed), ``groups`` of users and items, ``recall`` at every rank, ``p_value`` against
-        the best model by a paired test over users (means over seeds), ``seconds``, ``memory_bytes`` (estimated),
-        ``parameters`` and ``epochs``.
+        ``metric``: what models are ordered by and compared in. ``groups``: how many users or items each group has.
+        ``models``: by name, the best first, each with ``metrics`` of the test split and of ``validation`` (mean,
+        sample deviation, value of every seed), ``groups`` of users and items, ``recall`` at every rank, ``seconds``,
+        ``memory_bytes`` (estimated), ``parameters``, ``epochs`` and ``searched``, the fields that a search chose; and
+        with ``reference``, the name or None, ``difference`` from it, as
+        :class:`tf_metammf.trainer.comparison.significance.Difference` has it, ``p_value`` and ``p_holm``, the same
+        corrected for the number of tests. ``untrained``: metrics of the test split of popularity and of a random
+        ranking, by name; popularity is left out where a model is popularity.
     """
     configuration = comparison.models[0].run(comparison.seeds[0]).configuration
     cutoffs, monitored = sorted(configuration.evaluation.k), MetricName.parse(configuration.evaluation.monitor)
-    metric = f"{monitored.metric if monitored.metric in ('recall', 'ndcg') else 'ndcg'}@{monitored.k}"
+    metric = _compared_metric(monitored, cutoffs)
     data = TrainingData(record_set)
-    pairs = make_full_ranking(data, "test", cutoffs=cutoffs, by_kind=False).pairs
+    ranking = make_full_ranking(data, "test", cutoffs=cutoffs)
+    pairs = ranking.pairs
     groups = _groups(pairs, data, record_set)
     shared: dict[str, Any] = {"cutoffs": cutoffs, "monitor": str(monitored), "metric": metric}
     found = {
         model.name: _of_model(model, comparison, pairs, groups, **shared, metadata=record_set.metadata)
         for model in comparison.models
     }
+    names = [model.name for model in comparison.models]
+    _compare(found, choose_references(names) if references is None else references)
     ordered = sorted(found, key=lambda name: -found[name]["metrics"][metric]["mean"])
-    best = found[ordered[0]]["of users"]
-    for name in ordered:
-        own = found[name].pop("of users")
-        found[name]["p_value"] = None if name == ordered[0] else randomization_test(best, own)
     return {
         "metric": metric,
         "seeds": list(comparison.seeds),
         "trials": comparison.trials,
         "groups": {name: int(members.sum()) for name, (_, members) in groups.items()},
         "models": {name: found[name] for name in ordered},
+        "untrained": _untrained(comparison, References.of(data, ranking)),
     }
+
+
+def _untrained(comparison: Comparison, references: References) -> dict[str, dict[str, float]]:
+    """Metrics of the rankings that need no training; popularity only where none of the models is popularity."""
+    encoders = {model.run(comparison.seeds[0]).configuration.model.encoder for model in comparison.models}
+    return {name: getattr(references, name) for name in RANKINGS if name not in encoders}
+
+
+def _compared_metric(monitored: MetricName, cutoffs: Sequence[int]) -> str:
+    """Recall if that is monitored, else NDCG; at its cut-off, if it is one of the evaluation, else at the largest."""
+    name = monitored.metric if monitored.metric in ("recall", "ndcg") else "ndcg"
+    return f"{name}@{monitored.k if monitored.k in cutoffs else max(cutoffs)}"
+
+
+def _compare(found: dict[str, dict[str, Any]], references: Mapping[str, str]) -> None:
+    """Adds to every model its reference, the difference from it and the p-values."""
+    values = {name: of_model.pop("of users") for name, of_model in found.items()}
+    for name, of_model in found.items():
+        reference = references.get(name)
+        of_model["reference"] = reference
+        of_model["difference"] = None if reference is None else asdict(difference(values[name], values[reference]))
+        of_model["p_value"] = None if reference is None else of_model["difference"].pop("p_value")
+    for of_model, corrected in zip(
+        found.values(), holm([of_model["p_value"] for of_model in found.values()]), strict=True
+    ):
+        of_model["p_holm"] = corrected
 
 
 def _groups(pairs: RankingPairs, data: TrainingData, record_set: RecordSet) -> dict[str, tuple[str, NDArray[np.bool_]]]:
@@ -109,11 +150,12 @@ def _of_model(
             for name, (kind, members) in groups.items()
         },
         "recall": [float(value) for value in np.mean([_recall_curve(each, longest) for each in lists], axis=0)],
-        "of users": np.mean([each[metric] for each in of_users], axis=0),
+        "of users": np.stack([each[metric] for each in of_users]),
         "seconds": _spread([state["seconds"] for state in states]),
         "epochs": _spread([state["epoch"] for state in states]),
         "memory_bytes": training_memory(runs[0].configuration, metadata).total,
         "parameters": int(contents[0]["parameters"]),
+        "searched": list(model.space.parameters),
     }
 
 
@@ -139,9 +181,12 @@ def _of_group(
     return float(values.mean()) if len(values) else float("nan")
 
 
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    numbers = [float(value) for value in values if np.isfinite(value)]
-    if not numbers:
-        return {"mean": None, "deviation": None, "values": []}
-    deviation = statistics.stdev(numbers) if len(numbers) > 1 else None
-    return {"mean": statistics.fmean(numbers), "deviation": deviation, "values": numbers}
+def _spread(values: Sequence[float | None]) -> dict[str, Any]:
+    """Mean and sample deviation, and the values; None for what is not a number."""
+    given = [float(value) if value is not None and np.isfinite(value) else None for value in values]
+    numbers = [value for value in given if value is not None]
+    return {
+        "mean": statistics.fmean(numbers) if numbers else None,
+        "deviation": statistics.stdev(numbers) if len(numbers) > 1 else None,
+        "values": given,
+    }

@@ -58,8 +58,8 @@ class Cluster:
             )
         try:
             content = json.loads(text)
-            addresses = {str(role): tuple(listed) for role, listed in content["cluster"].items()}
-            role, index = str(content["task"]["type"]), int(content["task"]["index"])
+            addresses = {str(role): _addresses(listed) for role, listed in content["cluster"].items()}
+            role, index = str(content["task"]["type"]), _index(content["task"]["index"])
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidInputError(
                 f"{VARIABLE} cannot be read ({type(error).__name__}: {error}), expected JSON such as "
@@ -99,8 +99,8 @@ class Cluster:
         for role in [*self.addresses, self.role]:
             if role not in known:
                 raise InvalidInputError(
-                    f'{VARIABLE}: the role "{role}" has no part in {strategy}, expected {" and ".join(known)}. '
-                    + ("Validation is part of training; leave the evaluator out." if role == "evaluator" else "")
+                    f'{VARIABLE}: the role "{role}" has no part in {strategy}, expected {" and ".join(known)}.'
+                    + (" Validation is part of training; leave the evaluator out." if role == "evaluator" else "")
                 )
         for role, listed in self.addresses.items():
             for address in listed:
@@ -126,6 +126,21 @@ class Cluster:
             raise InvalidInputError(f"{VARIABLE}: {', '.join(twice)} is listed twice. Give every process its own port.")
 
 
+def _addresses(listed: Any) -> tuple[Any, ...]:
+    if not isinstance(listed, list):
+        raise TypeError(f"found {json.dumps(listed)}, expected a list of addresses")
+    return tuple(listed)
+
+
+def _index(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != float(value):
+        raise ValueError(f"the index of the task is {json.dumps(value)}, expected a whole number")
+    return int(value)
+
+
 def _check_address(address: Any, role: str) -> None:
-    if not isinstance(address, str) or not re.fullmatch(r"[^\s/]+:\d{1,5}", address):
-        raise InvalidInputError(f"{VARIABLE}: a {role} has the address {address!r}, expected host:port.")
+    found = re.fullmatch(r"[^\s/]+:(\d{1,5})", address) if isinstance(address, str) else None
+    if found is None or not 0 < int(found[1]) < 2**16:
+        raise InvalidInputError(
+            f"{VARIABLE}: a {role} has the address {address!r}, expected host:port with a port from 1 to 65535."
+        )

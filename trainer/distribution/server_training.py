@@ -12,6 +12,7 @@ import tf_keras as keras
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
 from tf_metammf.ranking.full_ranking import FullRanking
+from tf_metammf.records.tensorflow_paths import PATTERN_CHARACTERS, is_pattern
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.preemption import Preemption
 from tf_metammf.trainer.runs.best_weights import KeepBestWeights
@@ -27,13 +28,23 @@ logger = logging.getLogger(__name__)
 MakeDataset = Callable[[tf.distribute.InputContext], tf.data.Dataset]
 
 
-def check_served(configuration: Configuration) -> None:
+def check_served(configuration: Configuration, run: RunDirectory) -> None:
     """Refuses what does not go with parameter servers.
+
+    Args:
+        configuration: The configuration of the training.
+        run: Its run directory. Servers read their parts of a checkpoint by its path, of which TensorFlow takes some
+            characters for a pattern.
 
     Raises:
         InvalidInputError: A setting does not; the message names it.
     """
     training = configuration.training
+    if is_pattern(run.folder):
+        raise InvalidInputError(
+            f"{run.folder}: the servers of parameter_server cannot read checkpoints from a path with one of "
+            f"{' '.join(sorted(PATTERN_CHARACTERS))}. Choose another --run."
+        )
     refused = {
         "model.encoder": (configuration.model.encoder, "mf", "a graph encoder needs all nodes in every step"),
         "objective.name": (configuration.objective.name, "in_batch_softmax", "the others need all items or a sampler"),

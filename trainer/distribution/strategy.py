@@ -84,6 +84,11 @@ def worker_group(strategy: tf.distribute.Strategy, cluster: Cluster | None) -> W
     return WorkerGroup(strategy, index=cluster.number, size=cluster.workers)
 
 
+def is_mirrored(strategy: tf.distribute.Strategy) -> bool:
+    """Whether every device has all weights, of which it needs not be more than one."""
+    return isinstance(strategy, tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy)
+
+
 def require_divisible(batch_size: int, strategy: tf.distribute.Strategy) -> None:
     """Refuses a batch that the replicas cannot share evenly.
 

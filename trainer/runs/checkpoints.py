@@ -14,6 +14,7 @@ import tensorflow as tf
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
+from tf_metammf.records.tensorflow_paths import taken_literally
 from tf_metammf.trainer.runs.training_state import TrainingState
 
 WEIGHTS = "weights"
@@ -92,7 +93,8 @@ class Checkpoints:
             if damage:
                 warnings.warn(f"{folder}: {damage}; passing over this checkpoint.", stacklevel=2)
                 continue
-            trackable.read(str(folder / WEIGHTS))
+            with taken_literally(folder) as literal:
+                trackable.read(str(literal / WEIGHTS))
             for file in folder.iterdir():
                 if not file.name.startswith(WEIGHTS) and file.name not in (STATE, CHECKSUMS):
                     aside = into / f".{file.name}.partial"
@@ -101,6 +103,10 @@ class Checkpoints:
                     aside.unlink(missing_ok=True)  # renaming a file to itself by another link leaves both
             return TrainingState.from_json(json.loads((folder / STATE).read_text(encoding="utf-8")))
         return None
+
+    def has_sound(self) -> bool:
+        """Whether :meth:`restore` has anything to restore."""
+        return any(not _damage(folder) for folder in reversed(self._steps()))
 
     def _steps(self) -> list[Path]:
         if not self.folder.is_dir():

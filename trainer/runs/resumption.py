@@ -33,8 +33,14 @@ CHANGEABLE = (
 )
 """Fields that ``force`` may change: the checkpoint still fits, and the place in the data is the same."""
 
-WATCHING = ("training.profile_steps", "training.tensorboard", "training.tracking")
-"""Fields that may always change: nothing of the training depends on how it is watched."""
+WATCHING = (
+    "training.allow_leakage",
+    "training.init_from_records",
+    "training.profile_steps",
+    "training.tensorboard",
+    "training.tracking",
+)
+"""Fields that may always change: nothing of the training depends on how it is watched, or where files lie."""
 
 
 def check_resumable(run: RunDirectory, configuration: Configuration, record_set: RecordSet, *, force: bool) -> None:
@@ -51,20 +57,20 @@ def check_resumable(run: RunDirectory, configuration: Configuration, record_set:
     """
     run.open_records(record_set.folder)
     before, now = flat_values(asdict(run.configuration)), flat_values(asdict(configuration))
-    differences = [name for name in before if before[name] != now[name] and name not in WATCHING]
+    differences = [name for name in {**before, **now} if before.get(name) != now.get(name) and name not in WATCHING]
     if not differences:
         return
-    shown = "; ".join(f"{name}: {before[name]} in the run, {now[name]} now" for name in differences)
+    shown = "; ".join(f"{name}: {before.get(name)} in the run, {now.get(name)} now" for name in differences)
+    fixed = [name for name in differences if name not in CHANGEABLE]
+    if fixed:
+        raise InvalidInputError(
+            f"{run.folder}: was started with another {', '.join(fixed)} ({shown}), which its checkpoints do not fit. "
+            "Choose another --run, or give the same settings."
+        )
     if not force:
         raise InvalidInputError(
             f"{run.folder}: was started with another configuration ({shown}). Choose another --run, give the same "
             "settings, or resume with these by --resume force."
-        )
-    fixed = [name for name in differences if name not in CHANGEABLE]
-    if fixed:
-        raise InvalidInputError(
-            f"{run.folder}: cannot be resumed with another {', '.join(fixed)} ({shown}): its checkpoints would not "
-            "fit. Choose another --run."
         )
 
 

@@ -8,9 +8,11 @@
 ``history.csv``         one line an epoch: losses, validation metrics
 ``model.weights.h5``          the best weights on validation, Keras HDF5
 ``metrics.json``        metrics by split of those weights
+``references.json``     the same metrics of popularity and of a random ranking, and what is behind the numbers
 ``training_curve.png``  losses and the monitored metric over the epochs
 ``tensorboard/``        the same for TensorBoard
-``warm_start.json``     with ``training.init_from``: what was taken over from the run before
+``warm_start.json``     with ``training.init_from``: what was taken over from the run before, and what leaks
+``earlier_interactions.parquet``  the same: what earlier runs were trained on that this one is not, raw ids
 ``tracking.json``       with ``training.tracking``: the run of the tracker; ``mlflow/``, ``wandb/``: its local files
 ``checkpoints/``        what an interrupted training goes on from
 ======================  ==========================================================
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.record_set import RecordSet, open_record_set
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.trainer.configuration import Configuration, load_configuration
@@ -51,6 +54,11 @@ class RunDirectory:
     def weights_file(self) -> Path:
         """The best weights, HDF5."""
         return self.folder / "model.weights.h5"
+
+    @property
+    def earlier_interactions_file(self) -> Path:
+        """What the runs before it were trained on, and it is not, Parquet; absent where there is nothing."""
+        return self.folder / "earlier_interactions.parquet"
 
     @property
     def checkpoints_folder(self) -> Path:
@@ -98,17 +106,22 @@ class RunDirectory:
             raise InvalidInputError(f"{path}: is no JSON object. Train the model again.")
         return content
 
+    def has(self, name: str) -> bool:
+        """Whether one of the JSON files is there."""
+        return (self.folder / f"{name}.json").is_file()
+
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Writes one of the JSON files."""
         aside = self.folder / f".{name}.json.partial"
         aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         aside.replace(self.folder / f"{name}.json")
 
-    def open_records(self, folder: str | Path | None = None) -> RecordSet:
+    def open_records(self, folder: str | Path | None = None, *, option: str = "--records") -> RecordSet:
         """Opens the record set of the run, or another place of the same data.
 
         Args:
             folder: Where the record set is now; None for where it was in training.
+            option: What says where the record set is, for messages.
 
         Raises:
             InvalidInputError: The record set holds other data than the run was trained on.
@@ -120,14 +133,14 @@ class RunDirectory:
         if folder is None and not Path(trained_on["path"]).is_dir():
             raise InvalidInputError(
                 f"{trained_on['path']}: the record set of {self.folder} is no longer there. "
-                "Say where it is with --records."
+                f"Say where it is with {option}."
             )
         record_set = open_record_set(folder or trained_on["path"])
         checksum = record_set.metadata.checksum
         if checksum != trained_on["checksum"]:
             raise InvalidInputError(
                 f"{record_set.folder}: has the checksum {checksum[:12]}, but {self.folder} was trained on "
-                f'{trained_on["checksum"][:12]} ("{trained_on["name"]}"). Give that one with --records.'
+                f'{trained_on["checksum"][:12]} ("{trained_on["name"]}"). Give that one with {option}.'
             )
         return record_set
 
@@ -138,23 +151,24 @@ def create_run_directory(folder: str | Path, configuration: Configuration, recor
     Raises:
         InvalidInputError: The folder exists or cannot be written.
     """
-    run, metadata = RunDirectory(Path(folder)), record_set.metadata
+    run = RunDirectory(Path(folder))
     with staged_directory(run.folder, option="--run") as staging:
         aside = RunDirectory(staging)
         aside.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
-        aside.write(
-            "records",
-            {
-                "path": str(record_set.folder.resolve()),
-                "name": metadata.name,
-                "checksum": metadata.checksum,
-                "users": metadata.users,
-                "items": metadata.items,
-                "interactions": {name: split.interactions for name, split in metadata.splits.items()},
-                "modalities": {name: modality.width for name, modality in metadata.modalities.items()},
-            },
-        )
+        aside.write("records", {"path": str(record_set.folder.resolve()), **describe_records(record_set.metadata)})
     return run
+
+
+def describe_records(metadata: Metadata) -> dict[str, Any]:
+    """What a run directory says of a record set, but its path."""
+    return {
+        "name": metadata.name,
+        "checksum": metadata.checksum,
+        "users": metadata.users,
+        "items": metadata.items,
+        "interactions": {name: split.interactions for name, split in metadata.splits.items()},
+        "modalities": {name: modality.width for name, modality in metadata.modalities.items()},
+    }
 
 
 def open_run_directory(folder: str | Path) -> RunDirectory:

@@ -11,19 +11,20 @@ LOCK_FILE = ".lock"
 
 
 @contextmanager
-def locked(folder: Path, *, option: str = "--run") -> Iterator[None]:
+def locked(folder: Path, *, option: str = "--run", wait: bool = False) -> Iterator[None]:
     """Holds the run directory; the operating system lets go of it however the process ends.
 
     Args:
         folder: The run directory, or another one that a process works in alone.
         option: The command-line option that named it, for the message.
+        wait: Whether to wait until no other process holds it, for what takes a moment.
 
     Raises:
         InvalidInputError: Another process holds it.
     """
     with (folder / LOCK_FILE).open("a", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError as error:
             raise InvalidInputError(
                 f"{folder}: another process is training in this run directory. Wait for it, or choose another {option}."

@@ -98,6 +98,10 @@ class Resumable(Oracle):
 
     def reload(self) -> None:
         """Reads the state; a trial that was not yet part of it is chosen anew, which gives the same values."""
+        # Keras Tuner looks for the trials by a pattern that has the directory in it.
+        for file in Path(self._project_dir).glob("trial_*/trial.json"):
+            trial = import_keras_tuner().engine.trial.Trial.load(str(file))
+            self.trials[trial.trial_id] = trial
         super().reload()
         known = set(self.start_order)
         self.trials = {name: trial for name, trial in self.trials.items() if name in known}

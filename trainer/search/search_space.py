@@ -19,7 +19,13 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.trainer.configuration import PEER_SETTINGS, Configuration, read_configuration
+from tf_metammf.trainer.configuration import (
+    PEER_SETTINGS,
+    PRESETS_FOLDER,
+    Configuration,
+    configuration_file,
+    read_configuration,
+)
 from tf_metammf.trainer.search.search_parameters import Parameter, parse_parameter
 
 DEFAULT_SPACE = files("tf_metammf.trainer.search") / "spaces" / "default.yaml"
@@ -88,30 +94,49 @@ class SearchSpace:
         return _nested({**self.fixed, **searched})
 
 
-def load_search_space(path: str | Path | None = None, *, overrides: Mapping[str, Any] | None = None) -> SearchSpace:
+def load_search_space(
+    path: str | Path | None = None, *, overrides: Mapping[str, Any] | None = None, default_ranges: bool = True
+) -> SearchSpace:
     """Reads a search space from a configuration file or preset.
 
     Where neither the file nor the overrides have a range or choice, those of :data:`DEFAULT_SPACE` are taken, but for
-    fields that are overridden and for fields of a fusion, peer, graph or ID embedding that the model does not have.
+    fields that were given a value, and for fields of a fusion, peer, graph or ID embedding that the model does not
+    have. Overrides and files give values; presets, and configurations in run directories, which hold every field, are
+    where a search begins.
 
     Args:
         path: The YAML file, or name of a preset; None for the defaults alone.
         overrides: Nested values that take the place of those of the file.
+        default_ranges: Whether :data:`DEFAULT_SPACE` is taken. Defaults to True.
 
     Raises:
-        InvalidInputError: The file cannot be read or is no search space.
+        InvalidInputError: The file cannot be read or is no search space, or every field that could be searched was
+            given a value.
     """
     content = {} if path is None else read_configuration(path)
     source = "configuration" if path is None else str(path)
     given = _flat(overrides or {}, Configuration, source="command line")
-    values = {**_flat(content, Configuration, source=source), **given}
+    of_file = _flat(content, Configuration, source=source)
+    values = {**of_file, **given}
     space = SearchSpace.from_mapping(_nested(values), source=source)
-    if space.parameters:
+    if space.parameters or not default_ranges:
         return space
     shipped = _flat(read_configuration(str(DEFAULT_SPACE)), Configuration, source="default space")
-    idle = {*given, *_idle(space.configuration({}), shipped)}
-    searched = {name: value for name, value in shipped.items() if name not in idle}
+    idle = _idle(space.configuration({}), shipped)
+    fixed = {**given, **(of_file if path is not None and _gives_values(path) else {})}
+    searched = {name: value for name, value in shipped.items() if name not in idle and name not in fixed}
+    if not searched and len(idle) < len(shipped):
+        raise InvalidInputError(
+            f"{source}: every field that could be searched has a value there or on the command line "
+            f"({', '.join(name for name in shipped if name not in idle)}). Leave fields out, or give one a range."
+        )
     return SearchSpace.from_mapping(_nested({**values, **searched}), source=source)
+
+
+def _gives_values(path: str | Path) -> bool:
+    """Whether what is in the file was written by somebody, and not a preset or the configuration of a run."""
+    file = configuration_file(str(path))
+    return file.parent != Path(str(PRESETS_FOLDER)) and not (file.parent / "records.json").is_file()
 
 
 def _idle(configuration: Configuration, names: Iterable[str]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.errors import MetaMMFError
+from tf_metammf.errors import MetaMMFError, one_line
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.trainer.configuration import Configuration
@@ -133,7 +133,7 @@ class TrialTuner(BaseTuner):
                 verbose=0,
             )
         except (MetaMMFError, tf.errors.OpError) as error:
-            return math.nan, " ".join(str(error).split())
+            return math.nan, one_line(error)
         value = run.read("state").get(f"validation {configuration.evaluation.monitor}")
         if value is None or not math.isfinite(value):
             return math.nan, f"no epoch ended with a validation {configuration.evaluation.monitor}."

@@ -16,9 +16,11 @@ from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.repeated_training import train_with_seeds
 from tf_metammf.trainer.runs.resumption import WATCHING
 from tf_metammf.trainer.runs.run_lock import locked
+from tf_metammf.trainer.runs.warm_start import check_earlier_run
 from tf_metammf.trainer.search.oracles import make_oracle
 from tf_metammf.trainer.search.search_directory import SearchDirectory, open_search_directory
 from tf_metammf.trainer.search.search_space import SearchSpace
+from tf_metammf.trainer.search.space_rehearsal import rehearse_space
 from tf_metammf.trainer.search.trial_records import TrialRecord, best_trial, read_trials
 from tf_metammf.trainer.search.trial_tuner import make_tuner
 from tf_metammf.trainer.search.tuning_report import write_report
@@ -80,13 +82,16 @@ def tune(
         What came of it; None in a worker.
 
     Raises:
-        InvalidInputError: The search space does not fit, the folder is something else, Keras Tuner is missing, or
-            no trial came to an end.
+        InvalidInputError: The search space does not fit, or none of its configurations can be trained; the folder is
+            something else, Keras Tuner is missing, or no trial came to an end.
     """
     _check(space, tuner=tuner, trials=trials, seeds=seeds)
-    role = _role()
+    role = process_role()
     configuration = next(space.extremes())
     settings, objective = configuration.training, configuration.evaluation.monitor
+    if role != "worker" and not Path(folder).exists():
+        rehearse_space(record_set, space)
+    check_earlier_run(settings, record_set)
     oracle = make_oracle(tuner, space, objective=objective, trials=trials, epochs=settings.epochs, seed=settings.seed)
     search = open_search_directory(folder, space, record_set, tuner=tuner, objective=objective)
     if role == "worker":
@@ -138,8 +143,12 @@ def _address() -> str:
     return ":".join(os.environ[name] for name in VARIABLES[1:])
 
 
-def _role() -> str:
-    """What this process is: alone, chief or worker."""
+def process_role() -> str:
+    """What this process is in a search, by :data:`VARIABLES`: alone, chief or worker.
+
+    Raises:
+        InvalidInputError: Only some of the variables are set.
+    """
     given = [name for name in VARIABLES if os.environ.get(name)]
     if VARIABLES[1] not in given:
         return "alone"

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tf_metammf.errors import InvalidInputError
+
 EXPERIMENT = "tf-metammf"
 """The experiment, unless ``MLFLOW_EXPERIMENT_NAME`` names another."""
 
@@ -97,6 +99,11 @@ class MLflowRun:
 
 def _local_store(home: Path) -> str:
     folder = home / "mlflow"
+    if "?" in str(folder):
+        raise InvalidInputError(
+            f'{folder}: the path has a "?", which a URL of MLflow cannot have. Choose another folder, or set '
+            "MLFLOW_TRACKING_URI to a store elsewhere"
+        )
     folder.mkdir(exist_ok=True)
     return f"sqlite:///{folder / 'mlflow.db'}"
 

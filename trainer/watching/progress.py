@@ -4,9 +4,9 @@ import time
 from typing import Any
 
 import tf_keras as keras
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tf_metammf.records.console import make_console
 from tf_metammf.trainer.runs.training_state import TrainingState
 
 
@@ -30,18 +30,19 @@ class ShowProgress(keras.callbacks.Callback):
         self.bars = bars
         self._began = time.monotonic()
         self._progress: Progress | None = None
+        self._is_read = True
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Shows the bars, at where a resumed training is."""
         if not self.bars:
             return
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            console=Console(),
+            TextColumn("{task.fields[numbers]}", markup=False),
+            console=make_console(),
         )
         self._epoch_bar = self._progress.add_task("epoch", total=self.epochs, completed=self.state.epoch, numbers="")
         self._step_bar = self._progress.add_task(
@@ -69,15 +70,21 @@ class ShowProgress(keras.callbacks.Callback):
             self._progress.update(self._epoch_bar, completed=epoch + 1, numbers=best)
         elif not self.bars:
             line, width = self._line(epoch, logs or {}), len(str(self.epochs))
-            print(
-                f"epoch {epoch + 1:{width}}/{self.epochs}  {line}  {time.monotonic() - self._began:.1f} s", flush=True
-            )
+            self._print(f"epoch {epoch + 1:{width}}/{self.epochs}  {line}  {time.monotonic() - self._began:.1f} s")
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Leaves the bars as they are."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+    def _print(self, line: str) -> None:
+        """Prints a line; training goes on where whoever reads it is gone, as ``head`` is after ten lines."""
+        if self._is_read:
+            try:
+                print(line, flush=True)
+            except BrokenPipeError:
+                self._is_read = False
 
     def _line(self, epoch: int, logs: dict[str, Any]) -> str:
         validation = {name.removeprefix("val_"): value for name, value in logs.items() if name.startswith("val_")}

@@ -1,12 +1,17 @@
 """The plot of a training run."""
 
 import csv
+import math
+from typing import Any
 
+from tf_metammf.trainer.references import read_references
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 
 def draw_training_curve(run: RunDirectory, *, monitor: str) -> None:
     """Draws loss and monitored validation metric over the epochs into ``training_curve.png``.
+
+    A thin line shows the same metric of popularity. All words stand outside of the axes, where they cover no curve.
 
     Args:
         run: A run directory with a history.
@@ -27,25 +32,28 @@ def draw_training_curve(run: RunDirectory, *, monitor: str) -> None:
     FigureCanvasAgg(figure)
     left = figure.add_subplot()
     right = left.twinx()
-    left.plot(epochs, loss, color="tab:blue", marker=".", label="training loss")
-    right.plot(epochs, metric, color="tab:orange", marker=".", label=f"validation {monitor}")
-    reached = [(value, epoch) for value, epoch in zip(metric, epochs, strict=True) if value == value]
+    curves: list[Any] = []
+    if any(math.isfinite(value) for value in loss):
+        curves += left.plot(epochs, loss, color="tab:blue", marker=".", label="training loss")
+    else:
+        left.set_yticks([])
+    reached = [(value, epoch) for value, epoch in zip(metric, epochs, strict=True) if math.isfinite(value)]
+    label = f"validation {monitor}"
     if reached:
         best_value, best_epoch = max(reached, key=lambda pair: pair[0])
+        label += f", best {best_value:.4f} in epoch {best_epoch}"
         right.axvline(best_epoch, color="grey", linestyle=":", linewidth=1)
-        before = best_epoch > len(epochs) / 2
-        right.annotate(
-            f"{best_value:.4f}, epoch {best_epoch}",
-            (best_epoch, 0.04),
-            (-5 if before else 5, 0),
-            xycoords=right.get_xaxis_transform(),
-            textcoords="offset points",
-            horizontalalignment="right" if before else "left",
-        )
-    left.set(xlabel="epoch", ylabel="training loss")
-    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    curves += right.plot(epochs, metric, color="tab:orange", marker=".", label=label)
+    references = read_references(run).get("validation")
+    popularity = None if references is None else references.popularity.get(monitor)
+    if popularity is not None:
+        label = f"popularity {popularity:.4f}"
+        curves.append(right.axhline(popularity, color="tab:green", linestyle="--", linewidth=0.8, label=label))
+    left.set(xlabel="epoch", ylabel="training loss" if curves[0].axes is left else "")
+    left.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
+    left.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     right.set_ylabel(f"validation {monitor}")
-    figure.legend(handles=[*left.lines[:1], *right.lines[:1]], loc="outside upper center", ncols=2, frameon=False)
+    figure.legend(handles=curves, loc="outside upper center", ncols=2, frameon=False, fontsize="small")
     figure.savefig(run.training_curve_file, dpi=120)
 
 

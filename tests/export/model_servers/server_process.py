@@ -30,12 +30,6 @@ def real_server() -> tuple[str, ...] | None:
     return None
 
 
-NO_REAL_SERVER = (
-    "no real server: TF_SERVING_BINARY is not set, tensorflow_model_server is not on the path, "
-    f"and there is no Docker engine with the image {IMAGE}"
-)
-
-
 @dataclass
 class ServerProcess:
     """A server for a folder of versions; a context manager.

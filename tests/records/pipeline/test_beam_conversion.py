@@ -138,6 +138,24 @@ def test_matrices_whose_rows_are_the_ids_of_the_interactions(tmp_path, compare):
     compare(folder)
 
 
+def test_text_as_users_have_it(tmp_path, compare):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    random = np.random.default_rng(4)
+    days = random.integers(1, 29, 200)
+    rows = [
+        f'{user},"clip {item}","a {item}\nb ""{item}""",{day:02}/03/2026 10:00:00.{day % 7}'
+        for user, item, day in zip(*random.integers(0, 20, (2, 200)), days, strict=True)
+    ]
+    (folder / "interactions.csv").write_text("\n".join(["\ufeffuser_id,item_id,text,time", *rows]), encoding="utf-8")
+    frames = [f"{row};clip {row};{row / 2};1" for row in range(20)]
+    (folder / "visual_features.csv").write_text("\n".join([";ML_Id;f0;f1", *frames]), encoding="utf-8")
+    np.save(folder / "acoustic_features.npy", random.normal(size=(20, 3)))
+    ids = "".join(f"clip {row}\r\n" for row in range(20))
+    (folder / "acoustic_features_ids.txt").write_bytes(b"\xef\xbb\xbf" + ids.encode())
+    compare(folder, splitting=Splitting(method="leave_last_out"))
+
+
 def test_the_command_takes_the_options_of_beam(logs, tmp_path, capsys):
     words = ["records", "convert", "--source", "tabular", "--input", str(logs), "--output", str(tmp_path / "videos")]
     assert main([*words, "--beam_pipeline_options=--runner=DirectRunner --direct_num_workers=1"]) == 0
@@ -165,7 +183,7 @@ def broken(logs: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("an id is missing", r'interactions\.csv: column "user_id" has no id'),
+        ("an id is missing", r'interactions\.csv: a row: column "user_id" has no id \(,clip 1,4\)\. Mend the row\.$'),
         ("an item twice", r'modality "visual": has item "clip \d+" more than once, expected once'),
         ("a feature that is not finite", r'modality "acoustic": item "clip \d+" .* has NaN or infinite'),
         (
@@ -201,3 +219,14 @@ def test_what_cannot_be_converted_is_refused(logs, tmp_path, arguments, message)
     with pytest.raises(InvalidInputError, match=message):
         convert_with_beam(str(logs), str(tmp_path / "videos"), **arguments)
     assert not (tmp_path / "videos").exists()
+
+
+@pytest.mark.parametrize("name", ["[lr=0.1]", "a*b", "\\[x\\]"])
+def test_files_of_a_folder_whose_name_is_a_pattern_are_listed(name, logs):
+    from tf_metammf.records.beam.raw_parts import list_files
+
+    folder = logs.rename(logs.with_name(name))
+    (folder / "folder").mkdir()
+    found = list_files(str(folder))
+    assert sorted(found) == sorted(path.name for path in folder.iterdir() if path.is_file())
+    assert found["interactions.csv"].bytes == (folder / "interactions.csv").stat().st_size

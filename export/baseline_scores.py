@@ -1,0 +1,152 @@
+"""Scores of baselines from the items that a user has, of TensorFlow's own operations."""
+
+import math
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tf_metammf.export.index import SCORES_AT_ONCE
+from tf_metammf.export.popular_items import PopularItems
+from tf_metammf.ranking.top_items import top_items
+
+Found = tuple[tf.Tensor, tf.Tensor]
+"""Scores, float32 ``[rows, k]``, and items, int64 ``[rows, k]``; -inf and -1 where none is left."""
+
+
+class BaselineScores(Protocol):
+    """Scores of items for rows of items that a user has, by pairs int64 ``[m, 2]`` of row and item, in their order."""
+
+    items: int
+
+    def search(self, pairs: tf.Tensor, rows: tf.Tensor, k: int | tf.Tensor, *, excluded: tf.Tensor) -> Found:
+        """The ``k`` best items of every row but the excluded pairs; of equal scores the lower item comes first."""
+
+    def of(self, pairs: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """The score of one item, int64 ``[rows]``, for every row."""
+
+
+class PopularityScores(tf.Module):
+    """The number of training interactions of every item, whatever the user has.
+
+    Args:
+        frequency: Training interactions, float32 ``[items]``.
+        popular: The same items in order.
+    """
+
+    def __init__(self, frequency: NDArray[np.float32], popular: PopularItems) -> None:
+        super().__init__()
+        self.items = len(frequency)
+        self._popular = popular
+        self._frequency = tf.Variable(frequency, trainable=False, name="frequency")
+
+    def search(self, pairs: tf.Tensor, rows: tf.Tensor, k: int | tf.Tensor, *, excluded: tf.Tensor) -> Found:
+        """As :class:`BaselineScores` has it."""
+        _, items = self._popular.search(rows, k, excluded=excluded)
+        counts = tf.gather(self._frequency.read_value(), tf.maximum(items, 0))
+        return tf.where(items >= 0, counts, -math.inf), items
+
+    def of(self, pairs: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """As :class:`BaselineScores` has it."""
+        return tf.gather(self._frequency.read_value(), items)
+
+
+class NeighbourScores(tf.Module):
+    """``score(u, i) = sum of s_ij`` over the items ``j`` that a user has among the neighbours of ``i``.
+
+    A row reads the items that have one of its items for a neighbour, and not the whole table.
+
+    Args:
+        neighbours: The neighbours of every item, in their order, int64 ``[items, n]``.
+        similarity: ``s_ij``, float32 ``[items, n]``.
+    """
+
+    def __init__(self, neighbours: NDArray[np.int64], similarity: NDArray[np.float32]) -> None:
+        super().__init__()
+        self.items, count = neighbours.shape
+        order = np.argsort(neighbours, axis=None, kind="stable")
+        starts = np.searchsorted(neighbours.ravel()[order], np.arange(self.items + 1))
+        best = np.argsort(-similarity, axis=1, kind="stable")
+        closest = np.take_along_axis(similarity, best, axis=1)
+        self._starts = tf.Variable(starts.astype(np.int64), trainable=False, name="neighbour_starts")
+        self._of = tf.Variable((order // max(count, 1)).astype(np.int32), trainable=False, name="neighbour_of")
+        self._weights = tf.Variable(similarity.ravel()[order], trainable=False, name="neighbour_weights")
+        self._neighbours = tf.Variable(neighbours.astype(np.int32), trainable=False, name="neighbours")
+        self._similarity = tf.Variable(similarity, trainable=False, name="similarity")
+        self._closest = tf.Variable(
+            np.where(closest > 0, np.take_along_axis(neighbours, best, axis=1), -1).astype(np.int32),
+            trainable=False,
+            name="closest",
+        )
+        self._closest_similarity = tf.Variable(
+            np.where(closest > 0, closest, -np.inf).astype(np.float32), trainable=False, name="closest_similarity"
+        )
+        self._rows_at_once = max(1, SCORES_AT_ONCE // max(1, self.items))
+
+    def search(self, pairs: tf.Tensor, rows: tf.Tensor, k: int | tf.Tensor, *, excluded: tf.Tensor) -> Found:
+        """As :class:`BaselineScores` has it; rows in groups, so that their scores of all items fit into memory."""
+        places = k if isinstance(k, int) else None
+        specs = (tf.TensorSpec([None, places], tf.float32), tf.TensorSpec([None, places], tf.int64))
+
+        def group(number: tf.Tensor, *found: tf.TensorArray) -> tuple[tf.Tensor, ...]:
+            first = number * self._rows_at_once
+            count = tf.minimum(self._rows_at_once, rows - first)
+            best = self._best(_within(pairs, first, count), count, k, _within(excluded, first, count))
+            return number + 1, *(array.write(number, part) for array, part in zip(found, best, strict=True))
+
+        def in_turn() -> Found:
+            groups = -(-rows // self._rows_at_once)
+            arrays = [
+                tf.TensorArray(spec.dtype, size=groups, element_shape=spec.shape, infer_shape=False) for spec in specs
+            ]
+            found = tf.while_loop(
+                lambda number, *_: number < groups, group, (tf.constant(0), *arrays), parallel_iterations=1
+            )[1:]
+            return found[0].concat(), found[1].concat()
+
+        found = tf.cond(rows <= self._rows_at_once, lambda: self._best(pairs, rows, k, excluded), in_turn)
+        return tf.ensure_shape(found[0], specs[0].shape), tf.ensure_shape(found[1], specs[1].shape)
+
+    def of(self, pairs: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """As :class:`BaselineScores` has it."""
+        has = tf.concat([pairs[:, 0] * self.items + pairs[:, 1], [tf.int64.max]], axis=0)
+        neighbours = tf.cast(tf.gather(self._neighbours.read_value(), items), tf.int64)
+        wanted = tf.range(tf.size(items, tf.int64))[:, tf.newaxis] * self.items + neighbours
+        place = tf.searchsorted(has, tf.reshape(wanted, [-1]))
+        is_there = tf.reshape(tf.equal(tf.gather(has, place), tf.reshape(wanted, [-1])), tf.shape(wanted))
+        similarity = tf.gather(self._similarity.read_value(), items)
+        return tf.reduce_sum(tf.where(is_there, similarity, 0.0), axis=1)
+
+    def similar(self, items: tf.Tensor, k: int) -> Found:
+        """The most similar neighbours of items, int64 ``[rows]``, at most ``k`` of them."""
+        scores = tf.gather(self._closest_similarity.read_value(), items)[:, :k]
+        similar = tf.cast(tf.gather(self._closest.read_value(), items)[:, :k], tf.int64)
+        padding = [[0, 0], [0, max(0, k - int(scores.shape[1]))]]
+        return tf.pad(scores, padding, constant_values=-math.inf), tf.pad(similar, padding, constant_values=-1)
+
+    def _best(self, pairs: tf.Tensor, rows: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> Found:
+        # An update with one and the same value does not mind pairs that occur twice.
+        scores = tf.tensor_scatter_nd_update(
+            self._all(pairs, rows), excluded, tf.fill([tf.shape(excluded)[0]], -math.inf)
+        )
+        best, items = top_items(scores, k)
+        return best, tf.where(best > -math.inf, tf.cast(items, tf.int64), -1)
+
+    def _all(self, pairs: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Scores of all items, float32 ``[rows, items]``."""
+        starts = self._starts.read_value()
+        entries = tf.ragged.range(tf.gather(starts, pairs[:, 1]), tf.gather(starts, pairs[:, 1] + 1))
+        row = tf.repeat(pairs[:, 0], entries.row_lengths())
+        item = tf.cast(tf.gather(self._of.read_value(), entries.values), tf.int64)
+        weights = tf.gather(self._weights.read_value(), entries.values)
+        count = tf.cast(rows, tf.int64) * self.items
+        sums = tf.math.unsorted_segment_sum(weights, row * self.items + item, count)
+        return tf.ensure_shape(tf.reshape(sums, [-1, self.items]), [None, self.items])
+
+
+def _within(pairs: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """The pairs of some consecutive rows, counted from the first of them."""
+    row = pairs[:, 0] - tf.cast(first, tf.int64)
+    inside = (row >= 0) & (row < tf.cast(count, tf.int64))
+    return tf.boolean_mask(tf.stack([row, pairs[:, 1]], axis=1), inside)

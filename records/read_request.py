@@ -1,0 +1,22 @@
+"""What a conversion asks of a source."""
+
+from dataclasses import dataclass, field
+
+from tf_metammf.records.raw_files.bad_rows import BadRows
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """What to read, and what to do with rows that cannot be read.
+
+    A column that is not needed is not read, so that whatever it holds stops nothing.
+
+    Attributes:
+        ratings: Whether ratings are needed.
+        splits: Whether the source's own splits are needed.
+        bad_rows: What to do with rows that cannot be read; it takes those that are left out.
+    """
+
+    ratings: bool = True
+    splits: bool = True
+    bad_rows: BadRows = field(default_factory=BadRows)

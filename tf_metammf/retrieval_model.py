@@ -1,0 +1,222 @@
+"""What a retrieval model is to Keras: compiled, fitted, saved and copied like other models, or a clear error."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_metammf.batches import Batch, batch_of, check_data
+from tf_metammf.errors import InvalidInputError, NotSerializableError
+from tf_metammf.gradient_norms import gradient_norm
+from tf_metammf.keras_version import refuse_keras_3
+from tf_metammf.objectives import InBatchSoftmax
+from tf_metammf.recommenders import tfrs
+from tf_metammf.replicas import replica_count
+
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
+
+_SAVE_INSTEAD = (
+    "it holds features and graphs of a data set, which are no part of a configuration. Save its weights with "
+    'save_weights("model.weights.h5"), make the model again with the same arguments and call load_weights; or save '
+    'what predict needs, features included, with save("folder").'
+)
+
+
+class RetrievalModel(tfrs.Model):
+    """A TFRS model of users and items that is trained on dictionaries of ids.
+
+    Args:
+        users: Number of users.
+        items: Number of items.
+        objective: A task of :mod:`tf_metammf.objectives`.
+        **options: Name, dtype and other arguments of a Keras model.
+
+    Attributes:
+        logs_gradient_norm: Whether a training step logs the norm of its gradients, ``gradient_norm``; set it before
+            ``fit``. Defaults to False.
+
+    Raises:
+        InvalidInputError: The objective is no task, or the dtype policy keeps weights in 16 bits.
+    """
+
+    def __init__(self, users: int, items: int, objective: keras.layers.Layer, **options: Any) -> None:
+        # Features of a batch are not cast to the policy's type: standardisation takes all their digits.
+        super().__init__(**{"autocast": False, **options})
+        if self.dtype_policy.name not in POLICIES:
+            raise InvalidInputError(
+                f"the dtype policy is {self.dtype_policy.name}, expected one of {', '.join(POLICIES)}: weights of 16 "
+                "bits do not learn."
+            )
+        refuse_keras_3(type(self).__name__, objective)
+        if not callable(objective) or not hasattr(objective, "candidates"):
+            raise InvalidInputError(
+                f"the objective is {objective!r}, expected a task such as tf_metammf.InBatchSoftmax(item_frequency)."
+            )
+        self.users = users
+        self.items = items
+        self.objective = objective
+        self.mean_loss = keras.metrics.Mean(name="loss")
+        self.logs_gradient_norm = False
+
+    @abstractmethod
+    def compute_loss(self, inputs: Batch, training: bool = False) -> tf.Tensor:
+        """The loss of a batch, float32 scalar."""
+
+    def compile(self, optimizer: Any = "adam", *arguments: Any, **options: Any) -> None:
+        """Sets the optimiser, and ``run_eagerly`` or ``steps_per_execution``; the loss is that of the objective.
+
+        Args:
+            optimizer: A Keras 2 optimiser or its name. Defaults to ``"adam"``.
+            *arguments: None.
+            **options: Other arguments of ``tf_keras.Model.compile``.
+
+        Raises:
+            InvalidInputError: Losses, metrics or ``jit_compile`` are given.
+            MetaMMFError: The optimiser is one of Keras 3.
+        """
+        refuse_keras_3("compile", optimizer)
+        unused = ("loss", "metrics", "loss_weights", "weighted_metrics", "jit_compile")
+        given = [name for name in unused if options.get(name)]
+        if given or any(argument is not None for argument in arguments):
+            raise InvalidInputError(
+                f"compile got {', '.join(given) or 'a loss'}: the loss is that of the objective, metrics are those of "
+                "tf_metammf.FullRanking, and jit_compile is an argument of the model. Give compile the optimizer alone."
+            )
+        super().compile(optimizer, **options)
+
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
+        """Trains as :meth:`tf_keras.Model.fit` does, on batches without labels.
+
+        Args:
+            x: A dictionary of arrays, or a dataset of such dictionaries.
+            y: Nothing.
+            batch_size: Rows of a batch, where ``x`` is a dictionary. Defaults to 32.
+            **options: As Keras has them.
+
+        Raises:
+            InvalidInputError: The data are something else.
+            MetaMMFError: A callback is one of Keras 3.
+        """
+        refuse_keras_3("fit", options.get("callbacks"))
+        self._check_data(x, y, options)
+        if batch_size == 1 and isinstance(self.objective, InBatchSoftmax):
+            raise InvalidInputError(
+                "batch_size is 1, but the negatives of InBatchSoftmax are the other items of the batch. Raise it."
+            )
+        return super().fit(x, y, batch_size, **options)
+
+    def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> Any:
+        """The mean loss of batches, as :meth:`tf_keras.Model.evaluate`.
+
+        Raises:
+            InvalidInputError: The data are not batches of ids.
+        """
+        self._check_data(x, y, options)
+        return super().evaluate(x, y, **options)
+
+    def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        """The training step of :class:`tfrs.Model`, with loss scaling; logs the mean of the loss over the epoch."""
+        batch = batch_of(inputs)
+        scaled = isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
+        with tf.GradientTape() as tape:
+            regularization = [tf.reduce_sum(tf.cast(loss, tf.float32)) / replica_count() for loss in self.losses]
+            loss = tf.add_n([self.compute_loss(batch, training=True), *regularization])
+            minimised = self.optimizer.get_scaled_loss(loss) if scaled else loss
+        gradients = tape.gradient(minimised, self.trainable_variables)
+        if scaled:
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+        pairs = list(zip(gradients, self.trainable_variables, strict=True))
+        if self.logs_gradient_norm and replica_count() > 1:
+            # A replica has the gradient of its part; the norm is that of their sum, which the optimiser needs, too.
+            pairs = (self.optimizer.inner_optimizer if scaled else self.optimizer).aggregate_gradients(pairs)
+            self.optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
+        else:
+            self.optimizer.apply_gradients(pairs)
+        # The parts of the replicas add up to the loss; the metric takes their mean.
+        self.mean_loss.update_state(loss * replica_count())
+        logs = {"loss": self.mean_loss.result()}
+        if self.logs_gradient_norm:
+            # Keras adds up what the replicas log.
+            logs["gradient_norm"] = gradient_norm([gradient for gradient, _ in pairs]) / replica_count()
+        return logs
+
+    def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        """The test step of :class:`tfrs.Model`; logs the mean of the loss so far."""
+        regularization = [tf.reduce_sum(tf.cast(loss, tf.float32)) for loss in self.losses]
+        self.mean_loss.update_state(tf.add_n([self.compute_loss(batch_of(inputs)), *regularization]))
+        return {"loss": self.mean_loss.result()}
+
+    def save(self, filepath: Any, overwrite: bool = True, save_format: str | None = None, **options: Any) -> None:
+        """Writes a SavedModel whose ``predict`` scores pairs, with everything that takes.
+
+        Args:
+            filepath: A folder.
+            overwrite: Whether what is there is replaced. Defaults to True.
+            save_format: ``"tf"`` or None.
+            **options: As Keras has them.
+
+        Raises:
+            NotSerializableError: The file is to be one of Keras or of HDF5, which need a configuration to make the
+                model from. Nothing is written.
+        """
+        if save_format not in (None, "tf") or Path(filepath).suffix in (".keras", ".h5", ".hdf5"):
+            raise NotSerializableError(f"{filepath}: {type(self).__name__} is not saved as one file: {_SAVE_INSTEAD}")
+        super().save(filepath, overwrite, "tf", **options)
+
+    def save_weights(self, filepath: Any, *arguments: Any, **options: Any) -> None:
+        """Writes the weights as :meth:`tf_keras.Model.save_weights`.
+
+        Raises:
+            InvalidInputError: HDF5 files without ``.weights`` in their name need a name for each weight, and a layer
+                of the user's own has the same name for several. Nothing is written.
+        """
+        path = Path(filepath)
+        if path.suffix in (".h5", ".hdf5", ".keras") and not path.name.endswith(".weights.h5"):
+            for layer in self.layers:
+                names = [weight.name for weight in layer.weights]
+                for name in names:
+                    if names.count(name) > 1:
+                        raise InvalidInputError(
+                            f'{path}: layer "{layer.name}" has several weights of the name "{name}", which this format '
+                            f"cannot tell apart. Name the file {path.stem}.weights.h5."
+                        )
+        super().save_weights(str(filepath), *arguments, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        """Not there: features and frequencies are data, so a model is made again and its weights are loaded.
+
+        Raises:
+            NotSerializableError: Always; the message says how to save and restore the model.
+        """
+        raise NotSerializableError(f"{type(self).__name__} has no configuration to make it from: {_SAVE_INSTEAD}")
+
+    def __reduce__(self) -> Any:
+        raise NotSerializableError(f"{type(self).__name__} cannot be pickled: {_SAVE_INSTEAD}")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        raise NotSerializableError(f"{type(self).__name__} cannot be copied: {_SAVE_INSTEAD}")
+
+    def _check_data(self, x: Any, y: Any, options: dict[str, Any]) -> None:
+        weights = {name: options.get(name) for name in ("sample_weight", "class_weight")}
+        check_data(x, y, users=self.users, items=self.items, **weights)
+
+    def _made(self, *, features: Sequence[tuple[str, int]] = ()) -> None:
+        """Marks the model as built, as a call would: all weights are there.
+
+        Args:
+            features: Name and width of the modalities whose features come with the batches.
+        """
+        ids = tf.TensorSpec([None], tf.int64)
+        spec: dict[str, Any] = {"item": ids, "user": ids}
+        if features:
+            spec["item_features"] = {
+                "features": {name: tf.TensorSpec([None, width], tf.float32) for name, width in features},
+                "item": ids,
+                "presence": {name: tf.TensorSpec([None], tf.bool) for name, _ in features},
+            }
+        self.built = True
+        # What Keras notes at the first call, from which SavedModels are traced.
+        self._set_save_spec(spec)
