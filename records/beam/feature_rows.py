@@ -102,8 +102,7 @@ def without_interactions(parts: "beam.PCollection[Any]") -> "beam.PCollection[An
     """
     return (
         parts
-        | "without interactions"
-        >> beam.MapTuple(lambda _, ids: len(set().union(*ids.values()) - ids.get(ORIGIN, set())))
+        | "without interactions" >> beam.MapTuple(_count_without_interactions)
         | "without interactions: sum" >> beam.CombineGlobally(sum)
         | "without interactions: entry"
         >> beam.Map(lambda count: ("count", "features_without_interaction", 0, {"items": int(count)}))
