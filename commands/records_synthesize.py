@@ -6,7 +6,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
-from tf_metammf.records.synthesis import SyntheticVideos
+from tf_metammf.records.synthetic_videos import SyntheticVideos
 
 
 def add_arguments(parser: ArgumentParser) -> None:
