@@ -100,6 +100,7 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
             (of_rows, of_features) | "items: of both" >> beam.Flatten(), "items", partitions=plan.partitions
         )
         feature_rows.overlap(distinct_items, list(plan.features))
+        feature_rows.require_distinct(described)
         user_ids, user_numbers = vocabulary.numbered(distinct_users, "users", partitions=plan.partitions)
         item_ids, item_numbers = vocabulary.numbered(distinct_items, "items", partitions=plan.partitions)
         rows = interaction_rows.with_dense_ids(read, user_numbers, item_numbers, partitions=plan.partitions)

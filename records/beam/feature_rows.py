@@ -1,6 +1,7 @@
 """Features of items, read row by row in parts, with dense ids."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import apache_beam as beam
@@ -23,6 +24,7 @@ from tf_metammf.records.beam.raw_parts import (
 from tf_metammf.records.raw_files.dense_ids import differently_written, near_miss
 from tf_metammf.records.raw_files.feature_columns import feature_rows, no_features
 from tf_metammf.records.raw_files.feature_tables import feature_columns, no_such_row
+from tf_metammf.records.value_ranges import ValueRanges
 
 Widths = dict[str, tuple[int, str]]
 """By modality: values an item, and the type they were read as."""
@@ -46,7 +48,8 @@ def read_features(
         part_bytes: Bytes that are read at once.
 
     Returns:
-        By ``(modality, part)``: the raw ids of some items, and their features ``[rows, width]``.
+        By ``(modality, part)``: the raw ids of some items, their features ``[rows, width]``, and the ranges of these
+        in the precision of the file.
     """
     described = [(modality, file, ids_files.get(modality)) for modality, file in sorted(files.items())]
     return (
@@ -73,6 +76,34 @@ def widths_written(features: "beam.PCollection[Any]", files: Mapping[str, RawFil
         | "widths: once" >> beam.Create([None])
         | "widths: entries" >> beam.FlatMap(_width_entries, widths(features, files, "written widths"))
     )
+
+
+def require_distinct(features: "beam.PCollection[Any]") -> "beam.PCollection[Any]":
+    """Sees that no value differs from item to item in the files and is the same in float32.
+
+    Args:
+        features: What :func:`read_features` returns.
+
+    Returns:
+        Nothing; the check is an error of the pipeline.
+    """
+    return (
+        features
+        | "ranges" >> beam.MapTuple(lambda key, rows: ((key[0], len(rows[2].least)), rows[2]))
+        | "ranges: joined" >> beam.CombinePerKey(_joined)
+        | "ranges: check" >> beam.FlatMapTuple(_require_distinct)
+    )
+
+
+def _joined(ranges: Iterable[ValueRanges]) -> ValueRanges | None:
+    found = [of_part for of_part in ranges if of_part is not None]
+    return reduce(ValueRanges.joined, found) if found else None
+
+
+def _require_distinct(key: tuple[str, int], ranges: ValueRanges | None) -> list[Any]:
+    if ranges is not None:
+        ranges.require_distinct(f'modality "{key[0]}"')
+    return []
 
 
 def _width_entries(_: None, found: Widths) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
@@ -182,15 +213,16 @@ def _parts(
 def _read(modality: str, part: RawPart, ids: list[str] | None, item_columns: dict[str, str | None]) -> Iterator[Any]:
     if part.file.suffix == MATRIX:
         names = [str(row) for row in range(part.start, part.stop)] if ids is None else ids
-        yield (modality, *part.key), (names, read_rows(part))
+        rows = read_rows(part)
+        yield (modality, *part.key), (names, rows, ValueRanges.of(rows))
         return
     file = part.file
     item, kinds = feature_columns(file.shown, file.names, item_columns.get(modality), index=file.index)
     table = read_table(part, kinds)
     if table is not None:
-        found, features = feature_rows(table, item, [name for name in kinds if name != item])
+        found, features, ranges = feature_rows(table, item, [name for name in kinds if name != item])
         if found:
-            yield (modality, *part.key), (found, features)
+            yield (modality, *part.key), (found, features, ranges)
 
 
 class _OneOfEach(beam.CombineFn):

@@ -236,7 +236,7 @@ def _read_with(
     types = {
         "id": pyarrow.dictionary(pyarrow.int32(), pyarrow.string()),
         "integer": pyarrow.int64(),
-        "number": pyarrow.float32(),
+        "number": pyarrow.float64(),
         "text": pyarrow.string(),
         "time": pyarrow.string(),
     }

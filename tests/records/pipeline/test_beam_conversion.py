@@ -172,6 +172,8 @@ def broken(logs: Path, name: str) -> None:
         (logs / "visual_features.csv").write_text(text + text.splitlines()[-1] + "\n", encoding="utf-8")
     elif name == "a feature that is not finite":
         np.save(logs / "acoustic_features.npy", np.full((20, 3), np.nan, np.float16))
+    elif name == "a value that float32 cannot hold apart":
+        np.save(logs / "acoustic_features.npy", np.array([[1e8 + row % 2, row] for row in range(20)]))
     elif name == "an archive":
         np.savez(logs / "motion_features.npz", item_id=np.arange(3), features=np.ones((3, 2)))
     elif name == "fewer ids than rows":
@@ -186,6 +188,10 @@ def broken(logs: Path, name: str) -> None:
         ("an id is missing", r'interactions\.csv: a row: column "user_id" has no id \(,clip 1,4\)\. Mend the row\.$'),
         ("an item twice", r'modality "visual": has item "clip \d+" more than once, expected once'),
         ("a feature that is not finite", r'modality "acoustic": item "clip \d+" .* has NaN or infinite'),
+        (
+            "a value that float32 cannot hold apart",
+            r'modality "acoustic": value 1 goes from 100000000\.0 to 100000001\.0',
+        ),
         (
             "an archive",
             r"motion_features\.npz: with --beam_pipeline_options tables are read in parts, which \.npz files",
