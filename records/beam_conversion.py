@@ -17,6 +17,7 @@ from tf_metammf.records.modality_names import require_modality_names
 from tf_metammf.records.raw_files.feature_tables import ids_name
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns
 from tf_metammf.records.raw_files.split_names import with_split_column
+from tf_metammf.records.raw_files.table_choice import table_files
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.record_set import open_record_set
 from tf_metammf.records.shards import require_shards
@@ -24,7 +25,6 @@ from tf_metammf.records.sources.tabular import (
     Options,
     columns_of_interactions,
     require_no_split_column,
-    table_files,
 )
 from tf_metammf.records.splitting import AS_ASKED, SOURCE_METHOD, Splitting, require_validation, splitting_methods
 from tf_metammf.records.staging import require_absent, staged_directory
@@ -96,8 +96,13 @@ def convert_with_beam(
             f"like is {splitting.like}, and pipelines of Beam do not read an earlier record set. Convert without "
             "Beam, or leave splitting.like out."
         )
+    if options.token_columns:
+        raise InvalidInputError(
+            "token_columns are given, and pipelines of Beam do not read words. Convert without Beam, or leave "
+            "tabular.token_columns out."
+        )
     found = list_files(folder)
-    chosen = table_files(Path(folder), list(found), options)
+    chosen = table_files(Path(folder), list(found), **options.chosen_files())
     require_modality_names(chosen.features)
     interactions = [
         replace(_looked_over(found, name, folder, options, part_bytes), number=number)

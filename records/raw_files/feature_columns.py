@@ -19,6 +19,9 @@ from tf_metammf.records.value_ranges import ValueRanges
 if TYPE_CHECKING:
     import pyarrow
 
+TOKEN_SEPARATORS = ("|", ";", ",")
+MOST_TOKENS = 2**14
+
 
 def features_from_table(table: Table, item_column: str, feature_columns: Sequence[str]) -> NamedFeatures:
     """Takes features from a table of items.
@@ -63,27 +66,33 @@ def feature_rows(
     return [ids.distinct[code] for code in ids.codes[present]], features, ranges
 
 
-def multi_hot_from_table(table: Table, item_column: str, name: str) -> tuple[NamedFeatures, list[str]]:
+def multi_hot_from_table(
+    table: Table, item_column: str, name: str, *, separators: Sequence[str] = ()
+) -> tuple[NamedFeatures, list[str]]:
     """Takes words as features: value j is 1 where the item has the j-th word.
 
     Args:
         table: One row an item.
         item_column: The column of the raw item ids.
-        name: A column of words with spaces between.
+        name: A column of text, or of lists of text.
+        separators: What may stand between words: the first one that occurs does; by default white space.
 
     Returns:
         The features of all items that have a word, and all words in alphabetical order.
 
     Raises:
-        InvalidInputError: No item has a word, or an item occurs twice.
+        InvalidInputError: No item has a word, an item occurs twice, the column holds something else, or there are more
+            than :data:`MOST_TOKENS` words.
     """
-    import pyarrow.compute
-
-    words = pyarrow.compute.utf8_split_whitespace(pyarrow.compute.utf8_trim_whitespace(table.columns[name]))
-    words_of_row = [[word for word in row or () if word] for row in words.to_pylist()]
+    words_of_row = _words(table, name, separators)
     vocabulary = sorted({word for row in words_of_row for word in row})
     if not vocabulary:
         raise no_features(table.path, [name])
+    if len(vocabulary) > MOST_TOKENS:
+        raise InvalidInputError(
+            f'{table.path}: column "{name}" holds {len(vocabulary):,} different words, such as "{vocabulary[0]}"; '
+            f"at most {MOST_TOKENS:,} become features, a value each. Choose a column of categories."
+        )
     position = {word: place for place, word in enumerate(vocabulary)}
     features = np.zeros((len(table), len(vocabulary)), np.float32)
     for row, row_words in enumerate(words_of_row):
@@ -92,6 +101,21 @@ def multi_hot_from_table(table: Table, item_column: str, name: str) -> tuple[Nam
     ids = id_column(table, item_column)
     named = NamedFeatures([ids.distinct[code] for code in ids.codes[present]], features[present], str(table.path))
     return named, vocabulary
+
+
+def _words(table: Table, name: str, separators: Sequence[str]) -> list[list[str]]:
+    import pyarrow
+
+    column = table.columns[name]
+    if pyarrow.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not _is_text(column.type) and not (_is_list(column.type) and _is_text(column.type.value_type)):
+        raise table.wrong_type(name, "text")
+    rows = column.to_pylist()
+    if _is_text(column.type):
+        separator = next((mark for mark in separators if any(mark in text for text in rows if text)), None)
+        rows = [[text] if separators and separator is None else (text or "").split(separator) for text in rows]
+    return [[word.strip() for word in row or () if word and word.strip()] for row in rows]
 
 
 def _numbers(table: Table, names: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.float32], ValueRanges]:

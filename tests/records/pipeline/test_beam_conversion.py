@@ -218,6 +218,7 @@ def test_an_error_of_a_worker_is_one_line_for_the_user_and_leaves_nothing(logs, 
         ({"splitting": Splitting(method="source")}, r'splitting method "source": .* has no splits of its own'),
         ({"splitting": Splitting(like="before")}, r"like is before, and pipelines of Beam do not read an earlier"),
         ({"seed": -1}, r"seed is -1, expected at least 0"),
+        ({"options": Options(token_columns={"visual": "words"})}, r"pipelines of Beam do not read words"),
         ({"options": Options(interactions="clicks.csv")}, r"has no file clicks\.csv\. It has: "),
     ],
 )
