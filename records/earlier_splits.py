@@ -1,6 +1,7 @@
 """The splits of an earlier record set, kept for the interactions that a later one has again."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,9 @@ from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.split_methods import TEST, TRAIN, VALIDATION
 
 UNKNOWN = -1
+
+_TICKS = {"ms": 10**3, "us": 10**6, "ns": 10**9}
+"""Units of ``timestamp_unit`` in a second; fractions of numbers say theirs."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ def known_splits(earlier: RecordSet, data: RawData) -> KnownSplits:
             pair=place[rows],
             old_pair=old_place[old_rows],
             old_split=old_split[old_rows],
+            ticks=_ticks(data.provenance),
+            old_ticks=_ticks(earlier.metadata.source),
         )
     kept = int(np.minimum(np.bincount(place[known], minlength=len(pairs)), old_count).sum())
     return KnownSplits(split_of, split_of_item, kept, earlier.metadata.interactions - kept)
@@ -113,18 +119,24 @@ def _match_repeats(
     pair: NDArray[np.int64],
     old_pair: NDArray[np.int64],
     old_split: NDArray[np.int8],
+    ticks: int,
+    old_ticks: int,
 ) -> None:
-    """Puts interactions of pairs that were in several splits into ``split_of``, at ``rows``, by their times."""
+    """Puts interactions of pairs that were in several splits into ``split_of``, at ``rows``, by their times.
+
+    These are in ``ticks`` and ``old_ticks`` parts of the same unit; a log that once has a fraction of a second is
+    stored in finer ones.
+    """
     timed = interactions.timestamp is not None and old.timestamp is not None
     times = interactions.timestamp if timed else np.zeros(len(interactions), np.int64)
     old_times = old.timestamp if timed else np.zeros(len(old), np.int64)
     assert times is not None and old_times is not None
     left: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for of_pair, time, label in sorted(zip(old_pair.tolist(), old_times.tolist(), old_split.tolist(), strict=True)):
-        left[of_pair].append((time, label))
+        left[of_pair].append((time * ticks, label))
     unmatched = []
     for time, row, of_pair in sorted(zip(times.tolist(), rows.tolist(), pair.tolist(), strict=True)):
-        same = next((entry for entry in left[of_pair] if entry[0] == time), None)
+        same = next((entry for entry in left[of_pair] if entry[0] == time * old_ticks), None)
         if same is None:
             unmatched.append((row, of_pair))
         else:
@@ -133,3 +145,10 @@ def _match_repeats(
     for row, of_pair in unmatched:
         if left[of_pair]:
             split_of[row] = left[of_pair].pop(0)[1]
+
+
+def _ticks(provenance: Mapping[str, object]) -> int:
+    """In how many parts of its unit a record set stores times, by its ``timestamp_unit``."""
+    unit = str(provenance.get("timestamp_unit"))
+    part = unit.removeprefix("1/")
+    return int(part) if part.isdecimal() and part != unit else _TICKS.get(unit, 1)

@@ -51,6 +51,20 @@ def splits_of(record_set: RecordSet) -> dict[tuple[str, str, int], Counter[str]]
     return found
 
 
+def test_repeats_are_matched_by_time_also_where_the_new_log_has_fractions_of_a_second(tmp_path):
+    rows = [("u", "i", time) for time in range(20)] + [("v", "j", time) for time in range(20)]
+    keep = Filtering(deduplicate=False)
+    before = record_set_of(tmp_path / "yesterday", rows, filtering=keep, splitting=Splitting(method="time"))
+    later = [*rows[4:20], *rows[24:], ("w", "i", "99.5")]  # without the first ones, what is left fits otherwise
+    like = Splitting(like=str(before.folder))
+    after = record_set_of(tmp_path / "today", later, filtering=keep, splitting=like)
+    assert after.metadata.source["timestamp_unit"] == "1/1000"
+    found = splits_of(after)
+    assert {name for count in splits_of(before).values() for name in count} == set(SPLITS)
+    earlier = splits_of(before)
+    assert all(found[user, item, 1000 * time] == earlier[user, item, time] for user, item, time in rows if time > 3)
+
+
 YESTERDAY = rows_of_users(0, 60)
 TODAY = [*rows_of_users(100, 110), *YESTERDAY[5:], ("u3", "i999", 10**6 + 1), ("u4", "i999", 10**6 + 2)]
 
