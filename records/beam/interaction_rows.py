@@ -105,7 +105,7 @@ def _read(
     batch: Columns = {"user": named.user.codes, "item": named.item.codes}
     optional = {"rating": named.rating, "split": named.split}
     batch.update({name: column for name, column in optional.items() if column is not None})
-    found = {"columns": batch, "user": named.user.distinct, "item": named.item.distinct}
+    found: dict[str, Any] = {"columns": batch, "user": named.user.distinct, "item": named.item.distinct}
     if columns.timestamp is not None:
         found["times"] = replace(table, columns=table.columns.select([columns.timestamp]))
     yield (ORIGIN, *part.key), found

@@ -238,7 +238,7 @@ def _by_time(blocks: Any, splitting: Splitting) -> "beam.PCollection[Columns]":
         | "time: counts" >> beam.CombineGlobally(SumCounts())
     )
     moments = beam.pvalue.AsSingleton(
-        counts | "time: moments" >> beam.Map(lambda found: first_moments(*found, splitting))
+        counts | "time: moments" >> beam.Map(lambda found: first_moments(found[0], found[1], splitting))
     )
     return blocks | "split: time" >> beam.Map(of_parts(_of_time), moments)
 
