@@ -11,7 +11,7 @@ MODALITY_NAMES = ("visual", "acoustic", "textual")
 
 @dataclass(frozen=True)
 class SyntheticVideos:
-    """What to synthesise; :func:`tf_metammf.records.synthesis.synthesize` says what the numbers do.
+    """What to synthesise; the equations are those of ``tf_metammf.records.synthesis``.
 
     Attributes:
         users: Number of users.
