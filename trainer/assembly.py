@@ -191,6 +191,36 @@ def make_training_dataset(
     return batches.skip(first_step * share.batches_a_step)
 
 
+class TrainingBatches:
+    """The endless training batches of a run, from any step on.
+
+    Those of its beginning are made at once, so that settings which do not fit are refused early, and kept until
+    batches are asked for the first time.
+
+    Args:
+        configuration: Objective, sampler, batch size and seed.
+        data: The record set.
+
+    Raises:
+        InvalidInputError: As :func:`make_training_dataset`.
+    """
+
+    def __init__(self, configuration: Configuration, data: TrainingData) -> None:
+        self._configuration, self._data = configuration, data
+        self._beginning: tf.data.Dataset | None = make_training_dataset(configuration, data)
+
+    def beginning_at(
+        self, epoch: int, step: int, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
+        """The batches behind so many finished epochs, and finished steps of the next one."""
+        beginning, self._beginning = self._beginning, None
+        if beginning is not None and input_context is None and not epoch and not step:
+            return beginning
+        return make_training_dataset(
+            self._configuration, self._data, first_epoch=epoch, first_step=step, input_context=input_context
+        )
+
+
 def make_server_dataset(configuration: Configuration, data: TrainingData) -> tf.data.Dataset:
     """The endless batches of one worker of parameter servers, in an order of its own.
 

@@ -14,11 +14,11 @@ from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import require_absent
 from tf_metammf.records.tensorflow_errors import LOST_CONNECTION
 from tf_metammf.trainer.assembly import (
+    TrainingBatches,
     make_model,
     make_objective,
     make_optimizer,
     make_server_dataset,
-    make_training_dataset,
 )
 from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.configuration import Configuration
@@ -158,7 +158,7 @@ def _train(
         whole = make_model(configuration, make_objective(configuration.objective, data), data)
     everything = configuration.training.tensorboard == "all"
     model.logs_gradient_norm = everything
-    make_training_dataset(configuration, data)  # refuses settings that do not fit before there is a run directory
+    batches = TrainingBatches(configuration, data)  # refuses settings before there is a run directory
     validation = validation_ranking(data, configuration, group)
     rankings = final_rankings(data, configuration, splits, group)
     report = begin_from_earlier_run(run, model, data, configuration.training)
@@ -193,10 +193,7 @@ def _train(
                 fit(
                     model,
                     lambda epoch, step: shared_dataset(
-                        strategy,
-                        lambda context: make_training_dataset(
-                            configuration, data, first_epoch=epoch, first_step=step, input_context=context
-                        ),
+                        strategy, lambda context: batches.beginning_at(epoch, step, context)
                     ),
                     **settings,
                     group=group,

@@ -49,8 +49,8 @@ FAULTS = [
     Fault(
         "absent modalities keep their features",
         FUSION + "missing_modalities.py",
-        "tf.where(present[name][:, tf.newaxis], inputs[name], stand_ins[name])",
-        "inputs[name]",
+        "tf.where(present[name][:, tf.newaxis], tf.cast(inputs[name], self.compute_dtype), stand_ins[name])",
+        "tf.cast(inputs[name], self.compute_dtype)",
         "tests/test_missing_modalities.py",
     ),
     Fault(
@@ -62,10 +62,10 @@ FAULTS = [
     ),
     Fault(
         "features that never vary are divided by almost nothing",
-        "tf_metammf/towers.py",
-        "np.where(variance > 0, variance, 1.0)",
-        "variance",
-        "tests/test_model.py tests/test_towers.py",
+        "tf_metammf/normalization.py",
+        "tf.math.divide_no_nan(tf.ones_like(variance), tf.sqrt(variance))",
+        "1.0 / tf.sqrt(variance)",
+        "tests/test_normalization.py tests/test_towers.py",
     ),
     Fault(
         "the correction of sampling has the wrong sign",
@@ -327,10 +327,10 @@ FAULTS = [
         "tests/trainer/test_memory.py -k 'settings_that_need or every_part'",
     ),
     Fault(
-        "a test of significance without the observed signs",
+        "a test of significance of one side only",
         "trainer/comparison/significance.py",
-        "return (extreme + 1) / (permutations + 1)",
-        "return extreme / permutations / 2",
+        "p_value = min(1.0, max(student_tails(mean / deviation, freedom), least))",
+        "p_value = min(1.0, max(student_tails(mean / deviation, freedom) / 2, least))",
         "tests/trainer/test_significance.py",
     ),
     Fault(
