@@ -34,15 +34,21 @@ MODELS = {
         "id_units": 0,
         "standardize": False,
     },
-    "half precision": {"policy": "mixed_float16"},
-    "concatenation": {"fusion": "concatenation", "fusion_options": {"units": (6,)}},
-    "sum": {"fusion": "sum", "fusion_options": {"units": (6, 5)}},
+    "attention, half precision": {
+        "fusion": "attention",
+        "fusion_options": {"units": (6,)},
+        "policy": "mixed_float16",
+    },
     "gated, normalised": {"fusion": "gated", "fusion_options": {"units": (6,)}, "normalize": True},
-    "attention": {"fusion": "attention", "fusion_options": {"units": (6,)}},
-    "a graph with weights": {"encoder": "sage"},
+    "concatenation, a graph with weights": {
+        "fusion": "concatenation",
+        "fusion_options": {"units": (6,)},
+        "encoder": "sage",
+    },
+    "sum, a graph without weights": {"fusion": "sum", "fusion_options": {"units": (6, 5)}, "encoder": "lightgcn"},
+    "a graph without weights, half precision": {"encoder": "lightgcn", "policy": "mixed_float16"},
     "a peer that looks at content itself": {"encoder": "vbpr", "fusion": None, "fusion_options": None},
     "a peer with graphs of modalities": {"encoder": "mmgcn", "fusion": None, "fusion_options": None},
-    "a graph without weights, half precision": {"encoder": "lightgcn", "policy": "mixed_float16"},
 }
 
 

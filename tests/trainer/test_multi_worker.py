@@ -13,7 +13,7 @@ from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.training import train
 
-EPOCHS = 15
+EPOCHS = 12
 
 
 def test_two_processes_end_as_one_does_whatever_becomes_of_them_on_the_way(halves, configuration, tmp_path):
@@ -22,14 +22,14 @@ def test_two_processes_end_as_one_does_whatever_becomes_of_them_on_the_way(halve
     run, words = RunDirectory(tmp_path / "run"), command(halves.folder)
 
     with cluster(words, addresses_of({"worker": 2}), folder=tmp_path) as processes:
-        wait_until(lambda: finished_epochs(run) >= 3)
+        wait_until(lambda: finished_epochs(run) >= 2)
         processes["worker", 1].send_signal(signal.SIGTERM)
         assert [process.wait(timeout=600) for process in processes.values()] == [143, 143]
     before = finished_epochs(run)
     assert "the same command goes on from there" in (tmp_path / "worker-0.err").read_text()
 
     with cluster(words, addresses_of({"worker": 2}), folder=tmp_path) as processes:
-        wait_until(lambda: finished_epochs(run) >= before + 3)
+        wait_until(lambda: finished_epochs(run) >= before + 2)
         processes["worker", 1].kill()
         assert processes["worker", 0].wait(timeout=600) == 138
     complaint = (tmp_path / "worker-0.err").read_text()

@@ -8,11 +8,12 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.ranking.block_ranking import Ranked, ScoreFunction
 from tf_metammf.ranking.metric_names import COLD_ONLY, METRICS, MetricName, check_metric
 from tf_metammf.ranking.metrics import averages
 from tf_metammf.ranking.pairs import Pairs, ranking_pairs
 from tf_metammf.ranking.parts import RankingPart, ranking_parts
-from tf_metammf.ranking.ranking_pass import Ranked, RankingPass, ScoreFunction
+from tf_metammf.ranking.ranking_pass import RankingPass
 
 SCORE_BYTES = 32 * 2**20
 MAXIMUM_BLOCK_USERS = 4096
