@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.batches import Batch, batch_of, check_data
+from tf_metammf.batches import Batch, as_arrays, batch_of, check_data, static_rows
 from tf_metammf.errors import InvalidInputError, NotSerializableError
 from tf_metammf.gradient_norms import gradient_norm
 from tf_metammf.keras_version import refuse_keras_3
@@ -102,11 +102,19 @@ class RetrievalModel(tfrs.Model):
         """
         refuse_keras_3("fit", options.get("callbacks"))
         self._check_data(x, y, options)
-        if batch_size == 1 and isinstance(self.objective, InBatchSoftmax):
+        contrasts = isinstance(self.objective, InBatchSoftmax)
+        if contrasts and (batch_size or static_rows(x)) == 1:
             raise InvalidInputError(
                 "batch_size is 1, but the negatives of InBatchSoftmax are the other items of the batch. Raise it."
             )
-        return super().fit(x, y, batch_size, **options)
+        trained = super().fit(as_arrays(x), y, batch_size, **options)
+        losses = trained.history.get("loss")
+        if contrasts and losses and not any(losses):
+            raise InvalidInputError(
+                "the loss was 0 in every step, so nothing was learned: each batch had one item alone, and the "
+                "negatives of InBatchSoftmax are the other items of the batch. Give larger batches."
+            )
+        return trained
 
     def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> Any:
         """The mean loss of batches, each weighted by its rows, as :meth:`tf_keras.Model.evaluate`.
@@ -115,7 +123,20 @@ class RetrievalModel(tfrs.Model):
             InvalidInputError: The data are not batches of ids.
         """
         self._check_data(x, y, options)
-        return super().evaluate(x, y, **options)
+        return super().evaluate(as_arrays(x), y, **options)
+
+    def predict(self, x: Any, *arguments: Any, **options: Any) -> Any:
+        """Scores of pairs ``[rows]``, as :meth:`tf_keras.Model.predict`."""
+        return super().predict(as_arrays(x), *arguments, **options)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Calls the model as Keras does.
+
+        Raises:
+            MetaMMFError: An argument is a tensor of Keras 3.
+        """
+        refuse_keras_3(type(self).__name__, (arguments, options))
+        return super().__call__(*arguments, **options)
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """The training step of :class:`tfrs.Model`, with loss scaling.
