@@ -14,7 +14,7 @@ FOLDERS = {
     "tf_metammf": "tf_metammf",
     "tf_metammf.encoders": "tf_metammf/encoders",
     "tf_metammf.fusion": "tf_metammf/fusion",
-    "tf_metammf.peers": "tf_metammf/peers",
+    "tf_metammf.baselines": "tf_metammf/baselines",
     "tf_metammf.ranking": "tf_metammf/ranking",
     "tf_metammf.records": "records",
     "tf_metammf.records.beam": "records/beam",

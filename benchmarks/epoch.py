@@ -35,6 +35,7 @@ from benchmarks.report import print_table, spread, write_report
 from tf_metammf import records
 from tf_metammf.encoders.neighbourhoods import WholeGraph
 from tf_metammf.model import MetaMMF
+from tf_metammf.parts import settings_of
 from tf_metammf.records.splitting import Splitting, split_interactions
 from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
 from tf_metammf.trainer.configuration import Configuration, load_configuration
@@ -115,7 +116,7 @@ def synthetic_record_set(shape: Shape, folder: Path) -> records.RecordSet:
 def measure(shape: Shape, folder: Path, steps: int, whole: bool) -> dict[str, Any]:
     """An epoch and its parts, as plain JSON values."""
     configuration = load_configuration(shape.preset)
-    configuration.model.encoder = "sage"
+    configuration.model.encoder = settings_of("encoder", "sage")()
     keras.utils.set_random_seed(SEED)
     data = TrainingData.of(records.open_record_set(folder), configuration)
     model = make_model(configuration, make_objective(configuration.objective, data), data)

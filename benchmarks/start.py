@@ -78,6 +78,7 @@ def first_step(folder: Path, encoder: str, *, started: float) -> dict[str, float
 
         import_tensorflow()
     with clock.part("import TFRS and this package"):
+        from tf_metammf.parts import settings_of
         from tf_metammf.records.record_set import open_record_set
         from tf_metammf.trainer.assembly import (
             make_model,
@@ -88,7 +89,7 @@ def first_step(folder: Path, encoder: str, *, started: float) -> dict[str, float
         from tf_metammf.trainer.configuration import load_configuration
         from tf_metammf.trainer.training_data import TrainingData
     configuration = load_configuration("default")
-    configuration.model.encoder = encoder
+    configuration.model.encoder = settings_of("encoder", encoder)()
     with clock.part("reading the record set"):
         data = TrainingData(open_record_set(folder))
         objective = make_objective(configuration.objective, data)

@@ -3,17 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
 from tf_metammf.commands.compared_models import named_models
 from tf_metammf.commands.field_options import add_field_options, given_fields
+from tf_metammf.commands.parser import CommandParser
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import make_console, print_table, visible
 from tf_metammf.trainer.search.search_space import SearchSpace
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Adds the arguments of ``tf-metammf compare``."""
     parser.add_argument("--records", type=Path, required=True, help="The record set.")
     parser.add_argument("--output", type=Path, required=True, help="The directory to create, or to go on with.")
@@ -44,7 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="CSV file of item ids and kinds to colour maps by; by default RECORDS.kinds.csv, if it is there, "
         "else clusters of the features.",
     )
-    add_field_options(parser)
+    add_field_options(parser, explanation="The value for all models, in place of that of preset or file.")
 
 
 def run(arguments: Namespace) -> int:

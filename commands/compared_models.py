@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.configuration import preset_names
+from tf_metammf.trainer.configuration_files import preset_names
 from tf_metammf.trainer.search.search_space import SearchSpace, load_search_space
 
 

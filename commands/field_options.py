@@ -2,18 +2,24 @@
 
 from typing import Any
 
-from jsonargparse import SUPPRESS, ArgumentParser, Namespace
+from jsonargparse import SUPPRESS, Namespace
 
-from tf_metammf.commands.parser import add_short_name
+from tf_metammf.commands.parser import CommandParser, add_short_name
+from tf_metammf.commands.part_options import parts_of_words
 from tf_metammf.commands.train import SHORT_NAMES
-from tf_metammf.trainer.search.search_space import field_types
+from tf_metammf.trainer.search.search_fields import field_types
 
 
-def add_field_options(parser: ArgumentParser) -> None:
-    """Adds an option for every field, not listed by ``--help``, and the short names that ``train`` has."""
-    types = field_types()
+def add_field_options(parser: CommandParser, *, explanation: str) -> None:
+    """Adds an option for every field, which ``--help`` shows as one, and the short names that ``train`` has.
+
+    Args:
+        parser: The parser of the command.
+        explanation: What ``--help`` says of them.
+    """
+    types = field_types() | field_types(parts_of_words(parser.words))
     for name in types:
-        parser.add_argument(f"--{name}", type=Any, default=SUPPRESS, help=SUPPRESS)
+        parser.add_argument(f"--{name}", type=Any, default=SUPPRESS, help=explanation)
     for short in SHORT_NAMES:
         add_short_name(parser, f"--{short}", f"--training.{short}")
         if types[f"training.{short}"] is bool:

@@ -33,6 +33,8 @@ EXIT_CODES = (
 )
 
 RECORD_COMMANDS = ("convert", "describe", "validate", "synthesize")
+WITH_CONFIGURATION = ("train", "tune", "compare")
+"""Commands that take fields of a configuration."""
 COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "quickstart")
 
 
@@ -79,9 +81,11 @@ def _run(words: Sequence[str], *, own_process: bool) -> int:
     _refuse_unreadable(words)
     _refuse_buckets(words)
     from tf_metammf.commands.program_log import begin_log  # imported here, where an interruption is one line
+    from tf_metammf.trainer.earlier_configurations import modernized_words
 
-    parser = _parser()
-    module, options = _chosen(parser.instantiate(parser.parse_args(list(words))))
+    words = modernized_words(words) if words[:1] and words[0] in WITH_CONFIGURATION else list(words)
+    parser = _parser(words)
+    module, options = _chosen(parser.instantiate(parser.parse_args(words)))
     begin_log(quiet=options.quiet, verbose=options.verbose, propagate=not own_process)
     return int(module.run(options))
 
@@ -132,7 +136,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(EXIT_TERMINATED)
 
 
-def _parser() -> "CommandParser":
+def _parser(words: Sequence[str] = ()) -> "CommandParser":
     from tf_metammf.commands.parser import CommandParser
 
     parser = CommandParser(
@@ -145,19 +149,20 @@ def _parser() -> "CommandParser":
     for name in RECORD_COMMANDS:
         _add(record_commands, name, _module(f"records_{name}"))
     for name in COMMANDS:
-        _add(commands, name, _module(name))
+        _add(commands, name, _module(name), words=words[1:] if words[:1] == [name] else ())
     return parser
 
 
-def _listed(words: str) -> dict[str, str]:
+def _listed(words: str) -> dict[str, Any]:
     return {"title": "commands", "metavar": "COMMAND", "description": f'More on each: "tf-metammf {words} --help".'}
 
 
-def _add(subcommands: Any, name: str, module: ModuleType) -> None:
+def _add(subcommands: Any, name: str, module: ModuleType, *, words: Sequence[str] = ()) -> None:
     from tf_metammf.commands.parser import CommandParser
     from tf_metammf.commands.program_log import add_verbosity
 
     parser = CommandParser(description=_help(module))
+    parser.words = words
     module.add_arguments(parser)
     add_verbosity(parser)
     subcommands.add_subcommand(name, parser, help=_help(module))

@@ -1,18 +1,20 @@
 """The argument parser of every command: one line for a mistake, presets by name."""
 
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser, get_loader, set_loader  # type: ignore[attr-defined]
 
 from tf_metammf.commands.help_text import CommandHelp
+from tf_metammf.commands.part_options import Parts, file_of, setting_of_another_part
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.trainer.configuration import configuration_file, read_configuration
-from tf_metammf.trainer.runs.run_directory import RunDirectory
-from tf_metammf.trainer.search.search_space import field_types
+from tf_metammf.trainer.configuration_files import read_configuration
+from tf_metammf.trainer.configuration_messages import plain_message
+from tf_metammf.trainer.configuration_parser import checked_content
+from tf_metammf.trainer.search.search_fields import field_types
 from tf_metammf.trainer.yaml_files import UniqueKeyLoader
 
 
@@ -29,11 +31,19 @@ set_loader("option", _load, exceptions=(yaml.YAMLError,))
 class CommandParser(ArgumentParser):
     """An argument parser that reports a mistake as :class:`InvalidInputError`, in one line."""
 
+    words: Sequence[str] = ()
+    """What it is going to parse, for options that depend on others."""
+    parts: Parts | None = None
+    """The parts that these words choose, where there are options for their settings."""
+
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=CommandHelp, parser_mode="option", **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raises the mistake with the nearest known option, instead of printing the whole usage."""
+        unknown = re.match(r"unrecognized arguments: (--[\w.+-]+)", " ".join(message.split()), re.IGNORECASE)
+        if unknown and self.parts is not None and (error := setting_of_another_part(unknown[1], self.parts)):
+            raise error from ex
         options = [option for action in self._actions for option in action.option_strings]
         raise InvalidInputError(_one_line(message, options)) from ex
 
@@ -42,10 +52,12 @@ class ConfigurationFile(ActionConfigFile):
     """``--config`` takes a YAML file or the name of a preset, ``--from`` a run directory."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        """Takes the file, or the file of the preset or of the run."""
-        file = configuration_file(str(values)) if option_string == "--config" else _file_of_run(Path(str(values)))
-        read_configuration(file)  # refuses what the parser would take without a word, such as a key that is given twice
-        super().__call__(parser, namespace, str(file), option_string)
+        """Takes the file, or the file of the preset or of the run, in today's shape and for the chosen parts."""
+        file = file_of(str(option_string), str(values))
+        earlier = list(namespace.get(self.dest) or [])
+        content = checked_content(read_configuration(file), parser.parts, source=str(file))
+        super().__call__(parser, namespace, yaml.safe_dump(content), option_string)
+        namespace[self.dest] = [*earlier, str(file)]
 
 
 def add_short_name(parser: ArgumentParser, name: str, option: str) -> None:
@@ -55,13 +67,6 @@ def add_short_name(parser: ArgumentParser, name: str, option: str) -> None:
     parser._option_string_actions[name] = action
     if isinstance(action.default, bool):
         action.nargs, action.const = "?", True
-
-
-def _file_of_run(folder: Path) -> Path:
-    run = RunDirectory(folder)
-    if not run.configuration_file.is_file():
-        raise InvalidInputError(f"--from {folder}: has no {run.configuration_file.name}, so it is no run directory.")
-    return run.configuration_file
 
 
 def _one_line(message: str, options: list[str]) -> str:
@@ -78,9 +83,4 @@ def _one_line(message: str, options: list[str]) -> str:
         return f"missing: {names}. See --help."
     if re.match(r'expected "[\w.]+" to be one of {', text):
         return "a command is missing. See --help."
-    if value := re.match(r'Parser key "([\w.]+)":.*(?:Given|Got) value: (.*)', text):
-        expected = [name.replace("NoneType", "null") for name in re.findall(r"Expected a <class '(\w+)'>", text)]
-        return f"--{value[1]}: found {value[2]}" + (f", expected {' or '.join(expected)}." if expected else ".")
-    if other := re.match(r'Parser key "([\w.]+)": (.*)', text):
-        return f"--{other[1]}: {other[2]}"
-    return text
+    return plain_message(text, prefix="--")

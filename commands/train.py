@@ -3,14 +3,17 @@
 import sys
 from pathlib import Path
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
-from tf_metammf.commands.parser import ConfigurationFile, add_short_name
+from tf_metammf.commands.parser import CommandParser, ConfigurationFile, add_short_name
+from tf_metammf.commands.part_options import parts_of_words
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import make_console, print_table
 from tf_metammf.records.record_set import RecordSet, open_record_set
-from tf_metammf.trainer.configuration import Configuration, preset_names
+from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration_files import preset_names
+from tf_metammf.trainer.configuration_parser import configuration_from, configuration_type
 from tf_metammf.trainer.runs.environment import environment_differences
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
@@ -29,7 +32,7 @@ SHORT_NAMES = (
 """Fields of the training section that need no prefix."""
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Adds the arguments of ``tf-metammf train``."""
     parser.add_argument("--records", type=Path, help="The record set; defaults to the one that --from was trained on.")
     parser.add_argument("--run", type=Path, required=True, help="The run directory to create or resume.")
@@ -50,7 +53,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--print_memory", action="store_true", help="Print how much memory training would take, instead of training."
     )
-    parser.add_class_arguments(Configuration)
+    parser.parts = parts_of_words(parser.words)
+    parser.add_class_arguments(configuration_type(parser.parts))
     for name in SHORT_NAMES:
         add_short_name(parser, f"--{name}", f"--training.{name}")
 
@@ -60,12 +64,7 @@ def run(arguments: Namespace) -> int:
     source = None if arguments.records else _repeated_run(arguments)
     if source is None and arguments.records is None:
         raise InvalidInputError("missing: records. Give --records, or a run to repeat with --from.")
-    configuration = Configuration(
-        model=arguments.model,
-        objective=arguments.objective,
-        training=arguments.training,
-        evaluation=arguments.evaluation,
-    )
+    configuration = configuration_from(vars(arguments))
     if source is not None:
         for difference in environment_differences(source.read("environment")):
             print(f"not as in {source.folder}: {difference}", file=sys.stderr)

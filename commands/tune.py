@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
 from tf_metammf.commands.field_options import add_field_options, given_fields
+from tf_metammf.commands.parser import CommandParser
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.records.console import print_table, visible
 from tf_metammf.trainer.search.search_space import load_search_space
@@ -14,7 +15,7 @@ SHOWN = 20
 """Trials of the printed table; the files have all."""
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Adds the arguments of ``tf-metammf tune``."""
     parser.add_argument("--records", type=Path, required=True, help="The record set.")
     parser.add_argument("--output", type=Path, required=True, help="The search directory to create, or to go on with.")
@@ -33,12 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=str | None, help="A YAML file or a preset, in which fields may be ranges or choices."
     )
-    add_field_options(parser)
-    parser.epilog = (
-        'Any setting of "tf-metammf train --help", such as --training.learning_rate or --model.fusion.rank, may be '
-        'given, too: as a value, or as what to search: "{range: [low, high]}", "{log_range: [low, high]}" or '
-        '"{choice: [one, other]}".'
-    )
+    add_field_options(parser, explanation='A value, "{range: [low, high]}", log_range or choice.')
 
 
 def run(arguments: Namespace) -> int:

@@ -8,6 +8,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_metammf.baselines.baseline import Baseline
+from tf_metammf.baselines.item_knn import ItemKNN
+from tf_metammf.baselines.popularity import Popularity
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.baseline_scores import BaselineScores, NeighbourScores, PopularityScores
 from tf_metammf.export.histories import distinct_pairs
@@ -15,9 +18,6 @@ from tf_metammf.export.popular_items import PopularItems
 from tf_metammf.export.request_checks import require
 from tf_metammf.export.seen_items import SeenItems
 from tf_metammf.export.serving_module import Outputs, make_id_table, trace
-from tf_metammf.peers.baseline import Baseline
-from tf_metammf.peers.item_knn import ItemKNN
-from tf_metammf.peers.popularity import Popularity
 
 
 class BaselineModule(tf.Module):
@@ -28,7 +28,7 @@ class BaselineModule(tf.Module):
     popularity, the items' share of the training interactions.
 
     Args:
-        model: :class:`tf_metammf.peers.popularity.Popularity` or :class:`tf_metammf.peers.item_knn.ItemKNN`.
+        model: :class:`tf_metammf.baselines.popularity.Popularity` or :class:`tf_metammf.baselines.item_knn.ItemKNN`.
         user_ids: Raw user ids by dense id.
         item_ids: Raw item ids by dense id.
         seen: Dense user ids and item ids of the training interactions, two arrays ``[n]``.

@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_metammf.baselines.baseline import Baseline
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.baseline_module import BaselineModule
 from tf_metammf.export.indices import IndexOptions
 from tf_metammf.export.reports import write_reports
 from tf_metammf.export.serving_module import ServingModule
 from tf_metammf.export.versions import reserved_version, version_directory
-from tf_metammf.peers.baseline import Baseline
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 from tf_metammf.trainer.refresh import Changes
@@ -138,7 +138,7 @@ def export_model(
     which polls ``output`` never sees half of it.
 
     Args:
-        model: A trained :class:`tf_metammf.model.MetaMMF`, or a :class:`tf_metammf.peers.baseline.Baseline`.
+        model: A trained :class:`tf_metammf.model.MetaMMF`, or a :class:`tf_metammf.baselines.baseline.Baseline`.
         output: The folder of all versions; created where it does not exist.
         user_ids: Raw user ids by dense id.
         item_ids: Raw item ids by dense id.

@@ -10,7 +10,8 @@ import pytest
 from preloaded_process import run_preloaded
 
 from tf_metammf.commands.main import main
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.parts import known_parts
+from tf_metammf.trainer.configuration import PLACES, Configuration
 
 PROJECT = Path(__file__).resolve().parents[1]
 FIRST = [PROJECT / "README.md", PROJECT / "docs/tutorial.md"]  # the other pages use what the tutorial makes
@@ -70,8 +71,27 @@ def quiet() -> dict[str, str]:
 
 def test_the_table_of_fields_is_complete_and_has_the_defaults_of_the_code():
     page = (PROJECT / "docs/configuration.md").read_text(encoding="utf-8")
-    documented = dict(re.findall(r"^\| `([a-z_.0-9]+)` \| `(.*?)` \|", page, re.MULTILINE))
-    assert documented == dict(flatten("", vars(Configuration())))
+    documented = dict(re.findall(r"^\| `([a-z_.0-9]+)` \| `([^`]*)` \|[^|]*\|$", page, re.MULTILINE))
+    of_parts = tuple(f"{place}." for place in PLACES.values())
+    values = dict(flatten("", vars(Configuration())))
+    expected = {
+        name: value for name, value in values.items() if name.endswith(".name") or not name.startswith(of_parts)
+    }
+    assert documented == expected
+
+
+def test_the_table_of_settings_is_complete_and_has_the_parts_and_defaults_of_the_code():
+    page = (PROJECT / "docs/configuration.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z_.0-9]+)` \| ([^|]*) \| `([^`]*)` \|[^|]*\|$", page, re.MULTILINE)
+    documented = {(name, owner.strip("`"), value) for name, owners, value in rows for owner in owners.split(", ")}
+    expected = {
+        (name, part, value)
+        for kind, place in PLACES.items()
+        for part, settings in known_parts(kind).items()
+        for name, value in flatten(f"{place}.", vars(settings()))
+        if not name.endswith(".name")
+    }
+    assert documented == expected
 
 
 def flatten(prefix: str, values: dict) -> list[tuple[str, str]]:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
+from package_parts import FUSIONS
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.fusion.fusions import FUSIONS, apply_fusion, make_fusion
+from tf_metammf.fusion.fusions import apply_fusion, make_fusion
 from tf_metammf.fusion.missing_modalities import MissingModalities
 
 WIDTHS = {"visual": 7, "acoustic": 3, "textual é/2": 5}

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
+from package_parts import ENCODERS, FUSIONS, WITHOUT_GRAPH
 
 from tf_metammf import BPR, FullSoftmax, InBatchSoftmax, InteractionGraph, MetaMMF
-from tf_metammf.encoders.encoders import ENCODERS, WITHOUT_GRAPH
 from tf_metammf.errors import InvalidInputError, MetaMMFError
-from tf_metammf.fusion.fusions import FUSIONS
 from tf_metammf.objectives import NoObjective
 
 USERS, ITEMS = 12, 9
@@ -228,7 +227,7 @@ def test_what_compile_would_ignore_is_refused(options, message):
         ({"features": {"a": [[1.0], [1.0, 2.0]]}}, 'modality "a": the rows of its features have different lengths'),
         ({"features": {"a": np.full((9, 2), "x")}}, 'modality "a" has features of type <U1, expected numbers'),
         ({"presence": {"visul": np.ones(9, bool)}}, 'unknown modality of presence "visul"; did you mean "visual"'),
-        ({"objective": "bpr"}, "the objective is 'bpr', expected a task such as tf_metammf.InBatchSoftmax"),
+        ({"objective": "bp"}, 'unknown objective "bp"; did you mean "bpr"'),
         ({"users": 12.5}, "MetaMMF: users is 12.5, expected an integer of at least 1"),
         ({"users": 0}, "MetaMMF: users is 0"),
     ],

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
+from package_parts import FUSIONS
 
 from tf_metammf import InBatchSoftmax, InteractionGraph, MetaMMF
-from tf_metammf.fusion.fusions import FUSIONS
 
 ENCODERS = ("mf", "sage", "lightgcn")
 USERS, ITEMS, COLD_ITEM = 30, 20, 19

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
+from package_parts import FUSIONS
 
 from tf_metammf import (
     BPR,
@@ -18,7 +19,6 @@ from tf_metammf import (
 )
 from tf_metammf.encoders.matrix_factorization import MatrixFactorization
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.fusion.fusions import FUSIONS
 from tf_metammf.normalization import Normalization
 from tf_metammf.objectives import NoObjective
 

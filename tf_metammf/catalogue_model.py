@@ -1,18 +1,23 @@
 """Inference over the whole catalogue: embeddings of all users and items, block by block."""
 
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from tf_metammf.encoders.graph_encoder import GraphEncoder
-from tf_metammf.encoders.matrix_factorization import MatrixFactorization
-from tf_metammf.feature_source import FeatureSource
+from tf_metammf.auxiliary import AuxiliaryLoss, ItemViews
+from tf_metammf.batches import Batch
+from tf_metammf.encoders.encoder import Encoder
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.feature_source import FeatureSource, extreme_items
 from tf_metammf.feature_table import FeatureTable
+from tf_metammf.placement import rows_of
 from tf_metammf.retrieval_model import RetrievalModel
 from tf_metammf.row_blocks import stacked
-from tf_metammf.towers import UserTower
+from tf_metammf.towers import ItemTower, UserTower
+
+_OTHER_ITEMS = "the batch carries the features of other items than it needs; was its lookup made for another pipeline?"
 
 ITEMS_AT_ONCE = 4096
 """Items read and encoded in one step when the whole catalogue is."""
@@ -22,13 +27,22 @@ class CatalogueModel(RetrievalModel):
     """A retrieval model that embeds all of its users and items, whatever the size of the catalogue.
 
     Attributes:
-        encoder: What stands between towers and scores, an :class:`tf_metammf.encoders.encoder.Encoder`.
+        auxiliary: A loss beside that of the objective, or None.
+        encoder: What stands between towers and scores.
         item_features: The features of all items.
+        item_tower: From features and dense item ids to vectors.
+        known_items: bool ``[items]``: items whose ID embedding is used; the others have content alone.
+        normalize: Whether embeddings are L2-normalised.
         user_tower: From dense user ids to vectors.
     """
 
-    encoder: Any
+    auxiliary: AuxiliaryLoss | None
+    auxiliary_generator: Any
+    encoder: Encoder
     item_features: FeatureTable | FeatureSource
+    item_tower: ItemTower
+    known_items: tf.Tensor
+    normalize: bool
     user_tower: UserTower
 
     def embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
@@ -37,7 +51,7 @@ class CatalogueModel(RetrievalModel):
         Items go through their tower in blocks of :data:`ITEMS_AT_ONCE`, then all through an encoder that propagates.
         """
         users, blocks = self._represent_all()
-        if type(self.encoder) is MatrixFactorization:
+        if self.encoder.passes_towers_through:
             # Finished block by block: normalising all items at once would take two more tensors of their size.
             finished = (self._finish(block).numpy() for block in blocks)
             return self._finish(users), stacked(finished, rows=self.items, width=int(users.shape[-1]))
@@ -48,7 +62,7 @@ class CatalogueModel(RetrievalModel):
 
         None where the encoder does not propagate over a graph, or not to newcomers: they are represented by themselves.
         """
-        if not isinstance(self.encoder, GraphEncoder) or not getattr(self.encoder, "embeds_new_users", True):
+        if not self.encoder.embeds_new_users:
             return None
         users, blocks = self._represent_all()
         return self._all_messages(users, tf.concat(list(blocks), axis=0))
@@ -92,7 +106,122 @@ class CatalogueModel(RetrievalModel):
         of_users, of_items = self.encoder.embed_all(users, items)
         return self._finish(of_users), self._finish(of_items)
 
-    @abstractmethod
+    def embed(
+        self,
+        users: tf.Tensor,
+        items: tf.Tensor,
+        *,
+        neighbourhood: Mapping[str, Any] | None = None,
+        item_features: Mapping[str, Any] | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Embeddings, float32 ``[U, d]`` and ``[I, d]``, of dense user ids ``[U]`` and item ids ``[I]``.
+
+        Args:
+            users: Dense user ids.
+            items: Dense item ids, each once.
+            neighbourhood: That of the batch, where it was sampled.
+            item_features: Those of the batch, which begin with the items that are represented.
+            training: Whether dropout is applied.
+
+        Raises:
+            InvalidInputError: Features are streamed, and the batch lacks them or cannot have all that it needs.
+        """
+        queries, candidates = self._encode(
+            users, items, neighbourhood=neighbourhood, item_features=item_features, training=training
+        )
+        return self._finish(queries), self._finish(candidates)
+
+    def _encode(
+        self,
+        users: tf.Tensor,
+        items: tf.Tensor,
+        *,
+        neighbourhood: Mapping[str, Any] | None = None,
+        item_features: Mapping[str, Any] | None = None,
+        targets: tuple[tf.Tensor, tf.Tensor] | None = None,
+        training: bool,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What the encoder gives, before its head and the normalisation."""
+        if self.streams_features and neighbourhood is None and self.encoder.needs_all_features:
+            raise InvalidInputError(
+                f"{type(self.encoder).__name__} on the whole graph needs the features of all items in every step, and "
+                "they are streamed. Sample neighbourhoods, or give the features as a table."
+            )
+        return self.encoder.embed(
+            users,
+            items,
+            represent_users=self.user_tower,
+            represent_items=lambda ids: self._represent_items(ids, item_features, training=training),
+            neighbourhood=neighbourhood,
+            targets=targets,
+            training=training,
+        )
+
+    def embed_new_items(self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Embeddings ``[n, d]`` of items the model has never seen, from content alone.
+
+        Args:
+            features: float ``[n, width]`` by modality.
+            presence: bool ``[n]`` by modality.
+        """
+        return self._finish(self._encode_new_items(self.item_tower(features, presence), features, presence))
+
+    def _encode_new_items(
+        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        return self.encoder.embed_new_items(representations, features, presence)
+
+    @property
+    def embeds_new_items(self) -> bool:
+        """Whether :meth:`embed_new_items` has anything to go by, and the encoder needs no interactions for it."""
+        return self.encoder.embeds_new_items and (self.item_tower.fusion is not None or self.encoder.compares_features)
+
+    @property
+    def streams_features(self) -> bool:
+        """Whether features come with the batches, and not from a table."""
+        return not isinstance(self.item_features, FeatureTable)
+
+    def embedding_tables(self) -> tuple[list[tf.Variable], list[tf.Variable]]:
+        """The weights that have a row for every user, and those that have one for every item."""
+        users, items = self.encoder.embedding_tables
+        if self.item_tower.id_embedding is not None:
+            items = [self.item_tower.id_embedding.embeddings, *items]
+        return [self.user_tower.embedding.embeddings, *users], items
+
+    def _represent_items(
+        self, items: tf.Tensor, carried: Mapping[str, Any] | None = None, *, training: bool
+    ) -> tf.Tensor:
+        """Tower outputs of items, with the features that the batch carries or else those of the table."""
+        return self._represent(items, *self._features_of(items, carried), training=training)
+
+    def _features_of(
+        self, items: tf.Tensor, carried: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """Features and presence of items, out of what the batch carries or else out of the table."""
+        if carried is None:
+            return self._table().lookup(items)
+        count = tf.size(items)
+        fitting = tf.reduce_all(tf.equal(carried["item"][:count], items))
+        with tf.control_dependencies([tf.debugging.Assert(fitting, [_OTHER_ITEMS])]):
+            features, presence = (
+                {name: carried[part][name][:count] for name in self.item_features.widths}
+                for part in ("features", "presence")
+            )
+        return features, presence
+
+    def _build_towers(self) -> int:
+        """Makes the weights of item tower, encoder and auxiliary loss; returns the width of what the tower gives."""
+        nothing = {name: tf.zeros([1, width]) for name, width in self.item_features.widths.items()}
+        everywhere = dict.fromkeys(nothing, tf.ones([1], tf.bool))
+        representation = self._represent(tf.zeros([1], tf.int64), nothing, everywhere, training=False)
+        width = int(representation.shape[-1])
+        self.encoder.build((None, width))
+        self._encode_new_items(representation, nothing, everywhere)
+        if self.auxiliary is not None:
+            self.auxiliary.build((None, int(self.item_tower.content(nothing, everywhere).shape[-1])))
+        return width
+
     def _represent(
         self,
         items: tf.Tensor,
@@ -101,8 +230,44 @@ class CatalogueModel(RetrievalModel):
         *,
         training: bool,
     ) -> tf.Tensor:
-        """Tower outputs ``[n, width]`` of items."""
+        known = rows_of(self.known_items, items)
+        return self.item_tower(features, presence, items=items, known=known, training=training)
 
-    @abstractmethod
+    def _check_raw_features(self) -> None:
+        """Refuses features that overflow before anything is learned of them."""
+        for name, largest, (features, presence) in extreme_items(self.item_features, block_size=ITEMS_AT_ONCE):
+            representation = self.item_tower(features, presence)
+            embedding = self._encode_new_items(representation, features, presence)
+            squares = [tf.reduce_sum(tf.square(tf.cast(each, tf.float32))) for each in (representation, embedding)]
+            if not np.isfinite(squares).all():
+                raise InvalidInputError(
+                    f'modality "{name}": features reach {largest:g} and are not standardised, so embeddings and losses '
+                    "would be NaN or infinite. Set standardize to true, or divide them by a constant."
+                )
+
+    def _table(self) -> FeatureTable:
+        if not isinstance(self.item_features, FeatureTable):
+            raise InvalidInputError(
+                "the features of the items are streamed, and the batch carries none. Give "
+                "records.interactions(...) the lookup as item_features."
+            )
+        return self.item_features
+
     def _finish(self, embeddings: tf.Tensor) -> tf.Tensor:
         """Embeddings as they are scored, float32 ``[n, d]``, of what the encoder gives."""
+        embeddings = self.encoder.head(tf.cast(embeddings, tf.float32))
+        return tf.math.l2_normalize(embeddings, axis=-1) if self.normalize else embeddings
+
+    def _auxiliary_loss(self, auxiliary: AuxiliaryLoss, inputs: Batch) -> tf.Tensor:
+        sampled = None
+        if auxiliary.sampled_items:
+            shape = [min(auxiliary.sampled_items, self.items)]
+            drawn = self.auxiliary_generator.uniform(shape, maxval=self.items, dtype=tf.int64)
+            sampled = self._view(tf.unique(drawn)[0])
+        seen = self._view(tf.unique(inputs["item"])[0], inputs.get("item_features"))
+        return auxiliary(inputs, seen, sampled, training=True)
+
+    def _view(self, items: tf.Tensor, carried: Mapping[str, Any] | None = None) -> ItemViews:
+        features, presence = self._features_of(items, carried)
+        fused = self.item_tower.content(features, presence, training=True)
+        return ItemViews(items, fused, self.item_tower.standardized(features), presence)

@@ -17,8 +17,7 @@ class FusedAdam(keras.optimizers.Adam):
     decay all the same, so every row is passed over anyway. With ``amsgrad`` or ``adaptive_epsilon``, which that
     operation does not know, it is Keras' Adam.
 
-    Args:
-        **options: Those of :class:`tf_keras.optimizers.Adam`.
+    It takes the arguments of ``tf_keras.optimizers.Adam``.
     """
 
     def update_step(self, gradient: Any, variable: tf.Variable) -> None:

@@ -61,3 +61,14 @@ def copied(initializer: Any) -> Any:
     if hasattr(initializer, "get_config"):
         return type(initializer).from_config(initializer.get_config())
     return initializer
+
+
+def not_negative(argument: str, value: float) -> float:
+    """A finite number of at least 0.
+
+    Raises:
+        InvalidInputError: It is something else.
+    """
+    if not 0 <= value < float("inf"):
+        raise InvalidInputError(f"{argument} is {value}, expected a number of at least 0.")
+    return value

@@ -1,13 +1,10 @@
-"""Objectives: TFRS tasks that turn embeddings into a loss.
+"""The objectives that come with this package; see :mod:`tf_metammf.objective` for what an objective is.
 
-Every objective names the items whose embeddings it needs (:meth:`candidates`) and gets
-one embedding for each of them, in that order. It says whether those ids are distinct already
-(``distinct_candidates``), and whether they are all items whatever the batch
-(``needs_all_items``). Losses are means over the batch; where replicas share a batch, each gives its part of the
+Losses are means over the batch; where replicas share a batch, each gives its part of the
 mean over all of it, and the in-batch softmax has the items of all of them for candidates.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -16,20 +13,24 @@ from numpy.typing import NDArray
 
 from tf_metammf.batches import Batch
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.objective import SCORES_ARE_FLOAT32, Objective
 from tf_metammf.objective_arguments import require_positive, require_several
+from tf_metammf.objective_settings import (
+    BPRSettings,
+    FullSoftmaxSettings,
+    InBatchSoftmaxSettings,
+    NoObjectiveSettings,
+    ObjectiveSettings,
+)
 from tf_metammf.placement import placed, rows_of
-from tf_metammf.recommenders import tfrs
 from tf_metammf.replicas import first_row, gathered, mean_over_batch, replica_count
 
 Distinct = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 """Distinct ids of a batch ``[D]``, which of them every row has ``[B]``, how many rows each has, and embeddings."""
 
-_SCORES_ARE_FLOAT32: dict[str, Any] = {"dtype": "float32", "autocast": False}
-"""Whatever the global dtype policy is: losses of 16 bits are too coarse to follow."""
-
 
 @keras.saving.register_keras_serializable("tf_metammf")
-class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
+class InBatchSoftmax(Objective):
     """Softmax over the items of the batch, corrected for how often each gets there.
 
     For a user ``u`` with the item ``i``, over the items ``j`` of the batch:
@@ -59,8 +60,9 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
             to be corrected and ``user_frequency`` is missing, or there is one item alone and so no negative.
     """
 
+    Settings: ClassVar[type[ObjectiveSettings]] = InBatchSoftmaxSettings
+
     distinct_candidates = True
-    needs_all_items = False
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         item_to_user_weight: float = 0.0,
         name: str | None = None,
     ) -> None:
-        super().__init__(name=name, **_SCORES_ARE_FLOAT32)
+        super().__init__(name=name, **SCORES_ARE_FLOAT32)
         require_positive("temperature", temperature)
         if not 0 <= item_to_user_weight < np.inf:
             raise InvalidInputError(f"item_to_user_weight is {item_to_user_weight}, expected a number of at least 0.")
@@ -150,7 +152,7 @@ class InBatchSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
-class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
+class FullSoftmax(Objective):
     """Softmax over all items that have training interactions.
 
     ``-log softmax_j(u . j / temperature)[i]`` over the ``j`` of the catalogue. Items without
@@ -165,13 +167,15 @@ class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
         InvalidInputError: ``temperature`` is not positive, or fewer than two items have training interactions.
     """
 
+    Settings: ClassVar[type[ObjectiveSettings]] = FullSoftmaxSettings
+
     distinct_candidates = True
     needs_all_items = True
 
     def __init__(
         self, item_frequency: NDArray[np.integer], *, temperature: float = 1.0, name: str | None = None
     ) -> None:
-        super().__init__(name=name, **_SCORES_ARE_FLOAT32)
+        super().__init__(name=name, **SCORES_ARE_FLOAT32)
         require_positive("temperature", temperature)
         self.temperature = temperature
         require_several("item", "FullSoftmax", item_frequency)
@@ -199,7 +203,7 @@ class FullSoftmax(keras.layers.Layer, tfrs.tasks.base.Task):
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
-class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
+class BPR(Objective):
     """Bayesian personalised ranking with sampled negatives (Rendle et al., UAI 2009).
 
     ``-mean_n log sigmoid((u . i - u . j_n) / temperature)`` over the negatives ``j_n`` of the
@@ -212,11 +216,10 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
         InvalidInputError: ``temperature`` is not positive.
     """
 
-    distinct_candidates = False
-    needs_all_items = False
+    Settings: ClassVar[type[ObjectiveSettings]] = BPRSettings
 
     def __init__(self, *, temperature: float = 1.0, name: str | None = None) -> None:
-        super().__init__(name=name, **_SCORES_ARE_FLOAT32)
+        super().__init__(name=name, **SCORES_ARE_FLOAT32)
         require_positive("temperature", temperature)
         self.temperature = temperature
 
@@ -250,17 +253,16 @@ class BPR(keras.layers.Layer, tfrs.tasks.base.Task):
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
-class NoObjective(keras.layers.Layer, tfrs.tasks.base.Task):
-    """Nothing to minimise: for encoders with a loss of their own, such as :class:`tf_metammf.peers.bm3.BM3`.
+class NoObjective(Objective):
+    """Nothing to minimise: for encoders with a loss of their own, such as :class:`tf_metammf.encoders.bm3.BM3`.
 
     Their loss gets the embeddings of the items of the batch, in its order.
     """
 
-    distinct_candidates = False
-    needs_all_items = False
+    Settings: ClassVar[type[ObjectiveSettings]] = NoObjectiveSettings
 
     def __init__(self, *, name: str | None = None) -> None:
-        super().__init__(name=name, **_SCORES_ARE_FLOAT32)
+        super().__init__(name=name, **SCORES_ARE_FLOAT32)
 
     def candidates(self, batch: Batch) -> tf.Tensor:
         """Dense ids of the items of the batch, ``[B]``."""

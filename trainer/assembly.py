@@ -10,21 +10,20 @@ from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.fused_adam import FusedAdam
 from tf_metammf.lazy_adam import LazyAdam
 from tf_metammf.model import MetaMMF
-from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax, NoObjective
+from tf_metammf.objective_settings import ObjectiveSettings
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.ranking.metric_names import METRICS
 from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.reader import interactions
-from tf_metammf.trainer.configuration import Configuration, ObjectiveConfiguration
+from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.distribution.worker_group import WorkerGroup
 from tf_metammf.trainer.graph_training import make_encoder_options, make_neighbour_sampler
 from tf_metammf.trainer.memory import trains_on_whole_graph
-from tf_metammf.trainer.peers import check_peer
+from tf_metammf.trainer.part_checks import check_parts
 from tf_metammf.trainer.training_data import TrainingData
 
-OBJECTIVES = ("in_batch_softmax", "full_softmax", "bpr", "none")
 DTYPE_POLICIES = {None: "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
@@ -34,21 +33,13 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
     Raises:
         InvalidInputError: A setting is not acceptable, or does not fit the record set.
     """
-    check_peer(configuration)
+    check_parts(configuration)
     settings, precision = configuration.model, configuration.training.mixed_precision
     if precision not in DTYPE_POLICIES:
         raise unknown_name("training.mixed_precision", str(precision), ["bfloat16", "float16"])
-    fusion = settings.fusion
-    options: dict[str, object] = {"units": tuple(fusion.units)}
-    if fusion.name == "metammf":
-        options |= {
-            "meta_units": fusion.meta_units,
-            "meta_hidden_units": fusion.meta_hidden_units,
-            "rank": fusion.rank,
-        }
     if data.item_lookup is not None and objective.needs_all_items:
         raise InvalidInputError(
-            f"objective.name is full_softmax, which needs the features of all items in every step: "
+            f"objective.name is {configuration.objective.name}, which needs the features of all items in every step: "
             f"{data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is {data.feature_budget_gb:g}. "
             "Raise it, or take in_batch_softmax."
         )
@@ -57,9 +48,9 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
             f"the features take {data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is "
             f"{data.feature_budget_gb:g}. With parameter_server the servers hold them: raise the budget."
         )
-    if data.item_lookup is not None and settings.encoder_uses_features:
+    if data.item_lookup is not None and settings.encoder.uses_features:
         raise InvalidInputError(
-            f"model.encoder is {settings.encoder}, which compares the features of all items: "
+            f"model.encoder.name is {settings.encoder.name}, which compares the features of all items: "
             f"{data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is {data.feature_budget_gb:g}. "
             "Raise it, or take an encoder out of mf, sage and lightgcn, without item_neighbours."
         )
@@ -70,10 +61,12 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
         objective,
         presence=presence,
         item_frequency=data.item_frequency,
-        fusion=None if fusion.name == "none" else fusion.name,
-        fusion_options=options,
-        encoder=settings.encoder,
-        encoder_options=make_encoder_options(settings, data),
+        fusion=settings.fusion.name if settings.fusion.layer else None,
+        fusion_options=settings.fusion.options,
+        encoder=settings.encoder.name,
+        encoder_options=make_encoder_options(settings.encoder, data),
+        auxiliary=settings.auxiliary.name if settings.auxiliary.layer else None,
+        auxiliary_options=settings.auxiliary.options,
         id_units=settings.id_units,
         combination=settings.combination,
         id_dropout=settings.id_dropout,
@@ -86,42 +79,31 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
     )
 
 
-def make_objective(configuration: ObjectiveConfiguration, data: TrainingData) -> keras.layers.Layer:
+def make_objective(settings: ObjectiveSettings, data: TrainingData) -> keras.layers.Layer:
     """The objective of a configuration for the frequencies of a record set.
 
     Raises:
-        InvalidInputError: The name is unknown, a number is not acceptable, or the training interactions leave an item
-            or a user nothing to be told apart from.
+        InvalidInputError: A number is not acceptable, the class of a user's own is no objective, or the training
+            interactions leave an item or a user nothing to be told apart from.
     """
-    _require_contrast(configuration, data)
-    match configuration.name:
-        case "in_batch_softmax":
-            return InBatchSoftmax(
-                data.item_frequency,
-                user_frequency=data.user_frequency if configuration.item_to_user_weight else None,
-                temperature=configuration.temperature,
-                item_to_user_weight=configuration.item_to_user_weight,
-            )
-        case "full_softmax":
-            return FullSoftmax(data.item_frequency, temperature=configuration.temperature)
-        case "bpr":
-            return BPR(temperature=configuration.temperature)
-        case "none":
-            return NoObjective()
-    raise unknown_name("objective", configuration.name, OBJECTIVES)
+    _require_contrast(settings, data)
+    options = dict(settings.options)
+    if settings.takes_item_frequency:
+        options["item_frequency"] = data.item_frequency
+    if settings.takes_user_frequency:
+        options["user_frequency"] = data.user_frequency
+    return settings.layer_class()(**options)
 
 
-def _require_contrast(configuration: ObjectiveConfiguration, data: TrainingData) -> None:
-    if configuration.name not in ("in_batch_softmax", "full_softmax"):
+def _require_contrast(settings: ObjectiveSettings, data: TrainingData) -> None:
+    if not settings.contrasted:
         return
     _require_training_interactions(data)
-    counts = {"item": data.item_frequency}
-    if configuration.name == "in_batch_softmax" and configuration.item_to_user_weight:
-        counts["user"] = data.user_frequency
-    for kind, frequency in counts.items():
-        if np.count_nonzero(frequency) < 2:
+    frequencies = {"item": data.item_frequency, "user": data.user_frequency}
+    for kind in settings.contrasted:
+        if np.count_nonzero(frequencies[kind]) < 2:
             raise InvalidInputError(
-                f"{data.record_set.folder}: all training interactions are of one {kind}, so {configuration.name} has "
+                f"{data.record_set.folder}: all training interactions are of one {kind}, so {settings.name} has "
                 f"no other {kind} to tell it from. Convert data with at least two of each."
             )
 
@@ -163,13 +145,13 @@ def make_training_dataset(
     metadata = data.record_set.metadata
     _require_training_interactions(data)
     negatives = None
-    if configuration.objective.name == "bpr":
+    if configuration.objective.samples_negatives:
         negatives = NegativeSampler(
             data.train,
             users=metadata.users,
             items=metadata.items,
-            per_positive=configuration.objective.negatives,
-            popularity_power=configuration.objective.popularity_power,
+            per_positive=configuration.objective.negatives_per_positive,
+            popularity_power=configuration.objective.negative_popularity_power,
             seed=configuration.training.seed,
             user_ids=data.record_set.user_ids,
         )

@@ -5,111 +5,25 @@ data set alone (see ``docs/configuration.md``). No TensorFlow is imported here.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
-from importlib.resources import files
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import yaml
 
-from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.trainer.yaml_files import read_mapping, require_sections
+from tf_metammf.auxiliary_settings import AuxiliarySettings, NoAuxiliarySettings
+from tf_metammf.encoders.settings import EncoderSettings, MatrixFactorizationSettings
+from tf_metammf.fusion.settings import FusionSettings, MetaFusionSettings
+from tf_metammf.objective_settings import InBatchSoftmaxSettings, ObjectiveSettings
+from tf_metammf.parts import PartKind, PartSettings
 
-BASELINES = ("popularity", "item_knn")
-CONTENT_ENCODERS = ("vbpr", "mmgcn", "lattice", "freedom", "bm3", "invrl")
-PEER_SETTINGS = {
-    "vbpr": ("units",),
-    "mmgcn": ("units",),
-    "lattice": ("neighbours", "item_layers", "initial_weight", "units"),
-    "freedom": ("neighbours", "item_layers", "modality_weights", "pruning", "content_weight"),
-    "bm3": ("target_dropout", "content_weight"),
-    "invrl": ("units", "environments", "variance_weight", "mask_weight"),
-    "item_knn": ("neighbours", "similarity", "shrinkage"),
+PLACES: dict[PartKind, str] = {
+    "fusion": "model.fusion",
+    "encoder": "model.encoder",
+    "auxiliary": "model.auxiliary",
+    "objective": "objective",
 }
-"""Which settings of :class:`PeerConfiguration` a peer has."""
-
-PRESETS_FOLDER = files("tf_metammf.trainer") / "presets"
-
-
-@dataclass
-class FusionConfiguration:
-    """How the modalities of an item become one vector.
-
-    Attributes:
-        name: metammf, concatenation, sum, gated, attention, or none for ID embeddings alone.
-        units: Width of each fusion layer; the last one is the width of the fused vector.
-        meta_units: Width of the meta information (metammf only).
-        meta_hidden_units: Hidden width of what extracts it, or null for that of the features (metammf only).
-        rank: Rank of the CP decomposition, or null for full tensors (metammf only).
-    """
-
-    name: str = "metammf"
-    units: list[int] = field(default_factory=lambda: [256, 64])
-    meta_units: int = 5
-    meta_hidden_units: int | None = None
-    rank: int | None = 16
-
-
-@dataclass
-class GraphConfiguration:
-    """Propagation over the graph of training interactions, by encoders that have one.
-
-    Attributes:
-        layers: Number of layers.
-        dropout: Dropout after each layer, one number for each or one for all (sage only).
-        edge_dropout: Probability that an edge is left out of a training step on the whole graph.
-        exclude_targets: Whether a training step leaves the edges of its batch, which it predicts, out of the graph.
-        item_neighbours: Edges from every item to so many others with the most similar features, in each modality; 0
-            for none (sage and lightgcn only).
-        fan_outs: Neighbours that a training step samples of a node, one number for each layer, or null
-            for the whole graph where this budget and that of the features allow it.
-        budget_gb: Estimated size in GB of a training step on the whole graph, above which neighbourhoods
-            are sampled, 10 neighbours in each layer.
-    """
-
-    layers: int = 2
-    dropout: list[float] = field(default_factory=lambda: [0.5, 0.2])
-    edge_dropout: float = 0.0
-    exclude_targets: bool = False
-    item_neighbours: int = 0
-    fan_outs: list[int] | None = None
-    budget_gb: float = 4.0
-
-
-@dataclass
-class PeerConfiguration:
-    """Settings that only some peers have, which are named in parentheses.
-
-    Attributes:
-        units: Width that features are mapped to (vbpr, mmgcn, lattice, invrl).
-        neighbours: Most similar items of each item (lattice, freedom, item_knn).
-        item_layers: Layers over the graph of similar items (lattice, freedom).
-        initial_weight: Weight of the graph of the features beside the learned one (lattice).
-        modality_weights: Weight of the graph of each modality, or null for the same (freedom).
-        pruning: Share of the interactions that a step leaves out (freedom).
-        content_weight: Factor of the loss of the features (freedom, bm3).
-        target_dropout: Dropout of the targets (bm3).
-        environments: Environments that interactions are put into (invrl).
-        variance_weight: Factor of the variance of gradients over environments (invrl).
-        mask_weight: Factor of the size of the mask over the features (invrl).
-        similarity: interactions or content (item_knn).
-        shrinkage: Makes items with few interactions less similar (item_knn by interactions).
-    """
-
-    units: int = 64
-    neighbours: int = 10
-    item_layers: int = 1
-    initial_weight: float = 0.7
-    modality_weights: dict[str, float] | None = None
-    pruning: float = 0.8
-    content_weight: float = 0.001
-    target_dropout: float = 0.3
-    environments: int = 10
-    variance_weight: float = 1.0
-    mask_weight: float = 0.001
-    similarity: str = "interactions"
-    shrinkage: float = 0.0
+"""Where a configuration has its parts."""
 
 
 @dataclass
@@ -117,11 +31,9 @@ class ModelConfiguration:
     """Towers, encoder and score.
 
     Attributes:
-        encoder: What happens between towers and score: mf, sage, lightgcn, or a peer: vbpr, mmgcn, lattice, freedom,
-            bm3, invrl. popularity and item_knn have no towers.
-        graph: Propagation over interactions.
-        peer: Settings of peers.
-        fusion: How modalities are fused.
+        encoder: What happens between towers and score.
+        fusion: How the modalities of an item become one vector.
+        auxiliary: A loss that is added to that of the objective.
         modalities: Modalities to use, or null for all of the record set.
         id_units: Width of the item ID embedding; 0 for content alone.
         combination: How fused vector and ID embedding are joined: concatenate or add.
@@ -132,13 +44,12 @@ class ModelConfiguration:
         l2: L2 penalty on dense weights and on the embedding rows of the batch.
     """
 
-    encoder: str = "mf"
-    graph: GraphConfiguration = field(default_factory=GraphConfiguration)
-    peer: PeerConfiguration = field(default_factory=PeerConfiguration)
-    fusion: FusionConfiguration = field(default_factory=FusionConfiguration)
+    encoder: EncoderSettings = field(default_factory=MatrixFactorizationSettings)
+    fusion: FusionSettings = field(default_factory=MetaFusionSettings)
+    auxiliary: AuxiliarySettings = field(default_factory=NoAuxiliarySettings)
     modalities: list[str] | None = None
     id_units: int = 64
-    combination: str = "add"
+    combination: Literal["concatenate", "add"] = "add"
     id_dropout: float = 0.0
     modality_dropout: float = 0.0
     standardize: bool = True
@@ -148,59 +59,17 @@ class ModelConfiguration:
     @property
     def is_baseline(self) -> bool:
         """Whether nothing is trained."""
-        return self.encoder in BASELINES
-
-    @property
-    def uses_graph(self) -> bool:
-        """Whether the encoder propagates over interactions."""
-        return self.encoder not in ("mf", "vbpr", "invrl", *BASELINES)
-
-    @property
-    def needs_whole_graph(self) -> bool:
-        """Whether the encoder cannot do with sampled neighbourhoods."""
-        return self.encoder in ("mmgcn", "lattice", "freedom", "bm3") or self.has_similar_items
-
-    @property
-    def has_similar_items(self) -> bool:
-        """Whether a graph encoder of interactions has edges between similar items, too."""
-        return self.encoder in ("sage", "lightgcn") and self.graph.item_neighbours > 0
-
-    @property
-    def encoder_uses_features(self) -> bool:
-        """Whether the encoder looks at features itself."""
-        return self.encoder in CONTENT_ENCODERS or self.has_similar_items
+        return not self.encoder.trained
 
     @property
     def fuses(self) -> bool:
         """Whether features of items are fused into a vector."""
-        return self.fusion.name != "none" and not self.is_baseline
+        return bool(self.fusion.layer) and self.encoder.trained
 
     @property
     def uses_features(self) -> bool:
         """Whether features of items are fused, or looked at by the encoder."""
-        if self.is_baseline:
-            return self.encoder == "item_knn" and self.peer.similarity == "content"
-        return self.fuses or self.encoder_uses_features
-
-
-@dataclass
-class ObjectiveConfiguration:
-    """What is minimised.
-
-    Attributes:
-        name: in_batch_softmax, full_softmax, bpr, or none for encoders that bring all of their loss (bm3).
-        temperature: Divides the scores.
-        item_to_user_weight: Factor of the same softmax over the users of the batch for each item; 0 for none
-            (in_batch_softmax only).
-        negatives: Sampled negatives for each positive (bpr only).
-        popularity_power: Negatives are drawn with popularity to this power; 0 is uniform (bpr only).
-    """
-
-    name: str = "in_batch_softmax"
-    temperature: float = 0.2
-    item_to_user_weight: float = 0.0
-    negatives: int = 5
-    popularity_power: float = 0.0
+        return self.fuses or self.encoder.uses_features
 
 
 @dataclass
@@ -240,9 +109,9 @@ class TrainingConfiguration:
     batch_size: int = 2048
     learning_rate: float = 1e-3
     lazy_rows: int | None = 100_000
-    mixed_precision: str | None = None
+    mixed_precision: Literal["bfloat16", "float16"] | None = None
     jit_compile: bool = False
-    strategy: str = "none"
+    strategy: Literal["none", "mirrored", "multi_worker", "parameter_server"] = "none"
     feature_budget_gb: float = 4.0
     patience: int = 10
     seed: int = 0
@@ -254,9 +123,9 @@ class TrainingConfiguration:
     checkpoints: int = 2
     rollbacks: int = 0
     spike_factor: float = 10.0
-    tensorboard: str = "metrics"
+    tensorboard: Literal["metrics", "all"] = "metrics"
     profile_steps: int = 0
-    tracking: str | None = None
+    tracking: Literal["mlflow", "wandb"] | None = None
 
 
 @dataclass
@@ -277,7 +146,7 @@ class Configuration:
     """Everything a training run depends on besides its record set."""
 
     model: ModelConfiguration = field(default_factory=ModelConfiguration)
-    objective: ObjectiveConfiguration = field(default_factory=ObjectiveConfiguration)
+    objective: ObjectiveSettings = field(default_factory=InBatchSoftmaxSettings)
     training: TrainingConfiguration = field(default_factory=TrainingConfiguration)
     evaluation: EvaluationConfiguration = field(default_factory=EvaluationConfiguration)
 
@@ -290,47 +159,24 @@ class Configuration:
         """A configuration from nested plain values; what is left out keeps its default.
 
         Args:
-            content: The values.
+            content: The values. A part is a mapping with its ``name`` and settings, or its name alone.
             source: Where they come from, for messages.
 
         Raises:
-            InvalidInputError: A section or field is unknown, or a value has the wrong type.
+            InvalidInputError: A section or field is unknown, does not belong to the chosen part, or has a value of
+                the wrong type.
         """
-        return _parse(content, source=source)
+        from tf_metammf.trainer.configuration_parser import parse_configuration
+
+        return parse_configuration(content, source=source)
 
 
-def preset_names() -> list[str]:
-    """Names of the presets that are shipped."""
-    return sorted(Path(entry.name).stem for entry in PRESETS_FOLDER.iterdir() if entry.name.endswith(".yaml"))
-
-
-def preset_path(name: str) -> Path:
-    """The YAML file of a preset.
-
-    Raises:
-        InvalidInputError: There is no such preset.
-    """
-    if name not in preset_names():
-        raise unknown_name("preset", name, preset_names())
-    return Path(str(PRESETS_FOLDER / f"{name}.yaml"))
-
-
-def configuration_file(name: str) -> Path:
-    """The file of that name, or of the preset of that name where there is no such file.
-
-    Raises:
-        InvalidInputError: There is no such file and no such preset.
-    """
-    path = Path(name)
-    if path.is_file():
-        return path
-    if name in preset_names() or not (path.suffix or path.exists() or path.parent.name):
-        return preset_path(name)
-    if path.is_dir():
-        raise InvalidInputError(f"{name}: is a folder, expected a YAML file or a preset: {', '.join(preset_names())}.")
-    nearest = get_close_matches(path.stem, preset_names(), n=1, cutoff=0.6)
-    guess = f' Did you mean the preset "{nearest[0]}"?' if nearest else " Give a YAML file or a preset."
-    raise InvalidInputError(f"{name}: there is no such file.{guess}")
+def part_of(configuration: Configuration, kind: PartKind) -> PartSettings:
+    """The settings of the part of a kind."""
+    found: Any = configuration
+    for name in PLACES[kind].split("."):
+        found = getattr(found, name)
+    return cast(PartSettings, found)
 
 
 def load_configuration(path: str | Path) -> Configuration:
@@ -339,32 +185,6 @@ def load_configuration(path: str | Path) -> Configuration:
     Raises:
         InvalidInputError: The file cannot be read or is not a configuration.
     """
-    return _parse(read_configuration(path), source=str(configuration_file(str(path))))
+    from tf_metammf.trainer.configuration_files import configuration_file, read_configuration
 
-
-def read_configuration(path: str | Path) -> dict[str, Any]:
-    """Reads the plain values of a configuration file, or of a preset by its name, as they stand there.
-
-    Raises:
-        InvalidInputError: The file cannot be read, is empty, gives a key twice or holds no sections.
-    """
-    file = configuration_file(str(path))
-    content = read_mapping(file)
-    require_sections(content, Configuration, source=str(file))
-    return content
-
-
-def _parse(content: Mapping[str, Any], *, source: str) -> Configuration:
-    from jsonargparse import ArgumentParser
-
-    sections = [section.name for section in fields(Configuration)]
-    for section in content:
-        if section not in sections:
-            raise unknown_name(f"section of {source}:", str(section), sections)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Configuration)
-    try:
-        parsed = parser.instantiate(parser.parse_object(dict(content)))
-    except Exception as error:
-        raise InvalidInputError(f"{source}: {' '.join(str(error).split())}") from error
-    return Configuration(**vars(parsed))
+    return Configuration.from_mapping(read_configuration(path), source=str(configuration_file(str(path))))

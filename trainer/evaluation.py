@@ -7,7 +7,7 @@ from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.assembly import make_full_ranking, make_model, make_objective
-from tf_metammf.trainer.peers import make_baseline
+from tf_metammf.trainer.baseline_runs import make_baseline
 from tf_metammf.trainer.references import References
 from tf_metammf.trainer.runs.leakage import leakage_of, leakage_warning
 from tf_metammf.trainer.runs.run_directory import RunDirectory
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[Any, TrainingData]:
     """The model of a run with its best weights, and the data it was trained on.
 
-    The model is a :class:`tf_metammf.MetaMMF`, or a :class:`tf_metammf.peers.baseline.Baseline`.
+    The model is a :class:`tf_metammf.MetaMMF`, or a :class:`tf_metammf.baselines.baseline.Baseline`.
 
     Args:
         run: The run directory.

@@ -3,39 +3,16 @@
 from typing import Any
 
 from tf_metammf.encoders.interaction_graph import InteractionGraph
-from tf_metammf.errors import InvalidInputError
+from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.records.neighbours import NeighbourSampler
-from tf_metammf.trainer.configuration import PEER_SETTINGS, Configuration, ModelConfiguration
+from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.memory import fan_outs
 from tf_metammf.trainer.training_data import TrainingData
 
 
-def make_encoder_options(configuration: ModelConfiguration, data: TrainingData) -> dict[str, Any]:
-    """Arguments of the encoder: its own settings, and the training graph for those that propagate.
-
-    Raises:
-        InvalidInputError: Edge dropout is asked of an encoder that leaves out edges of its own.
-    """
-    encoder, graph = configuration.encoder, configuration.graph
-    options = {name: getattr(configuration.peer, name) for name in PEER_SETTINGS.get(encoder, ())}
-    if not configuration.uses_graph:
-        return options
-    options |= {
-        "graph": interaction_graph(data),
-        "layers": graph.layers,
-        "exclude_targets": graph.exclude_targets,
-    }
-    if encoder == "freedom":
-        if graph.edge_dropout:
-            raise InvalidInputError(
-                f"model.graph.edge_dropout is {graph.edge_dropout}, and freedom leaves out edges by degree. Set "
-                "model.peer.pruning instead."
-            )
-    else:
-        options["edge_dropout"] = graph.edge_dropout
-    if configuration.has_similar_items:
-        options["item_neighbours"] = graph.item_neighbours
-    return options | ({"dropout": graph.dropout} if encoder == "sage" else {})
+def make_encoder_options(settings: EncoderSettings, data: TrainingData) -> dict[str, Any]:
+    """Arguments of the encoder: its own settings, and the training graph for those that propagate."""
+    return settings.options | ({"graph": interaction_graph(data)} if settings.graph else {})
 
 
 def interaction_graph(data: TrainingData) -> InteractionGraph:

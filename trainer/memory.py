@@ -10,6 +10,7 @@ split up to 0.1 GB between epochs.
 from dataclasses import asdict, dataclass
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.parts import known_parts
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.trainer.configuration import Configuration, ModelConfiguration
 
@@ -107,34 +108,39 @@ def fan_outs(configuration: Configuration, metadata: Metadata) -> list[int] | No
         InvalidInputError: Neighbourhoods would be sampled for an objective that needs all items, or their
             number of layers is not that of the encoder.
     """
-    graph = configuration.model.graph
-    if not configuration.model.uses_graph:
+    encoder, objective = configuration.model.encoder, configuration.objective
+    if not encoder.graph:
         return None
     needed = whole_graph_step_bytes(configuration.model, metadata)
-    if configuration.model.needs_whole_graph:
-        if graph.fan_outs is not None or needed > graph.budget_gb * 2**30:
-            between = "has edges between items and " if configuration.model.has_similar_items else ""
+    chosen, budget = encoder.sampled_neighbours, encoder.step_budget_gb
+    if encoder.needs_whole_graph:
+        if chosen is not None or needed > budget * 2**30:
+            between = "has edges between similar items and " if encoder.links_items else ""
             raise InvalidInputError(
-                f"model.encoder is {configuration.model.encoder}, which {between}propagates over the whole graph in "
-                f"every step: about {needed / 2**30:.1f} GB, and model.graph.budget_gb is {graph.budget_gb:g}. Raise "
-                "it and leave out model.graph.fan_outs, or take lightgcn or sage, which can do with sampled "
-                "neighbourhoods."
+                f"model.encoder.name is {encoder.name}, which {between}propagates over the whole graph in "
+                f"every step: about {needed / 2**30:.1f} GB, and model.encoder.budget_gb is {budget:g}. Raise "
+                "it and leave out model.encoder.fan_outs, or take an encoder that can do with sampled "
+                f"neighbourhoods: {', '.join(_encoders_that_sample())}."
             )
         return None
-    chosen = graph.fan_outs
-    if chosen is None and needed <= graph.budget_gb * 2**30 and not features_are_streamed(configuration, metadata):
+    if chosen is None and needed <= budget * 2**30 and not features_are_streamed(configuration, metadata):
         return None
-    if configuration.objective.name == "full_softmax":
+    if objective.needs_all_items:
         raise InvalidInputError(
-            f"objective.name is full_softmax, which needs all items in every step: about {needed / 2**30:.1f} GB, and "
-            f"model.graph.budget_gb is {graph.budget_gb:g}. Raise it, leave out model.graph.fan_outs, or take "
+            f"objective.name is {objective.name}, which needs all items in every step: about {needed / 2**30:.1f} GB, "
+            f"and model.encoder.budget_gb is {budget:g}. Raise it, leave out model.encoder.fan_outs, or take "
             "in_batch_softmax."
         )
-    if chosen is not None and len(chosen) != graph.layers:
+    if chosen is not None and len(chosen) != encoder.graph_layers:
         raise InvalidInputError(
-            f"model.graph.fan_outs has {len(chosen)} numbers for {graph.layers} layers, expected one for each."
+            f"model.encoder.fan_outs has {len(chosen)} numbers for {encoder.graph_layers} layers, expected one for "
+            "each."
         )
-    return chosen or [DEFAULT_FAN_OUT] * graph.layers
+    return chosen or [DEFAULT_FAN_OUT] * encoder.graph_layers
+
+
+def _encoders_that_sample() -> list[str]:
+    return [name for name, settings in known_parts("encoder").items() if settings.can_sample]
 
 
 def trains_on_whole_graph(configuration: Configuration, metadata: Metadata) -> bool:
@@ -143,7 +149,7 @@ def trains_on_whole_graph(configuration: Configuration, metadata: Metadata) -> b
     Raises:
         InvalidInputError: As :func:`fan_outs`.
     """
-    return configuration.model.uses_graph and fan_outs(configuration, metadata) is None
+    return configuration.model.encoder.graph and fan_outs(configuration, metadata) is None
 
 
 def features_are_streamed(configuration: Configuration, metadata: Metadata) -> bool:
@@ -162,7 +168,7 @@ def whole_graph_step_bytes(configuration: ModelConfiguration, metadata: Metadata
 
 def representation_width(configuration: ModelConfiguration) -> int:
     """Width of what the towers give."""
-    fused = 0 if configuration.fusion.name == "none" else configuration.fusion.units[-1]
+    fused = configuration.fusion.fused_width
     if configuration.combination == "add":
         return max(fused, configuration.id_units)
     return fused + configuration.id_units
@@ -178,11 +184,11 @@ def _edges(metadata: Metadata) -> int:
 
 
 def _graph_bytes(configuration: ModelConfiguration, metadata: Metadata, sampled: list[int] | None) -> int:
-    if not configuration.uses_graph:
+    if not configuration.encoder.graph:
         return 0
     if sampled is not None:
         return 100 * _edges(metadata)
-    return _edges(metadata) * (80 if configuration.graph.exclude_targets else 60)
+    return _edges(metadata) * (80 if configuration.encoder.leaves_out_targets else 60)
 
 
 def _embedding_values(configuration: ModelConfiguration, metadata: Metadata) -> int:
@@ -203,59 +209,38 @@ def _update_values(configuration: Configuration, metadata: Metadata, sampled: li
 
 
 def _dense_weights(configuration: ModelConfiguration, metadata: Metadata) -> int:
-    fusion, width = configuration.fusion, _feature_width(configuration, metadata)
-    inputs = [width, *fusion.units]
-    weights = 0
-    if fusion.name != "none":
-        weights = sum(before * after for before, after in zip(inputs, fusion.units, strict=False))
-    if fusion.name == "metammf":
-        if fusion.rank is None:
-            weights *= 1 + fusion.meta_units
-        else:
-            weights += fusion.rank * sum(
-                before + after + fusion.meta_units for before, after in zip(inputs, fusion.units, strict=False)
-            )
-        weights += (fusion.meta_hidden_units or width) * (width + fusion.meta_units)
-    if configuration.encoder == "sage":
-        weights += 2 * configuration.graph.layers * representation_width(configuration) ** 2
-    return weights
+    of_fusion = configuration.fusion.weight_count(_feature_width(configuration, metadata))
+    return of_fusion + configuration.encoder.weight_count(representation_width(configuration))
 
 
 def _interaction_bytes(configuration: Configuration, metadata: Metadata) -> int:
     columns, interactions = 3 if metadata.timestamps else 2, _edges(metadata)
     # Beyond its budget the pipeline streams.
     pipeline = min(interactions * (16 * columns + 24), _PIPELINE_BUDGET)
-    sampler = 120 * interactions if configuration.objective.name == "bpr" else 0
+    sampler = 120 * interactions if configuration.objective.samples_negatives else 0
     return interactions * 8 * columns + pipeline + sampler
 
 
 def _fusion_floats(configuration: ModelConfiguration, metadata: Metadata) -> int:
     """Values that fusing an item takes, forward and backward."""
-    fusion, width = configuration.fusion, _feature_width(configuration, metadata)
-    if fusion.name == "none":
-        return 0
-    if fusion.name != "metammf":
-        return 3 * width + 2 * sum(fusion.units)
-    of_layers = 3 if fusion.rank is not None else 3 + 2 * fusion.meta_units
-    return 3 * width + 2 * (fusion.meta_hidden_units or width) + of_layers * sum(fusion.units)
+    return configuration.fusion.activation_count(_feature_width(configuration, metadata))
 
 
 def _fused_rows(configuration: Configuration, metadata: Metadata, sampled: list[int] | None) -> int:
     """Items that a step fuses at most."""
-    if configuration.objective.name == "full_softmax":
+    if configuration.objective.needs_all_items:
         return metadata.items
-    if not configuration.model.uses_graph:
+    if not configuration.model.encoder.graph:
         return min(metadata.items, _batch_items(configuration))
     return metadata.items if sampled is None else _sampled_nodes(configuration, metadata, sampled)[0][1]
 
 
 def _batch_items(configuration: Configuration) -> int:
-    objective = configuration.objective
-    return configuration.training.batch_size * (1 + (objective.negatives if objective.name == "bpr" else 0))
+    return configuration.training.batch_size * (1 + configuration.objective.negatives_per_positive)
 
 
 def _propagation_bytes(configuration: Configuration, metadata: Metadata, sampled: list[int] | None) -> int:
-    if not configuration.model.uses_graph:
+    if not configuration.model.encoder.graph:
         return 0
     if sampled is None:
         return _whole_graph_bytes(configuration.model, metadata)
@@ -265,7 +250,7 @@ def _propagation_bytes(configuration: Configuration, metadata: Metadata, sampled
 
 
 def _whole_graph_bytes(configuration: ModelConfiguration, metadata: Metadata) -> int:
-    tensors = 4 * configuration.graph.layers + 4 if configuration.encoder == "sage" else 6
+    tensors = configuration.encoder.tensors_propagated()
     return tensors * _FLOAT * (metadata.users + metadata.items) * representation_width(configuration)
 
 
@@ -283,20 +268,10 @@ def _sampled_nodes(configuration: Configuration, metadata: Metadata, sampled: li
     return nodes[::-1]
 
 
-def _distinct(draws: int, count: int) -> int:
-    """How many of ``count`` a batch has, at most on average: where all are equally frequent."""
-    return round(count * (1 - (1 - 1 / count) ** draws)) if count else 0
-
-
 def _objective_bytes(configuration: Configuration, metadata: Metadata) -> int:
-    batch_size = configuration.training.batch_size
-    match configuration.objective.name:
-        case "in_batch_softmax":
-            directions = [_distinct(batch_size, metadata.items)]
-            if configuration.objective.item_to_user_weight:
-                directions.append(_distinct(batch_size, metadata.users))
-            # Scores and their softmax; nothing keeps one direction from being computed beside the other.
-            return 2 * _FLOAT * batch_size * sum(directions)
-        case "full_softmax":
-            return 2 * _FLOAT * batch_size * metadata.items
-    return 3 * _FLOAT * _batch_items(configuration) * representation_width(configuration.model)
+    return configuration.objective.step_bytes(
+        batch_size=configuration.training.batch_size,
+        users=metadata.users,
+        items=metadata.items,
+        width=representation_width(configuration.model),
+    )

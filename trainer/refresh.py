@@ -130,7 +130,7 @@ def refresh(
     users = matched_places(old_data.record_set.user_ids, record_set.user_ids)
     items = matched_places(old_data.record_set.item_ids, record_set.item_ids)
     new_items = model.items - len(items[1])
-    if new_items and model.item_tower.fusion is None and configuration.model.encoder == "mf":
+    if new_items and model.item_tower.fusion is None and not configuration.model.encoder.graph:
         raise InvalidInputError(
             f"{record_set.folder}: has {new_items} items that {run.folder} was not trained on, and "
             "that model knows items by their ID alone. Train again, with a fusion for new items to be represented."
@@ -161,18 +161,16 @@ def refresh(
 
 
 def _check_encoder(run: "RunDirectory") -> None:
-    from tf_metammf.trainer.configuration import CONTENT_ENCODERS
-
     settings = run.configuration.model
     if settings.is_baseline:
         raise InvalidInputError(
-            f"{run.folder}: its encoder is {settings.encoder}, which is counted and has no weights to carry over. "
+            f"{run.folder}: its encoder is {settings.encoder.name}, which is counted and has no weights to carry over. "
             "Train it on the grown record set, and export that run."
         )
-    if settings.encoder in CONTENT_ENCODERS:
+    if settings.encoder.compares_features:
         raise InvalidInputError(
-            f"{run.folder}: its encoder is {settings.encoder}, which has further weights for every user or item, or "
-            "graphs of items. Train it again on the grown record set, with training.init_from."
+            f"{run.folder}: its encoder is {settings.encoder.name}, which has further weights for every user or item, "
+            "or graphs of items. Train it again on the grown record set, with training.init_from."
         )
 
 

@@ -20,6 +20,7 @@ from tf_metammf.trainer.assembly import (
     make_optimizer,
     make_server_dataset,
 )
+from tf_metammf.trainer.baseline_runs import keep_baseline, make_baseline
 from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.determinism import deterministic_operations
@@ -38,7 +39,6 @@ from tf_metammf.trainer.distribution.strategy import (
 from tf_metammf.trainer.distribution.worker_process import lost_workers_named, own_directory
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.fitting import fit
-from tf_metammf.trainer.peers import keep_baseline, make_baseline
 from tf_metammf.trainer.references import remarks_on, write_references
 from tf_metammf.trainer.runs.environment import describe_environment, peak_memory_bytes
 from tf_metammf.trainer.runs.resumption import RESUME, check_resumable

@@ -48,8 +48,8 @@ class TrainingData:
         model = configuration.model
         if model.uses_features and not model.fuses and not record_set.metadata.modalities:
             raise InvalidInputError(
-                f"{record_set.folder}: has no modalities, and model.encoder {model.encoder} compares the features of "
-                "items. Convert with features, or take the preset popularity, item-knn, mf-bpr or lightgcn."
+                f"{record_set.folder}: has no modalities, and model.encoder.name {model.encoder.name} compares the "
+                "features of items. Convert with features, or take the preset popularity, item-knn, mf-bpr or lightgcn."
             )
         data = cls(record_set, configuration.model.modalities, configuration.training.feature_budget_gb)
         return data if configuration.model.uses_features else replace(data, modalities=[])

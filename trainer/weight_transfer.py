@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_metammf.fusion.fusions import FUSIONS
 from tf_metammf.model import MetaMMF
 
 Places = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -174,7 +173,8 @@ def _is_of_own_fusion(model: MetaMMF, name: str) -> bool:
     fusion = model.item_tower.fusion
     return (
         name.startswith("item_tower/")
-        and type(fusion) not in (type(None), *FUSIONS.values())
+        and fusion is not None
+        and not type(fusion).__module__.startswith("tf_metammf.")
         and not any(part in name for part in ("/id_embedding/", "/missing_modalities/"))
     )
 

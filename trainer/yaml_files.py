@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -67,7 +67,7 @@ def require_sections(content: Mapping[str, Any], kind: type, *, source: str) -> 
         if not isinstance(section, Mapping):
             found = "is empty" if section is None else f"is {section}"
             raise InvalidInputError(f"{source}: {field.name} {found}, expected a section with fields of its own.")
-        require_sections(section, field.type, source=f"{source}: {field.name}")
+        require_sections(section, cast(type, field.type), source=f"{source}: {field.name}")
 
 
 def _reason(error: Exception) -> str:

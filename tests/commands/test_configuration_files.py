@@ -15,7 +15,7 @@ FILES = {
     "training:\n\tepochs: 1\n": "line 2: found character '\\t' that cannot start any token",
     "training:\n": "training is empty, expected a section with fields of its own",
     "training: 3\n": "training is 3, expected a section",
-    "model:\n  fusion: metammf\n": "model: fusion is metammf, expected a section",
+    "model:\n  fusion: [metammf]\n": "model: fusion is ['metammf'], expected a section",
     "a: 1\n---\nb: 2\n": "but found another document",
     "? [a]\n: 1\n": "found unhashable key",
     "model: !!python/name:os.system {}\n": "could not determine a constructor",

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
+from package_parts import WITHOUT_GRAPH
 from stand_in_server import StandInServer
 
-from tf_metammf.encoders.encoders import WITHOUT_GRAPH
 from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.export.indices import IndexOptions
 from tf_metammf.export.saved_model import export_model

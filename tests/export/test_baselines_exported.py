@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from tf_metammf.baselines.baseline import Baseline
+from tf_metammf.baselines.item_knn import ItemKNN
+from tf_metammf.baselines.popularity import Popularity
 from tf_metammf.commands.main import main
 from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.errors import InvalidInputError
@@ -12,9 +15,6 @@ from tf_metammf.export import baseline_scores
 from tf_metammf.export.indices import IndexOptions
 from tf_metammf.export.recommender import Recommender
 from tf_metammf.export.saved_model import export_model
-from tf_metammf.peers.baseline import Baseline
-from tf_metammf.peers.item_knn import ItemKNN
-from tf_metammf.peers.popularity import Popularity
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.writer import write_record_set

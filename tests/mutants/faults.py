@@ -377,7 +377,7 @@ FAULTS = [
     ),
     Fault(
         "an item is its own neighbour",
-        "tf_metammf/peers/item_knn.py",
+        "tf_metammf/baselines/item_knn.py",
         "own = ids == np.arange(len(ids))[:, np.newaxis]",
         "own = ids < 0 * np.arange(len(ids))[:, np.newaxis]",
         "tests/peers/test_baselines.py",

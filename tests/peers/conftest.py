@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
+from package_parts import WITHOUT_GRAPH
 
 from tf_metammf import BPR, InteractionGraph, MetaMMF
-from tf_metammf.encoders.encoders import WITHOUT_GRAPH
 
 USERS, ITEMS = 12, 9
 WIDTHS = {"acoustic": 3, "visual": 4}

@@ -4,6 +4,7 @@ import pytest
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.parts import settings_of
 from tf_metammf.trainer.comparison.ablations import QUESTIONS, ablations
 
 
@@ -14,7 +15,7 @@ def test_ablations_change_what_they_ask_about_and_nothing_else(halves, small):
     assert found["base, depth 3"].model.fusion.units == [16, 8, 4]
     assert found["base, full tensors"].model.fusion.rank is None
     assert found["base, visual alone"].model.modalities == ["visual"]
-    assert found["base, sage"].model.encoder == "sage"
+    assert found["base, sage"].model.encoder.name == "sage"
     for configuration in found.values():
         assert configuration.training == base.training and configuration.objective == base.objective
         assert configuration != base
@@ -24,27 +25,28 @@ def test_ablations_change_what_they_ask_about_and_nothing_else(halves, small):
 
 def test_ablations_ask_of_a_model_only_about_what_it_has(halves, small):
     static = small()
-    static.model.fusion.name = "sum"
+    static.model.fusion = settings_of("fusion", "sum")(units=[8, 4])
     found = ablations("static", static, halves.metadata, list(QUESTIONS))
     assert {"static, depth 3", "static, visual alone", "static, no content", "static, sage"} <= set(found)
     assert not [label for label in found if "rank" in label or "meta" in label or "kernel" in label]
     without = small()
-    without.model.fusion.name = "none"
+    without.model.fusion = settings_of("fusion", "none")()
     assert set(ablations("without", without, halves.metadata, list(QUESTIONS))) == {
         *("without", "without, sage", "without, lightgcn")
     }
     peer = small()
-    peer.model.encoder, peer.model.peer.modality_weights = "freedom", {"visual": 0.3, "acoustic": 0.7}
+    weights = {"visual": 0.3, "acoustic": 0.7}
+    peer.model.encoder = settings_of("encoder", "freedom")(modality_weights=weights)
     found = ablations("peer", peer, halves.metadata, list(QUESTIONS))
     assert not {"peer, sage", "peer, no content"} & set(found)  # FREEDOM looks at features itself
-    assert found["peer, visual alone"].model.peer.modality_weights == {"visual": 0.3}
+    assert found["peer, visual alone"].model.encoder.modality_weights == {"visual": 0.3}
     graph = small()
-    graph.model.encoder, graph.model.graph.item_neighbours, graph.model.graph.layers = "lightgcn", 3, 3
+    graph.model.encoder = settings_of("encoder", "lightgcn")(item_neighbours=3, layers=3)
     found = ablations("graph", graph, halves.metadata, ["modalities", "encoder"])
     assert not found["graph, no content"].model.uses_features
-    assert len(found["graph, sage"].model.graph.dropout) == 1
+    assert len(found["graph, sage"].model.encoder.dropout) == 1
     baseline = small()
-    baseline.model.encoder = "popularity"
+    baseline.model.encoder = settings_of("encoder", "popularity")()
     assert set(ablations("baseline", baseline, halves.metadata, list(QUESTIONS))) == {"baseline"}
 
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.parts import settings_of
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_objective, make_training_dataset
 from tf_metammf.trainer.bounds import check_bounds
-from tf_metammf.trainer.configuration import Configuration, ObjectiveConfiguration, load_configuration, preset_names
+from tf_metammf.trainer.configuration import Configuration, load_configuration
+from tf_metammf.trainer.configuration_files import preset_names
 from tf_metammf.trainer.training_data import TrainingData
 
 
@@ -40,7 +42,11 @@ def test_a_number_that_is_not_finite_is_refused(name, value):
 
 
 @pytest.mark.parametrize(
-    "model", [{"graph": {"dropout": [0.1, float("nan")]}}, {"peer": {"modality_weights": {"visual": float("inf")}}}]
+    "model",
+    [
+        {"encoder": {"name": "sage", "dropout": [0.1, float("nan")]}},
+        {"encoder": {"name": "freedom", "modality_weights": {"visual": float("inf")}}},
+    ],
 )
 def test_so_is_one_in_a_list_or_a_mapping(model):
     with pytest.raises(InvalidInputError, match="expected a finite number"):
@@ -76,10 +82,10 @@ def data_of(tmp_path_factory):
 )
 def test_interactions_that_leave_a_softmax_one_candidate_are_refused(pairs, options, message, data_of):
     with pytest.raises(InvalidInputError, match=message):
-        make_objective(ObjectiveConfiguration(**options), data_of(*pairs))
+        make_objective(settings_of("objective", options.pop("name", "in_batch_softmax"))(**options), data_of(*pairs))
 
 
 def test_a_user_without_negatives_has_a_raw_id(data_of):
-    configuration = replace(Configuration(), objective=ObjectiveConfiguration(name="bpr"))
+    configuration = replace(Configuration(), objective=settings_of("objective", "bpr")())
     with pytest.raises(InvalidInputError, match='user "zoë" has a training interaction with every item'):
         make_training_dataset(configuration, data_of((0, 0), (2, 0), (2, 1), (2, 2)))

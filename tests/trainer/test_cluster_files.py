@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tf_metammf.commands import task
 from tf_metammf.commands.main import _parser
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer import task
 from tf_metammf.trainer.distribution.cluster import Cluster
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
@@ -66,7 +66,7 @@ def test_the_pools_of_vertex_ai_mount_what_their_options_name():
 
 def test_the_image_runs_the_entry_point_and_installs_what_is_there():
     text = (FOLDER / "Dockerfile").read_text()
-    assert 'ENTRYPOINT ["python", "-m", "tf_metammf.trainer.task"]' in text
+    assert 'ENTRYPOINT ["python", "-m", "tf_metammf.commands.task"]' in text
     assert (FOLDER.parents[1] / "requirements.lock").is_file()
 
 

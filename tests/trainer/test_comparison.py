@@ -163,7 +163,7 @@ def test_other_settings_under_the_same_name_are_refused_with_what_differs(halves
     compare(halves, tmp_path / "out", models, seeds=1)
     before = (tmp_path / "out/comparison.yaml").read_text()
     with pytest.raises(
-        InvalidInputError, match=r'"ten" with other settings \(model.peer.neighbours: 10 in the folder, 9'
+        InvalidInputError, match=r'"ten" with other settings \(model.encoder.neighbours: 10 in the folder, 9'
     ):
         compare(halves, tmp_path / "out", {**models, "ten": neighbours(9)}, seeds=1)
     with pytest.raises(InvalidInputError, match='holds the model "a b", and "a-b" would share its folder'):
@@ -286,7 +286,7 @@ def test_a_comparison_from_before_a_setting_existed_is_resumed(halves, tmp_path,
     trained.clear()
     assert compare(halves, tmp_path / "out", models, seeds=1).is_complete and trained == []
     with pytest.raises(InvalidInputError, match=r"model\.graph\.exclude_targets: False in the folder, True now"):
-        models["one"] = models["one"].with_fixed("model.graph.exclude_targets", True)
+        models["one"] = models["one"].with_fixed("model.encoder.exclude_targets", True)
         compare(halves, tmp_path / "out", models, seeds=1)
 
 
@@ -306,7 +306,7 @@ def test_every_model_gets_its_trials_and_is_trained_with_what_they_found(halves,
         trials = json.loads((model.folder / "search/trials.json").read_text())
         best = max(trials, key=lambda trial: trial["value"])
         assert len(trials) == 2
-        assert model.run(1).configuration.model.peer.neighbours == best["parameters"]["model.peer.neighbours"]
+        assert model.run(1).configuration.model.encoder.neighbours == best["parameters"]["model.encoder.neighbours"]
     assert not (comparison.models[2].folder / "search").exists()  # nothing of popularity can be searched
 
 
@@ -376,13 +376,15 @@ def test_options_are_for_all_models_in_place_of_what_presets_and_files_give(comm
     file = tmp_path / "own, [lr=0.1].yaml"
     file.write_text("{model: {encoder: item_knn, peer: {neighbours: 7, shrinkage: 3.0}}, objective: {name: none}}")
     models = f'item-knn,popularity,"own, here={file}"'
-    assert command("--models", models, "--model.peer.neighbours", "5", "--evaluation.k", "[2]", "--deterministic") == 0
+    assert (
+        command("--models", models, "--model.encoder.neighbours", "5", "--evaluation.k", "[2]", "--deterministic") == 0
+    )
     found = configurations(tmp_path / "out")
     assert set(found) == {"item-knn", "popularity", "own-here"}
     for configuration in found.values():
-        assert configuration.model.peer.neighbours == 5 and configuration.evaluation.k == [2]
+        assert configuration.model.encoder.neighbours == 5 and configuration.evaluation.k == [2]
         assert configuration.training.deterministic
-    assert found["own-here"].model.peer.shrinkage == 3.0
+    assert found["own-here"].model.encoder.shrinkage == 3.0
 
 
 @pytest.mark.parametrize(

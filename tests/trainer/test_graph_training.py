@@ -44,7 +44,7 @@ def test_a_graph_encoder_learns_and_is_evaluated_alike_later(encoder, graph, hal
 
 def test_no_edge_of_another_split_enters_the_graph(halves):
     data = TrainingData(halves)
-    graph = make_encoder_options(configured("lightgcn").model, data)["graph"]
+    graph = make_encoder_options(configured("lightgcn").model.encoder, data)["graph"]
     pairs = read_interactions(halves, "train")
     edges = set(zip(graph.edge_user.tolist(), graph.edge_item.tolist(), strict=True))
     assert edges == set(zip(pairs.user.tolist(), pairs.item.tolist(), strict=True))
@@ -90,7 +90,6 @@ def test_neighbourhoods_are_sampled_where_the_whole_graph_is_beyond_the_budget(h
             configured("sage", objective="full_softmax", budget_gb=0.0),
             "objective.name is full_softmax, which needs all",
         ),
-        (configured("lightgen"), 'unknown encoder "lightgen"; did you mean "lightgcn"'),
     ],
 )
 def test_settings_that_do_not_fit_leave_no_run_directory(configuration, message, halves, tmp_path):

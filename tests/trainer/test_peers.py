@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.parts import setting_names, settings_of
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.configuration import Configuration, EvaluationConfiguration, load_configuration
+from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration_files import read_configuration
 from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.search.search_space import load_search_space
@@ -49,14 +51,29 @@ def look_alikes(tmp_path_factory) -> RecordSet:
     return write_record_set(data, tables, tmp_path_factory.mktemp("records") / "look-alikes")
 
 
-def settings(preset: str, **peer: object) -> Configuration:
-    """A preset, made smaller and shorter."""
-    found = load_configuration(preset)
-    model = replace(found.model, id_units=16, peer=replace(found.model.peer, units=8, neighbours=9, **peer))
-    model = replace(model, fusion=replace(model.fusion, units=[16]))
-    training = replace(found.training, epochs=60, batch_size=64, learning_rate=0.01, patience=0)
-    evaluation = EvaluationConfiguration(k=[10], monitor="recall@10")
-    return replace(found, model=model, training=training, evaluation=evaluation)
+def settings(preset: str, *, fusion: str | None = None, changes: dict[str, object] | None = None, **encoder: object):
+    """A preset, made smaller and shorter, with settings of its encoder and changes of fields by dotted name."""
+    content = read_configuration(preset)
+    model = content["model"]
+    own = setting_names(settings_of("encoder", model["encoder"]["name"]))
+    small = {name: value for name, value in {"units": 8, "neighbours": 9}.items() if name in own}
+    model |= {"id_units": 16, "encoder": {**model["encoder"], **small, **encoder}}
+    if fusion is not None:
+        model["fusion"] = {"name": fusion, "units": [16]}
+    content["training"] = content.get("training", {}) | {
+        "epochs": 60,
+        "batch_size": 64,
+        "learning_rate": 0.01,
+        "patience": 0,
+    }
+    content["evaluation"] = {"k": [10], "monitor": "recall@10"}
+    for name, value in (changes or {}).items():
+        *sections, field = name.split(".")
+        section = content
+        for each in sections:
+            section = section.setdefault(each, {})
+        section[field] = value
+    return Configuration.from_mapping(content)
 
 
 @pytest.fixture(scope="module")
@@ -117,46 +134,42 @@ def test_a_baseline_is_evaluated_from_its_run_directory(trained):
 
 
 def test_a_fusion_can_be_put_into_a_peer(look_alikes, tmp_path):
-    configuration = settings("lattice")
-    fused = replace(configuration.model, fusion=replace(configuration.model.fusion, name="metammf"))
-    run = train(look_alikes, tmp_path / "run", replace(configuration, model=fused), verbose=0)
+    run = train(look_alikes, tmp_path / "run", settings("lattice", fusion="metammf"), verbose=0)
     assert recall(run, "cold/") > 0.4
 
 
 @pytest.mark.parametrize(
     ("preset", "change", "message"),
     [
-        ("bm3", {"objective": "bpr"}, r"objective\.name is bpr, and bm3 brings all of its loss\. Set it to none"),
-        ("popularity", {"objective": "bpr"}, r"bpr, and popularity is counted and not trained\. Set it to none"),
-        ("lightgcn", {"objective": "none"}, r"objective\.name is none, and lightgcn has no loss of its own"),
-        ("invrl", {"objective": "full_softmax"}, r"and invrl has a loss that needs sampled negatives\. Take bpr\."),
-        ("freedom", {"objective": "in_batch_softmax"}, r"Take bpr, or set model\.peer\.content_weight to 0\."),
-        ("item-knn", {"strategy": "mirrored"}, r"training\.strategy is mirrored, and item_knn keeps numbers"),
-        ("lattice", {"fan_outs": [5, 5]}, r"model\.encoder is lattice, which propagates over the whole graph in every"),
+        ("bm3", {"objective.name": "bpr"}, r"objective\.name is bpr, and bm3 brings all of its loss\. Set it to none"),
+        ("popularity", {"objective.name": "bpr"}, r"bpr, and popularity is counted and not trained\. Set it to none"),
+        ("lightgcn", {"objective": {"name": "none"}}, r"objective\.name is none, and lightgcn has no loss of its own"),
+        ("invrl", {"objective": {"name": "full_softmax"}}, r"and invrl has a loss that needs sampled negatives\. Take"),
+        ("freedom", {"objective": {}}, r"Take bpr, or set model\.encoder\.content_weight to 0\."),
+        ("item-knn", {"training.strategy": "mirrored"}, r"training\.strategy is mirrored, and item_knn keeps numbers"),
+        (
+            "lattice",
+            {"model.encoder.budget_gb": 0.0},
+            r"encoder\.name is lattice, which propagates over the whole",
+        ),
         (
             "lightgcn",
-            {"item_neighbours": 5, "fan_outs": [5, 5, 5]},
-            r"which has edges between items and propagates over",
+            {"model.encoder.item_neighbours": 5, "model.encoder.fan_outs": [5, 5, 5]},
+            r"which has edges between similar items and propagates over",
         ),
-        ("freedom", {"edge_dropout": 0.5}, r"freedom leaves out edges by degree\. Set model\.peer\.pruning instead"),
-        ("item-knn", {"similarity": "colour"}, r'unknown model\.peer\.similarity "colour"'),
-        ("vbpr", {"feature_budget_gb": 1e-9}, r"model\.encoder is vbpr, which compares the features of all items"),
+        (
+            "lattice",
+            {"model.encoder.fan_outs": [5]},
+            r"fan_outs belongs to lightgcn and sage, and .* lattice",
+        ),
+        ("freedom", {"model.encoder.edge_dropout": 0.5}, r"edge_dropout belongs to bm3 and .* freedom, which has"),
+        ("item-knn", {"model.encoder.similarity": "colour"}, r'model\.encoder\.similarity: unknown value "colour"'),
+        ("vbpr", {"training.feature_budget_gb": 1e-9}, r"model\.encoder\.name is vbpr, which compares the features of"),
     ],
 )
 def test_what_a_peer_cannot_do_is_refused_by_name(look_alikes, tmp_path, preset, change, message):
-    found = settings(preset)
-    sections = {"objective": ("objective", "name"), "strategy": ("training", "strategy")}
-    sections["feature_budget_gb"] = ("training", "feature_budget_gb")
-    for name, value in change.items():
-        if name in sections:
-            section, field = sections[name]
-            found = replace(found, **{section: replace(getattr(found, section), **{field: value})})
-        elif name == "similarity":
-            found = replace(found, model=replace(found.model, peer=replace(found.model.peer, similarity=value)))
-        else:
-            found = replace(found, model=replace(found.model, graph=replace(found.model.graph, **{name: value})))
     with pytest.raises(InvalidInputError, match=message):
-        train(look_alikes, tmp_path / "run", found, verbose=0)
+        train(look_alikes, tmp_path / "run", settings(preset, changes=change), verbose=0)
     assert not (tmp_path / "run").exists()
 
 
@@ -170,11 +183,11 @@ def test_a_baseline_has_no_weights_to_begin_with(look_alikes, trained, tmp_path)
 @pytest.mark.parametrize(
     ("preset", "searched", "not_searched"),
     [
-        ("lattice", "model.peer.initial_weight", "model.peer.pruning"),
-        ("lightgcn", "model.graph.layers", "model.peer.neighbours"),
-        ("item-knn", "model.peer.shrinkage", "training.learning_rate"),
-        ("bm3", "model.peer.target_dropout", "objective.temperature"),
-        ("default", "model.fusion.rank", "model.graph.layers"),
+        ("lattice", "model.encoder.initial_weight", "model.encoder.pruning"),
+        ("lightgcn", "model.encoder.layers", "model.encoder.neighbours"),
+        ("item-knn", "model.encoder.shrinkage", "training.learning_rate"),
+        ("bm3", "model.encoder.target_dropout", "objective.temperature"),
+        ("default", "model.fusion.rank", "model.encoder.layers"),
     ],
 )
 def test_what_is_searched_of_a_peer_are_its_own_settings(preset, searched, not_searched):

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.model_card import provenance_of, write_model_card
+from tf_metammf.parts import settings_of
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.record_set import RecordSet
@@ -67,8 +68,9 @@ def test_a_run_keeps_popularity_and_random_beside_every_metric(finished, halves)
 
 
 def test_a_monitored_cutoff_that_is_not_reported_has_its_references_too(halves, configuration, tmp_path):
-    configuration.model.encoder, configuration.objective.name = "popularity", "none"
-    configuration.model.fusion.name = "none"
+    configuration.model.encoder = settings_of("encoder", "popularity")()
+    configuration.objective = settings_of("objective", "none")()
+    configuration.model.fusion = settings_of("fusion", "none")()
     configuration.evaluation.monitor = "ndcg@7"
     found = train_with_seeds(halves, configuration, {0: RunDirectory(tmp_path / "run")}, group=tmp_path, verbose=0)
     validation = read_references(RunDirectory(tmp_path / "run"))["validation"]
@@ -115,7 +117,7 @@ def test_a_best_epoch_that_is_the_last_one_allowed_is_said_to_be(epoch, best, al
 
 def test_what_is_counted_does_not_improve(copied):
     configuration = copied.configuration
-    configuration.model.encoder = "popularity"
+    configuration.model.encoder = settings_of("encoder", "popularity")()
     copied.configuration_file.write_text(configuration.to_yaml())
     change(copied, "state", epoch=1, best_epoch=1)
     assert remarks_on(copied) == []

@@ -152,7 +152,7 @@ def test_another_configuration_is_refused_with_the_difference_and_force_takes_wh
 def test_what_checkpoints_do_not_fit_is_refused_without_advice_to_force_it(force, halves, configuration, tmp_path):
     run = create_run_directory(tmp_path / "run", configuration, halves)
     configuration.training.epochs = 14
-    configuration.model.id_units, configuration.model.peer.modality_weights = 8, {"visual": 0.5}
+    configuration.model.id_units, configuration.model.encoder.modality_weights = 8, {"visual": 0.5}
     message = r"another model\.id_units, model\.peer\.modality_weights.* \(.*id_units: 4 in the run, 8 now"
     with pytest.raises(InvalidInputError, match=message) as raised:
         check_resumable(run, configuration, halves, force=force)

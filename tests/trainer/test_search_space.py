@@ -5,8 +5,9 @@ import yaml
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.search.search_fields import field_types
 from tf_metammf.trainer.search.search_parameters import Choice, Range
-from tf_metammf.trainer.search.search_space import SearchSpace, field_types, load_search_space
+from tf_metammf.trainer.search.search_space import SearchSpace, load_search_space
 
 
 def space_of(text: str) -> SearchSpace:
@@ -61,7 +62,7 @@ def test_drawn_numbers_have_five_digits_and_stay_within_their_bounds():
         ("{model: {l2: {range: [1, 1]}}}", r"model.l2: found the range \[1, 1\], expected low below high"),
         ("{model: {l2: {log_range: [0, 1]}}}", r"model.l2: found the log_range \[0, 1\], expected low above 0"),
         ("{model: {fusion: {rank: {range: [1, 2.5]}}}}", "model.fusion.rank: .* whole numbers"),
-        ("{model: {fusion: {name: {range: [1, 2]}}}}", "model.fusion.name: found a range, but the field is str"),
+        ("{model: {fusion: {name: {range: [1, 2]}}}}", "model.fusion.name: found a range, but the field is metammf"),
         ("{model: {standardize: {range: [0, 1]}}}", "model.standardize: found a range, but the field is bool"),
         ("{model: {fusion: {units: {range: [1, 2]}}}}", "model.fusion.units: .* list of int"),
         ("{model: {l2: {choice: []}}}", r"model.l2: found the choice \[\], expected a list of at least one value"),
@@ -123,7 +124,7 @@ def test_one_range_is_enough_to_search_nothing_else(tmp_path):
 @pytest.mark.parametrize(("dropout", "searched"), [([0.5, 0.2], False), ([0.5], True)])
 def test_layers_of_sage_are_searched_where_any_number_of_them_is_possible(dropout, searched):
     space = load_search_space(overrides={"model": {"encoder": "sage", "graph": {"dropout": dropout}}})
-    assert ("model.graph.layers" in space.parameters) == searched
+    assert ("model.encoder.layers" in space.parameters) == searched
 
 
 def test_every_default_range_holds_the_default_of_the_code():

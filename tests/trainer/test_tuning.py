@@ -78,7 +78,7 @@ def test_a_trial_is_a_run_directory_that_the_test_split_was_kept_from(bayesian):
         assert run.read("metrics")["validation"]["ndcg@5"] == pytest.approx(record.value, abs=1e-6)
         configuration = run.configuration
         assert configuration.model.fusion.rank == record.parameters["model.fusion.rank"]
-        assert configuration.model.peer.shrinkage == record.parameters["model.peer.shrinkage"]
+        assert configuration.model.encoder.shrinkage == record.parameters["model.encoder.shrinkage"]
         assert record.value == max(float(row["val_ndcg@5"]) for row in history(run))
     assert len({json.dumps(record.parameters) for record in bayesian.trials}) == 4
 
@@ -118,8 +118,8 @@ def test_tensorboard_shows_hyperparameters_with_the_objective(bayesian):
     for record in bayesian.trials:
         metadata = events.SummaryMetadata(record.trial_id, "_hparams_/session_start_info")
         content = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content)
-        shrinkage = content.session_start_info.hparams["model.peer.shrinkage"].number_value
-        assert shrinkage == pytest.approx(record.parameters["model.peer.shrinkage"])
+        shrinkage = content.session_start_info.hparams["model.encoder.shrinkage"].number_value
+        assert shrinkage == pytest.approx(record.parameters["model.encoder.shrinkage"])
         (event,) = events.Tensors(record.trial_id, "validation ndcg@5")
         assert make_ndarray(event.tensor_proto) == pytest.approx(record.value)
 
@@ -134,7 +134,7 @@ def test_another_search_is_not_mixed_in(bayesian, halves, write_halves, tmp_path
     folder = bayesian.search.folder
     with pytest.raises(InvalidInputError, match=r"another search \(training.epochs: 100 in the folder, 3 now\)"):
         tune(halves, folder, COUNTED.with_fixed("training.epochs", 3), trials=4)
-    with pytest.raises(InvalidInputError, match=r"model.peer.neighbours: .*\[1, 2, 5\].* in the folder, .*\[1, 2\]"):
+    with pytest.raises(InvalidInputError, match=r"model.encoder.neighbours: .*\[1, 2, 5\].* in the folder, .*\[1, 2\]"):
         tune(halves, folder, counted_space([1, 2]), trials=4)
     with pytest.raises(InvalidInputError, match="tuner: bayesian in the folder, random now"):
         tune(halves, folder, COUNTED, tuner="random", trials=4)

@@ -1,9 +1,14 @@
-"""The contract of an encoder, which stands between what the towers give and the embeddings that are scored."""
+"""What an encoder is, which stands between what the towers give and the embeddings that are scored."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import tensorflow as tf
+
+from tf_metammf.batches import Batch
+from tf_metammf.encoders.settings import EncoderSettings
+from tf_metammf.layer import Layer
 
 Represent = Callable[[tf.Tensor], tf.Tensor]
 """From dense ids ``[n]`` to tower outputs ``[n, width]``."""
@@ -12,21 +17,32 @@ Sides = tuple[tf.Tensor, tf.Tensor]
 """Something of users and the same of items."""
 
 
-class Encoder(Protocol):
-    """What :class:`tf_metammf.MetaMMF` asks of an encoder; any Keras layer with these methods will do.
+class Encoder(Layer):
+    """From the outputs of the towers to the embeddings that are scored.
 
-    An encoder may have more, each used where it is there:
-
-    * ``head(embeddings)``: from what :meth:`embed` gives to what is scored, float32 ``[n, d]`` both;
-    * ``auxiliary_loss(batch, queries, candidates, *, training)``: a scalar that is added to the objective, from what
-      :meth:`embed` gave for the users of the batch and for the candidates of the objective;
-    * ``embedding_tables``: weights with a row for every user, and those with one for every item, two lists;
-    * ``embeds_new_items``: False where :meth:`embed_new_items` is not possible;
-    * ``exclude_targets``: True where :meth:`embed` takes ``targets``, too, users and items ``[B]`` of the pairs of a
-      training batch, to embed them as if they had not met;
-    * ``uses_features``: True where :meth:`embed_new_items` takes features and presence, too.
+    An encoder of your own extends this class. It has to define :meth:`embed`, :meth:`embed_all` and
+    :meth:`embed_new_items`; what else it overrides is used, too. Weights are made in ``build((None, width))``, which is
+    called with the width of what the towers give.
     """
 
+    Settings: ClassVar[type[EncoderSettings]] = EncoderSettings
+    """What the command line and configurations know of it; see :mod:`tf_metammf.parts`."""
+
+    compares_features: ClassVar[bool] = False
+    """Whether it looks at the features of items itself."""
+    embeds_new_items: ClassVar[bool] = True
+    """Whether :meth:`embed_new_items` is possible without interactions of the items."""
+    embeds_new_users: ClassVar[bool] = False
+    """Whether :meth:`messages` and :meth:`embed_new_users` are there."""
+    needs_all_features: ClassVar[bool] = False
+    """Whether a step without sampled neighbourhoods needs the features of all items."""
+    passes_towers_through: ClassVar[bool] = False
+    """Whether embeddings are what the towers give, so that all items need not be there at once."""
+    exclude_targets: bool = False
+    """Whether :meth:`embed` gets ``targets`` in training: users and items ``[B]`` of the pairs of the batch, to embed
+    them as if they had not met."""
+
+    @abstractmethod
     def embed(
         self,
         users: tf.Tensor,
@@ -35,15 +51,60 @@ class Encoder(Protocol):
         represent_users: Represent,
         represent_items: Represent,
         neighbourhood: Mapping[str, Any] | None = None,
+        targets: Sides | None = None,
         training: bool,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> Sides:
         """Embeddings ``[U, d]`` of dense user ids ``[U]`` and ``[I, d]`` of dense item ids ``[I]``.
 
         ``neighbourhood`` is that of the batch, where :class:`tf_metammf.records.NeighbourSampler` added one.
         """
 
-    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    @abstractmethod
+    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> Sides:
         """Embeddings ``[users, d]`` and ``[items, d]`` of everybody and everything, from the tower outputs of all."""
 
-    def embed_new_items(self, representations: tf.Tensor) -> tf.Tensor:
-        """Embeddings ``[n, d]`` of items without interactions from their tower outputs ``[n, width]``."""
+    @abstractmethod
+    def embed_new_items(
+        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """Embeddings ``[n, d]`` of items without interactions.
+
+        Args:
+            representations: Their tower outputs ``[n, width]``.
+            features: float ``[n, width]`` by modality.
+            presence: bool ``[n]`` by modality.
+        """
+
+    def head(self, embeddings: tf.Tensor) -> tf.Tensor:
+        """From what :meth:`embed` gives to what is scored, float32 ``[n, d]`` both. By default the same."""
+        return embeddings
+
+    def auxiliary_loss(self, batch: Batch, queries: tf.Tensor, candidates: tf.Tensor, *, training: bool) -> tf.Tensor:
+        """A scalar that is added to the objective. By default 0.
+
+        Args:
+            batch: The batch.
+            queries: What :meth:`embed` gave for its users, ``[B, d]``.
+            candidates: The same for the candidates of the objective.
+            training: Whether it is a training step.
+        """
+        return tf.constant(0.0)
+
+    def messages(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """What items tell a user who comes after training, ``[items, m]``, from the tower outputs of all."""
+        raise NotImplementedError(f"{type(self).__name__} does not embed new users")
+
+    def embed_new_users(self, representations: tf.Tensor, messages: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+        """Embeddings ``[n, d]`` of users who come after training.
+
+        Args:
+            representations: What stands for their tower outputs, ``[n, width]``.
+            messages: Means of :meth:`messages` over the items of each user, ``[n, m]``.
+            counts: Number of those items, ``[n, 1]``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not embed new users")
+
+    @property
+    def embedding_tables(self) -> tuple[list[tf.Variable], list[tf.Variable]]:
+        """Weights with a row for every user, and those with one for every item."""
+        return [], []

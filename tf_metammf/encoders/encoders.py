@@ -1,57 +1,72 @@
-"""Encoders by name."""
+"""An encoder by name, or one of the user's own."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-import tf_keras as keras
-
-from tf_metammf.encoders.lightgcn import LightGCN
-from tf_metammf.encoders.matrix_factorization import MatrixFactorization
-from tf_metammf.encoders.sage import SAGE
-from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.peers.bm3 import BM3
-from tf_metammf.peers.freedom import FREEDOM
-from tf_metammf.peers.invrl import InvRL
-from tf_metammf.peers.lattice import LATTICE
-from tf_metammf.peers.mmgcn import MMGCN
-from tf_metammf.peers.vbpr import VBPR
-
-ENCODERS: dict[str, Callable[..., Any]] = {
-    "mf": MatrixFactorization,
-    "sage": SAGE,
-    "lightgcn": LightGCN,
-    "vbpr": VBPR,
-    "mmgcn": MMGCN,
-    "lattice": LATTICE,
-    "freedom": FREEDOM,
-    "bm3": BM3,
-    "invrl": InvRL,
-}
-WITHOUT_GRAPH = ("mf", "vbpr", "invrl")
-"""Encoders that take no graph of interactions."""
+from tf_metammf.encoders.encoder import Encoder
+from tf_metammf.encoders.item_content import ItemContent
+from tf_metammf.encoders.settings import EncoderSettings
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.named_options import named_options
+from tf_metammf.parts import setting_names, settings_of
 
 
-def make_encoder(encoder: str | keras.layers.Layer, **options: Any) -> Any:
+def encoder_settings(name: str, options: dict[str, Any]) -> EncoderSettings:
+    """The settings of an encoder that is given by its name and constructor arguments.
+
+    Raises:
+        InvalidInputError: There is no such encoder, or it is counted and not trained.
+    """
+    kind = cast(type[EncoderSettings], settings_of("encoder", name))
+    if not kind.trained:
+        raise InvalidInputError(f'"{name}" is a baseline, which has no towers; see tf_metammf.baselines.')
+    return kind(**{key: value for key, value in options.items() if key in setting_names(kind) - {"name"}})
+
+
+def make_encoder(encoder: str | Encoder, **options: Any) -> Encoder:
     """An encoder by name, or the given layer itself.
 
     Args:
-        encoder: A key of :data:`ENCODERS`, or a layer with the methods of :class:`tf_metammf.encoders.encoder.Encoder`.
+        encoder: The name of an encoder, ``"package.module:Class"``, or a layer that extends :class:`Encoder`.
         **options: Arguments of an encoder given by name; those of graphs need ``graph``.
 
     Raises:
-        InvalidInputError: The name is unknown, or a graph encoder has no graph.
+        InvalidInputError: The name is unknown, a graph encoder has no graph, or the layer is not an encoder.
     """
-    if not isinstance(encoder, str):
+    if isinstance(encoder, Encoder):
         return encoder
-    if encoder not in ENCODERS:
-        raise unknown_name("encoder", encoder, ENCODERS)
-    if encoder not in WITHOUT_GRAPH and "graph" not in options:
+    if not isinstance(encoder, str):
+        raise InvalidInputError(
+            f"the encoder is {encoder!r}, expected a name or a layer that extends tf_metammf.encoders.encoder.Encoder."
+        )
+    settings = encoder_settings(encoder, options)
+    if settings.graph and "graph" not in options:
         raise InvalidInputError(
             f'the encoder "{encoder}" needs the training interactions; give it graph=InteractionGraph(user, item, ...).'
         )
-    return ENCODERS[encoder](**options)
+    made = type(settings).layer_class()(**options)
+    if not isinstance(made, Encoder):
+        raise InvalidInputError(f"{encoder}: is not an encoder; extend tf_metammf.encoders.encoder.Encoder.")
+    return made
 
 
-def encoder_uses_features(encoder: str | Any) -> bool:
-    """Whether an encoder, or the one of that name, looks at the features of items itself."""
-    return bool(getattr(ENCODERS.get(encoder) if isinstance(encoder, str) else encoder, "uses_features", False))
+def attached_encoder(
+    encoder: str | Encoder, options: dict[str, Any], *, content: ItemContent | None, users: int, policy: Any
+) -> Encoder:
+    """The encoder of a model; one that is given by its name gets what it takes of the model.
+
+    Args:
+        encoder: A name or a layer.
+        options: Arguments of one given by name.
+        content: The features of all items, for one that compares them.
+        users: Number of users.
+        policy: The dtype policy of the model.
+    """
+    if not isinstance(encoder, str):
+        return make_encoder(encoder)
+    # Encoders add up in float32, whatever the towers give.
+    given = named_options(encoder, options, "float32" if policy.compute_dtype == "float64" else policy)
+    if content is not None:
+        given["content"] = content
+    if encoder_settings(encoder, options).takes_users:
+        given["users"] = users
+    return make_encoder(encoder, **given)

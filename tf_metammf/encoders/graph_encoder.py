@@ -2,23 +2,23 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
-import tf_keras as keras
 
 from tf_metammf.dropout import dropout, new_generator
-from tf_metammf.encoders.encoder import Represent, Sides
+from tf_metammf.encoders.encoder import Encoder, Represent, Sides
 from tf_metammf.encoders.interaction_graph import Adjacency, InteractionGraph
 from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.item_graph import ItemGraph, similar_items
 from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours, SampledNeighbourhoods, WholeGraph
+from tf_metammf.encoders.settings import EncoderSettings, GraphEncoderSettings
 from tf_metammf.encoders.target_edges import TargetEdges
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.layer_arguments import positive_integer, share
 
 
-class GraphEncoder(keras.layers.Layer):
+class GraphEncoder(Encoder):
     """Propagates tower outputs over the graph of training interactions.
 
     In training, the whole graph is propagated in every step, or, where the batch carries sampled
@@ -42,6 +42,10 @@ class GraphEncoder(keras.layers.Layer):
     Raises:
         InvalidInputError: An argument is not acceptable.
     """
+
+    Settings: ClassVar[type[EncoderSettings]] = GraphEncoderSettings
+    embeds_new_users = True
+    needs_all_features = True
 
     def __init__(
         self,
@@ -80,23 +84,6 @@ class GraphEncoder(keras.layers.Layer):
             items: Tower outputs of the items of layer 0, ``[m, width]``.
             neighbourhoods: The graph.
             training: Whether dropout is applied.
-        """
-
-    @abstractmethod
-    def messages(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """What items tell a user who comes after training, ``[items, m]``, from the tower outputs of all.
-
-        The graph stays as it is: neither the items nor their other users notice the newcomer.
-        """
-
-    @abstractmethod
-    def embed_new_users(self, representations: tf.Tensor, messages: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-        """Embeddings ``[n, d]`` of users who come after training.
-
-        Args:
-            representations: What stands for their tower outputs, ``[n, width]``.
-            messages: Means of :meth:`messages` over the items of each user, ``[n, m]``.
-            counts: Number of those items, ``[n, 1]``.
         """
 
     def embed(
@@ -154,12 +141,9 @@ class GraphEncoder(keras.layers.Layer):
         """Embeddings of all users and items from their tower outputs, propagated layer by layer."""
         return self._propagate_all(users, items, WholeGraph(self.adjacency), training=False)
 
-    def embed_new_items(self, representations: tf.Tensor, *content: Any) -> tf.Tensor:
-        """Embeddings ``[n, d]`` of items without edges from their tower outputs ``[n, width]``.
-
-        Args:
-            representations: The tower outputs.
-            content: Features and presence by modality, for encoders that look at them.
-        """
+    def embed_new_items(
+        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """Embeddings ``[n, d]`` of items without edges from their tower outputs ``[n, width]``."""
         nobody = tf.zeros([0, representations.shape[-1]], representations.dtype)
         return self.propagate(nobody, representations, NoNeighbours(), training=False)[1]

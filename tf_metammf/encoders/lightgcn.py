@@ -1,6 +1,6 @@
 """LightGCN: propagation without weights."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -8,6 +8,7 @@ from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.graph_encoder import GraphEncoder
 from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.encoders.neighbourhoods import Neighbourhoods, WholeGraph
+from tf_metammf.encoders.settings import EncoderSettings, LightGCNSettings
 
 
 class LightGCN(GraphEncoder):
@@ -27,6 +28,8 @@ class LightGCN(GraphEncoder):
     Raises:
         InvalidInputError: An argument is not acceptable.
     """
+
+    Settings: ClassVar[type[EncoderSettings]] = LightGCNSettings
 
     def __init__(self, graph: InteractionGraph, *, layers: int = 2, edge_dropout: float = 0.0, **options: Any) -> None:
         super().__init__(graph, layers=layers, edge_dropout=edge_dropout, **options)

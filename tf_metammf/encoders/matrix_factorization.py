@@ -1,17 +1,21 @@
 """Matrix factorization: no encoder between towers and score."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.encoders.encoder import Represent
+from tf_metammf.encoders.encoder import Encoder, Represent, Sides
+from tf_metammf.encoders.settings import EncoderSettings, MatrixFactorizationSettings
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
-class MatrixFactorization(keras.layers.Layer):
+class MatrixFactorization(Encoder):
     """Takes the tower outputs as the embeddings: MetaMMF_MF of the paper (section 3.4)."""
+
+    Settings: ClassVar[type[EncoderSettings]] = MatrixFactorizationSettings
+    passes_towers_through = True
 
     def embed(
         self,
@@ -21,15 +25,18 @@ class MatrixFactorization(keras.layers.Layer):
         represent_users: Represent,
         represent_items: Represent,
         neighbourhood: Mapping[str, Any] | None = None,
+        targets: Sides | None = None,
         training: bool,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> Sides:
         """Tower outputs of the given users and items."""
         return represent_users(users), represent_items(items)
 
-    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> Sides:
         """The tower outputs themselves."""
         return users, items
 
-    def embed_new_items(self, representations: tf.Tensor) -> tf.Tensor:
+    def embed_new_items(
+        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
         """The representations themselves."""
         return representations

@@ -1,7 +1,7 @@
 """GraphSAGE over users and items: the encoder of MetaMMF_GCN."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 import tf_keras as keras
@@ -11,6 +11,7 @@ from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.graph_encoder import GraphEncoder
 from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.encoders.neighbourhoods import Neighbourhoods, WholeGraph
+from tf_metammf.encoders.settings import EncoderSettings, SAGESettings
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.layer_arguments import share
 
@@ -37,6 +38,8 @@ class SAGE(GraphEncoder):
     Raises:
         InvalidInputError: An argument is not acceptable.
     """
+
+    Settings: ClassVar[type[EncoderSettings]] = SAGESettings
 
     def __init__(
         self,

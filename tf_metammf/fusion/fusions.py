@@ -2,24 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.fusion.meta_fusion import MetaFusion
-from tf_metammf.fusion.static_fusions import AttentionFusion, ConcatenationFusion, GatedFusion, SumFusion
 from tf_metammf.modalities import Presence
-
-FUSIONS: dict[str, Callable[..., keras.layers.Layer]] = {
-    "metammf": MetaFusion,
-    "concatenation": ConcatenationFusion,
-    "sum": SumFusion,
-    "gated": GatedFusion,
-    "attention": AttentionFusion,
-}
-"""Every fusion that has a name."""
+from tf_metammf.parts import known_parts, settings_of
 
 
 def make_fusion(fusion: str | keras.layers.Layer, **options: Any) -> keras.layers.Layer:
@@ -35,13 +25,12 @@ def make_fusion(fusion: str | keras.layers.Layer, **options: Any) -> keras.layer
             is neither a name nor a Keras 2 layer.
     """
     if isinstance(fusion, str):
-        if fusion not in FUSIONS:
-            raise unknown_name("fusion", fusion, FUSIONS)
-        _check_options(fusion, options)
-        return FUSIONS[fusion](**options)
+        kind = fusion_class(fusion)
+        _check_options(fusion, kind, options)
+        return cast(keras.layers.Layer, kind(**options))
     if not isinstance(fusion, keras.layers.Layer):
         raise InvalidInputError(
-            f"the fusion is {fusion!r}, expected a name ({', '.join(sorted(FUSIONS))}) or an instance of "
+            f"the fusion is {fusion!r}, expected a name ({', '.join(fusion_names())}) or an instance of "
             "tf_keras.layers.Layer (Keras 2)."
         )
     if options:
@@ -90,10 +79,25 @@ def apply_fusion(
     return fused
 
 
-def _check_options(fusion: str, options: Mapping[str, Any]) -> None:
-    known = [
-        name for name, parameter in _parameters(FUSIONS[fusion]).items() if parameter.kind != parameter.VAR_KEYWORD
-    ]
+def fusion_names() -> list[str]:
+    """Names of all fusions that come with this package."""
+    return [name for name, settings in known_parts("fusion").items() if settings.layer]
+
+
+def fusion_class(name: str) -> type:
+    """The class of a fusion.
+
+    Raises:
+        InvalidInputError: There is no such fusion.
+    """
+    settings = settings_of("fusion", name)
+    if not settings.layer:
+        raise unknown_name("fusion", name, fusion_names())
+    return settings.layer_class()
+
+
+def _check_options(fusion: str, kind: type, options: Mapping[str, Any]) -> None:
+    known = [name for name, parameter in _parameters(kind).items() if parameter.kind != parameter.VAR_KEYWORD]
     for option in options:
         if option not in [*known, "name", "dtype", "trainable"]:
             raise unknown_name(f'option of the fusion "{fusion}"', option, known)

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from tf_metammf.errors import unknown_name
+from tf_metammf.fusion.settings import ConcatenationFusionSettings, LayeredFusionSettings, NoFusionSettings
+from tf_metammf.parts import known_parts, setting_names
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.trainer.configuration import Configuration
 
 Variations = Iterator[tuple[str, Configuration]]
-
-ENCODERS = ("mf", "sage", "lightgcn")
 
 
 def ablations(
@@ -45,15 +45,20 @@ def _fusion(configuration: Configuration, **changes: Any) -> Configuration:
     return replace(configuration, model=replace(model, fusion=replace(model.fusion, **changes)))
 
 
+def _layered(configuration: Configuration) -> LayeredFusionSettings | None:
+    fusion = configuration.model.fusion
+    return fusion if configuration.model.fuses and isinstance(fusion, LayeredFusionSettings) else None
+
+
 def _generates_kernels(configuration: Configuration) -> bool:
-    return configuration.model.fuses and configuration.model.fusion.name == "metammf"
+    return configuration.model.fuses and configuration.model.fusion.generates_kernels
 
 
 def _depth(configuration: Configuration, _: Metadata) -> Variations:
-    if not configuration.model.fuses:
+    fusion = _layered(configuration)
+    if fusion is None:
         return
-    units = configuration.model.fusion.units
-    width = units[-1]
+    width = fusion.fused_width
     for depth in (1, 2, 3, 4):
         yield f"depth {depth}", _fusion(configuration, units=[width * 2**layer for layer in range(depth - 1, -1, -1)])
 
@@ -74,24 +79,23 @@ def _meta_units(configuration: Configuration, _: Metadata) -> Variations:
 
 
 def _static(configuration: Configuration, _: Metadata) -> Variations:
-    if not _generates_kernels(configuration):
+    fusion = _layered(configuration)
+    if fusion is None or not _generates_kernels(configuration):
         return
-    yield "static kernel alone", _fusion(configuration, name="concatenation")
+    static = ConcatenationFusionSettings(units=fusion.units)
+    yield "static kernel alone", replace(configuration, model=replace(configuration.model, fusion=static))
 
 
 def _with_modalities(configuration: Configuration, names: list[str]) -> Configuration:
     model = configuration.model
-    weights = model.peer.modality_weights
-    if weights is not None:
-        peer = replace(model.peer, modality_weights={name: weights[name] for name in names if name in weights})
-        model = replace(model, peer=peer)
-    return replace(configuration, model=replace(model, modalities=names))
+    return replace(configuration, model=replace(model, modalities=names, encoder=model.encoder.for_modalities(names)))
 
 
 def _without_content(configuration: Configuration) -> Configuration:
-    without = _fusion(configuration, name="none")
-    graph = replace(without.model.graph, item_neighbours=0)
-    return replace(without, model=replace(without.model, graph=graph))
+    model = configuration.model
+    return replace(
+        configuration, model=replace(model, fusion=NoFusionSettings(), encoder=model.encoder.without_features())
+    )
 
 
 def _modalities(configuration: Configuration, metadata: Metadata) -> Variations:
@@ -109,16 +113,15 @@ def _modalities(configuration: Configuration, metadata: Metadata) -> Variations:
 
 
 def _encoder(configuration: Configuration, _: Metadata) -> Variations:
-    if configuration.model.encoder not in ENCODERS:
+    own = configuration.model.encoder
+    if not own.varies:
         return
-    graph = configuration.model.graph
-    # SAGE has a dropout for every layer, or one for all.
-    each = graph.dropout if len(graph.dropout) == graph.layers else graph.dropout[:1]
-    for encoder in ENCODERS:
-        model = replace(configuration.model, encoder=encoder)
-        if encoder == "sage":
-            model = replace(model, graph=replace(graph, dropout=each))
-        yield encoder, replace(configuration, model=model)
+    for name, settings in known_parts("encoder").items():
+        if not settings.varies:
+            continue
+        shared = {each: getattr(own, each) for each in (setting_names(settings) & setting_names(type(own))) - {"name"}}
+        encoder = own if name == own.name else settings(**shared).fitted(own)
+        yield name, replace(configuration, model=replace(configuration.model, encoder=encoder))
 
 
 QUESTIONS: dict[str, Callable[[Configuration, Metadata], Variations]] = {

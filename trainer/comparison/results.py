@@ -72,7 +72,7 @@ def comparison_results(
 
 def _untrained(comparison: Comparison, references: References) -> dict[str, dict[str, float]]:
     """Metrics of the rankings that need no training; popularity only where none of the models is popularity."""
-    encoders = {model.run(comparison.seeds[0]).configuration.model.encoder for model in comparison.models}
+    encoders = {model.run(comparison.seeds[0]).configuration.model.encoder.name for model in comparison.models}
     return {name: getattr(references, name) for name in RANKINGS if name not in encoders}
 
 

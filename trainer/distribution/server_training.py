@@ -46,7 +46,7 @@ def check_served(configuration: Configuration, run: RunDirectory) -> None:
             f"{' '.join(sorted(PATTERN_CHARACTERS))}. Choose another --run."
         )
     refused = {
-        "model.encoder": (configuration.model.encoder, "mf", "a graph encoder needs all nodes in every step"),
+        "model.encoder.name": (configuration.model.encoder.name, "mf", "a graph encoder needs all nodes in every step"),
         "objective.name": (configuration.objective.name, "in_batch_softmax", "the others need all items or a sampler"),
         "training.deterministic": (training.deterministic, False, "workers do not wait for each other"),
         "training.mixed_precision": (training.mixed_precision, None, "it has not been tried there"),

@@ -13,10 +13,10 @@ RESUME = ("auto", "never", "force")
 
 CHANGEABLE = (
     "evaluation.k",
-    "model.graph.budget_gb",
-    "model.graph.dropout",
-    "model.graph.edge_dropout",
-    "model.graph.exclude_targets",
+    "model.encoder.budget_gb",
+    "model.encoder.dropout",
+    "model.encoder.edge_dropout",
+    "model.encoder.exclude_targets",
     "model.id_dropout",
     "model.l2",
     "model.modality_dropout",

@@ -172,7 +172,7 @@ def _checked(
     """The record set of a run, what it was trained on beside the present training split, and what of it leaks."""
     if source.configuration.model.is_baseline:
         raise InvalidInputError(
-            f"training.init_from is {source.folder}, a run of {source.configuration.model.encoder}, which has no "
+            f"training.init_from is {source.folder}, a run of {source.configuration.model.encoder.name}, which has no "
             "weights to begin with. Give a run of a model that is trained."
         )
     record_set = _records_of(source, records, now)

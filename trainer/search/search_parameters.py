@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 
@@ -142,12 +142,20 @@ def _choice(name: str, hint: Any, given: Any) -> Choice:
 
 
 def _alternatives(hint: Any) -> list[Any]:
-    return list(get_args(hint)) if isinstance(hint, UnionType) else [hint]
+    return list(get_args(hint)) if get_origin(hint) in (Union, UnionType) else [hint]
 
 
 def _fits(value: Any, hint: Any) -> bool:
     for type_ in _alternatives(hint):
-        if get_origin(type_) is list:
+        if get_origin(type_) is Literal:
+            if value in get_args(type_):
+                return True
+        elif type_ is Any:
+            return True
+        elif get_origin(type_) is dict:
+            if isinstance(value, dict):
+                return True
+        elif get_origin(type_) is list:
             if isinstance(value, list) and all(_fits(each, get_args(type_)[0]) for each in value):
                 return True
         elif isinstance(value, bool) or type_ is bool:
@@ -159,8 +167,12 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _described(hint: Any) -> str:
-    names = {NoneType: "null"}
-    return " or ".join(
-        f"list of {_described(get_args(type_)[0])}" if get_origin(type_) is list else names.get(type_, type_.__name__)
-        for type_ in _alternatives(hint)
-    )
+    return " or ".join(map(_described_alternative, _alternatives(hint)))
+
+
+def _described_alternative(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return " or ".join(map(str, get_args(hint)))
+    if get_origin(hint) is list:
+        return f"list of {_described(get_args(hint)[0])}"
+    return "null" if hint is NoneType else str(getattr(hint, "__name__", hint))

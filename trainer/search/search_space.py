@@ -12,24 +12,23 @@
 What is no range and no choice has the same value in every trial. No TensorFlow is imported here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
-from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.trainer.configuration import (
-    PEER_SETTINGS,
-    PRESETS_FOLDER,
-    Configuration,
-    configuration_file,
-    read_configuration,
-)
-from tf_metammf.trainer.search.search_parameters import Parameter, parse_parameter
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.parts import setting_names
+from tf_metammf.trainer.configuration import PLACES, Configuration, part_of
+from tf_metammf.trainer.configuration_files import PRESETS_FOLDER, configuration_file, read_configuration
+from tf_metammf.trainer.configuration_parser import chosen_parts, without_settings_of_others
+from tf_metammf.trainer.earlier_configurations import modernized
+from tf_metammf.trainer.search.search_fields import flat_fields, nested_fields, searched_fields
+from tf_metammf.trainer.search.search_parameters import KINDS, Parameter, parse_parameter
 
 DEFAULT_SPACE = files("tf_metammf.trainer.search") / "spaces" / "default.yaml"
-"""What is searched where a configuration has no range and no choice."""
+"""What is searched where a configuration has no range and no choice, beside what its parts declare."""
 
 
 @dataclass(frozen=True)
@@ -53,22 +52,37 @@ class SearchSpace:
         """
         fixed: dict[str, Any] = {}
         parameters: dict[str, Parameter] = {}
-        for name, hint, value in _leaves(content, Configuration, source=source):
-            if isinstance(value, Mapping):
+        for name, hint, value in searched_fields(modernized(content), source=source):
+            if isinstance(value, Mapping) and (len(value) != 1 or set(value) & set(KINDS) or not _takes_mapping(hint)):
                 parameters[name] = parse_parameter(name, hint, value)
             else:
                 fixed[name] = value
         space = cls(fixed, parameters)
-        Configuration.from_mapping(_nested(fixed), source=source)
+        Configuration.from_mapping(space._content(space._first_parts()), source=source)
         return space
 
     def configuration(self, values: Mapping[str, Any]) -> Configuration:
         """The configuration of a trial.
 
         Args:
-            values: A value for every parameter.
+            values: A value for every parameter. Where the parts of trials differ, each has the settings of its own.
         """
-        return Configuration.from_mapping(_nested({**self.fixed, **values}))
+        return Configuration.from_mapping(self._content(values))
+
+    def _content(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        content = nested_fields({**self.fixed, **values})
+        parts = chosen_parts(content)
+        others = {
+            f"{place}.{name}"
+            for kind, place in PLACES.items()
+            if f"{place}.name" in self.parameters
+            for name in set(_section(content, place)) - setting_names(parts[kind])
+        }
+        return nested_fields({name: value for name, value in {**self.fixed, **values}.items() if name not in others})
+
+    def _first_parts(self) -> dict[str, Any]:
+        names = [f"{place}.name" for place in PLACES.values()]
+        return {name: self.parameters[name].ends[0] for name in names if name in self.parameters}
 
     def extremes(self) -> Iterator[Configuration]:
         """A configuration for each end of a range and each option, the others at their first."""
@@ -83,7 +97,8 @@ class SearchSpace:
 
     def complete(self) -> "SearchSpace":
         """The same space with the default of every other field written out: equal for spaces that mean the same."""
-        values = {**_flat(asdict(Configuration()), Configuration, source="defaults"), **self.fixed}
+        of_first = asdict(self.configuration(self._first_parts()))
+        values = {**flat_fields(of_first, source="defaults"), **self.fixed}
         return SearchSpace(
             {name: value for name, value in values.items() if name not in self.parameters}, self.parameters
         )
@@ -91,7 +106,7 @@ class SearchSpace:
     def to_mapping(self) -> dict[str, Any]:
         """The space as nested plain values."""
         searched = {name: parameter.to_mapping() for name, parameter in self.parameters.items()}
-        return _nested({**self.fixed, **searched})
+        return nested_fields({**self.fixed, **searched})
 
 
 def load_search_space(
@@ -115,22 +130,40 @@ def load_search_space(
     """
     content = {} if path is None else read_configuration(path)
     source = "configuration" if path is None else str(path)
-    given = _flat(overrides or {}, Configuration, source="command line")
-    of_file = _flat(content, Configuration, source=source)
+    overrides = modernized(overrides or {}, partial=True)
+    of_file = flat_fields(without_settings_of_others(content, chosen_parts(content, overrides)), source=source)
+    given = dict(_leaves(overrides))
     values = {**of_file, **given}
-    space = SearchSpace.from_mapping(_nested(values), source=source)
+    space = SearchSpace.from_mapping(nested_fields(values), source=source)
     if space.parameters or not default_ranges:
         return space
-    shipped = _flat(read_configuration(str(DEFAULT_SPACE)), Configuration, source="default space")
-    idle = _idle(space.configuration({}), shipped)
+    shipped = default_ranges_of(space.configuration({}))
     fixed = {**given, **(of_file if path is not None and _gives_values(path) else {})}
-    searched = {name: value for name, value in shipped.items() if name not in idle and name not in fixed}
-    if not searched and len(idle) < len(shipped):
+    searched = {name: value for name, value in shipped.items() if name not in fixed}
+    if shipped and not searched:
         raise InvalidInputError(
             f"{source}: every field that could be searched has a value there or on the command line "
-            f"({', '.join(name for name in shipped if name not in idle)}). Leave fields out, or give one a range."
+            f"({', '.join(shipped)}). Leave fields out, or give one a range."
         )
-    return SearchSpace.from_mapping(_nested({**values, **searched}), source=source)
+    return SearchSpace.from_mapping(nested_fields({**values, **searched}), source=source)
+
+
+def default_ranges_of(configuration: Configuration) -> dict[str, Any]:
+    """What is searched by field where nothing else is said: fields that change something in such a model."""
+    model = configuration.model
+    of_parts = {
+        f"{place}.{name}": value
+        for kind, place in PLACES.items()
+        for name, value in part_of(configuration, kind).searched_fields.items()
+    }
+    if model.is_baseline:
+        return {name: value for name, value in of_parts.items() if name.startswith(f"{PLACES['encoder']}.")}
+    if not model.fuses:
+        of_parts = {name: value for name, value in of_parts.items() if not name.startswith(f"{PLACES['fusion']}.")}
+    shared = flat_fields(read_configuration(str(DEFAULT_SPACE)), source="default space")
+    idle = set() if model.fuses else {"model.modality_dropout"}
+    idle |= set() if model.fuses and model.id_units else {"model.id_dropout"}
+    return {name: value for name, value in {**shared, **of_parts}.items() if name not in idle}
 
 
 def _gives_values(path: str | Path) -> bool:
@@ -139,60 +172,20 @@ def _gives_values(path: str | Path) -> bool:
     return file.parent != Path(str(PRESETS_FOLDER)) and not (file.parent / "records.json").is_file()
 
 
-def _idle(configuration: Configuration, names: Iterable[str]) -> set[str]:
-    """Of the fields of these names those that change nothing in such a model."""
-    model, objective = configuration.model, configuration.objective
-    own = {f"model.peer.{name}" for name in PEER_SETTINGS.get(model.encoder, ())}
-    if model.is_baseline:
-        if model.peer.similarity != "interactions":
-            own -= {"model.peer.shrinkage"}
-        return {name for name in names if name not in own}
-    idle = {name for name in names if name.startswith("model.peer.") and name not in own}
-    idle |= set() if model.fusion.name == "metammf" else {"model.fusion.rank", "model.fusion.meta_units"}
-    idle |= set() if model.fuses else {"model.modality_dropout"}
-    idle |= set() if model.fuses and model.id_units else {"model.id_dropout"}
-    idle |= set() if model.uses_graph else {"model.graph.layers", "model.graph.exclude_targets"}
-    # Another number of layers needs another number of dropouts.
-    idle |= {"model.graph.layers"} if model.encoder == "sage" and len(model.graph.dropout) > 1 else set()
-    idle |= set() if model.uses_graph and model.encoder != "freedom" else {"model.graph.edge_dropout"}
-    idle |= set() if model.encoder in ("sage", "lightgcn") else {"model.graph.item_neighbours"}
-    return idle | ({"objective.temperature"} if objective.name == "none" else set())
-
-
-def field_types(section: Any = Configuration, prefix: str = "") -> dict[str, Any]:
-    """The type of every field of a configuration by its name, such as ``"model.fusion.rank"``."""
-    types: dict[str, Any] = {}
-    for name, hint in get_type_hints(section).items():
-        types |= field_types(hint, f"{prefix}{name}.") if is_dataclass(hint) else {f"{prefix}{name}": hint}
-    return types
-
-
-def _leaves(
-    content: Mapping[str, Any], section: type, *, source: str, prefix: str = ""
-) -> Iterator[tuple[str, Any, Any]]:
-    hints = get_type_hints(section)
+def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Values by dotted name; a mapping that is a range, a choice or empty is a value."""
     for key, value in content.items():
-        name = f"{prefix}{key}"
-        if key not in hints:
-            raise unknown_name(f"field of {source}:", name, [f"{prefix}{known}" for known in hints])
-        if not is_dataclass(hints[key]):
-            yield name, hints[key], value
-        elif isinstance(value, Mapping):
-            yield from _leaves(value, hints[key], source=source, prefix=f"{name}.")
+        if isinstance(value, Mapping) and value and not set(value) & set(KINDS):
+            yield from _leaves(value, f"{prefix}{key}.")
         else:
-            raise InvalidInputError(f"{name} is {value!r}, expected a section with fields of its own.")
+            yield f"{prefix}{key}", value
 
 
-def _flat(content: Mapping[str, Any], section: type, *, source: str) -> dict[str, Any]:
-    return {name: value for name, _, value in _leaves(content, section, source=source)}
+def _section(content: Mapping[str, Any], place: str) -> Mapping[str, Any]:
+    for name in place.split("."):
+        content = content.get(name, {})
+    return content
 
 
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for name, value in flat.items():
-        *sections, field = name.split(".")
-        place = nested
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[field] = value
-    return nested
+def _takes_mapping(hint: Any) -> bool:
+    return "dict" in str(hint)

@@ -167,7 +167,7 @@ def _begin(
         "run_directory": str(run.folder.resolve()),
         "record_set": str(run.read("records")["name"]),
         "fusion": configuration.model.fusion.name,
-        "encoder": configuration.model.encoder,
+        "encoder": configuration.model.encoder.name,
         "objective": configuration.objective.name,
     }
     folder, title = run.folder.resolve(), run.folder.name

@@ -1,6 +1,7 @@
 """BM3: representations bootstrapped from themselves, without negatives."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -11,6 +12,8 @@ from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.lightgcn import LightGCN
 from tf_metammf.encoders.neighbourhoods import Neighbourhoods
+from tf_metammf.encoders.peer_settings import BM3Settings
+from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.layer_arguments import share
 from tf_metammf.modalities import scope_name
 from tf_metammf.replicas import mean_over_batch
@@ -45,7 +48,8 @@ class BM3(LightGCN):
         InvalidInputError: An argument is not acceptable.
     """
 
-    uses_features = True
+    Settings: ClassVar[type[EncoderSettings]] = BM3Settings
+    compares_features = True
     embeds_new_items = False
 
     def __init__(
@@ -70,14 +74,19 @@ class BM3(LightGCN):
         of_users, of_items = super().propagate(users, items, neighbourhoods, training=training)
         return of_users, of_items + tf.cast(items, tf.float32)
 
-    def embed_new_items(self, representations: tf.Tensor, *content: Any) -> tf.Tensor:
+    def embed_new_items(
+        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
         """Twice what LightGCN gives an item without neighbours."""
-        if self.predictor is None:
-            width = int(representations.shape[-1])
-            self.predictor = self._linear("predictor", width, width)
-            for name, features in self.item_content.widths.items():
-                self.projections[name] = self._linear(f"projection_{scope_name(name)}", features, width)
-        return super().embed_new_items(representations)
+        return super().embed_new_items(representations, features, presence)
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the predictor and the projections of the modalities to the width of the towers."""
+        width = int(input_shape[-1])
+        self.predictor = self._linear("predictor", width, width)
+        for name, of_modality in self.item_content.widths.items():
+            self.projections[name] = self._linear(f"projection_{scope_name(name)}", of_modality, width)
+        super().build(input_shape)
 
     def head(self, embeddings: tf.Tensor) -> tf.Tensor:
         """``p(h)``."""

@@ -1,17 +1,18 @@
 """VBPR: what users like about content, beside matrix factorization."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
-import tf_keras as keras
 
-from tf_metammf.encoders.encoder import Represent, Sides
+from tf_metammf.encoders.encoder import Encoder, Represent, Sides
 from tf_metammf.encoders.item_content import ItemContent
+from tf_metammf.encoders.peer_settings import VBPRSettings
+from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.layer_arguments import copied, positive_integer
 
 
-class VBPR(keras.layers.Layer):
+class VBPR(Encoder):
     """Visual Bayesian personalised ranking (He & McAuley, VBPR, AAAI 2016, equations 3 and 4).
 
     ``score(u, i) = b_i + g_u . g_i + t_u . (E f_i) + b' . f_i`` with the features ``f_i`` of the item, latent factors
@@ -33,7 +34,8 @@ class VBPR(keras.layers.Layer):
         InvalidInputError: ``units`` is not positive.
     """
 
-    uses_features = True
+    Settings: ClassVar[type[EncoderSettings]] = VBPRSettings
+    compares_features = True
 
     def __init__(
         self, content: ItemContent, users: int, *, units: int = 64, initializer: Any = "glorot_uniform", **options: Any
@@ -59,6 +61,7 @@ class VBPR(keras.layers.Layer):
         represent_users: Represent,
         represent_items: Represent,
         neighbourhood: Mapping[str, Any] | None = None,
+        targets: Sides | None = None,
         training: bool,
     ) -> Sides:
         """Embeddings of the given users and items."""

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_metammf.peers.baseline import Baseline
+from tf_metammf.baselines.baseline import Baseline
 
 
 class Popularity(Baseline):

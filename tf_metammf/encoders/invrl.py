@@ -1,6 +1,6 @@
 """InvRL: a mask over the features that leaves what predicts preferences alike in every environment."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 import tf_keras as keras
@@ -8,8 +8,10 @@ import tf_keras as keras
 from tf_metammf.batches import Batch
 from tf_metammf.dropout import new_generator
 from tf_metammf.encoders.item_content import ItemContent
+from tf_metammf.encoders.peer_settings import InvRLSettings
+from tf_metammf.encoders.settings import EncoderSettings
+from tf_metammf.encoders.vbpr import VBPR
 from tf_metammf.layer_arguments import positive_integer
-from tf_metammf.peers.vbpr import VBPR
 from tf_metammf.replicas import mean_over_batch
 
 
@@ -25,7 +27,7 @@ class InvRL(VBPR):
       ``L + variance_weight * |var_e(grad_m L_e)| + mask_weight * |m|^2``, so that the mask keeps features that
       preferences depend on in the same way everywhere. In training ``m = clip(mu + noise, 0, 1)``, afterwards
       ``clip(mu, 0, 1)``.
-    * Recommender: :class:`tf_metammf.peers.vbpr.VBPR` of ``m * f_i``.
+    * Recommender: :class:`tf_metammf.encoders.vbpr.VBPR` of ``m * f_i``.
 
     Published settings: UltraGCN as the recommender, 64 wide, 10 environments.
     Deviations: the recommender; all is trained at once, interactions being put into environments anew in every step,
@@ -39,11 +41,13 @@ class InvRL(VBPR):
         variance_weight: Factor of the variance of gradients. Defaults to 1.
         mask_weight: Factor of the size of the mask. Defaults to 0.001.
         noise: Deviation of the noise on the mask in training. Defaults to 0.1.
-        **options: As for :class:`tf_metammf.peers.vbpr.VBPR`.
+        **options: As for :class:`tf_metammf.encoders.vbpr.VBPR`.
 
     Raises:
         InvalidInputError: An argument is not acceptable.
     """
+
+    Settings: ClassVar[type[EncoderSettings]] = InvRLSettings
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """FREEDOM: frozen graphs of similar items, and interactions pruned by degree, on top of LightGCN."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -13,6 +13,8 @@ from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.item_graph import similar_items
 from tf_metammf.encoders.lightgcn import LightGCN
 from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours
+from tf_metammf.encoders.peer_settings import FREEDOMSettings
+from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.layer_arguments import positive_integer, share
 from tf_metammf.modalities import scope_name
@@ -51,7 +53,8 @@ class FREEDOM(LightGCN):
         InvalidInputError: An argument is not acceptable.
     """
 
-    uses_features = True
+    Settings: ClassVar[type[EncoderSettings]] = FREEDOMSettings
+    compares_features = True
     embeds_new_items = False
 
     def __init__(
@@ -88,16 +91,22 @@ class FREEDOM(LightGCN):
             rows = self.item_graph.propagate(rows)
         return of_users, of_items + rows
 
-    def embed_new_items(self, representations: tf.Tensor, *content: Any) -> tf.Tensor:
+    def embed_new_items(
+        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
         """Those of LightGCN: an item that is not in the catalogue has no place in the graph of items."""
-        if not self.projections and self.content_weight:
-            width = int(representations.shape[-1])
+        nobody = tf.zeros([0, representations.shape[-1]], representations.dtype)
+        return super().propagate(nobody, representations, NoNeighbours(), training=False)[1]
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the projections of the modalities to the width of the towers."""
+        if self.content_weight:
+            width = int(input_shape[-1])
             for name, features in self.item_content.widths.items():
                 self.projections[name] = self.add_weight(
                     f"projection_{scope_name(name)}", (features, width), initializer="glorot_uniform"
                 )
-        nobody = tf.zeros([0, representations.shape[-1]], representations.dtype)
-        return super().propagate(nobody, representations, NoNeighbours(), training=False)[1]
+        super().build(input_shape)
 
     def auxiliary_loss(self, batch: Batch, queries: tf.Tensor, candidates: tf.Tensor, *, training: bool) -> tf.Tensor:
         """``content_weight`` times the BPR losses of the modalities.

@@ -1,6 +1,7 @@
 """LATTICE: graphs of similar items, partly learned, on top of LightGCN."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -10,6 +11,8 @@ from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.item_graph import ItemGraph, nearest_neighbours, normalized
 from tf_metammf.encoders.lightgcn import LightGCN
 from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours
+from tf_metammf.encoders.peer_settings import LATTICESettings
+from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.layer_arguments import positive_integer, share
 from tf_metammf.modalities import scope_name
 
@@ -43,7 +46,8 @@ class LATTICE(LightGCN):
         InvalidInputError: An argument is not acceptable.
     """
 
-    uses_features = True
+    Settings: ClassVar[type[EncoderSettings]] = LATTICESettings
+    compares_features = True
     embeds_new_items = False
 
     def __init__(
@@ -99,7 +103,9 @@ class LATTICE(LightGCN):
             )
         return of_users, of_items + tf.math.l2_normalize(rows, axis=1)
 
-    def embed_new_items(self, representations: tf.Tensor, *content: Any) -> tf.Tensor:
+    def embed_new_items(
+        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
         """Those of LightGCN: an item that is not in the catalogue has no place in the graphs of items."""
         nobody = tf.zeros([0, representations.shape[-1]], representations.dtype)
         return super().propagate(nobody, representations, NoNeighbours(), training=False)[1]

@@ -1,4 +1,4 @@
-"""Entry point of training containers: ``python -m tf_metammf.trainer.task``, with the options of ``tf-metammf train``.
+"""Entry point of training containers: ``python -m tf_metammf.commands.task``, with the options of ``tf-metammf train``.
 
 Vertex AI and its like tell a container by environment variables where to leave results: what is in the run directory,
 but for checkpoints, is copied to ``AIP_MODEL_DIR`` when training is finished, and the logs of TensorBoard to

@@ -1,6 +1,7 @@
 """MMGCN: a graph convolution of its own for every modality."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import tensorflow as tf
 import tf_keras as keras
@@ -10,6 +11,8 @@ from tf_metammf.encoders.graph_encoder import GraphEncoder
 from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.neighbourhoods import Neighbourhoods
+from tf_metammf.encoders.peer_settings import MMGCNSettings
+from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.layer_arguments import positive_integer
 from tf_metammf.modalities import scope_name
 
@@ -41,7 +44,8 @@ class MMGCN(GraphEncoder):
         InvalidInputError: An argument is not acceptable.
     """
 
-    uses_features = True
+    Settings: ClassVar[type[EncoderSettings]] = MMGCNSettings
+    compares_features = True
     embeds_new_users = False
 
     def __init__(
@@ -78,25 +82,18 @@ class MMGCN(GraphEncoder):
         ]
         return tf.add_n([side[0] for side in sides]), tf.add_n([side[1] for side in sides])
 
-    def embed_new_items(self, representations: tf.Tensor, *content: Any) -> tf.Tensor:
+    def embed_new_items(
+        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
         """Embeddings of items without neighbours: aggregation gives zeros."""
-        self._build(int(representations.shape[-1]))
         identity = tf.cast(representations, tf.float32)
         totals = []
-        for name, values in self.item_content.of(*content).items():
+        for name, values in self.item_content.of(features, presence).items():
             nodes = self._dense(name, "input")(values)
             for layer in range(1, self.layers + 1):
                 nodes = self._combined(name, layer, self._aggregated(name, layer, None, nodes), nodes, identity)
             totals.append(nodes)
         return tf.add_n(totals)
-
-    def messages(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Not there: a newcomer has no preferences of modalities to begin with."""
-        raise NotImplementedError
-
-    def embed_new_users(self, representations: tf.Tensor, messages: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-        """Not there, as :meth:`messages`."""
-        raise NotImplementedError
 
     def _propagate(
         self,
@@ -107,7 +104,6 @@ class MMGCN(GraphEncoder):
         features: tf.Tensor,
         neighbourhoods: Neighbourhoods,
     ) -> Sides:
-        self._build(int(users.shape[-1]))
         identities = tf.cast(users, tf.float32), tf.cast(items, tf.float32)
         nodes: Sides = tf.convert_to_tensor(preferences), self._dense(name, "input")(features)
         for layer in range(1, self.layers + 1):
@@ -135,9 +131,9 @@ class MMGCN(GraphEncoder):
         own = tf.nn.leaky_relu(self._dense(name, f"self_{layer}")(nodes), self.negative_slope) + identity
         return tf.nn.leaky_relu(self._dense(name, f"combine_{layer}")(aggregated) + own, self.negative_slope)
 
-    def _build(self, width: int) -> None:
-        if self.dense:
-            return
+    def build(self, input_shape: Any) -> None:
+        """Makes the layers for the width of the towers."""
+        width = int(input_shape[-1])
         for name, features in self.item_content.widths.items():
             self._add(name, "input", features, self.units, use_bias=True)
             for layer in range(1, self.layers + 1):
@@ -145,6 +141,7 @@ class MMGCN(GraphEncoder):
                 self._add(name, f"neighbour_{layer}", before, width, use_bias=False)
                 self._add(name, f"self_{layer}", before, width, use_bias=True)
                 self._add(name, f"combine_{layer}", width, width, use_bias=True)
+        super().build(input_shape)
 
     def _add(self, modality: str, part: str, before: int, after: int, *, use_bias: bool) -> None:
         name = scope_name(modality)

@@ -1,0 +1,8 @@
+"""The parts that come with the package, for tests that go through all of them."""
+
+from tf_metammf.fusion.fusions import fusion_class, fusion_names
+from tf_metammf.parts import known_parts
+
+FUSIONS = {name: fusion_class(name) for name in fusion_names()}
+ENCODERS = [name for name, settings in known_parts("encoder").items() if settings.trained]
+WITHOUT_GRAPH = [name for name in ENCODERS if not known_parts("encoder")[name].graph]

@@ -1,0 +1,1 @@
+"""Baselines, which are counted and not trained: popularity, and neighbours between items."""
