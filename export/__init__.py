@@ -4,7 +4,29 @@ Importing this package does no work and does not import TensorFlow: its names ar
 when they are first used.
 """
 
+from typing import TYPE_CHECKING
+
 from tf_metammf.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from tf_metammf.export.answers import ModalityShares as ModalityShares
+    from tf_metammf.export.answers import NewItemPlaces as NewItemPlaces
+    from tf_metammf.export.answers import Recommendations as Recommendations
+    from tf_metammf.export.answers import Scores as Scores
+    from tf_metammf.export.client import Client as Client
+    from tf_metammf.export.deployment import Deployment as Deployment
+    from tf_metammf.export.index import ExactIndex as ExactIndex
+    from tf_metammf.export.indices import IndexOptions as IndexOptions
+    from tf_metammf.export.partitioned_index import PartitionedIndex as PartitionedIndex
+    from tf_metammf.export.recommender import Recommender as Recommender
+    from tf_metammf.export.refresh import Changes as Changes
+    from tf_metammf.export.retention import delete_old_versions as delete_old_versions
+    from tf_metammf.export.retries import Retries as Retries
+    from tf_metammf.export.saved_model import export_model as export_model
+    from tf_metammf.export.saved_model import export_refreshed as export_refreshed
+    from tf_metammf.export.saved_model import export_run as export_run
+    from tf_metammf.export.serving_error import ServingError as ServingError
+    from tf_metammf.export.serving_module import ServingModule as ServingModule
 
 _MODULE_OF = {
     "Changes": "saved_model",
@@ -29,4 +51,5 @@ _MODULE_OF = {
 
 __all__ = sorted(_MODULE_OF)
 
-__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(__name__, _MODULE_OF)

@@ -4,7 +4,34 @@ Importing this package does no work and does not import TensorFlow: its names ar
 when they are first used.
 """
 
+from typing import TYPE_CHECKING
+
 from tf_metammf.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from tf_metammf.records.conversion import convert as convert
+    from tf_metammf.records.damage import explain_damage as explain_damage
+    from tf_metammf.records.description import describe as describe
+    from tf_metammf.records.filtering import Filtering as Filtering
+    from tf_metammf.records.item_features import ItemFeatures as ItemFeatures
+    from tf_metammf.records.item_lookup import ItemLookup as ItemLookup
+    from tf_metammf.records.metadata import Metadata as Metadata
+    from tf_metammf.records.negatives import NegativeSampler as NegativeSampler
+    from tf_metammf.records.neighbours import NeighbourSampler as NeighbourSampler
+    from tf_metammf.records.raw_data import Interactions as Interactions
+    from tf_metammf.records.raw_data import ModalityFeatures as ModalityFeatures
+    from tf_metammf.records.raw_data import RawData as RawData
+    from tf_metammf.records.reader import interactions as interactions
+    from tf_metammf.records.reader import items as items
+    from tf_metammf.records.reader import read_interactions as read_interactions
+    from tf_metammf.records.reader import read_items as read_items
+    from tf_metammf.records.record_set import RecordSet as RecordSet
+    from tf_metammf.records.record_set import open_record_set as open_record_set
+    from tf_metammf.records.splitting import Splitting as Splitting
+    from tf_metammf.records.synthesis import synthesize as synthesize
+    from tf_metammf.records.synthetic_videos import SyntheticVideos as SyntheticVideos
+    from tf_metammf.records.validation import validate as validate
+    from tf_metammf.records.writer import write_record_set as write_record_set
 
 _MODULE_OF = {
     "Filtering": "filtering",
@@ -18,7 +45,7 @@ _MODULE_OF = {
     "RawData": "raw_data",
     "RecordSet": "record_set",
     "Splitting": "splitting",
-    "SyntheticVideos": "synthesis",
+    "SyntheticVideos": "synthetic_videos",
     "convert": "conversion",
     "describe": "description",
     "explain_damage": "damage",
@@ -35,4 +62,5 @@ _MODULE_OF = {
 
 __all__ = sorted(_MODULE_OF)
 
-__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(__name__, _MODULE_OF)

@@ -8,11 +8,6 @@ import pytest
 import tf_metammf
 
 
-@pytest.mark.parametrize("name", tf_metammf.__all__)
-def test_every_public_name_can_be_loaded(name):
-    assert getattr(tf_metammf, name) is not None
-
-
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="MetaMF"):
         tf_metammf.MetaMF  # noqa: B018

@@ -7,10 +7,39 @@ Recommenders runs on Keras 2 only.
 
 import os
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from tf_metammf.lazy_names import lazy_names
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+if TYPE_CHECKING:
+    from tf_metammf import export as export
+    from tf_metammf import records as records
+    from tf_metammf import trainer as trainer
+    from tf_metammf.encoders.interaction_graph import InteractionGraph as InteractionGraph
+    from tf_metammf.encoders.lightgcn import LightGCN as LightGCN
+    from tf_metammf.encoders.matrix_factorization import MatrixFactorization as MatrixFactorization
+    from tf_metammf.encoders.sage import SAGE as SAGE
+    from tf_metammf.errors import MetaMMFError as MetaMMFError
+    from tf_metammf.fused_adam import FusedAdam as FusedAdam
+    from tf_metammf.fusion.fusions import make_fusion as make_fusion
+    from tf_metammf.fusion.meta_dense import MetaDense as MetaDense
+    from tf_metammf.fusion.meta_fusion import MetaFusion as MetaFusion
+    from tf_metammf.fusion.meta_information import MetaInformation as MetaInformation
+    from tf_metammf.fusion.missing_modalities import MissingModalities as MissingModalities
+    from tf_metammf.fusion.static_fusions import AttentionFusion as AttentionFusion
+    from tf_metammf.fusion.static_fusions import ConcatenationFusion as ConcatenationFusion
+    from tf_metammf.fusion.static_fusions import GatedFusion as GatedFusion
+    from tf_metammf.fusion.static_fusions import SumFusion as SumFusion
+    from tf_metammf.lazy_adam import LazyAdam as LazyAdam
+    from tf_metammf.model import MetaMMF as MetaMMF
+    from tf_metammf.objectives import BPR as BPR
+    from tf_metammf.objectives import FullSoftmax as FullSoftmax
+    from tf_metammf.objectives import InBatchSoftmax as InBatchSoftmax
+    from tf_metammf.ranking.full_ranking import FullRanking as FullRanking
+    from tf_metammf.towers import ItemTower as ItemTower
+    from tf_metammf.towers import UserTower as UserTower
 
 __version__ = "0.1.0"
 
@@ -40,7 +69,9 @@ _MODULE_OF = {
     "make_fusion": "fusion.fusions",
 }
 
-__all__ = ["__version__", *sorted(_MODULE_OF)]
+_SUBPACKAGES = ("export", "records", "trainer")
+
+__all__ = ["__version__", *_SUBPACKAGES, *sorted(_MODULE_OF)]
 
 
 def _require_keras_2(module: str) -> None:
@@ -48,4 +79,5 @@ def _require_keras_2(module: str) -> None:
         import_module("tf_metammf.keras_version").require_keras_2()
 
 
-__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF, before=_require_keras_2)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(__name__, _MODULE_OF, subpackages=_SUBPACKAGES, before=_require_keras_2)
