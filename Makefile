@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_VENV := .venv-wheel
 BEAM_VENV := .venv-beam
+DOCS_VENV := .venv-docs
 
-.PHONY: quickstart test lint wheel types test-beam lock lock-beam clean
+.PHONY: quickstart test lint wheel types docs test-beam lock lock-beam lock-docs clean
 
 quickstart: $(VENV)/.installed
 	@rm -rf quickstart
@@ -39,6 +40,20 @@ wheel: $(VENV)/.installed
 types: wheel
 	cd $(WHEEL_VENV) && ../$(BIN)/mypy --config-file ../pyproject.toml --python-executable bin/python -p tf_metammf
 
+# The documentation as a site, build/site/index.html: the pages of docs/ and the reference out of the docstrings.
+docs: $(DOCS_VENV)/.installed
+	rm -rf build/reference build/site
+	mkdir -p build/reference/tf_metammf
+	cd build/reference/tf_metammf && ln -s ../../../tf_metammf/* ../../../records ../../../trainer ../../../export .
+	$(DOCS_VENV)/bin/zensical build --strict > build/docs.log 2>&1 || { cat build/docs.log; exit 1; }
+	@cat build/docs.log; ! grep -q "griffe:" build/docs.log
+	$(DOCS_VENV)/bin/python docs/site_links.py build/site
+
+$(DOCS_VENV)/.installed: requirements-docs.lock
+	$(PYTHON) -m venv --clear $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	@touch $@
+
 # Apache Beam and TensorFlow agree on protobuf 6 only, so the tests of the pipeline have an environment of their own.
 test-beam: $(BEAM_VENV)/.installed
 	$(BEAM_VENV)/bin/python -m pytest tests/records/pipeline
@@ -57,5 +72,9 @@ lock-beam:
 	uv pip compile setup.py --extra test --extra beam --universal --python-version 3.11 \
 		--generate-hashes --quiet --output-file requirements-beam.lock --custom-compile-command "make lock-beam"
 
+lock-docs:
+	uv pip compile requirements-docs.in --universal --python-version 3.11 \
+		--generate-hashes --quiet --output-file requirements-docs.lock --custom-compile-command "make lock-docs"
+
 clean:
-	rm -rf $(VENV) $(WHEEL_VENV) $(BEAM_VENV) build dist quickstart *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WHEEL_VENV) $(BEAM_VENV) $(DOCS_VENV) build dist quickstart *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
