@@ -6,7 +6,8 @@ A training step of MetaMMF_GCN (encoder sage on the whole graph, fusion layers 2
 the full ranking of all users, over four sizes of one quantity at a time, the others small, as in ``USUAL``. Every
 size is a process of its own; its memory is the peak of what data, model, training and ranking add to TensorFlow's own.
 Beside each curve stands the exponent of its growth, by least squares of the logarithms: 1 is linear, and less
-where other quantities take their share. Writes ``results/growth.json``, ``growth.png`` and ``growth.svg``.
+where other quantities take their share. Writes ``results/growth.json``, ``results/growth.png`` and
+``docs/images/growth.svg``.
 """
 
 import argparse
@@ -21,6 +22,8 @@ import numpy as np
 
 from benchmarks.measurement import growth_exponent, in_turn, memory_mib, of_its_own_process, reset_peak_memory
 from benchmarks.report import RESULTS, print_table, spread, write_report
+
+IMAGES = RESULTS.parents[1] / "docs" / "images"
 
 SEED = 0
 CUTOFFS = (10, 20, 50)
@@ -179,7 +182,8 @@ def draw(growth: dict[str, Any]) -> None:
         panel.legend(title="exponent", frameon=False, loc="upper left")
     figure.supylabel("times the value at the smallest size")
     for suffix in ("png", "svg"):
-        figure.savefig(RESULTS / f"growth.{suffix}", dpi=120, metadata={"Date": None} if suffix == "svg" else None)
+        folder, metadata = (IMAGES, {"Date": None}) if suffix == "svg" else (RESULTS, None)
+        figure.savefig(folder / f"growth.{suffix}", dpi=120, metadata=metadata)
 
 
 def _typical(result: Any) -> float:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from tf_metammf.commands.parser import CommandParser
 
+_LONGEST_SHOWN = 200
+"""Characters of a text that an error repeats."""
+
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -113,6 +116,7 @@ def _refuse_unreadable(words: Sequence[str]) -> None:
 def _not_encodable(text: object) -> str:
     """What to do about text that the locale or UTF-8 does not have."""
     shown = ascii(os.fsencode(str(text)).decode("utf-8", "backslashreplace"))
+    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
     if sys.getfilesystemencoding().lower() != "utf-8":
         return (
             f"{shown} is not text in the encoding of this process, {sys.getfilesystemencoding()}. Set PYTHONUTF8=1, or "

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tf_metammf.export.indices import IndexOptions as IndexOptions
     from tf_metammf.export.partitioned_index import PartitionedIndex as PartitionedIndex
     from tf_metammf.export.recommender import Recommender as Recommender
-    from tf_metammf.export.refresh import Changes as Changes
     from tf_metammf.export.retention import delete_old_versions as delete_old_versions
     from tf_metammf.export.retries import Retries as Retries
     from tf_metammf.export.saved_model import export_model as export_model
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from tf_metammf.export.saved_model import export_run as export_run
     from tf_metammf.export.serving_error import ServingError as ServingError
     from tf_metammf.export.serving_module import ServingModule as ServingModule
+    from tf_metammf.trainer.refresh import Changes as Changes
 
 _MODULE_OF = {
     "Changes": "saved_model",

@@ -46,6 +46,10 @@ def test_names_are_there_after_the_import_and_are_those_that_type_checkers_see(p
     assert seen <= set(dir(module))
     for name in seen:
         assert getattr(module, name) is not None
+    for statement in typed.body:
+        assert isinstance(statement, ast.ImportFrom)
+        for name in statement.names:  # what a type checker follows leads to the same object
+            assert getattr(importlib.import_module(str(statement.module)), name.name) is getattr(module, name.name)
 
 
 def test_subpackages_are_attributes_after_the_import_of_the_package_alone():

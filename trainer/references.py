@@ -103,7 +103,7 @@ def remarks_on(run: RunDirectory) -> list[str]:
         and (remark := behind_references(values, references[split], monitor=monitor, what=f"{split} {monitor}"))
     ]
     epochs, best = state.get("epoch") or 0, state.get("best_epoch")
-    if not configuration.model.is_baseline and best and best == epochs >= configuration.training.epochs:
+    if not configuration.model.is_baseline and best and 1 < best == epochs >= configuration.training.epochs:
         remarks.append(
             f"validation {monitor} was still improving at the last epoch: the best, epoch {best}, is the last one that "
             "training.epochs allows; set it higher, and continue with --resume force"

@@ -29,6 +29,9 @@ def test_ablations_ask_of_a_model_only_about_what_it_has(halves, small):
     found = ablations("static", static, halves.metadata, list(QUESTIONS))
     assert {"static, depth 3", "static, visual alone", "static, no content", "static, sage"} <= set(found)
     assert not [label for label in found if "rank" in label or "meta" in label or "kernel" in label]
+    single = small()
+    single.model.modalities = ["visual"]
+    assert set(ablations("single", single, halves.metadata, ["modalities"])) == {"single", "single, no content"}
     without = small()
     without.model.fusion = settings_of("fusion", "none")()
     assert set(ablations("without", without, halves.metadata, list(QUESTIONS))) == {

@@ -104,7 +104,8 @@ def _modalities(configuration: Configuration, metadata: Metadata) -> Variations:
     names = configuration.model.modalities or sorted(metadata.modalities)
     for name in names:
         others = [other for other in names if other != name]
-        yield f"{name} alone", _with_modalities(configuration, [name])
+        if others:
+            yield f"{name} alone", _with_modalities(configuration, [name])
         if len(others) > 1:
             yield f"without {name}", _with_modalities(configuration, others)
     without = _without_content(configuration)
