@@ -321,8 +321,8 @@ FAULTS = [
     ),
     Fault(
         "scores of full softmax take no memory",
-        "trainer/memory.py",
-        "return 2 * _FLOAT * batch_size * metadata.items",
+        "tf_metammf/objective_settings.py",
+        "return 8 * batch_size * items",
         "return 0 * _FLOAT * batch_size * metadata.items",
         "tests/trainer/test_memory.py -k 'settings_that_need or every_part'",
     ),
