@@ -50,7 +50,8 @@ class CommandHelp(DefaultHelpFormatter):
             self._has_settings = True
             shown = copy(action)
             shown.option_strings, shown.metavar = ["--SECTION.SETTING"], "VALUE"
-            shown.help = f'{action.help} Settings are those of "tf-metammf train --help".'
+            meaning = "A field, for all models." if action.help == SUPPRESS else action.help
+            shown.help = f'{meaning} Settings are those of "tf-metammf train --help".'
             super().add_argument(shown)
 
     def _format_usage(self, *arguments: Any, **named: Any) -> str:
@@ -58,6 +59,14 @@ class CommandHelp(DefaultHelpFormatter):
         joined = re.sub(r"(--\w+) ([A-Z_]+)", "\\1\N{NO-BREAK SPACE}\\2", f"{words} [options]")
         indent = " " * (len(f"usage: {self._prog} "))
         return textwrap.fill(joined, self._width, subsequent_indent=indent).replace("\N{NO-BREAK SPACE}", " ") + "\n\n"
+
+    def _format_action_invocation(self, action: Action) -> str:
+        """The names of an option, and what it takes once: two long names with it each are wider than a line."""
+        text = super()._format_action_invocation(action)
+        if len(action.option_strings) < 2 or action.nargs == 0:
+            return text
+        names = ", ".join(action.option_strings)
+        return f"{names}{text.rpartition(action.option_strings[-1])[2]}"
 
     def _format_action(self, action: Action) -> str:
         if isinstance(action, _SubParsersAction):

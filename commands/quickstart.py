@@ -100,7 +100,8 @@ def compare(
     """
     from tf_metammf.errors import InvalidRecordSetError
     from tf_metammf.ranking.reference_rankings import popularity_metrics
-    from tf_metammf.records.synthesis import SyntheticVideos, synthesize
+    from tf_metammf.records.synthesis import synthesize
+    from tf_metammf.records.synthetic_videos import SyntheticVideos
     from tf_metammf.records.validation import validate
     from tf_metammf.records.writer import write_record_set
     from tf_metammf.trainer.assembly import make_full_ranking

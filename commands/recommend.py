@@ -88,7 +88,7 @@ def _of_users(asked: "Client | Recommender", users: list[str], k: int) -> "list[
         parts = [part.strip() for part in each.query.split(",")]
         several = [] if each.known or len(parts) == 1 else asked.recommend(parts, k)
         if several and all(part.known for part in several):
-            logger.info('there is no user "%s", but each of %s: these are taken', each.query, ", ".join(parts))
+            logger.info('no user is called "%s"; recommending for each of %s', each.query, ", ".join(parts))
             found += several
             continue
         if not each.known:

@@ -12,6 +12,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import print_table, visible
 from tf_metammf.records.filtering import Filtering
 from tf_metammf.records.metadata import Metadata
+from tf_metammf.records.raw_files.bad_rows import rejected_file
 from tf_metammf.records.sources import load_source, source_names
 from tf_metammf.records.splitting import Splitting
 
@@ -76,6 +77,8 @@ def run(arguments: Namespace) -> int:
         show_progress=True,
     )
     _print_summary(str(record_set.folder), record_set.metadata)
+    if arguments.on_error == "skip":
+        print(f"{rejected_file(record_set.folder)}: the rows that were left out")
     return 0
 
 
@@ -124,12 +127,14 @@ def _values(group: Namespace) -> dict[str, Any]:
 def _print_summary(folder: str, metadata: Metadata) -> None:
     from rich.table import Table
 
+    from tf_metammf.commands.funnel_table import print_funnel
+
     table = Table(show_header=False)
     table.add_row("users", f"{metadata.users:,}")
     table.add_row("items", f"{metadata.items:,}")
-    for name, split in metadata.splits.items():
-        table.add_row(f"{name} interactions", f"{split.interactions:,}")
     for name, modality in metadata.modalities.items():
         table.add_row(visible(f"modality {name}"), f"{modality.width:,} values, {modality.items:,} items")
     print(f"Wrote {folder}")
     print_table(table)
+    if metadata.funnel is not None:
+        print_funnel(metadata.funnel)

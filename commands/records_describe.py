@@ -37,6 +37,7 @@ def run(arguments: Namespace) -> int:
 def _print(description: "Description") -> None:
     from rich.table import Table
 
+    from tf_metammf.commands.funnel_table import print_funnel
     from tf_metammf.records.description import QUANTILES
 
     counts = Table(title=visible(description.name), title_justify="left", show_header=False)
@@ -52,6 +53,9 @@ def _print(description: "Description") -> None:
     counts.add_row("density", f"{description.density:.4%}")
     counts.add_row("checksum", description.checksum[:12])
     print_table(counts)
+
+    if description.funnel is not None:
+        print_funnel(description.funnel)
 
     degrees = Table(title="training interactions", title_justify="left")
     degrees.add_column("of a")

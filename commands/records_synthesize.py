@@ -6,7 +6,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
-from tf_metammf.records.synthesis import SyntheticVideos
+from tf_metammf.records.synthetic_videos import SyntheticVideos
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -16,19 +16,24 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Writes the record set, and prints the best metrics that can be reached on it."""
+    """Writes the record set and the kinds of its items, and prints the best metrics that can be reached on it."""
     videos = SyntheticVideos(**{field.name: arguments[field.name] for field in fields(SyntheticVideos)})
     import_tensorflow()
     from tf_metammf.records.best_reachable import best_reachable
     from tf_metammf.records.staging import require_absent
     from tf_metammf.records.synthesis import synthesize
+    from tf_metammf.records.synthetic_kinds import kinds_file, write_kinds
     from tf_metammf.records.writer import write_record_set
 
+    kinds = kinds_file(arguments.output)
     require_absent(arguments.output)
+    require_absent(kinds)
     data = synthesize(videos)
     reachable = best_reachable(data)
     raw = replace(data.raw, provenance={**data.raw.provenance, "best_reachable": reachable})
     write_record_set(raw, data.splits, arguments.output, seed=videos.seed, show_progress=True)
+    write_kinds(data, kinds)
     print(f"{arguments.output}: {videos.users:,} users, {videos.items:,} items, {len(raw.interactions):,} interactions")
+    print(f"{kinds}: the kinds of the items, for compare --kinds")
     print("best reachable on test: " + ", ".join(f"{name} {value:.4f}" for name, value in reachable.items()))
     return 0

@@ -1,5 +1,6 @@
 """Where tables and progress bars are printed: as wide as the terminal, or whole where there is none."""
 
+import errno
 import os
 import sys
 import unicodedata
@@ -22,11 +23,11 @@ def make_console(*, stderr: bool = False) -> Console:
     as wide as the terminal. Into a pipe or file, lines are as long as they need to be, whatever ``COLUMNS`` says.
     ``NO_COLOR`` and ``FORCE_COLOR`` decide on colours.
     """
-    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=80)
+    console = _PipeConsole(stderr=stderr, markup=False, emoji=False, highlight=False, width=80)
     if console.is_jupyter:
-        return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+        return _PipeConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
     width, height = _size(console.file)
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=width, height=height)
+    return _PipeConsole(stderr=stderr, markup=False, emoji=False, highlight=False, width=width, height=height)
 
 
 def print_table(table: Table) -> None:
@@ -53,6 +54,14 @@ def visible(text: str) -> str:
         else character
         for character in text
     )
+
+
+class _PipeConsole(Console):
+    """A console that leaves a pipe whose reader is gone to its caller; rich ends the program, with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Raises the error again."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE), "stdout")
 
 
 def _size(stream: IO[str]) -> tuple[int | None, int | None]:

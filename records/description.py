@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.records.damage import damage_named
+from tf_metammf.records.funnel import Funnel
 from tf_metammf.records.reader import items, read_interactions
 from tf_metammf.records.record_set import RecordSet
 
@@ -50,6 +51,7 @@ class Description:
         cold_items: Items without training interactions.
         items_without_modality: Items that lack every modality.
         modalities: By name.
+        funnel: What became of the rows that were read; None where the record set does not say.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Description:
     cold_items: int
     items_without_modality: int
     modalities: dict[str, ModalityDescription]
+    funnel: Funnel | None = None
 
 
 def describe(record_set: RecordSet) -> Description:
@@ -90,6 +93,7 @@ def describe(record_set: RecordSet) -> Description:
         cold_items=int((item_degrees == 0).sum()),
         items_without_modality=without,
         modalities=modalities,
+        funnel=metadata.funnel,
     )
 
 

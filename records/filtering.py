@@ -31,7 +31,21 @@ class Filtering:
             raise InvalidInputError(f"k_core is {self.k_core}, expected at least 1, or 0 for no k-core. Change it.")
 
 
+@dataclass(frozen=True)
+class Dropped:
+    """Interactions that were dropped, by filter; see :class:`tf_metammf.records.funnel.Funnel`."""
+
+    below_threshold: int
+    repeats: int
+    outside_k_core: int
+
+
 def apply_filtering(data: RawData, filtering: Filtering) -> RawData:
+    """The data of :func:`filter_interactions`."""
+    return filter_interactions(data, filtering)[0]
+
+
+def filter_interactions(data: RawData, filtering: Filtering) -> tuple[RawData, Dropped]:
     """Drops interactions, and with a k-core users and items, and makes the ids dense again.
 
     Where the source has splits of its own, all of them together are filtered as one set of
@@ -43,18 +57,20 @@ def apply_filtering(data: RawData, filtering: Filtering) -> RawData:
         filtering: What to drop.
 
     Returns:
-        The rest. Ratings are dropped, as nothing uses them after this.
+        The rest, and how many interactions were dropped. Ratings are dropped, as nothing uses them after this.
 
     Raises:
         InvalidInputError: A rating threshold was given and there are no ratings, or no
             interaction remains.
     """
-    interactions, split_of = _pooled(data)
-    kept = _kept_rows(interactions, filtering)
+    interactions, split_of = pooled(data)
+    kept, dropped = _kept_rows(interactions, filtering)
     if len(kept) == 0:
         raise InvalidInputError(
             f"{data.name}: none of {len(interactions)} interactions passes the filtering "
-            f"(rating_threshold {filtering.rating_threshold}, k_core {filtering.k_core}). Relax it."
+            f"(rating_threshold {filtering.rating_threshold}, k_core {filtering.k_core}): {dropped.below_threshold} "
+            f"are below the threshold, {dropped.repeats} are repeats, {dropped.outside_k_core} are outside the k-core. "
+            "Relax it."
         )
     interactions, split_of = replace(_rows(interactions, kept), rating=None), split_of[kept]
     if filtering.k_core:
@@ -62,10 +78,10 @@ def apply_filtering(data: RawData, filtering: Filtering) -> RawData:
     splits = None
     if data.splits is not None:
         splits = {name: interactions.take(split_of == label) for label, name in enumerate(SPLITS)}
-    return replace(data, interactions=interactions, splits=splits)
+    return replace(data, interactions=interactions, splits=splits), dropped
 
 
-def _pooled(data: RawData) -> tuple[Interactions, NDArray[np.int8]]:
+def pooled(data: RawData) -> tuple[Interactions, NDArray[np.int8]]:
     """All interactions, and of each the position of its split in ``SPLITS`` (0 where there are none)."""
     if data.splits is None:
         return data.interactions, np.zeros(len(data.interactions), np.int8)
@@ -82,8 +98,8 @@ def _pooled(data: RawData) -> tuple[Interactions, NDArray[np.int8]]:
     return pooled, split_of
 
 
-def _kept_rows(interactions: Interactions, filtering: Filtering) -> NDArray[np.int64]:
-    """Rows that pass all filters, in ascending order."""
+def _kept_rows(interactions: Interactions, filtering: Filtering) -> tuple[NDArray[np.int64], Dropped]:
+    """Rows that pass all filters, in ascending order, and how many each filter dropped."""
     rows = np.arange(len(interactions))
     if filtering.rating_threshold is not None:
         if interactions.rating is None:
@@ -92,11 +108,13 @@ def _kept_rows(interactions: Interactions, filtering: Filtering) -> NDArray[np.i
                 "Leave it out, or name the column of the ratings with the source's options."
             )
         rows = rows[interactions.rating >= filtering.rating_threshold]
+    rated = len(rows)
     if filtering.deduplicate:
         rows = rows[first_of_each_pair(_rows(interactions, rows))]
+    distinct = len(rows)
     if filtering.k_core:
         rows = rows[_in_k_core(interactions.user[rows], interactions.item[rows], filtering.k_core)]
-    return rows
+    return rows, Dropped(len(interactions) - rated, rated - distinct, distinct - len(rows))
 
 
 def _rows(interactions: Interactions, rows: NDArray[np.int64]) -> Interactions:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tf_metammf.errors import InvalidRecordSetError
+from tf_metammf.records.funnel import Funnel
 
 SCHEMA_VERSION = 2
 """2 added the indexes of the item shards; a record set of version 1 has none and is read all the same."""
@@ -66,6 +67,7 @@ class Metadata:
         source: Where the data came from and what was done to it, as plain JSON values.
         item_indexes: Where the records of every item shard start, a file a shard; empty where there are none.
         schema_version: Version of this layout.
+        funnel: What became of the rows that were read; None where nobody counted them.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Metadata:
     source: dict[str, Any]
     item_indexes: tuple[FileEntry, ...] = ()
     schema_version: int = SCHEMA_VERSION
+    funnel: Funnel | None = None
 
     @property
     def interactions(self) -> int:
@@ -106,7 +109,8 @@ class Metadata:
 
     def write(self, folder: Path) -> None:
         """Writes ``metadata.json`` into ``folder``."""
-        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        funnel = None if self.funnel is None else self.funnel.to_json()
+        text = json.dumps({**asdict(self), "funnel": funnel}, indent=2, ensure_ascii=False)
         (folder / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
@@ -153,6 +157,7 @@ class Metadata:
                 source=content["source"],
                 item_indexes=_file_entries(content["item_indexes"]) if version > 1 else (),
                 schema_version=version,
+                funnel=None if content.get("funnel") is None else Funnel.from_json(content["funnel"]),
             )
             _check_types(metadata)
         except (KeyError, TypeError, AttributeError) as error:

@@ -95,6 +95,7 @@ class RawData:
         rows_read: Rows of interactions in the raw files, those that were rejected included; None where every row
             became an interaction.
         rows_rejected: Rows that were left out because they could not be read, by reason.
+        notes: What the user should know of what was read, a sentence each.
     """
 
     name: str
@@ -106,3 +107,4 @@ class RawData:
     provenance: dict[str, object] = field(default_factory=dict)
     rows_read: int | None = None
     rows_rejected: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
-"""Where records go: which shard of how many, and what ids and modalities may be called."""
+"""Where records go: which shard of how many, and what ids may be called."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,20 +38,6 @@ def require_shards(shards: int | None) -> None:
     """
     if shards is not None and shards < 1:
         raise InvalidInputError(f"shards is {shards}, expected at least 1. Leave it out for one every 64 MiB.")
-
-
-def require_modality_names(names: Iterable[str]) -> None:
-    """Refuses modalities whose names cannot be features of an Example beside ``item``.
-
-    Raises:
-        InvalidInputError: A name is no identifier, or is ``item``.
-    """
-    for name in names:
-        if name == "item" or not name.isidentifier():
-            raise InvalidInputError(
-                f'modality "{name}" cannot be called so: expected letters, digits and "_", not a digit first, and not '
-                '"item". Rename its file or column.'
-            )
 
 
 def require_ids(kind: str, ids: Sequence[str]) -> None:

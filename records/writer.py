@@ -9,8 +9,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.funnel import Funnel
 from tf_metammf.records.item_index import FRAME_BYTES, index_path, write_index
 from tf_metammf.records.metadata import FileEntry, Metadata, ModalityEntry, SplitEntry, file_entry
+from tf_metammf.records.modality_names import require_modality_names
 from tf_metammf.records.progress import progress
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import (
@@ -21,10 +23,11 @@ from tf_metammf.records.record_set import (
     RecordSet,
     open_record_set,
 )
-from tf_metammf.records.shards import require_ids, require_modality_names, require_shards, shard_bounds, shard_name
+from tf_metammf.records.shards import require_ids, require_shards, shard_bounds, shard_name
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 from tf_metammf.records.tfds_metadata import write_tfds_metadata
+from tf_metammf.records.value_ranges import ValueRanges, exact_in_single_precision
 
 BLOCK_SIZE = 1024
 """Interactions in one Example. Parsing a block costs little more than parsing one interaction."""
@@ -39,6 +42,7 @@ def write_record_set(
     *,
     seed: int = 0,
     shards: int | None = None,
+    funnel: Funnel | None = None,
     show_progress: bool = False,
 ) -> RecordSet:
     """Writes a record set beside ``target`` and renames it when it is whole.
@@ -53,6 +57,7 @@ def write_record_set(
         target: The folder to create.
         seed: Seed of the order on disk; the same data and seed give the same bytes.
         shards: Shards per split and of the items; by default one for every 64 MiB.
+        funnel: What became of the rows that were read, for ``metadata.json``.
         show_progress: Whether to draw a progress bar on stderr.
 
     Returns:
@@ -98,6 +103,7 @@ def write_record_set(
             id_files=id_files,
             source=data.provenance,
             item_indexes=item_indexes,
+            funnel=funnel,
         )
         write_tfds_metadata(folder, metadata)
         metadata.write(folder)
@@ -151,20 +157,29 @@ def _write_items(
 ) -> tuple[tuple[FileEntry, ...], tuple[FileEntry, ...]]:
     """Writes the item shards, item i as the i-th record of all, and their indexes."""
     items = len(data.item_ids)
+    ranges: dict[str, ValueRanges] = {}
     item_bytes = 8 + 4 * sum(modality.width for modality in data.modalities.values())
     bounds = shard_bounds(items, record_bytes=item_bytes, shards=shards)
     shard_entries, index_entries = [], []
     for shard, (start, stop) in enumerate(progress(list(pairwise(bounds)), "items", show=show_progress)):
         path = _shard_path(folder, ITEMS_FOLDER, "all", shard, len(bounds) - 1)
-        starts = write_examples(path, item_examples(data.modalities, data.item_ids, int(start), int(stop)))
+        starts = write_examples(path, item_examples(data.modalities, data.item_ids, int(start), int(stop), ranges))
         write_index(index_path(path), starts)
         shard_entries.append(file_entry(folder, path, records=len(starts)))
         index_entries.append(file_entry(folder, index_path(path), records=len(starts)))
+    for name, of_modality in ranges.items():
+        of_modality.require_distinct(f'modality "{name}"')
     return tuple(shard_entries), tuple(index_entries)
 
 
 def item_examples(
-    modalities: Mapping[str, ModalityFeatures], item_ids: Sequence[str], start: int, stop: int, *, first_item: int = 0
+    modalities: Mapping[str, ModalityFeatures],
+    item_ids: Sequence[str],
+    start: int,
+    stop: int,
+    ranges: dict[str, ValueRanges] | None = None,
+    *,
+    first_item: int = 0,
 ) -> Iterator[bytes]:
     """Serialized items, one after another.
 
@@ -173,6 +188,7 @@ def item_examples(
         item_ids: Raw ids, for messages.
         start: Place of the first item among those that ``modalities`` and ``item_ids`` know.
         stop: Place after the last one.
+        ranges: Takes the ranges of modalities of types that float32 does not hold exactly.
         first_item: Dense id of the item at place 0.
 
     Yields:
@@ -184,7 +200,7 @@ def item_examples(
     named = [(name, modality, _packed_floats_header(modality.width)) for name, modality in sorted(modalities.items())]
     for first in range(start, stop, _ITEMS_AT_ONCE):
         items = np.arange(first, min(first + _ITEMS_AT_ONCE, stop))
-        rows = {name: _feature_rows(name, modality, items, item_ids) for name, modality, _ in named}
+        rows = {name: _feature_rows(name, modality, items, item_ids, ranges) for name, modality, _ in named}
         present = {name: (modality.row_of_item[items] >= 0).tolist() for name, modality, _ in named}
         for position, item in enumerate((items + first_item).tolist()):
             example = tf.train.Example()
@@ -205,13 +221,18 @@ def _packed_floats_header(width: int) -> bytes:
 
 
 def _feature_rows(
-    name: str, modality: ModalityFeatures, items: NDArray[np.int64], item_ids: Sequence[str]
+    name: str,
+    modality: ModalityFeatures,
+    items: NDArray[np.int64],
+    item_ids: Sequence[str],
+    ranges: dict[str, ValueRanges] | None,
 ) -> NDArray[np.float32]:
     """Features of the given items as little-endian float32, zeros for the absent ones; refuses NaN and infinity."""
     rows = modality.row_of_item[items]
     features = np.zeros((len(items), modality.width), "<f4")
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
-        features[rows >= 0] = modality.features[rows[rows >= 0]]
+        found = modality.features[rows[rows >= 0]]
+        features[rows >= 0] = found
     finite = np.isfinite(features).all(axis=1)
     if not finite.all():
         item = items[~finite][0]
@@ -219,6 +240,9 @@ def _feature_rows(
             f'modality "{name}": item "{item_ids[item]}" (row {modality.row_of_item[item]}) has NaN or infinite '
             "values. Mend the features, or leave the item's row out where the modality is missing."
         )
+    if ranges is not None and not exact_in_single_precision(found.dtype):
+        here = ValueRanges.of(found)
+        ranges[name] = ranges[name].joined(here) if name in ranges else here
     return features
 
 

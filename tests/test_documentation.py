@@ -19,10 +19,15 @@ BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def steps(page: Path) -> list[tuple[str, str]]:
-    """Commands (lines that start with "$ ") and Python blocks of a page, in its order."""
+    """Commands (lines that start with "$ ") and Python of a page, in its order.
+
+    Python blocks without a command between them are one program: a later one uses the names of those before.
+    """
     found = []
     for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
-        if kind == "python":
+        if kind == "python" and found and found[-1][0] == kind:
+            found[-1] = kind, found[-1][1] + text
+        elif kind == "python":
             found.append((kind, text))
         else:
             found += [(kind, line[2:]) for line in text.splitlines() if line.startswith("$ ")]

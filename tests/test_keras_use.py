@@ -280,3 +280,29 @@ def test_modalities_may_have_any_name(encoder, fusion, tmp_path):
         model.save_weights(str(tmp_path / file))
         other.load_weights(str(tmp_path / file))
     np.testing.assert_array_equal(scores(model), scores(other))
+
+
+@pytest.mark.parametrize("drop_remainder", [True, False])
+def test_batches_of_one_row_teach_an_in_batch_softmax_nothing_and_are_refused(drop_remainder):
+    model = make()
+    model.compile("adam")
+    with pytest.raises(InvalidInputError, match="negatives of InBatchSoftmax are the other items of the batch"):
+        model.fit(tf.data.Dataset.from_tensor_slices(BATCH).batch(1, drop_remainder=drop_remainder), verbose=0)
+
+
+def test_ids_may_be_lists():
+    losses = []
+    for data in (BATCH, {name: values.tolist() for name, values in BATCH.items()}):
+        model = make()
+        model.compile("adam")
+        losses.append(
+            model.fit(data, shuffle=False, verbose=0).history["loss"] + model.predict(data, verbose=0).tolist()
+        )
+        losses[-1].append(model.evaluate(data, verbose=0))
+    np.testing.assert_allclose(*losses, rtol=1e-6)
+
+
+def test_an_input_of_keras_3_is_refused_by_name():
+    keras_3 = pytest.importorskip("keras", minversion="3")
+    with pytest.raises(MetaMMFError, match="found KerasTensor of Keras 3"):
+        make()({name: keras_3.Input((), dtype="int64") for name in BATCH})

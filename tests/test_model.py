@@ -171,16 +171,33 @@ def test_fit_learns_which_users_like_which_items():
     assert np.all(scores[::2][:, [5, 6, 8]].min(1) > scores[::2][:, [0, 3, 4]].max(1))
 
 
-def test_the_logged_loss_of_an_epoch_is_the_mean_over_its_batches():
+def test_the_logged_loss_of_an_epoch_is_the_mean_over_the_rows_of_its_batches():
     model = make()
     model.compile(optimizer=keras.optimizers.Adam(0.0))
     batches = [batch(items=(4, 0, 1)), batch(items=(5, 8, 6, 1))]
     batches = [{"user": one["user"][: len(one["item"])], "item": one["item"]} for one in batches]
-    expected = np.mean([float(model.compute_loss(one)) for one in batches])
+    expected = np.average([float(model.compute_loss(one)) for one in batches], weights=[3, 4])
     signature = {name: tf.TensorSpec([None], tf.int64) for name in ("user", "item")}
     dataset = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=signature)
     logged = model.fit(dataset, epochs=2, verbose=0).history["loss"]
     np.testing.assert_allclose(logged, [expected, expected], rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 6])
+def test_the_logged_loss_does_not_depend_on_how_rows_are_divided_into_batches(batch_size):
+    model = make(BPR())
+    model.compile(optimizer=keras.optimizers.SGD(0.0))
+    pairs = {name: values.numpy() for name, values in batch().items()}
+    pairs["negative"] = np.array([[1, 2], [7, 7], [3, 1], [5, 6], [0, 1], [4, 4]])
+    users, items = (embeddings.numpy() for embeddings in model.embeddings())
+    user, item = users[pairs["user"]], items[pairs["item"]]
+    margin = np.sum(user * item, 1)[:, None] - np.einsum("bd,bnd->bn", user, items[pairs["negative"]])
+    expected = np.mean(np.log1p(np.exp(-margin)))
+    history = model.fit(
+        pairs, batch_size=batch_size, shuffle=False, verbose=0, validation_data=tf.data.Dataset.from_tensors(pairs)
+    ).history
+    np.testing.assert_allclose([history["loss"][0], history["val_loss"][0]], expected, rtol=1e-5)
+    np.testing.assert_allclose(model.evaluate(pairs, batch_size=batch_size, verbose=0), expected, rtol=1e-5)
 
 
 def test_weights_saved_and_loaded_give_the_same_embeddings(tmp_path):

@@ -43,6 +43,7 @@ def test_loss_and_weights_are_those_of_one_device(objective, encoder, sharing, d
     one = devices[f"{objective} {encoder} 1"]
     two = request.getfixturevalue(sharing)[f"{objective} {encoder} 2"]
     np.testing.assert_allclose(two["loss"], one["loss"], rtol=1e-5)
+    np.testing.assert_allclose(two["evaluated"], one["evaluated"], rtol=1e-5)
     for found, expected in zip(two["weights"], one["weights"], strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)
     moved = [

@@ -62,6 +62,22 @@ def check_data(x: Any, y: Any = None, *, users: int, items: int, **others: Any) 
                 )
 
 
+def as_arrays(x: Any) -> Any:
+    """Data with lists of ids as arrays, which Keras asks for; everything else as it is."""
+    if not isinstance(x, Mapping):
+        return x
+    return {name: np.asarray(values) if isinstance(values, (list, tuple)) else values for name, values in x.items()}
+
+
+def static_rows(x: Any) -> int | None:
+    """Rows of each batch of a dataset, where its specification says so; None elsewhere."""
+    if not isinstance(x, tf.data.Dataset):
+        return None
+    spec = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
+    rows: int | None = spec["item"].shape[0]
+    return rows
+
+
 def _check(batch: Any) -> None:
     if not isinstance(batch, Mapping):
         raise InvalidInputError(f"the data are {_kind(batch)}, {_EXPECTED}.")

@@ -16,10 +16,15 @@ def replica_count() -> int:
 
 def mean_over_batch(losses: tf.Tensor) -> tf.Tensor:
     """The part of this replica in the mean of the losses ``[B]`` of all replicas: they add up to the mean."""
-    size = tf.size(losses)
+    return tf.reduce_sum(losses) / tf.cast(tf.maximum(size_of_batch(losses), 1), losses.dtype)
+
+
+def size_of_batch(values: tf.Tensor) -> tf.Tensor:
+    """Number of values ``[B]`` of all replicas together, int32 ``[]``."""
+    size = tf.size(values)
     if replica_count() > 1:
         size = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, size)
-    return tf.reduce_sum(losses) / tf.cast(tf.maximum(size, 1), losses.dtype)
+    return size
 
 
 def gathered(values: tf.Tensor) -> tf.Tensor:

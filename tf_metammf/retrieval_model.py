@@ -8,13 +8,13 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.batches import Batch, batch_of, check_data
+from tf_metammf.batches import Batch, as_arrays, batch_of, check_data, static_rows
 from tf_metammf.errors import InvalidInputError, NotSerializableError
 from tf_metammf.gradient_norms import gradient_norm
 from tf_metammf.keras_version import refuse_keras_3
 from tf_metammf.objectives import InBatchSoftmax
 from tf_metammf.recommenders import tfrs
-from tf_metammf.replicas import replica_count
+from tf_metammf.replicas import replica_count, size_of_batch
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
 
@@ -102,28 +102,51 @@ class RetrievalModel(tfrs.Model):
         """
         refuse_keras_3("fit", options.get("callbacks"))
         self._check_data(x, y, options)
-        if batch_size == 1 and isinstance(self.objective, InBatchSoftmax):
+        contrasts = isinstance(self.objective, InBatchSoftmax)
+        if contrasts and (batch_size or static_rows(x)) == 1:
             raise InvalidInputError(
                 "batch_size is 1, but the negatives of InBatchSoftmax are the other items of the batch. Raise it."
             )
-        return super().fit(x, y, batch_size, **options)
+        trained = super().fit(as_arrays(x), y, batch_size, **options)
+        losses = trained.history.get("loss")
+        if contrasts and losses and not any(losses):
+            raise InvalidInputError(
+                "the loss was 0 in every step, so nothing was learned: each batch had one item alone, and the "
+                "negatives of InBatchSoftmax are the other items of the batch. Give larger batches."
+            )
+        return trained
 
     def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> Any:
-        """The mean loss of batches, as :meth:`tf_keras.Model.evaluate`.
+        """The mean loss of batches, each weighted by its rows, as :meth:`tf_keras.Model.evaluate`.
 
         Raises:
             InvalidInputError: The data are not batches of ids.
         """
         self._check_data(x, y, options)
-        return super().evaluate(x, y, **options)
+        return super().evaluate(as_arrays(x), y, **options)
+
+    def predict(self, x: Any, *arguments: Any, **options: Any) -> Any:
+        """Scores of pairs ``[rows]``, as :meth:`tf_keras.Model.predict`."""
+        return super().predict(as_arrays(x), *arguments, **options)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Calls the model as Keras does.
+
+        Raises:
+            MetaMMFError: An argument is a tensor of Keras 3.
+        """
+        refuse_keras_3(type(self).__name__, (arguments, options))
+        return super().__call__(*arguments, **options)
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        """The training step of :class:`tfrs.Model`, with loss scaling; logs the mean of the loss over the epoch."""
+        """The training step of :class:`tfrs.Model`, with loss scaling.
+
+        Logs the mean of the loss over the epoch so far, each batch weighted by its rows.
+        """
         batch = batch_of(inputs)
         scaled = isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
         with tf.GradientTape() as tape:
-            regularization = [tf.reduce_sum(tf.cast(loss, tf.float32)) / replica_count() for loss in self.losses]
-            loss = tf.add_n([self.compute_loss(batch, training=True), *regularization])
+            loss = self._total_loss(batch, training=True)
             minimised = self.optimizer.get_scaled_loss(loss) if scaled else loss
         gradients = tape.gradient(minimised, self.trainable_variables)
         if scaled:
@@ -135,19 +158,16 @@ class RetrievalModel(tfrs.Model):
             self.optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
         else:
             self.optimizer.apply_gradients(pairs)
-        # The parts of the replicas add up to the loss; the metric takes their mean.
-        self.mean_loss.update_state(loss * replica_count())
-        logs = {"loss": self.mean_loss.result()}
+        logs = self._logged(loss, batch)
         if self.logs_gradient_norm:
             # Keras adds up what the replicas log.
             logs["gradient_norm"] = gradient_norm([gradient for gradient, _ in pairs]) / replica_count()
         return logs
 
     def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        """The test step of :class:`tfrs.Model`; logs the mean of the loss so far."""
-        regularization = [tf.reduce_sum(tf.cast(loss, tf.float32)) for loss in self.losses]
-        self.mean_loss.update_state(tf.add_n([self.compute_loss(batch_of(inputs)), *regularization]))
-        return {"loss": self.mean_loss.result()}
+        """The test step of :class:`tfrs.Model`; logs the mean of the loss so far, each batch weighted by its rows."""
+        batch = batch_of(inputs)
+        return self._logged(self._total_loss(batch, training=False), batch)
 
     def save(self, filepath: Any, overwrite: bool = True, save_format: str | None = None, **options: Any) -> None:
         """Writes a SavedModel whose ``predict`` scores pairs, with everything that takes.
@@ -198,6 +218,16 @@ class RetrievalModel(tfrs.Model):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         raise NotSerializableError(f"{type(self).__name__} cannot be copied: {_SAVE_INSTEAD}")
+
+    def _total_loss(self, batch: Batch, *, training: bool) -> tf.Tensor:
+        """Loss and regularisation; the parts of the replicas add up to those of the batch."""
+        regularization = [tf.reduce_sum(tf.cast(loss, tf.float32)) / replica_count() for loss in self.losses]
+        return tf.add_n([self.compute_loss(batch, training=training), *regularization])
+
+    def _logged(self, loss: tf.Tensor, batch: Batch) -> dict[str, tf.Tensor]:
+        # The parts of the replicas add up to the loss; the metric takes their mean.
+        self.mean_loss.update_state(loss * replica_count(), sample_weight=size_of_batch(batch["user"]))
+        return {"loss": self.mean_loss.result()}
 
     def _check_data(self, x: Any, y: Any, options: dict[str, Any]) -> None:
         weights = {name: options.get(name) for name in ("sample_weight", "class_weight")}

@@ -64,6 +64,8 @@ class StopOnDivergence(keras.callbacks.Callback):
         self.model.stop_training = True
 
     def _loss_of_step(self, mean: float) -> float:
-        """The loss of this step: Keras gives the mean of the epoch so far."""
-        before, self.state.loss_sum = self.state.loss_sum, mean * (self.state.step_of_epoch + 1)
-        return self.state.loss_sum - (before if self.state.step_of_epoch else 0.0)
+        """The loss of this step: Keras gives the mean of the epoch so far, over the rows of its batches."""
+        state, rows = self.state, float(keras.backend.get_value(self.model.mean_loss.count))
+        loss_before, rows_before = (state.loss_sum, state.row_sum) if state.step_of_epoch else (0.0, 0.0)
+        state.loss_sum, state.row_sum = mean * rows, rows
+        return (state.loss_sum - loss_before) / (rows - rows_before)

@@ -1,12 +1,15 @@
 """Features of items, read row by row in parts, with dense ids."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.beam.columns import collected, of_parts
+from tf_metammf.records.beam.columns import parts as parts_of_ids
 from tf_metammf.records.beam.interaction_rows import ORIGIN
 from tf_metammf.records.beam.raw_parts import (
     MATRIX,
@@ -21,6 +24,7 @@ from tf_metammf.records.beam.raw_parts import (
 from tf_metammf.records.raw_files.dense_ids import differently_written, near_miss
 from tf_metammf.records.raw_files.feature_columns import feature_rows, no_features
 from tf_metammf.records.raw_files.feature_tables import feature_columns, no_such_row
+from tf_metammf.records.value_ranges import ValueRanges
 
 Widths = dict[str, tuple[int, str]]
 """By modality: values an item, and the type they were read as."""
@@ -44,7 +48,8 @@ def read_features(
         part_bytes: Bytes that are read at once.
 
     Returns:
-        By ``(modality, part)``: the raw ids of some items, and their features ``[rows, width]``.
+        By ``(modality, part)``: the raw ids of some items, their features ``[rows, width]``, and the ranges of these
+        in the precision of the file.
     """
     described = [(modality, file, ids_files.get(modality)) for modality, file in sorted(files.items())]
     return (
@@ -73,6 +78,34 @@ def widths_written(features: "beam.PCollection[Any]", files: Mapping[str, RawFil
     )
 
 
+def require_distinct(features: "beam.PCollection[Any]") -> "beam.PCollection[Any]":
+    """Sees that no value differs from item to item in the files and is the same in float32.
+
+    Args:
+        features: What :func:`read_features` returns.
+
+    Returns:
+        Nothing; the check is an error of the pipeline.
+    """
+    return (
+        features
+        | "ranges" >> beam.MapTuple(lambda key, rows: ((key[0], len(rows[2].least)), rows[2]))
+        | "ranges: joined" >> beam.CombinePerKey(_joined)
+        | "ranges: check" >> beam.FlatMapTuple(_require_distinct)
+    )
+
+
+def _joined(ranges: Iterable[ValueRanges]) -> ValueRanges | None:
+    found = [of_part for of_part in ranges if of_part is not None]
+    return reduce(ValueRanges.joined, found) if found else None
+
+
+def _require_distinct(key: tuple[str, int], ranges: ValueRanges | None) -> list[Any]:
+    if ranges is not None:
+        ranges.require_distinct(f'modality "{key[0]}"')
+    return []
+
+
 def _width_entries(_: None, found: Widths) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
     for modality, (width, dtype) in sorted(found.items()):
         yield "width", modality, 0, {"width": width, "dtype": dtype}
@@ -90,6 +123,60 @@ def overlap(parts: "beam.PCollection[Any]", modalities: Sequence[str]) -> "beam.
     """
     found = parts | "overlap: count" >> beam.FlatMap(of_parts(_overlap), list(modalities))
     return found | "overlap: sum" >> beam.CombinePerKey(sum) | "overlap: check" >> beam.FlatMapTuple(_require_overlap)
+
+
+def without_interactions(parts: "beam.PCollection[Any]") -> "beam.PCollection[Any]":
+    """An entry of the kind "count": how many items have features and no interactions.
+
+    Args:
+        parts: What :func:`tf_metammf.records.beam.vocabulary.distinct` returns for items.
+    """
+    return (
+        parts
+        | "without interactions" >> beam.MapTuple(_count_without_interactions)
+        | "without interactions: sum" >> beam.CombineGlobally(sum)
+        | "without interactions: entry"
+        >> beam.Map(lambda count: ("count", "features_without_interaction", 0, {"items": int(count)}))
+    )
+
+
+def _count_without_interactions(_: int, ids: dict[str, set[str]]) -> int:
+    return len(set().union(*ids.values()) - ids.get(ORIGIN, set()))
+
+
+def without_features(rows: Any, numbered: Any, *, partitions: int) -> "beam.PCollection[Any]":
+    """An entry of the kind "count": how many items have interactions and no features.
+
+    Args:
+        rows: Interactions.
+        numbered: By modality, raw ids, dense ids and features of some items.
+        partitions: Parts that items are divided into.
+    """
+    sides = {
+        "interacted": rows | "without features: rows" >> beam.Map(lambda rows: np.unique(rows["item"])),
+        "featured": numbered | "without features: ids" >> beam.MapTuple(lambda _, batch: batch[1]),
+    }
+    keyed = {
+        name: items
+        | f"without features: {name}" >> beam.FlatMap(lambda ids: parts_of_ids({"item": ids}, ids % partitions))
+        for name, items in sides.items()
+    }
+    return (
+        keyed
+        | "without features: together" >> beam.CoGroupByKey()
+        | "without features: count" >> beam.MapTuple(_count_without)
+        | "without features: sum" >> beam.CombineGlobally(sum)
+        | "without features: entry"
+        >> beam.Map(lambda count: ("count", "items_without_features", 0, {"items": int(count)}))
+    )
+
+
+def _count_without(_: int, found: dict[str, Any]) -> int:
+    interacted, featured = (
+        np.unique(np.concatenate([np.empty(0, np.int64), *(batch["item"] for batch in found[name])]))
+        for name in ("interacted", "featured")
+    )
+    return len(np.setdiff1d(interacted, featured))
 
 
 def require_rows(
@@ -126,15 +213,16 @@ def _parts(
 def _read(modality: str, part: RawPart, ids: list[str] | None, item_columns: dict[str, str | None]) -> Iterator[Any]:
     if part.file.suffix == MATRIX:
         names = [str(row) for row in range(part.start, part.stop)] if ids is None else ids
-        yield (modality, *part.key), (names, read_rows(part))
+        rows = read_rows(part)
+        yield (modality, *part.key), (names, rows, ValueRanges.of(rows))
         return
     file = part.file
     item, kinds = feature_columns(file.shown, file.names, item_columns.get(modality), index=file.index)
     table = read_table(part, kinds)
     if table is not None:
-        found, features = feature_rows(table, item, [name for name in kinds if name != item])
+        found, features, ranges = feature_rows(table, item, [name for name in kinds if name != item])
         if found:
-            yield (modality, *part.key), (found, features)
+            yield (modality, *part.key), (found, features, ranges)
 
 
 class _OneOfEach(beam.CombineFn):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.beam.columns import Columns, collected, end_to_end, parts, take
+from tf_metammf.records.beam.columns import Columns, collected, end_to_end, length, parts, take
 from tf_metammf.records.filtering import Filtering, first_of_each_pair
 from tf_metammf.records.raw_data import Interactions
 
@@ -24,7 +24,7 @@ IdSet = dict[int, tuple[int, bytes]]
 
 def filtered(
     rows: "beam.PCollection[Columns]", filtering: Filtering, *, partitions: int, k_core_rounds: int
-) -> "beam.PCollection[Columns]":
+) -> "tuple[beam.PCollection[Columns], list[Any]]":
     """Drops interactions in the order of the fields of ``filtering``, and with them their ratings.
 
     Args:
@@ -34,11 +34,15 @@ def filtered(
         k_core_rounds: How often users and items below the k-core are dropped at most.
 
     Returns:
-        The rest, with the same ids. A k-core that is not reached in so many rounds is an error of the pipeline.
+        The rest, with the same ids, and entries of the kind "rows": how many there are at first ("read") and after each
+        filter ("rated", "distinct", "kept"). A k-core that is not reached in so many rounds is an error of the
+        pipeline.
     """
+    counts = [_counted(rows, "read")]
     if filtering.rating_threshold is not None:
         rows = rows | "rating threshold" >> beam.Map(_rated, filtering.rating_threshold)
     rows = rows | "without ratings" >> beam.Map(_without_rating)
+    counts.append(_counted(rows, "rated"))
     if filtering.deduplicate:
         rows = (
             rows
@@ -46,9 +50,20 @@ def filtered(
             | "duplicates: together" >> beam.GroupByKey()
             | "duplicates: first" >> beam.MapTuple(_first)
         )
+    counts.append(_counted(rows, "distinct"))
     if filtering.k_core:
         rows = _k_core(rows, filtering.k_core, rounds=k_core_rounds)
-    return rows
+    counts.append(_counted(rows, "kept"))
+    return rows, counts
+
+
+def _counted(rows: "beam.PCollection[Columns]", stage: str) -> "beam.PCollection[Any]":
+    return (
+        rows
+        | f"rows {stage}" >> beam.Map(length)
+        | f"rows {stage}: sum" >> beam.CombineGlobally(sum)
+        | f"rows {stage}: entry" >> beam.Map(lambda count: ("rows", stage, 0, {"rows": int(count)}))
+    )
 
 
 def id_sets(rows: "beam.PCollection[Columns]", label: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tf_metammf.records.beam.vocabulary import look_up
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table, with_ids
+from tf_metammf.records.raw_files.split_names import with_split
 from tf_metammf.records.raw_files.time_columns import with_times
 from tf_metammf.records.raw_files.timestamps import TimeFacts, TimeReading, joined_facts, time_facts, time_reading
 
@@ -27,6 +28,7 @@ def read_interactions(
     files: Sequence[RawFile],
     columns: InteractionColumns,
     *,
+    splits: Sequence[str] | None = None,
     part_bytes: int,
     timestamp_format: str | None = None,
 ) -> "tuple[beam.PCollection[Any], Any]":
@@ -37,7 +39,8 @@ def read_interactions(
     Args:
         pipeline: The pipeline.
         files: The files of the table, numbered in the order of its rows.
-        columns: Which column is what.
+        columns: Which column is what; its split is the one of :func:`with_split` if the files are splits.
+        splits: The split of every file, if the files are splits.
         part_bytes: Bytes of text that are read at once.
         timestamp_format: How times are written, as ``strptime`` takes it; recognised by default.
 
@@ -50,7 +53,7 @@ def read_interactions(
         | "interactions: files" >> beam.Create(list(files))
         | "interactions: parts" >> beam.FlatMap(parts_of, part_bytes=part_bytes)
         | "interactions: spread" >> beam.Reshuffle()
-        | "interactions: read" >> beam.FlatMap(_read, columns)
+        | "interactions: read" >> beam.FlatMap(_read, columns, splits)
     )
     if columns.timestamp is None:
         return read, None
@@ -88,16 +91,21 @@ def ids_of(read: "beam.PCollection[Any]", role: str) -> "beam.PCollection[Any]":
     return read | f"{role}s: ids read" >> beam.Map(of_parts(_ids_of), role)
 
 
-def _read(part: RawPart, columns: InteractionColumns) -> Iterator[tuple[Any, dict[str, Any]]]:
-    table = read_table(part, columns.kinds())
+def _read(
+    part: RawPart, columns: InteractionColumns, splits: Sequence[str] | None
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    in_file = columns if splits is None else replace(columns, split=None)
+    table = read_table(part, in_file.kinds())
     if table is None:
         return
-    table = with_ids(table, columns, BadRows())
+    table = with_ids(table, in_file, BadRows())
+    if splits is not None:
+        table = with_split(table, splits[part.file.number])
     named = interactions_from_table(table, replace(columns, timestamp=None))
     batch: Columns = {"user": named.user.codes, "item": named.item.codes}
     optional = {"rating": named.rating, "split": named.split}
     batch.update({name: column for name, column in optional.items() if column is not None})
-    found = {"columns": batch, "user": named.user.distinct, "item": named.item.distinct}
+    found: dict[str, Any] = {"columns": batch, "user": named.user.distinct, "item": named.item.distinct}
     if columns.timestamp is not None:
         found["times"] = replace(table, columns=table.columns.select([columns.timestamp]))
     yield (ORIGIN, *part.key), found

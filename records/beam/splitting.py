@@ -8,19 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.beam.columns import Columns, collected, end_to_end, of_parts, parts, starts, take, total
+from tf_metammf.records.beam.columns import Columns, collected, end_to_end, of_parts, parts, take, total
 from tf_metammf.records.beam.filtering import SumCounts
 from tf_metammf.records.beam.row_order import Ranks, ranked, with_places
+from tf_metammf.records.default_split import interactions_of_new, method_of_times
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.splitting import (
-    SOURCE_METHOD,
-    Splitting,
+from tf_metammf.records.split_methods import (
     cold_labels,
-    first_held_out,
+    first_moments,
+    labels_in_time,
     last_labels,
+    order_in_time,
     places_of_users,
     random_labels,
 )
+from tf_metammf.records.splitting import SOURCE_METHOD, Splitting
 
 _ALL, _WARM = "all", "warm"
 
@@ -29,34 +31,43 @@ def split(
     rows: "beam.PCollection[Columns]",
     splitting: Splitting,
     *,
-    method: str,
+    method: str | None,
+    reason: str,
     seed: int,
     items: Any,
     featured: "beam.PCollection[NDArray[np.int64]] | None",
     partitions: int,
     block_rows: int,
-) -> "beam.PCollection[Columns]":
+) -> "tuple[beam.PCollection[Columns], beam.PCollection[Any]]":
     """Adds the column ``split``, the position in ``SPLITS``, and makes ``order`` the rank among all interactions.
 
     Args:
         rows: Filtered interactions, with their final ids.
         splitting: The shares.
-        method: The method; there are timestamps, or splits of the source, if it needs them.
+        method: The method; there are timestamps, or splits of the source, if it needs them. None chooses between
+            ``time`` and ``leave_last_out`` by what ``time`` gives.
+        reason: Why this method.
         seed: Seed of everything random.
         items: Number of items, as a side input.
         featured: Items that have a modality, in batches; None where there are no modalities.
         partitions: Parts in which all interactions of a user are together.
         block_rows: See :func:`tf_metammf.records.beam.row_order.ranked`.
+
+    Returns:
+        The rows, and the method and its reason as the one element of a collection.
     """
     blocks, ranks = ranked(rows | "ranks: all" >> beam.Map(lambda rows: (_ALL, rows)), "ranks", block_rows=block_rows)
+    known = rows.pipeline | "split: method" >> beam.Create([(method, reason)])
+    if method is None:
+        return _by_time_or_last(blocks, splitting, seed, partitions=partitions)
     if method == SOURCE_METHOD:
-        return blocks | "split: source" >> beam.Values()
+        return blocks | "split: source" >> beam.Values(), known
     if method == "leave_last_out":
-        return _of_users(blocks | "split: rows" >> beam.Values(), partitions, _last_of_user, splitting)
+        return _of_users(blocks, partitions, _last_of_user, splitting, seed), known
     if method == "time":
-        return _by_time(blocks, ranks, splitting)
+        return _by_time(blocks, splitting), known
     if method == "random":
-        return _random(blocks, ranks, _ALL, splitting, seed, partitions=partitions, cold=None)
+        return _random(blocks, ranks, _ALL, splitting, seed, partitions=partitions, cold=None), known
     candidates = _candidates(blocks, featured, partitions=partitions)
     cold = beam.pvalue.AsSingleton(
         rows.pipeline
@@ -74,7 +85,68 @@ def split(
         warm_blocks, warm_ranks, _WARM, splitting, seed, partitions=partitions, cold=candidates
     ) | "warm: rank" >> beam.Map(_with_kept_rank)
     held_out = labelled | "cold items: held out" >> beam.Map(lambda rows: take(rows, rows["split"] > 0))
-    return (held_out, warm_split) | "split: cold and warm" >> beam.Flatten()
+    return (held_out, warm_split) | "split: cold and warm" >> beam.Flatten(), known
+
+
+def counts_of_new(rows: Any, role: str, label: str, *, partitions: int) -> "beam.PCollection[NDArray[np.int64]]":
+    """Interactions by split, and those of users, or items, that have none in training.
+
+    Args:
+        rows: Interactions with the column ``split``.
+        role: "user" or "item".
+        label: Name of the transforms.
+        partitions: Parts in which all interactions of a user, or item, are together.
+
+    Returns:
+        int64 ``[2, splits]``, one element.
+    """
+    return (
+        rows
+        | f"{label}: by {role}" >> beam.FlatMap(_splits_by, role, partitions)
+        | f"{label}: {role}s together" >> beam.GroupByKey()
+        | f"{label}: of {role}s" >> beam.MapTuple(_count_new)
+        | f"{label}: sum of {role}s" >> beam.CombineGlobally(_sum)
+    )
+
+
+def _splits_by(rows: Columns, role: str, partitions: int) -> Iterator[tuple[int, Columns]]:
+    yield from parts({"id": rows[role] // partitions, "split": rows["split"]}, rows[role] % partitions)
+
+
+def _count_new(_: int, batches: Iterable[Columns]) -> NDArray[np.int64]:
+    rows = end_to_end(batches)
+    counts = np.bincount(rows["split"], minlength=len(SPLITS))
+    return np.stack([counts, interactions_of_new(rows["id"], rows["split"])])
+
+
+def _sum(counts: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.sum([np.zeros((2, len(SPLITS)), np.int64), *counts], axis=0)
+
+
+def _by_time_or_last(
+    blocks: Any, splitting: Splitting, seed: int, *, partitions: int
+) -> "tuple[beam.PCollection[Columns], beam.PCollection[Any]]":
+    """Both splits, of which one is left."""
+    by_time = _by_time(blocks, splitting)
+    chosen = counts_of_new(by_time, "user", "split: new", partitions=partitions) | "split: choose" >> beam.Map(
+        _method_of_times, splitting
+    )
+    found = {"time": by_time, "leave_last_out": _of_users(blocks, partitions, _last_of_user, splitting, seed)}
+    left = [
+        rows | f"split: {method} if chosen" >> beam.FlatMap(_if_chosen, method, beam.pvalue.AsSingleton(chosen))
+        for method, rows in found.items()
+    ]
+    return left | "split: chosen" >> beam.Flatten(), chosen
+
+
+def _method_of_times(counts: NDArray[np.int64], splitting: Splitting) -> tuple[str, str]:
+    held_out = [True, splitting.validation > 0, splitting.test > 0]
+    return method_of_times(counts[0].tolist(), counts[1].tolist(), held_out=held_out)
+
+
+def _if_chosen(rows: Columns, method: str, chosen: tuple[str, str]) -> Iterator[Columns]:
+    if chosen[0] == method:
+        yield rows
 
 
 def _random(
@@ -141,62 +213,38 @@ def _by_user(rows: Columns, partitions: int) -> Iterator[tuple[int, Columns]]:
     yield from parts(rows, rows["user"] % partitions)
 
 
-def _of_users(rows: Any, partitions: int, label: Any, *arguments: Any) -> "beam.PCollection[Columns]":
+def _of_users(blocks: Any, partitions: int, label: Any, *arguments: Any) -> "beam.PCollection[Columns]":
     return (
-        rows
+        blocks
+        | "split: rows" >> beam.Values()
         | "split: by user" >> beam.FlatMap(_by_user, partitions)
         | "split: users together" >> beam.GroupByKey()
         | "split: of users" >> beam.Map(of_parts(label), partitions, *arguments)
     )
 
 
-def _last_of_user(_: int, batches: Iterable[Columns], partitions: int, splitting: Splitting) -> Columns:
+def _last_of_user(_: int, batches: Iterable[Columns], partitions: int, splitting: Splitting, seed: int) -> Columns:
     rows = end_to_end(batches)
     rows = take(rows, np.argsort(rows["order"]))
-    order = np.argsort(rows["timestamp"], kind="stable")
+    order = order_in_time(rows["timestamp"], rows["user"], rows["item"], seed=seed)
     return {**rows, "split": last_labels(*places_of_users(rows["user"] // partitions, order), splitting)}
 
 
-def _by_time(blocks: Any, ranks: Any, splitting: Splitting) -> "beam.PCollection[Columns]":
-    """Splits at two places in time: at a timestamp each, and a rank among the interactions of that very timestamp."""
+def _by_time(blocks: Any, splitting: Splitting) -> "beam.PCollection[Columns]":
+    """Splits at two moments."""
     counts = (
         blocks
         | "time: count" >> beam.MapTuple(lambda _, rows: np.unique(rows["timestamp"], return_counts=True))
         | "time: counts" >> beam.CombineGlobally(SumCounts())
     )
-    cuts = beam.pvalue.AsSingleton(counts | "time: cuts" >> beam.Map(_cuts, splitting))
-    ties = [
-        collected(blocks | f"time: ties of {name}" >> beam.Map(of_parts(_ties), cuts, cut), f"time: {name}", starts)
-        for cut, name in ((0, "validation"), (1, "test"))
-    ]
-    return blocks | "split: time" >> beam.Map(of_parts(_of_time), cuts, *ties)
+    moments = beam.pvalue.AsSingleton(
+        counts | "time: moments" >> beam.Map(lambda found: first_moments(found[0], found[1], splitting))
+    )
+    return blocks | "split: time" >> beam.Map(of_parts(_of_time), moments)
 
 
-def _cuts(counts: tuple[NDArray[np.int64], NDArray[np.int64]], splitting: Splitting) -> list[tuple[int, int] | None]:
-    """Of validation and test: the timestamp they begin at, and how many of it come before; None for an empty one."""
-    times, degrees = counts
-    after = np.cumsum(degrees)
-    cuts: list[tuple[int, int] | None] = []
-    for place in first_held_out(int(after[-1]), splitting):
-        at = int(np.searchsorted(after, place, side="right"))
-        cuts.append(None if at == len(times) else (int(times[at]), int(place - (after[at] - degrees[at]))))
-    return cuts
-
-
-def _ties(key: tuple[str, int], rows: Columns, cuts: list[tuple[int, int] | None], cut: int) -> tuple[Any, int]:
-    chosen = cuts[cut]
-    return key, 0 if chosen is None else int((rows["timestamp"] == chosen[0]).sum())
-
-
-def _of_time(key: Any, rows: Columns, cuts: list[tuple[int, int] | None], *ties: Ranks) -> Columns:
-    group, block = key
-    split_of = np.zeros(len(rows["order"]), np.int8)
-    for label, (cut, of_cut) in enumerate(zip(cuts, ties, strict=True), start=1):
-        if cut is not None:
-            tied = rows["timestamp"] == cut[0]
-            place = of_cut[group][block][0] + np.cumsum(tied) - 1
-            split_of[(rows["timestamp"] > cut[0]) | (tied & (place >= cut[1]))] = label
-    return {**rows, "split": split_of}
+def _of_time(_: Any, rows: Columns, moments: list[Any]) -> Columns:
+    return {**rows, "split": labels_in_time(rows["timestamp"], moments)}
 
 
 def _candidates(blocks: Any, featured: Any, *, partitions: int) -> Any:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -216,7 +216,7 @@ def _first_rows(path: Path, lines: str, delimiter: str, quoted: bool | None) -> 
 
 
 def _rows(path: Path, lines: str, delimiter: str, quoted: bool | None) -> Iterator[list[str]]:
-    quoting = csv.QUOTE_NONE if quoted is False else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if quoted is False else csv.QUOTE_MINIMAL
     try:
         yield from filter(None, csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter, quoting=quoting))
     except csv.Error as error:
@@ -236,7 +236,7 @@ def _read_with(
     types = {
         "id": pyarrow.dictionary(pyarrow.int32(), pyarrow.string()),
         "integer": pyarrow.int64(),
-        "number": pyarrow.float32(),
+        "number": pyarrow.float64(),
         "text": pyarrow.string(),
         "time": pyarrow.string(),
     }

@@ -14,9 +14,13 @@ from tf_metammf.records.raw_files.dense_ids import id_column
 from tf_metammf.records.raw_files.input_files import one_line
 from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.tables import Table, is_number, listed
+from tf_metammf.records.value_ranges import ValueRanges
 
 if TYPE_CHECKING:
     import pyarrow
+
+TOKEN_SEPARATORS = ("|", ";", ",")
+MOST_TOKENS = 2**14
 
 
 def features_from_table(table: Table, item_column: str, feature_columns: Sequence[str]) -> NamedFeatures:
@@ -35,52 +39,60 @@ def features_from_table(table: Table, item_column: str, feature_columns: Sequenc
         InvalidInputError: A column holds something else, lists differ in length, an item occurs
             twice, or no item has features.
     """
-    ids, features = feature_rows(table, item_column, feature_columns)
+    ids, features, ranges = feature_rows(table, item_column, feature_columns)
     if not ids:
         raise no_features(table.path, feature_columns)
+    ranges.require_distinct(str(table.path), feature_columns)
     return NamedFeatures(ids, features, str(table.path))
 
 
 def feature_rows(
     table: Table, item_column: str, feature_columns: Sequence[str]
-) -> tuple[list[str], NDArray[np.float32]]:
+) -> tuple[list[str], NDArray[np.float32], ValueRanges]:
     """Takes features from some rows of a table of items, maybe from none; see :func:`features_from_table`.
 
     Returns:
-        The raw ids of all items that have features here, and float32 ``[rows, width]``.
+        The raw ids of all items that have features here, float32 ``[rows, width]``, and the ranges of the values
+        before they were float32.
 
     Raises:
         InvalidInputError: A column holds something else, or lists differ in length.
     """
     if len(feature_columns) == 1 and not is_number(table.columns[feature_columns[0]].type):
-        present, features = _lists(table, feature_columns[0], item_column)
+        present, features, ranges = _lists(table, feature_columns[0], item_column)
     else:
-        present, features = _numbers(table, feature_columns)
+        present, features, ranges = _numbers(table, feature_columns)
     ids = id_column(table, item_column)
-    return [ids.distinct[code] for code in ids.codes[present]], features
+    return [ids.distinct[code] for code in ids.codes[present]], features, ranges
 
 
-def multi_hot_from_table(table: Table, item_column: str, name: str) -> tuple[NamedFeatures, list[str]]:
+def multi_hot_from_table(
+    table: Table, item_column: str, name: str, *, separators: Sequence[str] = ()
+) -> tuple[NamedFeatures, list[str]]:
     """Takes words as features: value j is 1 where the item has the j-th word.
 
     Args:
         table: One row an item.
         item_column: The column of the raw item ids.
-        name: A column of words with spaces between.
+        name: A column of text, or of lists of text.
+        separators: What may stand between words: the first one that occurs does; by default white space.
 
     Returns:
         The features of all items that have a word, and all words in alphabetical order.
 
     Raises:
-        InvalidInputError: No item has a word, or an item occurs twice.
+        InvalidInputError: No item has a word, an item occurs twice, the column holds something else, or there are more
+            than :data:`MOST_TOKENS` words.
     """
-    import pyarrow.compute
-
-    words = pyarrow.compute.utf8_split_whitespace(pyarrow.compute.utf8_trim_whitespace(table.columns[name]))
-    words_of_row = [[word for word in row or () if word] for row in words.to_pylist()]
+    words_of_row = _words(table, name, separators)
     vocabulary = sorted({word for row in words_of_row for word in row})
     if not vocabulary:
         raise no_features(table.path, [name])
+    if len(vocabulary) > MOST_TOKENS:
+        raise InvalidInputError(
+            f'{table.path}: column "{name}" holds {len(vocabulary):,} different words, such as "{vocabulary[0]}"; '
+            f"at most {MOST_TOKENS:,} become features, a value each. Choose a column of categories."
+        )
     position = {word: place for place, word in enumerate(vocabulary)}
     features = np.zeros((len(table), len(vocabulary)), np.float32)
     for row, row_words in enumerate(words_of_row):
@@ -91,15 +103,41 @@ def multi_hot_from_table(table: Table, item_column: str, name: str) -> tuple[Nam
     return named, vocabulary
 
 
-def _numbers(table: Table, names: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Which rows have any value, and the values of these as ``[rows, width]``."""
+def _words(table: Table, name: str, separators: Sequence[str]) -> list[list[str]]:
+    import pyarrow
+
+    column = table.columns[name]
+    if pyarrow.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not _is_text(column.type) and not (_is_list(column.type) and _is_text(column.type.value_type)):
+        raise table.wrong_type(name, "text")
+    rows = column.to_pylist()
+    if _is_text(column.type):
+        separator = next((mark for mark in separators if any(mark in text for text in rows if text)), None)
+        rows = [[text] if separators and separator is None else (text or "").split(separator) for text in rows]
+    return [[word.strip() for word in row or () if word and word.strip()] for row in rows]
+
+
+def _numbers(table: Table, names: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.float32], ValueRanges]:
+    """Which rows have any value, the values of these as ``[rows, width]``, and their ranges."""
     absent = np.all([table.columns[name].is_null().to_numpy() for name in names], axis=0)
     features = np.stack([table.numbers(name) for name in names], axis=1)
-    return ~absent, features[~absent]
+    ranges = [ValueRanges.of(_exact(table.columns[name])[:, np.newaxis]) for name in names]
+    least, most = (np.concatenate([getattr(of_name, side) for of_name in ranges]) for side in ("least", "most"))
+    return ~absent, features[~absent], ValueRanges(least, most)
 
 
-def _lists(table: Table, name: str, item_column: str) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Which rows have a list, and the lists of these as ``[rows, width]``."""
+def _exact(numbers: pyarrow.Array) -> NDArray[np.generic]:
+    """Numbers in a type that holds them as exactly as float64 does."""
+    import pyarrow
+
+    if not (pyarrow.types.is_float16(numbers.type) or pyarrow.types.is_float32(numbers.type)):
+        numbers = numbers.cast(pyarrow.float64(), safe=False)
+    return numbers.to_numpy(zero_copy_only=False)
+
+
+def _lists(table: Table, name: str, item_column: str) -> tuple[NDArray[np.bool_], NDArray[np.float32], ValueRanges]:
+    """Which rows have a list, the lists of these as ``[rows, width]``, and the ranges of their values."""
     import pyarrow.compute
 
     # Chunk by chunk, as all features together may be more than one Arrow array can hold.
@@ -115,21 +153,28 @@ def _lists(table: Table, name: str, item_column: str) -> tuple[NDArray[np.bool_]
             f'{table.path}: column "{name}" has {lengths[row]} values for item '
             f'"{table.columns[item_column][row].as_py()}", others have {width}. Mend the record.'
         )
-    values = np.concatenate([_flattened(chunk, table=table, name=name) for chunk in chunks])
-    return present, values.reshape(int(present.sum()), width)
+    parts = [_flattened(chunk, width, table=table, name=name) for chunk in chunks]
+    values = np.concatenate([values for values, _ in parts])
+    ranges = ValueRanges.of(np.empty((0, width)))
+    for _, of_part in parts:
+        ranges = ranges.joined(of_part)
+    return present, values, ranges
 
 
-def _flattened(lists: pyarrow.Array, *, table: Table, name: str) -> NDArray[np.float32]:
+def _flattened(lists: pyarrow.Array, width: int, *, table: Table, name: str) -> tuple[NDArray[np.float32], ValueRanges]:
+    """The values of lists of one width as ``[rows, width]``, and their ranges."""
     import pyarrow
     import pyarrow.compute
 
+    flat = pyarrow.compute.list_flatten(lists)
     try:
-        numbers = pyarrow.compute.list_flatten(lists).cast(pyarrow.float32(), safe=False)
+        numbers, exact = flat.cast(pyarrow.float32(), safe=False), _exact(flat)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
         raise InvalidInputError(
             f'{table.path}: column "{name}" does not hold numbers ({one_line(error)}). Mend the column.'
         ) from error
-    return numbers.to_numpy(zero_copy_only=False)
+    ranges = ValueRanges.of(exact.reshape(-1, width or 1)[:, :width])
+    return numbers.to_numpy(zero_copy_only=False).reshape(-1, width or 1)[:, :width], ranges
 
 
 def _split_text(text: pyarrow.Array) -> pyarrow.Array:

@@ -1,5 +1,6 @@
 """Matrices of features in ``.npy`` files, and the names of their modalities."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ MODALITY_NAMES = {
     "t": "textual",
 }
 """What toolboxes call a modality, and what it is called here; any other name stays."""
+
+_OF_USERS = ("user", "users", "viewer", "viewers", "customer", "customers")
 
 
 class MatrixFile:
@@ -130,7 +133,7 @@ def files_by_modality(files: Iterable[Path], endings: Sequence[str]) -> dict[str
     Args:
         files: Any files.
         endings: What follows the modality in the stem of a feature file, e.g. ``"_feat"``; files
-            without such an ending are left out.
+            without such an ending are left out, and so are features of users.
 
     Returns:
         The feature files by modality name; see :data:`MODALITY_NAMES`.
@@ -140,10 +143,9 @@ def files_by_modality(files: Iterable[Path], endings: Sequence[str]) -> dict[str
     """
     found: dict[str, Path] = {}
     for file in sorted(files):
-        ending = next((ending for ending in endings if file.stem.endswith(ending)), None)
-        if ending is None:
+        name = _what_has_features(file, endings)
+        if name is None or _is_of_users(name):
             continue
-        name = file.stem.removesuffix(ending)
         modality = MODALITY_NAMES.get(name, name)
         if modality in found:
             raise InvalidInputError(
@@ -152,6 +154,26 @@ def files_by_modality(files: Iterable[Path], endings: Sequence[str]) -> dict[str
             )
         found[modality] = file
     return found
+
+
+def notes_on_user_features(files: Iterable[Path], endings: Sequence[str]) -> tuple[str, ...]:
+    """Says which feature files are left out because their names say that they are of users, a sentence each."""
+    named = [(file, _what_has_features(file, endings)) for file in sorted(files)]
+    return tuple(
+        f"{file.name} was left out: by its name it holds features of users, and modalities are of items."
+        for file, name in named
+        if name is not None and _is_of_users(name)
+    )
+
+
+def _what_has_features(file: Path, endings: Sequence[str]) -> str | None:
+    """What stands before the ending of a feature file; None for other files."""
+    ending = next((ending for ending in endings if file.stem.endswith(ending)), None)
+    return None if ending is None else file.stem.removesuffix(ending)
+
+
+def _is_of_users(name: str) -> bool:
+    return re.split(r"[\W_]+", name.lower())[0] in _OF_USERS
 
 
 def chosen_modalities(found: Iterable[str], wanted: Sequence[str] | None) -> list[str]:

@@ -12,7 +12,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.column_roles import item_column_of_features
 from tf_metammf.records.raw_files.delimited_text import TextFormat
-from tf_metammf.records.raw_files.feature_columns import features_from_table
+from tf_metammf.records.raw_files.feature_columns import TOKEN_SEPARATORS, features_from_table, multi_hot_from_table
 from tf_metammf.records.raw_files.feature_files import load_matrix, require_matrix
 from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.table_files import (
@@ -22,7 +22,7 @@ from tf_metammf.records.raw_files.table_files import (
     load_arrays,
     read_columns,
 )
-from tf_metammf.records.raw_files.tables import ColumnKind, listed
+from tf_metammf.records.raw_files.tables import ColumnKind, listed, require_columns
 from tf_metammf.records.raw_files.text_lines import read_lines
 
 _IDS_ENDING = "_ids.txt"
@@ -61,6 +61,40 @@ def read_features(
     item, kinds = feature_columns(path, column_names(path, text), item_column, index=index_columns(path))
     table = read_columns(path, kinds, text=text, bad_rows=bad_rows)
     return features_from_table(table, item, [name for name in kinds if name != item])
+
+
+def read_tokens(
+    path: Path,
+    column: str,
+    item_column: str | None,
+    *,
+    text: TextFormat | None = None,
+    bad_rows: BadRows | None = None,
+) -> tuple[NamedFeatures, list[str]]:
+    """Reads a column of words as the features of one modality.
+
+    Args:
+        path: The file: ``.csv``, ``.tsv`` or ``.parquet``.
+        column: The column: text with ``|`` between the words (or ``;`` or commas, where no row has ``|``), or lists.
+        item_column: See :func:`read_features`.
+        text: See :func:`read_features`.
+        bad_rows: See :func:`read_features`.
+
+    Returns:
+        The features by raw item id, and all words in alphabetical order: value j is 1 where the item has the j-th.
+
+    Raises:
+        InvalidInputError: The file is missing, empty, damaged or malformed, is no table, or the words are too many.
+    """
+    if path.suffix not in (*TEXT_FORMATS, ".parquet"):
+        raise InvalidInputError(
+            f"{path}: is no table, and --tabular.token_columns names a column of it. Leave the modality out of it."
+        )
+    names = column_names(path, text)
+    item = _item_column(path, names, item_column)
+    require_columns(path, names, [item, column])
+    table = read_columns(path, {item: "id", column: "text"}, text=text, bad_rows=bad_rows)
+    return multi_hot_from_table(table, item, column, separators=TOKEN_SEPARATORS)
 
 
 def feature_file_parts(path: Path) -> list[Path]:

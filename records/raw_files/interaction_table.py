@@ -19,15 +19,12 @@ from tf_metammf.records.raw_files.dense_ids import (
     near_miss,
 )
 from tf_metammf.records.raw_files.named_features import NamedFeatures
+from tf_metammf.records.raw_files.split_names import SPLIT_LABELS, with_split, with_split_column
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, joined, require_same_columns
 from tf_metammf.records.raw_files.time_columns import lacks_time, with_times
 from tf_metammf.records.raw_files.timestamps import joined_facts, time_facts, time_reading
 
-_SPLIT_LABELS = {
-    "train": ("0", "train", "training"),
-    "validation": ("1", "validation", "valid", "val", "dev"),
-    "test": ("2", "test", "testing"),
-}
+_EXPECTED = "expected train, validation, test or 0, 1, 2"
 
 
 @dataclass(frozen=True)
@@ -77,6 +74,7 @@ def interactions_from_tables(
     tables: Sequence[Table],
     columns: InteractionColumns,
     *,
+    splits: Sequence[str] | None = None,
     bad_rows: BadRows | None = None,
     timestamp_format: str | None = None,
     source: str = "tabular",
@@ -85,7 +83,8 @@ def interactions_from_tables(
 
     Args:
         tables: The parts, in order.
-        columns: Which column is what.
+        columns: Which column is what; none is one of splits if the parts are splits.
+        splits: The split of every part, if the parts are splits.
         bad_rows: What to do with rows that cannot be read; by default the first one is an error.
         timestamp_format: How times are written, as ``strptime`` takes it; recognised by default.
         source: Name of the source, whose options messages name.
@@ -101,6 +100,9 @@ def interactions_from_tables(
         facts = joined_facts(time_facts(table.columns[columns.timestamp], timestamp_format) for table in tables)
         reading = time_reading(tables[0].path, columns.timestamp, facts, timestamp_format, source=source)
         tables = [with_times(table, columns.timestamp, reading, bad_rows, source=source) for table in tables]
+    if splits is not None:
+        tables = [with_split(table, split) for table, split in zip(tables, splits, strict=True)]
+        columns = with_split_column(columns)
     whole = joined([table for table in tables if len(table)] or tables[:1])
     if not len(whole):
         raise bad_rows.rejected[0].error()
@@ -116,7 +118,7 @@ def interactions_from_table(
         item=id_column(table, columns.item),
         rating=None if columns.rating is None else table.numbers(columns.rating),
         timestamp=None if columns.timestamp is None else table.integers(columns.timestamp),
-        split=None if columns.split is None else _split_labels(table, columns.split),
+        split=None if columns.split is None else split_labels(table, columns.split),
         time_unit=time_unit,
     )
 
@@ -145,8 +147,8 @@ def with_ids(table: Table, columns: InteractionColumns, bad_rows: BadRows) -> Ta
         leave_out(lacks_time(table, columns.timestamp), "no time", f'column "{columns.timestamp}" has no time')
     if columns.split is not None:
         reason = (
-            f'column "{columns.split}" holds "{{}}"; expected train, validation, test or 0, 1, 2 (name another column '
-            "with --tabular.split_column, or '' for none)"
+            f'column "{columns.split}" holds "{{}}"; {_EXPECTED} (name another column with --tabular.split_column, or '
+            "'' for none)"
         )
         leave_out(_has_no_split(table, columns.split), "unknown split", reason, columns.split)
     bad_rows.add(found)
@@ -161,6 +163,7 @@ def raw_data(
     provenance: dict[str, object],
     rows_read: int | None = None,
     rows_rejected: dict[str, int] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> RawData:
     """Numbers users and items from 0 and puts interactions and features together.
 
@@ -175,6 +178,7 @@ def raw_data(
         provenance: What was read.
         rows_read: Rows of interactions in the raw files.
         rows_rejected: Those that were left out, by reason.
+        notes: What the user should know, a sentence each.
 
     Returns:
         The data, with splits where the interactions have them.
@@ -205,6 +209,7 @@ def raw_data(
         provenance=provenance | ({} if named.time_unit is None else {"timestamp_unit": named.time_unit}),
         rows_read=rows_read,
         rows_rejected=rows_rejected or {},
+        notes=notes,
     )
 
 
@@ -229,12 +234,19 @@ def _has_no_split(table: Table, name: str) -> NDArray[np.bool_]:
     return lacking
 
 
-def _split_labels(table: Table, name: str) -> NDArray[np.int64]:
+def split_labels(table: Table, name: str) -> NDArray[np.int64]:
     """Of every row the position of its split in ``SPLITS``."""
     column = id_column(table, name)
-    labels = np.array([_label(raw) for raw in column.distinct], np.int64)
-    return labels[column.codes]
+    labels = np.array([-1 if (label := _label(raw)) is None else label for raw in column.distinct], np.int64)[
+        column.codes
+    ]
+    unknown = np.flatnonzero(labels < 0)[:1]
+    if len(unknown):
+        raise table.bad_rows(unknown, "unknown split", f'column "{name}" holds "{{}}"; {_EXPECTED}', shown=name)[
+            0
+        ].error()
+    return labels
 
 
 def _label(raw: str) -> int | None:
-    return next((label for label, split in enumerate(SPLITS) if raw.lower() in _SPLIT_LABELS[split]), None)
+    return next((label for label, split in enumerate(SPLITS) if raw.lower() in SPLIT_LABELS[split]), None)

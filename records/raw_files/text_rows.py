@@ -140,7 +140,7 @@ def _converted(values: pyarrow.Array, kind: ColumnKind, *, is_text: bool) -> tup
         return text.dictionary_encode(), wrong
     if kind not in ("integer", "number"):
         return text, wrong
-    target = pyarrow.int64() if kind == "integer" else pyarrow.float32()
+    target = pyarrow.int64() if kind == "integer" else pyarrow.float64()
     trimmed = pyarrow.compute.utf8_trim_whitespace(text)
     missing = pyarrow.compute.is_in(trimmed, pyarrow.array(pyarrow.csv.ConvertOptions().null_values))
     numbers, unreadable = _cast(pyarrow.compute.if_else(missing, None, trimmed), lambda some: some.cast(target), target)

@@ -93,7 +93,7 @@ def rows_of(blocks: Iterable[bytes], layout: TextLayout, wanted: NDArray[np.int6
     for lines in lines_of_blocks(blocks, layout.delimiter, layout.quoted):
         begins = begins_row(lines, open_before=bool(pending))
         row_of_line = row + np.cumsum(begins)
-        for at in np.flatnonzero(np.isin(row_of_line, wanted)):
+        for at in np.flatnonzero(np.isin(row_of_line, wanted)).tolist():
             start, stop = int(lines.starts[at]), int(lines.stops[at])
             if is_blank(lines, at) and not (at and lines.goes_on[at - 1]) and not (at == 0 and pending):
                 continue

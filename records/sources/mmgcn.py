@@ -1,24 +1,21 @@
-"""MMGCN folders, the layout of the paper: user_item_dict*.npy and {v,a,t}_feat*.npy."""
+"""MMGCN folders, the layout of the paper: user_item_dict*.npy, {v,a,t}_feat*.npy, maybe train.npy and others."""
 
-from collections.abc import Collection
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
+from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
 from tf_metammf.records.raw_files.feature_files import MODALITY_NAMES, chosen_modalities, load_row_matrices
 from tf_metammf.records.raw_files.input_files import fingerprints, only_file, require_folder
-from tf_metammf.records.raw_files.restricted_pickle import load_object_array
+from tf_metammf.records.raw_files.split_names import splits_of_files
+from tf_metammf.records.raw_files.user_item_arrays import UserItemPairs, read_dictionary, read_pairs
 from tf_metammf.records.read_request import ReadRequest
 
-_NO_ITEMS = np.zeros(0, np.int64)
-_LARGEST_NUMBER = 10**9
-_LARGEST_USER = 10**6
-"""A larger number is taken for a mistake unless there are users enough for it."""
+_SPLIT_FILE = re.compile(r"(?P<word>[A-Za-z]+)(?P<full>_full)?(?P<rest>.*)")
 
 
 @dataclass(frozen=True)
@@ -40,9 +37,15 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
 
     ``user_item_dict*.npy`` is a pickled dictionary from user to items. It is read by an unpickler
     that builds containers, numbers and arrays and nothing else. Users are the numbers from 0 to
-    the largest key; items are the rows of the feature files, ``v_feat*.npy`` (the modality
+    the largest one; items are the rows of the feature files, ``v_feat*.npy`` (the modality
     "visual"), ``a_feat*.npy`` ("acoustic") and ``t_feat*.npy`` ("textual"). Raw ids are the
     numbers in the dictionary, which may count items on from the users.
+
+    The splits are those of ``train.npy``, ``val_full.npy`` and ``test_full.npy``, where they are
+    there: numbers ``[n, 2]`` of user and item, or lists of a user and items. Of ``val.npy`` and
+    ``val_full.npy`` the full one is read. The dictionary may then hold all interactions, or those
+    of training. It may be missing if there is a file of training, and the other way round: what
+    is in the dictionary and neither in validation nor in test is training.
 
     Args:
         path: The folder.
@@ -50,28 +53,107 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
         request: What the conversion needs; the layout has neither ratings nor rows.
 
     Returns:
-        The data, without splits.
+        The data, with splits where there are files of splits.
 
     Raises:
         InvalidInputError: A file is missing, empty, damaged or malformed, or asks for code; a
-            number is out of range or ambiguous; or the modalities disagree about the items.
+            number is out of range or ambiguous; the modalities disagree about the items; or the
+            dictionary and the files of splits about the interactions.
     """
     del request
     require_folder(path)
-    dictionary_file = only_file(path, "user_item_dict*.npy")
+    split_files = _split_files(path)
+    has_dictionary = any(path.glob("user_item_dict*.npy")) or "train" not in split_files
+    dictionary_file = only_file(path, "user_item_dict*.npy") if has_dictionary else None
     feature_files = _feature_files(path, options)
     features = load_row_matrices(feature_files)
     items = len(next(iter(features.values())))
-    users, user, number = _pairs(dictionary_file)
-    offset = _item_offset(number, users, items, file=dictionary_file, options=options)
+    dictionary = None if dictionary_file is None else read_dictionary(dictionary_file)
+    parts = {split: read_pairs(file) for split, file in split_files.items()}
+    read = [*([] if dictionary is None else [dictionary]), *parts.values()]
+    users = max(pairs.users for pairs in read)
+    offsets = _item_offsets(dictionary, list(parts.values()), users, items, options)
+    whole = None if dictionary is None else _interactions(dictionary, offsets)
+    splits = None
+    if parts:
+        splits = _splits(whole, {split: _interactions(pairs, offsets) for split, pairs in parts.items()}, path)
+        whole = Interactions(
+            user=np.concatenate([splits[name].user for name in SPLITS]),
+            item=np.concatenate([splits[name].item for name in SPLITS]),
+        )
+    assert whole is not None  # there is a dictionary or a file of training
+    files = [pairs.path for pairs in read]
     return RawData(
         name=path.resolve().name,
         user_ids=[str(user_number) for user_number in range(users)],
-        item_ids=[str(item + offset) for item in range(items)],
-        interactions=Interactions(user, number - offset),
+        item_ids=[str(item + offsets[read[0].path]) for item in range(items)],
+        interactions=whole,
         modalities={name: ModalityFeatures(matrix, np.arange(items)) for name, matrix in features.items()},
-        provenance={"files": fingerprints(path, [dictionary_file, *feature_files.values()])},
+        splits=splits,
+        provenance={"files": fingerprints(path, [*files, *feature_files.values()])},
     )
+
+
+def _split_files(folder: Path) -> dict[str, Path]:
+    """The file of each split, in the order of ``SPLITS``; none unless there is one of validation or test."""
+    found = {file.name: _SPLIT_FILE.fullmatch(file.stem) for file in folder.glob("*.npy")}
+    dictionaries = {file.stem.removeprefix("user_item_dict") for file in folder.glob("user_item_dict*.npy")}
+    named = {
+        name: match for name, match in found.items() if match and (not match["rest"] or match["rest"] in dictionaries)
+    }
+    files = {}
+    for split, names in splits_of_files((match["word"], name) for name, match in named.items()).items():
+        full = [name for name in names if named[name]["full"]]
+        if len(full or names) > 1:
+            raise InvalidInputError(
+                f"{folder}: {', '.join(full or names)} all look like the {split} split; expected one. Move the others "
+                "away."
+            )
+        files[split] = folder / (full or names)[0]
+    return files
+
+
+def _interactions(pairs: UserItemPairs, offsets: dict[Path, int]) -> Interactions:
+    return Interactions(pairs.user, pairs.item - offsets[pairs.path])
+
+
+def _splits(dictionary: Interactions | None, parts: dict[str, Interactions], folder: Path) -> dict[str, Interactions]:
+    """The interactions of every split, agreed with the dictionary."""
+    if dictionary is not None:
+        _require_agreement(dictionary, parts, folder)
+        if "train" not in parts:
+            held_out = np.concatenate([_keys(part) for part in parts.values()])
+            parts = {**parts, "train": dictionary.take(~np.isin(_keys(dictionary), held_out))}
+    nothing = Interactions(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    return {name: parts.get(name, nothing) for name in SPLITS}
+
+
+def _require_agreement(dictionary: Interactions, parts: dict[str, Interactions], folder: Path) -> None:
+    """Refuses a dictionary that holds something else than all interactions, or those of training."""
+    whole = _keys(dictionary)
+    inside = {split: np.isin(_keys(part), whole) for split, part in parts.items()}
+    remedy = "Write the files again, or move away the dictionary or the files of splits."
+    for split, found in inside.items():
+        if not found.all() and (split == "train" or found.any()):
+            row = int(np.argmin(found))
+            raise InvalidInputError(
+                f"{folder}: the files disagree. {int((~found).sum())} of {len(found)} interactions of the {split} "
+                f"split are not in user_item_dict, such as user {parts[split].user[row]} and the item of feature row "
+                f"{parts[split].item[row]}. {remedy}"
+            )
+    missing = ~np.isin(whole, np.concatenate([_keys(part) for part in parts.values()]))
+    if "train" in parts and missing.any():
+        row = int(np.argmax(missing))
+        raise InvalidInputError(
+            f"{folder}: the files disagree. {int(missing.sum())} of {len(whole)} interactions of user_item_dict are in "
+            f"no split, such as user {dictionary.user[row]} and the item of feature row {dictionary.item[row]}. "
+            f"{remedy}"
+        )
+
+
+def _keys(interactions: Interactions) -> NDArray[np.int64]:
+    """User and item in one number each; both are below 2**31."""
+    return (interactions.user << 31) | interactions.item
 
 
 def _feature_files(folder: Path, options: Options) -> dict[str, Path]:
@@ -87,55 +169,34 @@ def _feature_files(folder: Path, options: Options) -> dict[str, Path]:
     return {name: files[name] for name in chosen_modalities(files, options.modalities)}
 
 
-def _pairs(file: Path) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
-    """The number of users, and user and item number of every interaction."""
-    array = load_object_array(file)
-    content = array.item() if array.shape == () else array
-    if not isinstance(content, dict) or not all(_is_collection(items) for items in content.values()):
-        raise InvalidInputError(f"{file}: expected a dictionary from user to a list of items. Write it again.")
-    # A set has no order of its own, and the order decides the splits.
-    item_of = [_numbers(list(items), "item", file) if len(items) else _NO_ITEMS for items in content.values()]
-    lists = [
-        np.sort(items) if isinstance(given, set | frozenset) else items
-        for items, given in zip(item_of, content.values(), strict=True)
-    ]
-    if not any(len(items) for items in lists):
-        raise InvalidInputError(f"{file}: has no items. Fetch or write the file again.")
-    item = np.concatenate(lists)
-    user = _numbers(list(content), "user", file)
-    if user.max() > max(_LARGEST_USER, 10 * len(user)):
-        raise InvalidInputError(
-            f"{file}: has the user {user.max()}; every number up to the largest is a user, and it lists {len(user)}. "
-            "Number the users from 0 without gaps."
-        )
-    return int(user.max()) + 1, np.repeat(user, [len(items) for items in lists]), item
+def _item_offsets(
+    dictionary: UserItemPairs | None, parts: list[UserItemPairs], users: int, items: int, options: Options
+) -> dict[Path, int]:
+    """What to subtract from the item numbers of every file: the same for all, or else one for the files of splits."""
+    groups = [group for group in ([dictionary] if dictionary else [], parts) if group]
+    whole = [pairs for group in groups for pairs in group]
+    if _fitting(np.concatenate([pairs.item for pairs in whole]), users, items, options):
+        groups = [whole]
+    offsets = {}
+    for group in groups:
+        number = np.concatenate([pairs.item for pairs in group])
+        offset = _item_offset(number, users, items, file=group[0].path, options=options)
+        offsets.update({pairs.path: offset for pairs in group})
+    return offsets
 
 
-def _is_collection(items: object) -> bool:
-    if isinstance(items, np.ndarray):
-        return items.ndim == 1
-    return isinstance(items, Collection) and not isinstance(items, str | bytes | dict)
-
-
-def _numbers(values: list[Any], kind: str, file: Path) -> NDArray[np.int64]:
-    if not values:
-        raise InvalidInputError(f"{file}: has no {kind}s. Fetch or write the file again.")
-    for value in values:
-        if not isinstance(value, int | np.integer) or isinstance(value, bool):
-            raise InvalidInputError(f"{file}: has the {kind} {value!r}, expected whole numbers. Write it again.")
-        if not 0 <= value <= _LARGEST_NUMBER:
-            raise InvalidInputError(
-                f"{file}: has the {kind} {value}, expected 0 to {_LARGEST_NUMBER}. Number the {kind}s from 0."
-            )
-    return np.array(values, np.int64)
+def _fitting(number: NDArray[np.int64], users: int, items: int, options: Options) -> list[int]:
+    """Offsets that make every number a row of the feature files."""
+    smallest, largest = int(number.min()), int(number.max())
+    candidates = [0, users] if options.item_offset is None else [options.item_offset]
+    return [offset for offset in candidates if smallest >= offset and largest - offset < items]
 
 
 def _item_offset(number: NDArray[np.int64], users: int, items: int, *, file: Path, options: Options) -> int:
     smallest, largest = int(number.min()), int(number.max())
-    candidates = [0, users] if options.item_offset is None else [options.item_offset]
-    fitting = [offset for offset in candidates if smallest >= offset and largest - offset < items]
+    fitting = _fitting(number, users, items, options)
     if not fitting:
-        tried = " or ".join(str(offset) for offset in candidates)
+        tried = f"0 or {users}" if options.item_offset is None else str(options.item_offset)
         raise InvalidInputError(
             f"{file}: has items {smallest} to {largest}, and the feature files {items} rows; less {tried}, some item "
             "has no row. Write a row for every item, or give --mmgcn.item_offset."

@@ -8,8 +8,14 @@ import numpy as np
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
 from tf_metammf.records.raw_files.delimited_text import UNQUOTED_TAB_SEPARATED, read_text, text_column_names
-from tf_metammf.records.raw_files.feature_files import chosen_modalities, files_by_modality, load_row_matrices
+from tf_metammf.records.raw_files.feature_files import (
+    chosen_modalities,
+    files_by_modality,
+    load_row_matrices,
+    notes_on_user_features,
+)
 from tf_metammf.records.raw_files.input_files import fingerprints, only_file
+from tf_metammf.records.raw_files.interaction_table import split_labels
 from tf_metammf.records.raw_files.tables import ColumnKind, Table
 from tf_metammf.records.raw_files.time_columns import exact_times
 from tf_metammf.records.read_request import ReadRequest
@@ -27,7 +33,7 @@ class Options:
         modalities: Names of the modalities to keep; all of them by default.
         user_column: Column of the user numbers.
         item_column: Column of the item numbers, which are rows of the feature files.
-        split_column: Column of the split: 0 training, 1 validation, 2 test.
+        split_column: Column of the split: 0 or train, 1 or validation, 2 or test.
         rating_column: Column of the ratings, if there is one.
         timestamp_column: Column of the timestamps, if there is one.
     """
@@ -76,6 +82,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
         splits=_splits(interactions, table, options),
         provenance={"files": fingerprints(path, [interaction_file, *feature_files.values()])}
         | ({} if unit is None else {"timestamp_unit": unit}),
+        notes=notes_on_user_features(path.glob("*.npy"), [_FEATURE_ENDING]),
     )
 
 
@@ -90,9 +97,8 @@ def _feature_files(folder: Path, options: Options) -> dict[str, Path]:
 
 def _read_interactions(file: Path, options: Options, request: ReadRequest) -> Table:
     present = text_column_names(file, UNQUOTED_TAB_SEPARATED)
-    kinds: dict[str, ColumnKind] = dict.fromkeys(
-        (options.user_column, options.item_column, options.split_column), "integer"
-    )
+    kinds: dict[str, ColumnKind] = dict.fromkeys((options.user_column, options.item_column), "integer")
+    kinds[options.split_column] = "id"
     if request.ratings and options.rating_column in present:
         kinds[options.rating_column] = "number"
     if options.timestamp_column in present:
@@ -137,12 +143,5 @@ def _check_numbers(interactions: Interactions, items: int, *, table: Table, opti
 
 
 def _splits(interactions: Interactions, table: Table, options: Options) -> dict[str, Interactions]:
-    labels = table.integers(options.split_column)
-    unknown = (labels < 0) | (labels >= len(SPLITS))
-    if unknown.any():
-        row = int(np.argmax(unknown))
-        raise InvalidInputError(
-            f'{table.path}: record {row + 1} has {labels[row]} in column "{options.split_column}"; expected 0 '
-            "(training), 1 (validation) or 2 (test). Mend it."
-        )
+    labels = split_labels(table, options.split_column)
     return {split: interactions.take(labels == label) for label, split in enumerate(SPLITS)}

@@ -1,20 +1,20 @@
 """Tables: interactions and features as CSV, TSV, Parquet, .npz or .npy, ids of any text."""
 
-import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import Any
 
-from tf_metammf.errors import InvalidInputError
+from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.records.raw_data import RawData
 from tf_metammf.records.raw_files.column_roles import interaction_columns
 from tf_metammf.records.raw_files.delimited_text import TextFormat
-from tf_metammf.records.raw_files.feature_files import chosen_modalities, files_by_modality
-from tf_metammf.records.raw_files.feature_tables import feature_file_parts, read_features
+from tf_metammf.records.raw_files.feature_tables import feature_file_parts, read_features, read_tokens
 from tf_metammf.records.raw_files.input_files import fingerprints, require_file, require_folder
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_tables, raw_data
+from tf_metammf.records.raw_files.named_features import NamedFeatures
+from tf_metammf.records.raw_files.table_choice import table_files
 from tf_metammf.records.raw_files.table_files import (
-    TABLE_SUFFIXES,
     TEXT_FORMATS,
     column_names,
     read_columns,
@@ -25,9 +25,6 @@ from tf_metammf.records.read_request import ReadRequest
 SKIPS_ROWS = True
 """Whether rows that cannot be read can be left out."""
 
-_INTERACTION_STEMS = ("interactions", "inter", "ratings", "events", "clicks")
-_FEATURE_ENDINGS = ("_features", "_feat")
-
 
 @dataclass(frozen=True)
 class Options:
@@ -35,9 +32,10 @@ class Options:
 
     Attributes:
         interactions: File of the interactions, in the folder, or a pattern that all its parts match, as
-            ``views-*.parquet``; by default the only one called interactions, inter, ratings, events or clicks.
+            ``views-*.parquet``; by default the only one called interactions, inter, ratings, events or clicks, or
+            the files of the splits, called train, validation and test.
         features: Feature file of each modality, in the folder, as ``{visual: frames.parquet}``;
-            by default all files called ``NAME_features`` or ``NAME_feat``. ``{}`` means none.
+            by default all files called ``NAME_features`` or ``NAME_feat`` but those of users. ``{}`` means none.
         modalities: Names of the modalities to keep; all of them by default.
         user_column: Column of the raw user ids; recognised by default.
         item_column: Column of the raw item ids; recognised by default.
@@ -47,6 +45,8 @@ class Options:
             default; "" for none.
         feature_item_columns: Column of the raw item ids in the feature file of a modality, as ``{visual: clip}``,
             where it is another than item_column; recognised by default.
+        token_columns: Column of words in the feature file of a modality, as ``{genres: genres}``, with | between (or ;
+            or commas, where no row has |): value j is 1 where the item has the j-th word.
         separator: Character between the columns of text files, or comma, semicolon, tab or pipe; recognised by
             default.
         quoted: Whether a quote at the start of a value in text files quotes it; recognised by default.
@@ -63,9 +63,14 @@ class Options:
     timestamp_column: str | None = None
     split_column: str | None = None
     feature_item_columns: dict[str, str] | None = None
+    token_columns: dict[str, str] | None = None
     separator: str | None = None
     quoted: bool | None = None
     timestamp_format: str | None = None
+
+    def chosen_files(self) -> dict[str, Any]:
+        """The files that the user named, for :func:`tf_metammf.records.raw_files.table_choice.table_files`."""
+        return {"interactions": self.interactions, "features": self.features, "modalities": self.modalities}
 
     def text_format(self, file: str) -> TextFormat | None:
         """How a file is delimited, by the ending of its name; None if it is not text."""
@@ -84,12 +89,18 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     splits. The features of a modality are one of
 
     - a table with a column of items and one column of lists (in CSV and TSV: numbers with
-      spaces, commas or semicolons between), or with one column of numbers for every value;
+      spaces, commas or semicolons between), or with one column of numbers for every value; or a table with a column of
+      words that ``token_columns`` names, which become multi-hot and are listed under ``tokens`` in the provenance;
     - ``.npz`` with an array of item ids and a matrix of features;
     - ``NAME.npy`` beside ``NAME_ids.txt``, whose line i is the raw id of row i;
     - ``NAME.npy`` alone, if every item id of the interactions is the number of a row.
 
-    An item without a row, or with an empty one, lacks the modality.
+    An item without a row, or with an empty one, lacks the modality. Files of features of users,
+    as ``user_features.npy``, are left out.
+
+    Instead of a column of splits there may be a file for each split, called ``train``,
+    ``validation`` (or ``valid``, ``val``, ``dev``) and ``test``, maybe with one of the names of
+    interactions before or after, as ``ratings_test.csv``.
 
     Args:
         path: A folder, or the file of the interactions; then no feature files are looked for
@@ -99,7 +110,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
             the first such row is an error.
 
     Returns:
-        The data, with splits where there is a column of splits.
+        The data, with splits where there is a column of splits or a file for each.
 
     Raises:
         InvalidInputError: A file is missing, empty, damaged, malformed or ambiguous.
@@ -109,78 +120,63 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     folder = path.parent if path.is_file() else path
     require_folder(folder)
     names = [file.name for file in folder.iterdir() if file.is_file()]
-    files = table_files(folder, [path.name] if path.is_file() else names, options, only_file=path.is_file())
+    files = table_files(
+        folder, [path.name] if path.is_file() else names, **options.chosen_files(), only_file=path.is_file()
+    )
     interaction_files = [folder / name for name in files.interactions]
     feature_files = {modality: folder / name for modality, name in files.features.items()}
     for file in feature_files.values():
         require_file(file)
+    for modality in options.token_columns or {}:
+        if modality not in feature_files:
+            raise unknown_name("modality", modality, feature_files)
     tables = []
     for file in interaction_files:
         text = options.text_format(file.name)
         columns = columns_of_interactions(file, column_names(file, text), options, request)
         table = read_columns(file, columns.kinds(), text=text, bad_rows=bad_rows)
         tables.append(replace(table, columns=table.columns.select(list(columns.kinds()))))
+    if files.splits is not None:
+        require_no_split_column(folder, columns)
     rows_read = sum(map(len, tables)) + len(bad_rows.rejected)
     interactions = interactions_from_tables(
-        tables, columns, bad_rows=bad_rows, timestamp_format=options.timestamp_format
+        tables, columns, splits=files.splits, bad_rows=bad_rows, timestamp_format=options.timestamp_format
     )
     rows_rejected = bad_rows.counts()
-    features = {
-        modality: read_features(
-            file,
-            options.feature_item_column(modality),
-            interacted=interactions.item.distinct,
-            text=options.text_format(file.name),
-            bad_rows=bad_rows,
-        )
-        for modality, file in feature_files.items()
-    }
+    features: dict[str, NamedFeatures] = {}
+    tokens: dict[str, list[str]] = {}
+    for modality, file in feature_files.items():
+        item, text = options.feature_item_column(modality), options.text_format(file.name)
+        column = (options.token_columns or {}).get(modality)
+        if column is None:
+            interacted = interactions.item.distinct
+            features[modality] = read_features(file, item, interacted=interacted, text=text, bad_rows=bad_rows)
+        else:
+            features[modality], tokens[modality] = read_tokens(file, column, item, text=text, bad_rows=bad_rows)
     parts = [part for file in feature_files.values() for part in feature_file_parts(file)]
+    provenance: dict[str, object] = {"files": fingerprints(folder, [*interaction_files, *parts])}
     return raw_data(
         path.stem if path.is_file() else path.resolve().name,
         interactions,
         features,
-        provenance={"files": fingerprints(folder, [*interaction_files, *parts])},
+        provenance=provenance | ({"tokens": tokens} if tokens else {}),
         rows_read=rows_read,
         rows_rejected=rows_rejected,
+        notes=files.notes,
     )
 
 
-@dataclass(frozen=True)
-class TableFiles:
-    """Which files of a folder are read.
-
-    Attributes:
-        interactions: Parts of the interactions, in the order of their rows.
-        features: Feature file of each modality.
-    """
-
-    interactions: list[str]
-    features: dict[str, str]
-
-
-def table_files(folder: Path, names: Sequence[str], options: Options, *, only_file: bool = False) -> TableFiles:
-    """Chooses the files to read by their names.
-
-    Args:
-        folder: Where they are, for messages.
-        names: All files there.
-        options: Which of them the user named.
-        only_file: Whether ``names`` is nothing but the file of the interactions; then no feature files are
-            looked for.
-
-    Returns:
-        Names of files; those that the user named may be missing.
+def require_no_split_column(folder: Path, columns: InteractionColumns) -> None:
+    """Refuses a column of splits in files that are splits themselves.
 
     Raises:
-        InvalidInputError: There is no file of interactions or features, or not just one.
+        InvalidInputError: There is one.
     """
-    tables = sorted(name for name in names if PurePath(name).suffix in TABLE_SUFFIXES)
-    interactions = list(names) if only_file else _interaction_files(folder, tables, names, options)
-    features = options.features
-    if features is None:
-        features = {} if only_file else _discovered_feature_files(folder, tables)
-    return TableFiles(interactions, {name: features[name] for name in chosen_modalities(features, options.modalities)})
+    if columns.split is not None:
+        raise InvalidInputError(
+            f'{folder}: has a file for each split, and a column of splits, "{columns.split}". Choose the files with '
+            "--tabular.split_column '', or name the one file with the column with --tabular.interactions."
+        )
 
 
 def columns_of_interactions(
@@ -195,32 +191,3 @@ def columns_of_interactions(
         "split": options.split_column if request.splits else "",
     }
     return interaction_columns(path, names, named)
-
-
-def _interaction_files(folder: Path, tables: list[str], names: Sequence[str], options: Options) -> list[str]:
-    wanted = options.interactions
-    if wanted is not None:
-        if not set("*?[") & set(wanted):
-            return [wanted]
-        matches = sorted(fnmatch.filter(names, wanted))
-        if not matches:
-            raise InvalidInputError(f"{folder}: no file matches --tabular.interactions {wanted}. Change the pattern.")
-        return matches
-    matches = [name for name in tables if PurePath(name).stem in _INTERACTION_STEMS]
-    if len(matches) != 1:
-        found = ", ".join(matches) or "none"
-        raise InvalidInputError(
-            f"{folder}: expected one file of interactions called {', '.join(_INTERACTION_STEMS)} "
-            f"({', '.join(TABLE_SUFFIXES)}), found {found}. Name it with --tabular.interactions."
-        )
-    return matches
-
-
-def _discovered_feature_files(folder: Path, tables: list[str]) -> dict[str, str]:
-    files = files_by_modality([folder / name for name in tables], _FEATURE_ENDINGS)
-    if not files:
-        raise InvalidInputError(
-            f"{folder}: has no feature file called NAME_features or NAME_feat ({', '.join(TABLE_SUFFIXES)}). Name the "
-            "files with --tabular.features, or say --tabular.features '{}' for none."
-        )
-    return {modality: file.name for modality, file in files.items()}

@@ -16,6 +16,7 @@ from tf_metammf.records.raw_files.interaction_table import InteractionColumns, i
 from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.tables import Table, require_columns, require_rows
 from tf_metammf.records.read_request import ReadRequest
+from tf_metammf.records.value_ranges import ValueRanges
 
 _BATCH_SIZE = 65_536
 _PADDING = -1
@@ -177,6 +178,7 @@ def _read_columns(
     parts: list[pyarrow.Table] = []
     row_of_item: dict[Any, int] = {}
     features: dict[str, list[NDArray[np.float32]]] = {name: [] for name in tokens}
+    ranges: dict[str, ValueRanges] = {}
     for batch in batches:
         parts.append(pyarrow.table({name: pyarrow.array(_plain(batch[name])) for name in columns.kinds()}))
         new = []
@@ -185,9 +187,15 @@ def _read_columns(
                 row_of_item[raw] = len(row_of_item)
                 new.append(position)
         for name, column in options.features.items() if new else ():
-            features[name].append(_encoded(batch[column][new], tokens[name]))
+            values = batch[column][new].reshape(len(new), -1)
+            features[name].append(_encoded(values, tokens[name]))
+            if not tokens[name]:
+                here = ValueRanges.of(values)
+                ranges[name] = ranges[name].joined(here) if name in ranges else here
     if not parts:
         raise InvalidInputError(f'{origin}: the split "{options.split}" is empty. Choose another with --tfds.split.')
+    for name, of_modality in ranges.items():
+        of_modality.require_distinct(f'{origin}: column "{options.features[name]}"')
     item_ids = [raw.decode() if isinstance(raw, bytes) else str(raw) for raw in row_of_item]
     named = {name: NamedFeatures(item_ids, np.concatenate(rows), str(origin)) for name, rows in features.items()}
     return Table(origin, pyarrow.concat_tables(parts)), named
@@ -199,12 +207,11 @@ def _plain(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _encoded(values: NDArray[Any], tokens: list[str]) -> NDArray[np.float32]:
-    """Features ``[rows, width]`` of class labels (multi-hot) or of numbers (as they are)."""
+    """Features ``[rows, width]`` of class labels ``[rows, n]`` (multi-hot) or of numbers (as they are)."""
     if not tokens:
         with np.errstate(over="ignore"):  # what overflows is infinite, and refused when it is written
-            return values.reshape(len(values), -1).astype(np.float32)
-    labels = values.reshape(len(values), -1)
+            return values.astype(np.float32)
     features = np.zeros((len(values), len(tokens)), np.float32)
-    row, column = np.nonzero(labels >= 0)
-    features[row, labels[row, column]] = 1
+    row, column = np.nonzero(values >= 0)
+    features[row, values[row, column]] = 1
     return features

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -116,7 +118,7 @@ def test_ids_go_on_in_the_next_line_of_a_narrow_terminal(recommended, monkeypatc
 
 
 def test_the_title_of_metrics_is_text(capsys):
-    print_metrics({"test": {"recall@20": 0.5}}, title=f"runs/{NAME}")
+    print_metrics({"test": {"recall@20": 0.5}}, {}, title=f"runs/{NAME}")
     assert f"runs/{NAME}" in capsys.readouterr().out
 
 
@@ -179,3 +181,15 @@ def test_the_help_of_train_lists_every_preset(monkeypatch, capsys):
     printed = "".join(words)
     for name in preset_names():
         assert f"{name}," in printed
+
+
+def test_a_table_into_a_pipe_without_a_reader_does_not_end_the_program(monkeypatch):
+    """The command line takes this error for success; rich would exit with 1."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(BrokenPipeError):
+            make_console().print("lost")
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), pipe.fileno())

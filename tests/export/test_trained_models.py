@@ -13,7 +13,8 @@ from tf_metammf.export.saved_model import export_model
 from tf_metammf.fusion.modality_shares import catalogue_shares
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives import InBatchSoftmax
-from tf_metammf.records.synthesis import SyntheticData, SyntheticVideos, synthesize
+from tf_metammf.records.synthesis import SyntheticData, synthesize
+from tf_metammf.records.synthetic_videos import SyntheticVideos
 
 USERS, ITEMS, PLACES = 300, 200, 10
 VIDEOS = SyntheticVideos(users=USERS, items=ITEMS, kinds=3, interactions_per_user=20, cold_items=0.0, missing=0.1)

@@ -5,6 +5,7 @@ With TF_CONFIG the two are those of two processes, and those of one device are l
 
 import json
 import os
+from collections.abc import Callable
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
@@ -59,8 +60,11 @@ def step(strategy: tf.distribute.Strategy, objective: str, encoder: str) -> dict
         model.compile(optimizer=keras.optimizers.SGD(0.5))
     start = [weight.numpy().tolist() for weight in model.trainable_variables]
     batch = {"user": train[0][:BATCH], "item": train[1][:BATCH], "negative": random.integers(0, ITEMS, (BATCH, 2))}
+    # A short last batch: the mean loss is over rows.
+    short = {name: values[:5] for name, values in batch.items()}
     return {
-        "loss": trained(strategy, model, batch),
+        "loss": mean_loss(strategy, model, model.train_step, [batch]),
+        "evaluated": mean_loss(strategy, model, model.test_step, [batch, short]),
         "start": start,
         "weights": [weight.numpy().tolist() for weight in model.trainable_variables],
     }
@@ -77,20 +81,30 @@ def make(objective: str, users: np.ndarray, items: np.ndarray) -> keras.layers.L
     return BPR()
 
 
-def trained(strategy: tf.distribute.Strategy, model: MetaMMF, batch: dict[str, np.ndarray]) -> float:
-    """Takes the step, each device on its part of the batch; the parts are not equally large."""
+def mean_loss(
+    strategy: tf.distribute.Strategy,
+    model: MetaMMF,
+    run_step: Callable[[dict], dict],
+    batches: list[dict[str, np.ndarray]],
+) -> float:
+    """The mean loss after a step with every batch, each device on its part; the parts are not equally large."""
+    model.mean_loss.reset_state()
+    for batch in batches:
+        strategy.run(run_step, (shared(strategy, batch),))
+    return float(model.mean_loss.result())
+
+
+def shared(strategy: tf.distribute.Strategy, batch: dict[str, np.ndarray]) -> dict:
     replicas = strategy.num_replicas_in_sync
     parts = [
         {name: tf.constant(part) for name, part in zip(batch, columns, strict=True)}
         for columns in zip(*(np.array_split(values, replicas) for values in batch.values()), strict=True)
     ]
-    inputs = parts[0]
-    if replicas > 1:
-        inputs = strategy.experimental_distribute_values_from_function(
-            lambda context: parts[context.replica_id_in_sync_group]
-        )
-    strategy.run(model.train_step, (inputs,))
-    return float(model.mean_loss.result())
+    if replicas == 1:
+        return parts[0]
+    return strategy.experimental_distribute_values_from_function(
+        lambda context: parts[context.replica_id_in_sync_group]
+    )
 
 
 if __name__ == "__main__":

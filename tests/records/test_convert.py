@@ -15,9 +15,10 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.conversion import convert
 from tf_metammf.records.filtering import Filtering
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.reader import read_interactions
+from tf_metammf.records.reader import items, read_interactions
 from tf_metammf.records.sources import load_source, source_names
 from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.validation import validate
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -97,8 +98,8 @@ def test_the_same_seed_gives_the_same_bytes(method, raw, tmp_path):
 
 
 def test_another_seed_gives_other_splits(raw, tmp_path):
-    first = convert("tabular", raw, tmp_path / "first", seed=1)
-    other = convert("tabular", raw, tmp_path / "other", seed=2)
+    first = convert("tabular", raw, tmp_path / "first", splitting=Splitting("random"), seed=1)
+    other = convert("tabular", raw, tmp_path / "other", splitting=Splitting("random"), seed=2)
     pairs = [
         set(zip(split.user.tolist(), split.item.tolist(), strict=True))
         for split in (read_interactions(first, "test"), read_interactions(other, "test"))
@@ -113,7 +114,13 @@ def test_the_metadata_say_where_the_data_came_from_and_nothing_of_this_machine(r
     assert source["source"] == "tabular"
     assert source["options"]["features"] == {"visual": "image_feat.npz"}
     assert source["filtering"] == {"rating_threshold": None, "deduplicate": True, "k_core": 2}
-    assert source["splitting"] == {"method": None, "validation": 0.1, "test": 0.1, "cold_items": 0.2}
+    assert source["splitting"] == {
+        "method": "time",  # the one that was chosen
+        "validation": 0.1,
+        "test": 0.1,
+        "cold_items": 0.2,
+        "like": None,
+    }
     assert source["seed"] == 3
     content = (raw / "interactions.csv").read_bytes()
     assert source["files"]["interactions.csv"] == {
@@ -148,16 +155,38 @@ def test_features_that_are_no_numbers_are_refused(value, raw, tmp_path):
     assert 'modality "visual": item "i2" (row 1) has NaN or infinite values' in message
 
 
-@pytest.mark.parametrize("modality", ["item", "my frames", "2d"])
-def test_a_modality_needs_a_name_that_a_record_can_carry(modality, raw, tmp_path):
-    options = load_source("tabular").Options(features={modality: "image_feat.npz"})
+def test_names_of_modalities_that_cannot_work_are_refused(raw, tmp_path):
+    options = load_source("tabular").Options(features={"item": "image_feat.npz"})
     message = refusal("tabular", raw, tmp_path / "records", options=options)
-    assert f'modality "{modality}" cannot be called so' in message
+    assert "modality 'item' cannot be called so" in message
+
+
+@pytest.mark.parametrize("modality", ["my frames", "2d", "图像", "ä"])
+def test_a_modality_may_have_any_name_that_a_record_can_carry(modality, raw, tmp_path):
+    options = load_source("tabular").Options(features={modality: "image_feat.npz"})
+    record_set = convert("tabular", raw, tmp_path / "records", options=options)
+    assert validate(record_set.folder) == []
+    batch = next(iter(items(record_set, batch_size=ITEMS + 1)))
+    assert batch["features"][modality].shape == (ITEMS + 1, 4)
+
+
+@pytest.mark.parametrize(("source", "advice"), [("source", "as validation"), ("leave_last_out", "three interactions")])
+def test_an_empty_validation_split_is_refused_unless_its_share_is_0(source, advice, tmp_path):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    (folder / "interactions.csv").write_text("user,item,time,split\nu,a,1,0\nu,b,2,2\nv,a,1,0\nv,b,3,2\n")
+    options = load_source("tabular").Options(features={})
+    message = refusal("tabular", folder, tmp_path / "records", options=options, splitting=Splitting(source))
+    assert f'splitting method "{source}" leaves no interactions for validation' in message and advice in message
+    splitting = Splitting(source, validation=0)
+    record_set = convert("tabular", folder, tmp_path / "records", options=options, splitting=splitting)
+    assert [record_set.metadata.splits[name].interactions for name in SPLITS] == [2, 0, 2]
 
 
 def test_filtering_that_leaves_nothing_is_refused(raw, tmp_path):
     message = refusal("tabular", raw, tmp_path / "records", filtering=Filtering(k_core=1000))
     assert "interactions passes the filtering (rating_threshold None, k_core 1000)" in message
+    assert "0 are below the threshold, " in message and " are outside the k-core" in message
 
 
 def test_a_disk_that_is_full_leaves_nothing(raw, tmp_path):

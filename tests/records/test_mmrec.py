@@ -82,7 +82,8 @@ def test_modalities_can_be_chosen_and_an_unknown_one_is_answered_with_the_neares
         (HEADER + "0\t1\t0\n9999999\t1\t0\n", "record 2 has user 9999999"),
         (HEADER + "0\t1\t0\n0\t4\t0\n", "record 2 has item 4, but the feature files have rows 0 to 3"),
         (HEADER + "0\t1\t0\n999999999999\t1\t0\n", "record 2 has user 999999999999"),
-        (HEADER + "0\t1\t3\n", 'record 1 has 3 in column "x_label"; expected 0 (training), 1 (validation) or 2'),
+        (HEADER + "0\t1\t3\n", 'line 2: column "x_label" holds "3"; expected train, validation, test or 0, 1, 2'),
+        (HEADER + "0\t1\t0\n0\t1\t\n", 'line 3: column "x_label" has no id'),
         (
             "userID\titemID\tx_label\ttimestamp\n0\t1\t0\tnoon\n",
             'column "timestamp" holds values such as "noon", expected numbers',

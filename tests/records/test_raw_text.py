@@ -210,7 +210,10 @@ def test_headers_that_hold_anything_are_answered_in_one_line(tmp_path):
 
 def test_a_conversion_lists_the_rows_it_left_out(tmp_path):
     (tmp_path / "views.csv").write_text(BAD)
-    convert("tabular", tmp_path / "views.csv", tmp_path / "videos", on_error="skip")
+    converted = convert(
+        "tabular", tmp_path / "views.csv", tmp_path / "videos", on_error="skip", splitting=Splitting(validation=0)
+    )
+    assert sum(converted.metadata.funnel.rejected.values()) == 4
     lines = (tmp_path / "videos.rejected.csv").read_text(encoding="utf-8").splitlines()
     assert lines[:2] == [
         "file,record,line,reason,text",
@@ -229,6 +232,16 @@ def test_bad_rows_of_features_leave_the_item_without_the_modality(tmp_path):
     data = read(tmp_path, Options(), request=ReadRequest(bad_rows=BadRows(skip=True)))
     assert features_of(data) == {"v0": [1, 2]}
     assert data.rows_rejected == {}
+
+
+def test_a_conversion_says_how_many_rows_of_features_it_left_out(tmp_path):
+    (tmp_path / "raw").mkdir()
+    folder_of(tmp_path / "raw", image_feat__csv="item,f0,f1\nv0,1,2\nv1,x,4\n")
+    converted = convert(
+        "tabular", tmp_path / "raw", tmp_path / "videos", on_error="skip", splitting=Splitting(validation=0)
+    )
+    assert converted.metadata.funnel.rejected == {}
+    assert converted.metadata.funnel.notes == ("Rows of features that could not be read and were left out: 1.",)
 
 
 def test_bad_rows_of_recbole_are_left_out(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
-from tf_metammf.records.splitting import Splitting, split_interactions, splitting_methods
+from tf_metammf.records.splitting import Splitting, divide, split_interactions, splitting_methods
 
 USERS, ITEMS = 7, 9
 OWN_METHODS = [method for method in splitting_methods() if method != "source"]
@@ -89,19 +89,27 @@ def test_random_holds_out_old_and_new_interactions_alike():
 
 
 @settings(max_examples=40, deadline=None)
-@given(rows=some_rows)
-def test_leave_last_out_holds_out_the_last_and_the_one_before(rows):
-    splits = split_interactions(data_of(rows), Splitting("leave_last_out"), seed=0)
-    expected = {name: [] for name in SPLITS}
+@given(rows=some_rows, seed=st.integers(0, 5), mix=st.randoms(use_true_random=False))
+def test_leave_last_out_holds_out_the_last_and_the_one_before_whatever_the_order_of_the_rows(rows, seed, mix):
+    rows = list({row[:2]: row for row in rows}.values())
+    splits = split_interactions(data_of(rows), Splitting("leave_last_out"), seed=seed)
     for user in range(USERS):
-        of_user = sorted((row for row in rows if row[0] == user), key=lambda row: row[2])  # stable, as time has ties
-        for place, row in enumerate(of_user):
-            from_last = len(of_user) - 1 - place
-            name = "train" if place == 0 or from_last > 1 else ("test", "validation")[from_last]
-            expected[name].append(row)
-    assert {name: Counter(rows_of(split)) for name, split in splits.items()} == {
-        name: Counter(of_split) for name, of_split in expected.items()
-    }
+        times = sorted(row[2] for row in rows if row[0] == user)
+        held_out = {name: [row[2] for row in rows_of(splits[name]) if row[0] == user] for name in SPLITS}
+        assert held_out["test"] == times[1:][-1:]
+        assert held_out["validation"] == times[1:][-2:-1]
+        assert sorted(held_out["train"]) == (times[:-2] if len(times) > 2 else times[:1])
+    mix.shuffle(rows)
+    again = split_interactions(data_of(rows), Splitting("leave_last_out"), seed=seed)
+    for name in SPLITS:
+        assert sorted(rows_of(again[name])) == sorted(rows_of(splits[name]))
+
+
+def test_of_interactions_of_one_moment_any_may_be_the_last_one():
+    rows = [(user, item, 5) for user in range(2000) for item in range(4)]
+    splits = split_interactions(data_of(rows, users=2000, items=4), Splitting("leave_last_out"), seed=0)
+    counts = np.bincount(splits["test"].item)
+    assert counts == pytest.approx([500] * 4, abs=100)  # five standard deviations of a binomial
 
 
 def test_leave_last_out_leaves_a_split_of_no_share_empty():
@@ -123,6 +131,61 @@ def test_time_divides_all_users_at_the_same_two_moments():
     assert sorted(splits["train"].timestamp) == list(range(700))
     assert sorted(splits["validation"].timestamp) == list(range(700, 900))
     assert sorted(splits["test"].timestamp) == list(range(900, 1000))
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=some_rows, shares=st.sampled_from([(0.1, 0.1), (0.0, 0.3), (0.25, 0.0), (0.3, 0.4)]))
+def test_time_cuts_no_moment_apart_and_comes_as_near_to_the_shares_as_moments_allow(rows, shares):
+    try:
+        splits = split_interactions(data_of(rows), Splitting("time", *shares), seed=0)
+    except InvalidInputError as error:
+        assert "leaves none" in str(error)
+        return
+    moments = [set(splits[name].timestamp.tolist()) for name in SPLITS]
+    assert sum(map(len, moments)) == len(set.union(*moments))
+    held_in_order = [moment for of_split in moments for moment in sorted(of_split)]
+    assert held_in_order == sorted(held_in_order)
+    times = np.array([row[2] for row in rows])
+    possible = [int((times < moment).sum()) for moment in sorted(set(times))] + [len(times)]
+    for found, share in ((len(splits["train"]), sum(shares)), (len(times) - len(splits["test"]), shares[1])):
+        wanted = len(times) - round(share * len(times))
+        assert abs(found - wanted) == min(abs(place - wanted) for place in possible)
+
+
+def test_with_times_the_default_is_time_where_few_held_out_interactions_are_of_new_users():
+    rows = many_rows(users=20, items=50, count=1000)
+    division = divide(data_of(rows, users=20, items=50), Splitting(), seed=0)
+    assert division.splitting.method == "time"
+    assert division.reason == (
+        "there are times, and by time, 0.0% of the held-out interactions are of users without training interactions, "
+        "at most 20%"
+    )
+    assert division.splits["train"].timestamp.max() < division.splits["validation"].timestamp.min()
+
+
+@pytest.mark.parametrize(("newcomers", "method"), [(20, "time"), (21, "leave_last_out")])
+def test_with_times_the_default_is_leave_last_out_above_a_fifth_of_new_users(newcomers, method):
+    old = [(user, item, user * 20 + item) for user in range(25) for item in range(20)]
+    late = [(0, 20 + n, 1000 + n) for n in range(100 - newcomers)] + [(25, n, 1200 + n) for n in range(newcomers)]
+    data = data_of([row for row in old if row[1] < 16] + late, users=26, items=200)
+    division = divide(data, Splitting(), seed=0)
+    assert division.splitting.method == method
+    assert f"{newcomers}.0% of the held-out interactions" in division.reason
+
+
+def test_with_one_moment_for_all_the_default_is_not_time():
+    division = divide(data_of([(user, item, 7) for user in range(5) for item in range(5)]), Splitting(), seed=0)
+    assert division.splitting.method == "leave_last_out"
+    assert "too few different ones to split by time" in division.reason
+    assert [len(division.splits[name]) for name in SPLITS] == [15, 5, 5]
+
+
+def test_without_times_the_default_is_random():
+    data = data_of(many_rows(20, 50, 500), users=20, items=50, timestamps=False)
+    default, random = divide(data, Splitting(), seed=4), divide(data, Splitting("random"), seed=4)
+    assert (default.splitting.method, default.reason) == ("random", "there are no times")
+    for name in SPLITS:
+        np.testing.assert_array_equal(default.splits[name].item, random.splits[name].item)
 
 
 @settings(max_examples=40, deadline=None)
@@ -203,7 +266,9 @@ def test_an_unknown_method_is_answered_with_the_nearest():
         Splitting("coldstart")
 
 
-@pytest.mark.parametrize("shares", [{"validation": 0.5, "test": 0.5}, {"test": -0.1}, {"cold_items": 1.0}])
+@pytest.mark.parametrize(
+    "shares", [{"validation": 0.5, "test": 0.5}, {"test": -0.1}, {"test": np.nan}, {"cold_items": 1.0}]
+)
 def test_shares_that_leave_nothing_are_refused(shares):
     with pytest.raises(InvalidInputError, match="expected"):
         Splitting("cold_start", **shares)

@@ -10,9 +10,12 @@ from tf_metammf.commands.parser import CommandParser
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.records.best_reachable import best_reachable
-from tf_metammf.records.synthesis import Kind, SyntheticData, SyntheticVideos, synthesize
+from tf_metammf.records.synthesis import Kind, SyntheticData, synthesize
+from tf_metammf.records.synthetic_kinds import kinds_file, write_kinds
+from tf_metammf.records.synthetic_videos import SyntheticVideos
 from tf_metammf.records.validation import validate
 from tf_metammf.records.writer import write_record_set
+from tf_metammf.trainer.comparison.item_kinds import read_kinds
 
 SMALL = SyntheticVideos(users=300, items=400, interactions_per_user=20, seed=5)
 MANY_ITEMS = SyntheticVideos(users=1, items=20_000, interactions_per_user=3, width=10, taste_width=3)
@@ -218,4 +221,25 @@ def test_the_command_writes_a_sound_record_set_that_knows_what_can_be_reached(tm
     data = synthesize(SyntheticVideos(**source["options"]))
     assert source["best_reachable"] == best_reachable(data)
     assert source["kinds"][3] == {"content": "visual", "mood": "acoustic"}
-    assert f"{len(data.raw.interactions):,} interactions" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"{len(data.raw.interactions):,} interactions" in printed
+    assert f"{tmp_path / 'videos.kinds.csv'}: the kinds of the items, for compare --kinds" in printed
+
+
+def test_compare_reads_the_kinds_that_the_command_writes(tmp_path):
+    data = synthesize(SyntheticVideos(users=10, items=40, interactions_per_user=4, kinds=4))
+    record_set = write_record_set(data.raw, data.splits, tmp_path / "videos")
+    write_kinds(data, kinds_file(record_set.folder))
+    kinds = read_kinds(tmp_path / "videos.kinds.csv", record_set)
+    found = [kinds.names[kind] for kind in kinds.of_item]
+    expected = ["visual", "acoustic", "textual", "visual, mood acoustic"]
+    assert found == [expected[kind] for kind in data.kind_of_item]
+
+
+def test_the_command_does_not_overwrite_kinds(tmp_path):
+    (tmp_path / "videos.kinds.csv").write_text("mine")
+    parser = CommandParser()
+    records_synthesize.add_arguments(parser)
+    with pytest.raises(InvalidInputError, match=r"videos\.kinds\.csv: already exists"):
+        records_synthesize.run(parser.parse_args(["--output", str(tmp_path / "videos")]))
+    assert (tmp_path / "videos.kinds.csv").read_text() == "mine"

@@ -11,6 +11,7 @@ import pytest
 
 from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.trainer.comparison.model_names import folder_name, plot_label
+from tf_metammf.trainer.comparison.plots import _modalities as modality_figure
 from tf_metammf.trainer.comparison.references import choose_references
 from tf_metammf.trainer.comparison.report import _main_table
 from tf_metammf.trainer.comparison.results import _compare, _compared_metric, _spread
@@ -149,3 +150,19 @@ def test_a_value_that_is_missing_keeps_the_place_of_its_seed(values, expected):
 )
 def test_models_are_compared_at_a_cut_off_that_they_are_evaluated_at(monitored, compared):
     assert _compared_metric(MetricName.parse(monitored), [3, 5]) == compared
+
+
+def test_the_bars_of_missing_modalities_have_the_interval_of_the_difference():
+    """Not the deviation of the model, which is large where the difference may be none."""
+
+    def model(mean, difference):
+        return {"metrics": {"ndcg@20": {"mean": mean, "deviation": 0.2}}, "reference": "m", "difference": difference}
+
+    models = {
+        "m": model(0.5, None) | {"reference": None},
+        "m, visual alone": model(0.5, {"mean": 0.0, "low": 0.0, "high": 0.0}),
+        "m, no content": model(0.4, {"mean": -0.1, "low": -0.13, "high": -0.07}),
+    }
+    (panel,) = modality_figure({"metric": "ndcg@20", "models": models}, {"m": list(models)[1:]}).axes
+    bars = [each.get_segments()[0][:, 0] for each in panel.collections]
+    np.testing.assert_allclose(bars, [[0, 0], [-0.13, -0.07]], atol=1e-12)

@@ -1,5 +1,6 @@
 """What weights were trained on, along the chain of runs, and how much of it a record set holds out now."""
 
+import re
 import shutil
 
 import numpy as np
@@ -75,6 +76,18 @@ def test_pairs_are_matched_by_raw_id_and_counted_by_split(make_records, make_run
         require_no_leakage(found, now, weights="run", before=before, allow="say so")
 
 
+def test_the_remedy_is_one_that_helps(make_records, make_run):
+    """A split like that of the last run does not help where an earlier run saw what is held out."""
+    first, second = make_records("first set", [A, B]), make_records("second", [B, C], [A])
+    run = make_run("run", second, start=make_run("run 1", first))
+    for before, leaking, remedy in [
+        (first, make_run("other", first), f"with --splitting.like '{first.folder}', "),
+        (second, run, f"in the runs that it began from, not in {second.folder}. Train on {second.folder} without"),
+    ]:
+        with pytest.raises(InvalidInputError, match=re.escape(remedy)):
+            require_no_leakage(leakage(leaking, second, before), second, weights="run", before=before, allow="say so")
+
+
 def test_what_is_in_training_now_does_not_leak(make_records, make_run):
     """A user may meet an item again, once in training and once in the test split."""
     before = make_records("before", [A, B, C, C], [A], [C])
@@ -107,14 +120,14 @@ def test_nothing_is_kept_twice_and_no_file_where_there_is_nothing(make_records, 
 
 
 def test_searches_and_comparisons_refuse_before_the_first_training(make_records, make_run, tmp_path):
-    before, now = make_records("before", [A, B]), make_records("now", [B, C], [A])
+    before, now = make_records("before", [A, B]), make_records("now", [B, C], [A], [D])
     settings = {"training": {"init_from": str(make_run("run", before).folder)}}
     refused = pytest.raises(InvalidInputError, match="was trained on 1 of the 1 validation interactions")
     space = SearchSpace.from_mapping(settings | {"objective": {"temperature": {"choice": [0.1, 0.2]}}})
     with refused:
         tune(now, tmp_path / "search", space, trials=1, seeds=1)
     with refused:
-        compare(now, tmp_path / "compared", {"one": space, "other": space}, seeds=1)
+        compare(now, tmp_path / "compared", {"one": space, "other": space}, seeds=1, trials=1)
     assert not (tmp_path / "search").exists() and not (tmp_path / "compared").exists()
     check_earlier_run(TrainingConfiguration(init_from=settings["training"]["init_from"], allow_leakage=True), now)
     with pytest.raises(InvalidInputError, match=r"no longer there. Say where it is with training.init_from_records"):

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from tf_metammf.trainer.configuration import Configuration, load_configuration
 from tf_metammf.trainer.divergence import StopOnDivergence
 from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.runs.best_weights import KeepBestWeights
-from tf_metammf.trainer.runs.run_directory import RunDirectory, open_run_directory
+from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory, open_run_directory
 from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.training import train
 
@@ -167,9 +168,11 @@ def test_the_best_weights_before_a_divergence_stay_on_disk(tmp_path):
         def __init__(self):
             super().__init__()
             self.steps = self.add_weight(name="steps", initializer="zeros")
+            self.mean_loss = keras.metrics.Mean()
 
         def train_step(self, data):
             self.steps.assign_add(1.0)
+            self.mean_loss.update_state(1.0)
             return {"loss": tf.where(self.steps > 7, float("nan"), 1.0)}
 
     class Score(keras.callbacks.Callback):
@@ -224,6 +227,14 @@ def test_a_configuration_that_does_not_fit_leaves_no_run_directory(change, messa
     with pytest.raises(InvalidInputError, match=message):
         train(halves, tmp_path / "run", Configuration.from_mapping(change), verbose=0)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_record_set_whose_path_is_not_text_is_named_by_its_path(halves, configuration, tmp_path):
+    """As paths outside ASCII are under a locale of ASCII."""
+    elsewhere = replace(halves, folder=tmp_path / "\udce4")
+    with pytest.raises(UnicodeEncodeError) as caught:
+        create_run_directory(tmp_path / "run", configuration, elsewhere)
+    assert caught.value.object == str(tmp_path / "\udce4") and not (tmp_path / "run").exists()
 
 
 def test_an_existing_run_directory_is_not_overwritten(halves, configuration, tmp_path):

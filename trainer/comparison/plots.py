@@ -42,6 +42,14 @@ def _ablated(results: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
+def _interval(model: Mapping[str, Any], base: str) -> list[list[float]] | None:
+    """How far the interval of a model's difference from another reaches down and up; None where there is none."""
+    difference = model["difference"]
+    if model["reference"] != base or difference is None or difference["low"] is None:
+        return None
+    return [[difference["mean"] - difference["low"]], [difference["high"] - difference["mean"]]]
+
+
 def _modalities(results: Mapping[str, Any], ablated: Mapping[str, list[str]]) -> Figure:
     metric, bars = results["metric"], sum(map(len, ablated.values()))
     figure = Figure(figsize=(8, 1 + HEIGHT * bars), layout="constrained")
@@ -50,15 +58,15 @@ def _modalities(results: Mapping[str, Any], ablated: Mapping[str, list[str]]) ->
     for base, names in ablated.items():
         whole = results["models"][base]["metrics"][metric]["mean"] or 0
         for name in names:
-            spread = results["models"][name]["metrics"][metric]
-            change = (spread["mean"] or 0) - whole
+            change = (results["models"][name]["metrics"][metric]["mean"] or 0) - whole
             colour = "tab:red" if change < 0 else "tab:green"
-            panel.barh(len(labels), change, xerr=spread["deviation"] or 0, color=colour, height=0.7)
+            interval = _interval(results["models"][name], base)
+            panel.barh(len(labels), change, xerr=interval, color=colour, height=0.7)
             labels.append(plot_label(name))
     panel.set_yticks(range(len(labels)), labels)
     panel.invert_yaxis()
     panel.axvline(0, color="black", linewidth=0.8)
-    panel.set(xlabel=f"change of {metric}")
+    panel.set(xlabel=f"change of {metric}, 95 % interval")
     panel.grid(axis="x", alpha=0.3)
     return figure
 

@@ -1,5 +1,6 @@
 """Whether weights that are carried over were trained on what a record set judges them by."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.runs.run_directory import RunDirectory
-from tf_metammf.trainer.runs.trained_interactions import TrainedInteractions, split_keys
+from tf_metammf.trainer.runs.trained_interactions import TrainedInteractions, split_keys, split_pairs
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,22 @@ def require_no_leakage(leakage: Leakage, record_set: RecordSet, *, weights: str,
     """
     if leakage.is_any:
         raise InvalidInputError(
-            f"{weights} was trained on {leakage} of {record_set.folder}: its metrics would be too good. Convert the "
-            f"data with --splitting.like {before.folder}, which keeps every interaction of that record set in its "
-            f"split, or split by time. To carry the weights over all the same, {allow}."
+            f"{weights} was trained on {leakage} of {record_set.folder}: its metrics would be too good. "
+            f"{_remedy(record_set, before)} To carry the weights over all the same, {allow}."
         )
+
+
+def _remedy(record_set: RecordSet, before: RecordSet) -> str:
+    own = TrainedInteractions((split_pairs(before, "train"),)).outside(record_set)
+    if not find_leakage(own, record_set).is_any:
+        return (
+            f"It saw them in the runs that it began from, not in {before.folder}. Train on {record_set.folder} without "
+            "weights of an earlier run, or start from a run that has not seen them."
+        )
+    return (
+        f"Convert the data with --splitting.like {shlex.quote(str(before.folder))}, which keeps every interaction of "
+        "that record set in its split, or split by time."
+    )
 
 
 def leakage_warning(leakage: Leakage, *, weights: str) -> str:

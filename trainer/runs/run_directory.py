@@ -152,10 +152,12 @@ def create_run_directory(folder: str | Path, configuration: Configuration, recor
         InvalidInputError: The folder exists or cannot be written.
     """
     run = RunDirectory(Path(folder))
+    trained_on = str(record_set.folder.resolve())
+    trained_on.encode("utf-8")  # an error here names the path; one of writing names all that is written
     with staged_directory(run.folder, option="--run") as staging:
         aside = RunDirectory(staging)
         aside.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
-        aside.write("records", {"path": str(record_set.folder.resolve()), **describe_records(record_set.metadata)})
+        aside.write("records", {"path": trained_on, **describe_records(record_set.metadata)})
     return run
 
 

@@ -91,6 +91,12 @@ def trained_interactions(run: RunDirectory, record_set: RecordSet) -> TrainedInt
     return _trained_interactions(run, record_set, visited=())
 
 
+def split_pairs(record_set: RecordSet, split: str) -> RawPairs:
+    """The interactions of a split, by raw ids."""
+    pairs = read_interactions(record_set, split)
+    return RawPairs(record_set.user_ids, record_set.item_ids, pairs.user, pairs.item)
+
+
 def split_keys(record_set: RecordSet, split: str) -> NDArray[np.int64]:
     """One number for each interaction of a split, ``user * items + item``."""
     pairs = read_interactions(record_set, split)
@@ -100,10 +106,8 @@ def split_keys(record_set: RecordSet, split: str) -> NDArray[np.int64]:
 def _trained_interactions(
     run: RunDirectory, record_set: RecordSet, *, visited: tuple[Path, ...]
 ) -> TrainedInteractions:
-    pairs = read_interactions(record_set, "train")
-    own = RawPairs(record_set.user_ids, record_set.item_ids, pairs.user, pairs.item)
     earlier = _earlier_interactions(run, visited=(*visited, run.folder.resolve()))
-    return TrainedInteractions((own, *earlier.parts), earlier.unknown)
+    return TrainedInteractions((split_pairs(record_set, "train"), *earlier.parts), earlier.unknown)
 
 
 def _earlier_interactions(run: RunDirectory, *, visited: tuple[Path, ...]) -> TrainedInteractions:

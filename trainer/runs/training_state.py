@@ -20,7 +20,8 @@ class TrainingState:
         rollbacks: What was rolled back: step, loss, and the step gone back to. Each halves the learning rate.
         spikes: Steps of the epoch under way whose loss was far above those before.
         recent_losses: Losses of the last steps that were no spikes.
-        loss_sum: Sum of the losses of the epoch under way.
+        loss_sum: Sum of the losses of the epoch under way, over the rows of its batches.
+        row_sum: Number of these rows.
         complete: Whether no further step follows.
     """
 
@@ -34,6 +35,7 @@ class TrainingState:
     spikes: int = 0
     recent_losses: list[float] = field(default_factory=list)
     loss_sum: float = 0.0
+    row_sum: float = 0.0
     complete: bool = False
 
     def to_json(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.beam_conversion import convert_with_beam
 from tf_metammf.records.conversion import convert
 from tf_metammf.records.filtering import Filtering
+from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.sources.tabular import Options
 from tf_metammf.records.splitting import Splitting
 
@@ -82,14 +83,14 @@ def compare(tmp_path) -> Callable[..., None]:
     "arguments",
     [
         {"seed": 5, "shards": 3},
-        {"filtering": Filtering(rating_threshold=3, k_core=3)},
-        {"filtering": Filtering(deduplicate=False), "splitting": Splitting(validation=0, test=0.3)},
+        {"splitting": Splitting(method="random"), "filtering": Filtering(rating_threshold=3, k_core=3)},
+        {"filtering": Filtering(deduplicate=False), "splitting": Splitting("random", validation=0, test=0.3)},
         {"splitting": Splitting(method="leave_last_out")},
         {"splitting": Splitting(method="time", test=0.25)},
         {"splitting": Splitting(method="cold_start", cold_items=0.3), "shards": 2},
         {"filtering": Filtering(k_core=4), "splitting": Splitting(method="cold_start"), "seed": 2},
     ],
-    ids=["random", "threshold and core", "duplicates kept", "last out", "time", "cold start", "core and cold start"],
+    ids=["default", "threshold and core", "duplicates kept", "last out", "time", "cold start", "core and cold start"],
 )
 def test_a_pipeline_writes_the_bytes_of_the_local_conversion(logs, compare, arguments):
     compare(logs, **arguments)
@@ -102,6 +103,29 @@ def test_splits_of_the_source_in_parts_of_parquet(tmp_path, compare):
     for number, rows in enumerate((table[:120], table[120:])):
         pyarrow.parquet.write_table(rows, folder / f"views-{number}.parquet", row_group_size=50)
     compare(folder, options=Options(interactions="views-*.parquet", features={}))
+
+
+def test_the_default_where_too_many_users_are_new(tmp_path, compare):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    rows = [f"{user},{item},{10 * user + item % 3}" for user in range(20) for item in range(5)]
+    (folder / "interactions.csv").write_text("\n".join(["user,item,time", *rows]) + "\n")
+    compare(folder, options=Options(features={}), seed=3)
+    assert Metadata.read(tmp_path / "beam").funnel.method == "leave_last_out"
+
+
+def test_a_file_for_each_split_and_features_of_users(tmp_path, compare):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    table = interactions().drop(["timestamp"])
+    for name, rows in (("train", table[:200]), ("valid", table[200:240]), ("test", table[240:])):
+        pyarrow.csv.write_csv(rows, folder / f"{name}.csv")
+    write_features(folder)
+    np.save(folder / "user_features.npy", np.ones((4, 2)))
+    compare(folder)
+    funnel = Metadata.read(tmp_path / "beam").funnel
+    assert funnel.method == "source" and funnel.notes and funnel.repeats
+    assert funnel.items_without_features and not funnel.features_without_interaction
 
 
 def test_matrices_whose_rows_are_the_ids_of_the_interactions(tmp_path, compare):
@@ -148,6 +172,8 @@ def broken(logs: Path, name: str) -> None:
         (logs / "visual_features.csv").write_text(text + text.splitlines()[-1] + "\n", encoding="utf-8")
     elif name == "a feature that is not finite":
         np.save(logs / "acoustic_features.npy", np.full((20, 3), np.nan, np.float16))
+    elif name == "a value that float32 cannot hold apart":
+        np.save(logs / "acoustic_features.npy", np.array([[1e8 + row % 2, row] for row in range(20)]))
     elif name == "an archive":
         np.savez(logs / "motion_features.npz", item_id=np.arange(3), features=np.ones((3, 2)))
     elif name == "fewer ids than rows":
@@ -162,6 +188,10 @@ def broken(logs: Path, name: str) -> None:
         ("an id is missing", r'interactions\.csv: a row: column "user_id" has no id \(,clip 1,4\)\. Mend the row\.$'),
         ("an item twice", r'modality "visual": has item "clip \d+" more than once, expected once'),
         ("a feature that is not finite", r'modality "acoustic": item "clip \d+" .* has NaN or infinite'),
+        (
+            "a value that float32 cannot hold apart",
+            r'modality "acoustic": value 1 goes from 100000000\.0 to 100000001\.0',
+        ),
         (
             "an archive",
             r"motion_features\.npz: with --beam_pipeline_options tables are read in parts, which \.npz files",
@@ -186,7 +216,9 @@ def test_an_error_of_a_worker_is_one_line_for_the_user_and_leaves_nothing(logs, 
             r"k_core 8 is not reached after 1 rounds: .* Give more",
         ),
         ({"splitting": Splitting(method="source")}, r'splitting method "source": .* has no splits of its own'),
+        ({"splitting": Splitting(like="before")}, r"like is before, and pipelines of Beam do not read an earlier"),
         ({"seed": -1}, r"seed is -1, expected at least 0"),
+        ({"options": Options(token_columns={"visual": "words"})}, r"pipelines of Beam do not read words"),
         ({"options": Options(interactions="clicks.csv")}, r"has no file clicks\.csv\. It has: "),
     ],
 )

@@ -1,0 +1,100 @@
+"""The metadata of a record set, by the entries of what the workers wrote and counted."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from tf_metammf.records.beam.shards import publish
+from tf_metammf.records.funnel import Funnel, SplitCounts
+from tf_metammf.records.metadata import METADATA_FILE, FileEntry, Metadata, ModalityEntry, SplitEntry
+from tf_metammf.records.raw_data import SPLITS
+
+WRITTEN = "written.json"
+"""The list of all entries, until the metadata are written."""
+
+
+def read_entries(output: str) -> list[Any]:
+    """The entries of everything that was written or counted."""
+    path = FileSystems.join(output, WRITTEN)
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as content:
+        entries = sorted(json.loads(content.read()), key=lambda entry: entry[:3])
+    FileSystems.delete([path])
+    return entries
+
+
+def funnel_of(entries: list[Any], *, notes: tuple[str, ...]) -> Funnel:
+    """What became of the rows, by the entries of what was counted."""
+    rows = {stage: entry["rows"] for kind, stage, _, entry in entries if kind == "rows"}
+    items = {name: entry["items"] for kind, name, _, entry in entries if kind == "count"}
+    new = {role: entry for kind, role, _, entry in entries if kind == "new"}
+    ((method, reason),) = ((name, entry["reason"]) for kind, name, _, entry in entries if kind == "method")
+    shards = [(split, entry["interactions"]) for kind, split, _, entry in entries if kind == "interactions"]
+    lengths = {name: sum(count for split, count in shards if split == name) for name in SPLITS}
+    return Funnel(
+        rows_read=rows["read"],
+        rejected={},
+        below_threshold=rows["read"] - rows["rated"],
+        repeats=rows["rated"] - rows["distinct"],
+        outside_k_core=rows["distinct"] - rows["kept"],
+        splits={name: SplitCounts(lengths[name], new["user"][name], new["item"][name]) for name in SPLITS},
+        method=method,
+        reason=reason,
+        items_without_features=items.get("items_without_features", 0),
+        features_without_interaction=items["features_without_interaction"],
+        notes=notes,
+    )
+
+
+def time_unit(entries: list[Any]) -> dict[str, str]:
+    """What times are stored in, as the provenance has it; nothing where there is no unit."""
+    units = [entry["unit"] for kind, _, _, entry in entries if kind == "times"]
+    return {} if units in ([], [None]) else {"timestamp_unit": units[0]}
+
+
+def write_metadata(
+    output: str, entries: list[Any], *, name: str, timestamps: bool, source: dict[str, Any], funnel: Funnel
+) -> Metadata:
+    """Writes the metadata of TFDS, and ``metadata.json`` last."""
+    from tf_metammf.records.tfds_metadata import write_tfds_metadata  # imports TensorFlow
+
+    def files(kind: str, part: str = "") -> tuple[FileEntry, ...]:
+        return tuple(FileEntry(**entry) for found, of, _, entry in entries if (found, of) == (kind, part))
+
+    splits = {split: files("interactions", split) for split in SPLITS}
+    (users,), (items,) = files("ids", "user"), files("ids", "item")
+    modalities = {}
+    for _, modality, _, width in (entry for entry in entries if entry[0] == "width"):
+        present = sum(entry["items"] for kind, of, _, entry in entries if (kind, of) == ("modality", modality))
+        modalities[modality] = ModalityEntry(width=width["width"], source_dtype=width["dtype"], items=present)
+    metadata = Metadata(
+        name=name,
+        users=users.records,
+        items=items.records,
+        timestamps=timestamps,
+        modalities=modalities,
+        splits={
+            split: SplitEntry(sum(shard.interactions for shard in shards), shards) for split, shards in splits.items()
+        },
+        item_shards=files("items"),
+        id_files=(users, items),
+        source=source,
+        item_indexes=files("index"),
+        funnel=funnel,
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        shards = [folder / shard.path for split in metadata.splits.values() for shard in split.shards]
+        shards += [folder / shard.path for shard in metadata.item_shards]
+        for shard in shards:  # TFDS asks for their names
+            shard.parent.mkdir(exist_ok=True)
+            shard.touch()
+        write_tfds_metadata(folder, metadata)
+        metadata.write(folder)
+        written = [path for path in sorted(folder.rglob("*")) if path.is_file() and path not in shards]
+        for path in sorted(written, key=lambda path: path.name == METADATA_FILE):
+            publish(path, FileSystems.join(output, *path.relative_to(folder).parts))
+    return metadata
