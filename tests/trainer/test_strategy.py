@@ -42,7 +42,8 @@ def test_two_devices_have_the_losses_and_the_metrics_of_one(name, close, ranked,
             tolerance = {"abs": ranked} if column.startswith("val_") else {"rel": close}
             assert value == pytest.approx(expected[column], **tolerance), column
     assert two.read("metrics")["test"] == pytest.approx(one.read("metrics")["test"], abs=ranked)
-    assert evaluate(two) == pytest.approx(two.read("metrics")["test"], rel=1e-6)
+    # With 16 bits, an optimized graph, which the program has, rounds elsewhere than the one here.
+    assert evaluate(two) == pytest.approx(two.read("metrics")["test"], rel=1e-6, abs=0 if name == "plain" else ranked)
 
 
 def test_two_devices_begin_with_the_weights_of_a_run_before(runs):

@@ -90,7 +90,22 @@ def _by_embeddings(ranks: Callable[..., Any], settings: RankingSettings) -> Call
     than ranking a small catalogue.
     """
 
-    @tf.function(autograph=False, reduce_retracing=True)
+    vector, matrix = [None], [None, None]
+    inputs = RankingInputs(
+        blocks=tf.TensorSpec([2], tf.int32),
+        block_rows=tf.TensorSpec([], tf.int32),
+        users=tf.TensorSpec(vector, tf.int64),
+        positive_keys=tf.TensorSpec(vector, tf.int64),
+        positive_offsets=tf.TensorSpec(vector, tf.int64),
+        masked_places=tf.TensorSpec([None, 2], tf.int32),
+        masked_offsets=tf.TensorSpec(vector, tf.int64),
+        is_item=tuple(tf.TensorSpec([settings.items + 1], tf.bool) for _ in settings.parts),
+        relevant=tuple(tf.TensorSpec(vector, tf.int64) for _ in settings.parts),
+    )
+    embeddings = tf.TensorSpec(matrix, tf.float32)
+
+    # Of any sizes from the start: a graph for the sizes of one ranking may round elsewhere than that for all.
+    @tf.function(autograph=False, input_signature=[inputs, embeddings, embeddings])
     def ranked(inputs: RankingInputs, user_embeddings: Any, item_embeddings: Any) -> Any:
         # Transposed once here, because a product with few rows would spend much of its time on it in every block.
         columns = tf.transpose(item_embeddings)
