@@ -57,10 +57,13 @@ def test_two_devices_that_were_terminated_in_an_epoch_end_with_the_bits_of_those
     folder, printed = runs
     whole, interrupted = (open_run_directory(folder / name) for name in ("plain mirrored", "interrupted"))
     assert "left with 143" in printed
-    assert interrupted.history_file.read_bytes() == whole.history_file.read_bytes()
+    for row, expected in zip(rows(interrupted), rows(whole), strict=True):
+        # The devices add up the loss of an epoch each for itself, and what was added up before is with one of them.
+        assert row.pop("loss") == pytest.approx(expected.pop("loss"), rel=1e-6)
+        assert row == expected
     assert interrupted.read("metrics") == whole.read("metrics")
     (one, _), (other, _) = load_model(interrupted), load_model(whole)
-    for weight, expected in zip(one.weights, other.weights, strict=True):
+    for weight, expected in zip(one.trainable_weights, other.trainable_weights, strict=True):
         np.testing.assert_array_equal(weight, expected)
 
 
