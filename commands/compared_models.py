@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.configuration_files import preset_names
+from tf_metammf.parts import known_parts, setting_names
+from tf_metammf.trainer.configuration import PLACES
+from tf_metammf.trainer.configuration_files import preset_names, read_configuration
+from tf_metammf.trainer.configuration_parser import Parts, chosen_parts
+from tf_metammf.trainer.earlier_configurations import modernized
+from tf_metammf.trainer.search.search_fields import leaves, nested_fields
 from tf_metammf.trainer.search.search_space import SearchSpace, load_search_space
 
 
@@ -14,7 +19,7 @@ def named_models(text: str, *, overrides: Mapping[str, Any], searched: bool) -> 
     """The models by name.
 
     A field has the value of the preset or file, or in its place that of the overrides, or in place of both the fusion
-    after a plus.
+    after a plus. An override of a setting of one part is for the models that have this part.
 
     Args:
         text: Presets, files or run directories, each as ``NAME=FILE+FUSION`` or a part of that, with commas between,
@@ -26,6 +31,7 @@ def named_models(text: str, *, overrides: Mapping[str, Any], searched: bool) -> 
         InvalidInputError: A file or preset cannot be read, or two models have the same name.
     """
     models: dict[str, SearchSpace] = {}
+    taken: set[str] = set()
     for word in next(csv.reader([text], skipinitialspace=True), []):
         if not word.strip():
             continue
@@ -36,8 +42,24 @@ def named_models(text: str, *, overrides: Mapping[str, Any], searched: bool) -> 
         if name in models:
             raise InvalidInputError(f'two models are called "{name}". Name them with NAME=FILE.')
         values = _with_fusion(overrides, fusion) if fusion else overrides
-        models[name] = load_search_space(place, overrides=values, default_ranges=searched)
+        own = _own_fields(values, chosen_parts(read_configuration(place), modernized(values, partial=True)))
+        taken |= set(own)
+        models[name] = load_search_space(place, overrides=nested_fields(own), default_ranges=searched)
+    for field in leaves(overrides):
+        if models and field not in taken:
+            raise InvalidInputError(f"--{field} is a setting of a part that none of {', '.join(models)} has.")
     return models
+
+
+def _own_fields(overrides: Mapping[str, Any], parts: Parts) -> dict[str, Any]:
+    """The fields that are shared by all models, or settings of the parts of this one."""
+    foreign = {
+        f"{place}.{name}"
+        for kind, place in PLACES.items()
+        for settings in known_parts(kind).values()
+        for name in setting_names(settings) - setting_names(parts[kind])
+    }
+    return {field: value for field, value in leaves(overrides).items() if field not in foreign}
 
 
 def _parts(word: str) -> tuple[str, str, str]:

@@ -26,6 +26,10 @@ class NotSerializableError(InvalidInputError, NotImplementedError):
     """Keras asked for a configuration that there is not; a ``NotImplementedError`` for Keras, which does without."""
 
 
+class UnknownPartError(InvalidInputError):
+    """A name stands for no fusion, encoder, objective or auxiliary loss that there is."""
+
+
 class InvalidRecordSetError(MetaMMFError):
     """A record set on disk is damaged, incomplete or of another schema version."""
 

@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_type_hints, overload
 
-from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.errors import InvalidInputError, UnknownPartError, unknown_name
 
 if TYPE_CHECKING:
     from tf_metammf.encoders.settings import EncoderSettings
@@ -123,7 +123,7 @@ def settings_of(kind: PartKind, name: str) -> type[PartSettings]:
         return _settings_of_class(kind, name)
     known = known_parts(kind)
     if name not in known:
-        raise unknown_name(kind, name, known)
+        raise UnknownPartError(str(unknown_name(kind, name, known)))
     return known[name]
 
 

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.parts import PartKind, PartSettings, settings_of
 from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.trainer.configuration import PLACES, Configuration, part_of
 
@@ -41,6 +42,7 @@ def check_bounds(configuration: Configuration) -> None:
         _check_least(getattr(configuration, section), least, place=section)
     for kind, place in PLACES.items():
         part = part_of(configuration, kind)
+        _check_part(kind, part, place=place)
         _check_least(part, part.lower_bounds, place=place)
         for name in part.above_zero:
             if not getattr(part, name) > 0:
@@ -56,6 +58,20 @@ def check_bounds(configuration: Configuration) -> None:
         raise InvalidInputError("evaluation.k is empty, expected cut-offs such as [10, 20].")
     for cutoff in configuration.evaluation.k:
         MetricName.parse(f"recall@{cutoff}")
+
+
+def _check_part(kind: PartKind, part: Any, *, place: str) -> None:
+    """Refuses a part that is no settings, or whose name was changed without them; files and options cannot be so."""
+    if not isinstance(part, PartSettings):
+        raise InvalidInputError(
+            f'{place} is {part!r}, expected settings, such as tf_metammf.parts.settings_of("{kind}", NAME)().'
+        )
+    expected = settings_of(kind, part.name)
+    if type(part) is not expected:
+        raise InvalidInputError(
+            f"{place}.name is {part.name}, and the settings are {type(part).__name__}, expected {expected.__name__}. "
+            f'Set {place} to tf_metammf.parts.settings_of("{kind}", "{part.name}")().'
+        )
 
 
 def _check_least(section: Any, least: Mapping[str, float], *, place: str) -> None:

@@ -18,7 +18,8 @@ def plain_message(text: str, *, prefix: str = "") -> str:
         return text
     name, reason = found[1], found[2]
     value = re.search(r"(?:Given|Got) value: (.*)$", reason)
-    words = [word for choice in re.findall(r"typing\.Literal\[(.*?)\]", reason) for word in _words(choice)]
+    choices = re.findall(r"typing\.Literal\[(.*?)\]", reason)
+    words = list(dict.fromkeys(word for choice in choices for word in _words(choice)))
     if value and words:
         return f"{prefix}{name}: {unknown_name('value', value[1], words)}"
     if value:

@@ -236,7 +236,7 @@ def test_every_model_is_built_before_the_first_is_trained(halves, small, tmp_pat
         ("modality", "model.modalities", ["vidual"]),
         ("start", "training.init_from", str(tmp_path / "no run")),
         ("bounds", "training.batch_size", 0),
-        ("monitor", "training.strategy", "miror"),
+        ("strategy", "training.strategy", "miror"),
     ):
         models[name] = fixed_space(small()).with_fixed(field, value)
     with pytest.raises(InvalidInputError) as raised:
@@ -248,9 +248,10 @@ def test_every_model_is_built_before_the_first_is_trained(halves, small, tmp_pat
         '"width": id_units is 5, but the fusion gives 4',
         '"objective": unknown objective "sofmax"',
         '"modality": unknown modality "vidual"; did you mean "visual"',
+        'none, sum. "width"',
         '"start": ',
         '"bounds": training.batch_size is 0',
-        '"monitor": unknown training.strategy "miror"',
+        '"strategy": configuration: training.strategy: unknown value "miror"; did you mean "mirrored"',
     ):
         assert part in message
     assert trained == [] and not (tmp_path / "out").exists()
@@ -262,15 +263,18 @@ def test_models_that_need_features_say_so_where_there_are_none(halves, tmp_path)
     with pytest.raises(InvalidInputError) as raised:
         compare(without, tmp_path / "out", models)
     message = str(raised.value)
-    assert "has no modalities, and model.encoder vbpr compares the features of items. Convert with features" in message
-    assert "model.encoder item_knn compares" in message and '"default": there are no modalities to fuse' in message
+    assert (
+        "has no modalities, and model.encoder.name vbpr compares the features of items. Convert with features"
+        in message
+    )
+    assert "model.encoder.name item_knn compares" in message and '"default": there are no modalities to fuse' in message
 
 
 def test_a_model_that_an_earlier_version_began_with_a_mistake_may_be_corrected(halves, tmp_path, trained):
     models = {"one": neighbours(1), "ten": neighbours(10)}
     compare(halves, tmp_path / "out", models, seeds=1)
     content = yaml.safe_load((tmp_path / "out/comparison.yaml").read_text())
-    content["models"]["ten"]["model"]["encoder"] = "item_kn"
+    content["models"]["ten"]["model"]["encoder"]["name"] = "item_kn"
     (tmp_path / "out/comparison.yaml").write_text(yaml.safe_dump(content))
     shutil.rmtree(tmp_path / "out/models/ten")
     assert compare(halves, tmp_path / "out", models, seeds=1).is_complete
@@ -281,12 +285,12 @@ def test_a_comparison_from_before_a_setting_existed_is_resumed(halves, tmp_path,
     compare(halves, tmp_path / "out", models, seeds=1)
     file = tmp_path / "out/comparison.yaml"
     content = yaml.safe_load(file.read_text())
-    assert content["models"]["one"]["model"]["graph"].pop("exclude_targets") is False
+    assert content["models"]["one"]["model"]["encoder"].pop("shrinkage") == 0.0
     file.write_text(yaml.safe_dump(content))
     trained.clear()
     assert compare(halves, tmp_path / "out", models, seeds=1).is_complete and trained == []
-    with pytest.raises(InvalidInputError, match=r"model\.graph\.exclude_targets: False in the folder, True now"):
-        models["one"] = models["one"].with_fixed("model.encoder.exclude_targets", True)
+    with pytest.raises(InvalidInputError, match=r"model\.encoder\.shrinkage: 0\.0 in the folder, 1\.0 now"):
+        models["one"] = models["one"].with_fixed("model.encoder.shrinkage", 1.0)
         compare(halves, tmp_path / "out", models, seeds=1)
 
 
@@ -382,8 +386,10 @@ def test_options_are_for_all_models_in_place_of_what_presets_and_files_give(comm
     found = configurations(tmp_path / "out")
     assert set(found) == {"item-knn", "popularity", "own-here"}
     for configuration in found.values():
-        assert configuration.model.encoder.neighbours == 5 and configuration.evaluation.k == [2]
-        assert configuration.training.deterministic
+        assert configuration.evaluation.k == [2] and configuration.training.deterministic
+    for name in ("item-knn", "own-here"):
+        assert found[name].model.encoder.neighbours == 5
+    assert not hasattr(found["popularity"].model.encoder, "neighbours")
     assert found["own-here"].model.encoder.shrinkage == 3.0
 
 

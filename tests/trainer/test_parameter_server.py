@@ -57,7 +57,7 @@ def epochs(run: RunDirectory) -> int:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"model": {"encoder": "sage"}}, "model.encoder is sage; .* only mf is possible"),
+        ({"model": {"encoder": "sage"}}, "model.encoder.name is sage; .* only mf is possible"),
         ({"objective": {"name": "bpr"}}, "objective.name is bpr; .* only in_batch_softmax is possible"),
         ({"training": {"deterministic": True}}, "training.deterministic is True"),
         ({"training": {"mixed_precision": "bfloat16"}}, "training.mixed_precision is bfloat16"),

@@ -18,6 +18,7 @@ from preloaded_process import PreloadedProcess, run_preloaded
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
+from tf_metammf.parts import settings_of
 from tf_metammf.trainer.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
@@ -152,8 +153,9 @@ def test_another_configuration_is_refused_with_the_difference_and_force_takes_wh
 def test_what_checkpoints_do_not_fit_is_refused_without_advice_to_force_it(force, halves, configuration, tmp_path):
     run = create_run_directory(tmp_path / "run", configuration, halves)
     configuration.training.epochs = 14
-    configuration.model.id_units, configuration.model.encoder.modality_weights = 8, {"visual": 0.5}
-    message = r"another model\.id_units, model\.peer\.modality_weights.* \(.*id_units: 4 in the run, 8 now"
+    configuration.model.id_units = 8
+    configuration.model.encoder = settings_of("encoder", "freedom")(modality_weights={"visual": 0.5})
+    message = r"another model\.encoder\.name, model\.id_units, .*modality_weights.* \(.*id_units: 4 in the run, 8 now"
     with pytest.raises(InvalidInputError, match=message) as raised:
         check_resumable(run, configuration, halves, force=force)
     assert "--resume force" not in str(raised.value) and "Choose another --run" in str(raised.value)

@@ -239,7 +239,7 @@ def test_a_tracker_that_cannot_begin_is_an_error_in_a_new_run_and_a_warning_in_o
     [
         ("mlflow", 'pip install "tf-metammf[mlflow]"'),
         ("wandb", 'pip install "tf-metammf[wandb]"'),
-        ("wandbe", 'unknown training.tracking "wandbe"; did you mean "wandb"?'),
+        ("wandbe", 'training.tracking: unknown value "wandbe"; did you mean "wandb"?'),
     ],
 )
 def test_a_tracker_that_is_not_there_leaves_no_run(name, message, halves, tmp_path, monkeypatch, capsys):

@@ -14,6 +14,7 @@ import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
+from tf_metammf.parts import settings_of
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.writer import write_record_set
@@ -98,7 +99,7 @@ def test_the_test_split_influences_neither_training_nor_selection(write_halves, 
 
 @pytest.mark.parametrize("objective", ["in_batch_softmax", "full_softmax", "bpr"])
 def test_the_same_seed_gives_the_same_history(objective, halves, configuration, tmp_path):
-    configuration.objective.name = objective
+    configuration.objective = settings_of("objective", objective)()
     configuration.model.id_dropout = 0.2
     configuration.training.epochs = 2
     first, second = (
@@ -259,7 +260,7 @@ def test_a_record_set_without_modalities_is_trained_on_ids_alone(configuration, 
     records = write_record_set(data, splits, tmp_path / "records")
     with pytest.raises(InvalidInputError, match="no modalities to fuse"):
         train(records, tmp_path / "fused", configuration, verbose=0)
-    configuration.model.fusion.name = "none"
+    configuration.model.fusion = settings_of("fusion", "none")()
     configuration.training.epochs = 1
     run = train(records, tmp_path / "run", configuration, verbose=0)
     model, _ = load_model(run)

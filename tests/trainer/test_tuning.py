@@ -201,7 +201,7 @@ def test_a_search_of_which_nothing_can_be_trained_is_refused_before_it_begins(ha
             5,
             r"none of \d+ configurations .* can be trained\. id_units is 5, but the fusion",
         ),
-        ("model.combination", "ad", r'unknown combination "ad"; did you mean "add"'),
+        ("model.combination", "ad", r'model.combination: unknown value "ad"; did you mean "add"'),
     ):
         with pytest.raises(InvalidInputError, match=message):
             tune(halves, tmp_path / "out", space_of().with_fixed(name, value), tuner="random", trials=3)

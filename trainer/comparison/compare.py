@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -70,14 +70,18 @@ def compare(
         TrainingDivergedError: A training diverged; all others are done.
     """
     _check(record_set, models, seeds=seeds, trials=trials)
-    first = min(_first_configuration(space).training.seed for space in models.values())
+    refusals = _unreadable(models)
+    readable = {name: space for name, space in models.items() if name not in refusals}
+    _check_comparable(readable, trials=trials)
+    first = min((_first_configuration(space).training.seed for space in readable.values()), default=0)
     asked: dict[str, Any] = {
         # Not the seed of the trials: the best of them was best with it by chance, too.
         "seeds": tuple(range(first + 1, first + 1 + seeds)),
         "trials": trials,
         "tuner": tuner,
     }
-    _rehearse_all(record_set, planned_comparison(record_set, Path(folder), models, **asked).unfinished)
+    planned = planned_comparison(record_set, Path(folder), readable, **asked).unfinished
+    _require_trainable(refusals | _untrainable(record_set, planned), order=list(models))
     comparison = open_comparison(record_set, Path(folder), models, **asked)
     diverged: dict[Path, str] = {}
     while left := [model for model in comparison.unfinished if model.folder not in diverged]:
@@ -152,6 +156,17 @@ def _check(record_set: RecordSet, models: Mapping[str, SearchSpace], *, seeds: i
     if "test" not in record_set.metadata.splits or not record_set.metadata.splits["test"].interactions:
         raise InvalidInputError(f"{record_set.folder}: has no test interactions. Convert with another split.")
     check_names(models)
+    if trials:
+        from tf_metammf.trainer.search.tuning import VARIABLES, process_role
+
+        if process_role() != "alone":
+            raise InvalidInputError(
+                f"{', '.join(VARIABLES)} are set, and the processes of a comparison share its models, not the trials "
+                "of one. Unset them, and start the same command several times."
+            )
+
+
+def _check_comparable(models: Mapping[str, SearchSpace], *, trials: int) -> None:
     evaluations = {name: asdict(_first_configuration(space).evaluation) for name, space in models.items()}
     if len({json.dumps(evaluation, sort_keys=True) for evaluation in evaluations.values()}) > 1:
         shown = "; ".join(f"{name}: {evaluation}" for name, evaluation in evaluations.items())
@@ -171,26 +186,34 @@ def _check(record_set: RecordSet, models: Mapping[str, SearchSpace], *, seeds: i
             )
         if trials and not space.parameters and not _first_configuration(space).model.is_baseline:
             raise InvalidInputError(f"{name}: has no range and no choice to search. Give one, or 0 trials.")
-    if trials:
-        from tf_metammf.trainer.search.tuning import VARIABLES, process_role
-
-        if process_role() != "alone":
-            raise InvalidInputError(
-                f"{', '.join(VARIABLES)} are set, and the processes of a comparison share its models, not the trials "
-                "of one. Unset them, and start the same command several times."
-            )
 
 
-def _rehearse_all(record_set: RecordSet, models: list[ComparedModel]) -> None:
-    """Refuses models that cannot be trained, all at once."""
+def _unreadable(models: Mapping[str, SearchSpace]) -> dict[str, str]:
+    """What is wrong, by name, with models whose settings are not those of a model."""
+    refusals: dict[str, str] = {}
+    for name, space in models.items():
+        try:
+            _first_configuration(space)
+        except MetaMMFError as error:
+            refusals[name] = one_line(error)
+    return refusals
+
+
+def _untrainable(record_set: RecordSet, models: list[ComparedModel]) -> dict[str, str]:
+    """What is wrong, by name, with models that would be refused before their first step."""
     refusals: dict[str, str] = {}
     for model in models:
         try:
             rehearse_space(record_set, model.space)
         except MetaMMFError as error:
             refusals[model.name] = one_line(error)
+    return refusals
+
+
+def _require_trainable(refusals: Mapping[str, str], *, order: Sequence[str]) -> None:
+    """Refuses models that cannot be trained, all at once."""
     if refusals:
-        shown = " ".join(f'"{name}": {reason}' for name, reason in refusals.items())
+        shown = " ".join(f'"{name}": {refusals[name].removesuffix(".")}.' for name in order if name in refusals)
         raise InvalidInputError(f"{len(refusals)} of the models cannot be trained, so none was. {shown}")
 
 

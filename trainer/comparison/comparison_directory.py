@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from tf_metammf.errors import InvalidInputError
+from tf_metammf.errors import InvalidInputError, UnknownPartError
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import require_absent, staged_directory
 from tf_metammf.trainer.comparison.model_names import folder_name
@@ -158,7 +158,7 @@ def _continued(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _checked(description: dict[str, Any]) -> dict[str, Any]:
     for content in description["models"].values():
-        SearchSpace.from_mapping(content, source=DESCRIPTION)
+        _stored_settings(content, trials=0)
     return {name: description[name] for name in ("checksum of the record set", "trials", "tuner", "models")}
 
 
@@ -172,7 +172,7 @@ def _resolved(
 ) -> Comparison:
     """The models with their folders; those that the description lacks are added to it."""
     known: dict[str, Any] = description["models"]
-    settings = {name: _settings(SearchSpace.from_mapping(content), trials=trials) for name, content in known.items()}
+    settings = {name: _stored_settings(content, trials=trials) for name, content in known.items()}
     found = []
     for name, space in models.items():
         asked = _settings(space, trials=trials)
@@ -185,6 +185,14 @@ def _resolved(
             known[name], settings[name], same = space.complete().to_mapping(), asked, name
         found.append(ComparedModel(name, space, folder / "models" / folder_name(same)))
     return Comparison(folder, tuple(found), seeds, trials)
+
+
+def _stored_settings(content: Mapping[str, Any], *, trials: int) -> dict[str, Any]:
+    """Those of a model of the description; of one that has no such part, what is wrong with it."""
+    try:
+        return _settings(SearchSpace.from_mapping(content, source=DESCRIPTION), trials=trials)
+    except UnknownPartError as error:
+        return {"settings": str(error)}
 
 
 def _settings(space: SearchSpace, *, trials: int) -> dict[str, Any]:

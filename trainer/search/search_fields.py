@@ -14,6 +14,7 @@ from tf_metammf.trainer.configuration_parser import (
     configuration_type,
     default_parts,
 )
+from tf_metammf.trainer.search.search_parameters import KINDS
 
 
 def searched_fields(content: Mapping[str, Any], *, source: str) -> Iterator[tuple[str, Any, Any]]:
@@ -31,6 +32,17 @@ def searched_fields(content: Mapping[str, Any], *, source: str) -> Iterator[tupl
 def flat_fields(content: Mapping[str, Any], *, source: str) -> dict[str, Any]:
     """Values by field; see :func:`searched_fields`."""
     return {name: value for name, _, value in searched_fields(content, source=source)}
+
+
+def leaves(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted name; a mapping that is a range, a choice or empty is a value."""
+    found: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping) and value and not set(value) & set(KINDS):
+            found |= leaves(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
 
 
 def nested_fields(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tf_metammf.trainer.configuration import PLACES, Configuration, part_of
 from tf_metammf.trainer.configuration_files import PRESETS_FOLDER, configuration_file, read_configuration
 from tf_metammf.trainer.configuration_parser import chosen_parts, without_settings_of_others
 from tf_metammf.trainer.earlier_configurations import modernized
-from tf_metammf.trainer.search.search_fields import flat_fields, nested_fields, searched_fields
+from tf_metammf.trainer.search.search_fields import flat_fields, leaves, nested_fields, searched_fields
 from tf_metammf.trainer.search.search_parameters import KINDS, Parameter, parse_parameter
 
 DEFAULT_SPACE = files("tf_metammf.trainer.search") / "spaces" / "default.yaml"
@@ -132,7 +132,7 @@ def load_search_space(
     source = "configuration" if path is None else str(path)
     overrides = modernized(overrides or {}, partial=True)
     of_file = flat_fields(without_settings_of_others(content, chosen_parts(content, overrides)), source=source)
-    given = dict(_leaves(overrides))
+    given = leaves(overrides)
     values = {**of_file, **given}
     space = SearchSpace.from_mapping(nested_fields(values), source=source)
     if space.parameters or not default_ranges:
@@ -170,15 +170,6 @@ def _gives_values(path: str | Path) -> bool:
     """Whether what is in the file was written by somebody, and not a preset or the configuration of a run."""
     file = configuration_file(str(path))
     return file.parent != Path(str(PRESETS_FOLDER)) and not (file.parent / "records.json").is_file()
-
-
-def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Values by dotted name; a mapping that is a range, a choice or empty is a value."""
-    for key, value in content.items():
-        if isinstance(value, Mapping) and value and not set(value) & set(KINDS):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _section(content: Mapping[str, Any], place: str) -> Mapping[str, Any]:
