@@ -7,7 +7,8 @@ from typing import Any, Self
 from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.export.endpoint import ModelSpec, VersionStatus, open_endpoint
+from tf_metammf.export.endpoint import ModelSpec, VersionStatus
+from tf_metammf.export.endpoints import open_endpoint
 from tf_metammf.export.request_inputs import arrays_of
 from tf_metammf.export.retries import Retries
 from tf_metammf.export.signatures import Signature

@@ -9,7 +9,8 @@ from server_process import ServerProcess, real_server
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.client import Client
-from tf_metammf.export.endpoint import ModelSpec, open_endpoint
+from tf_metammf.export.endpoint import ModelSpec
+from tf_metammf.export.endpoints import open_endpoint
 from tf_metammf.export.recommender import Recommender
 from tf_metammf.export.serving_error import ServingError
 from tf_metammf.export.signatures import Signature, read_signatures
