@@ -142,10 +142,10 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 def _parser(words: Sequence[str] = ()) -> "CommandParser":
     from tf_metammf.commands.parser import CommandParser
+    from tf_metammf.commands.versions import Versions
 
-    parser = CommandParser(
-        prog="tf-metammf", description=_help(tf_metammf), version=tf_metammf.__version__, epilog=EXIT_CODES
-    )
+    parser = CommandParser(prog="tf-metammf", description=_help(tf_metammf), epilog=EXIT_CODES)
+    parser.add_argument("--version", action=Versions)
     commands = parser.add_subcommands(dest="command", **_listed("COMMAND"))
     records = CommandParser(description="Make, look at and check record sets.")
     commands.add_subcommand("records", records, help="Make, look at and check record sets.")
