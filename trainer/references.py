@@ -89,7 +89,7 @@ def remarks_on(run: RunDirectory) -> list[str]:
     """What should be known before the metrics of a finished run are believed, a sentence each.
 
     Whether the model is behind popularity or a random ranking by the monitored metric, on any split; and whether the
-    best epoch is the last one that was allowed.
+    best epoch is the last one that was allowed. A training of one epoch has none before it to be better than.
     """
     configuration, state = run.configuration, run.read("state")
     monitor = configuration.evaluation.monitor

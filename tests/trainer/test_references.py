@@ -103,7 +103,7 @@ def test_a_model_behind_popularity_is_said_to_be(value, expected, copied):
 
 @pytest.mark.parametrize(
     ("epoch", "best", "allowed", "improving"),
-    [(6, 6, 6, True), (1, 1, 1, True), (6, 5, 6, False), (6, 6, 9, False), (6, None, 6, False)],
+    [(6, 6, 6, True), (2, 2, 2, True), (1, 1, 1, False), (6, 5, 6, False), (6, 6, 9, False), (6, None, 6, False)],
 )
 def test_a_best_epoch_that_is_the_last_one_allowed_is_said_to_be(epoch, best, allowed, improving, copied):
     configuration = copied.configuration
