@@ -16,8 +16,9 @@ from tf_metammf.export.baseline_scores import BaselineScores, NeighbourScores, P
 from tf_metammf.export.histories import distinct_pairs
 from tf_metammf.export.popular_items import PopularItems
 from tf_metammf.export.request_checks import require
+from tf_metammf.export.request_signatures import ITEM_ID, Outputs, request_signatures, trace
 from tf_metammf.export.seen_items import SeenItems
-from tf_metammf.export.serving_module import Outputs, make_id_table, trace
+from tf_metammf.export.serving_module import make_id_table
 
 
 class BaselineModule(tf.Module):
@@ -70,22 +71,9 @@ class BaselineModule(tf.Module):
             ``serving_default``, ``recommend``, ``recommend_for_history``, ``score`` and, of nearest neighbours,
             ``similar_items``.
         """
-        user_id = {"user_id": tf.TensorSpec([None], tf.string)}
-        item_id = {"item_id": tf.TensorSpec([None], tf.string)}
-        places = {"k": tf.TensorSpec([], tf.int32)}
-        exclusions = {
-            "exclude_item_id": tf.TensorSpec([None, None], tf.string),
-            "exclude_seen": tf.TensorSpec([], tf.bool),
-        }
-        history = {"history_item_id": tf.TensorSpec([None, None], tf.string)}
-        signatures = {
-            "serving_default": trace(self.recommend_unseen, user_id),
-            "recommend": trace(self.recommend, user_id | places | exclusions),
-            "recommend_for_history": trace(self.recommend_for_history, history | places),
-            "score": trace(self.score, user_id | item_id),
-        }
+        signatures = request_signatures(self)
         if isinstance(self._scores, NeighbourScores):
-            signatures["similar_items"] = trace(self.similar_items, item_id)
+            signatures["similar_items"] = trace(self.similar_items, ITEM_ID)
         return signatures
 
     def recommend_unseen(self, user_id: tf.Tensor) -> Outputs:

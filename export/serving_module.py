@@ -1,6 +1,6 @@
 """Everything that serving needs of a trained model, as one module with its signatures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,9 @@ from tf_metammf.export.indices import IndexOptions, Indices
 from tf_metammf.export.new_items import NewItemEncoder
 from tf_metammf.export.popular_items import PopularItems
 from tf_metammf.export.request_checks import require
+from tf_metammf.export.request_signatures import ITEM_ID, USER_ID, Outputs, request_signatures, trace
 from tf_metammf.export.seen_items import SeenItems
 from tf_metammf.fusion.modality_shares import catalogue_shares
-
-Outputs = dict[str, tf.Tensor]
 
 
 class ServingModule(tf.Module):
@@ -91,31 +90,17 @@ class ServingModule(tf.Module):
             the model has a fusion, ``explain_items``, ``encode_items``, ``recommend_new_items`` and
             ``explain_new_items``.
         """
-        user_id = {"user_id": tf.TensorSpec([None], tf.string)}
-        item_id = {"item_id": tf.TensorSpec([None], tf.string)}
-        places = {"k": tf.TensorSpec([], tf.int32)}
-        exclusions = {
-            "exclude_item_id": tf.TensorSpec([None, None], tf.string),
-            "exclude_seen": tf.TensorSpec([], tf.bool),
-        }
-        history = {"history_item_id": tf.TensorSpec([None, None], tf.string)}
-        signatures = {
-            "serving_default": trace(self.recommend_unseen, user_id),
-            "recommend": trace(self.recommend, user_id | places | exclusions),
-            "recommend_for_history": trace(self.recommend_for_history, history | places),
-            "similar_items": trace(self.similar_items, item_id),
-            "score": trace(self.score, user_id | item_id),
-        }
+        signatures = request_signatures(self) | {"similar_items": trace(self.similar_items, ITEM_ID)}
         if self._new_items is None:
             return signatures
         embed, features = self._new_items.embed, self._new_items.input_specs
         return signatures | {
-            "explain_items": trace(self.explain_items, item_id),
+            "explain_items": trace(self.explain_items, ITEM_ID),
             "encode_items": trace(
                 lambda **inputs: dict(zip(("embedding", "valid"), embed(inputs), strict=True)), features
             ),
             "recommend_new_items": trace(
-                lambda user_id, **inputs: self.recommend_new_items(user_id, *embed(inputs)), user_id | features
+                lambda user_id, **inputs: self.recommend_new_items(user_id, *embed(inputs)), USER_ID | features
             ),
             "explain_new_items": trace(lambda **inputs: self.explain_new_items(inputs), features),
         }
@@ -233,12 +218,6 @@ class ServingModule(tf.Module):
 
         scores, items = tf.cond(tf.reduce_all(known), lambda: (scores, items), with_popular)
         return {"item_id": self._items.raw(items), "score": scores, "known": known}
-
-
-def trace(function: Callable[..., Outputs], inputs: dict[str, tf.TensorSpec]) -> Any:
-    """The concrete function of a signature, with its inputs by name."""
-    named = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in inputs.items()}
-    return tf.function(function).get_concrete_function(**named)
 
 
 def _embeddings(embeddings: tf.Tensor, ids: Sequence[str], *, kind: str) -> NDArray[np.float32]:
