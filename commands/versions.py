@@ -1,14 +1,10 @@
 """What ``--version`` prints: the first lines of a report of a fault."""
 
-import platform
 from argparse import SUPPRESS, Action, ArgumentParser
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 import tf_metammf
-
-PACKAGES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "keras-tuner", "numpy")
-"""The installed packages on whose versions results depend most."""
+from tf_metammf.trainer.runs.environment import describe_environment
 
 
 class Versions(Action):
@@ -25,12 +21,7 @@ class Versions(Action):
 
 def versions() -> str:
     """The version, and in brackets those of Python and of what else matters, read without importing it."""
-    found = [f"Python {platform.python_version()}", *(f"{package} {_version_of(package)}" for package in PACKAGES)]
-    return f"{tf_metammf.__version__} ({', '.join(found)})"
-
-
-def _version_of(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "missing"
+    environment: Any = describe_environment()
+    packages = {name: found or "missing" for name, found in environment["packages"].items() if name != "tf-metammf"}
+    found = {"Python": environment["python"], **packages}
+    return f"{tf_metammf.__version__} ({', '.join(f'{name} {version}' for name, version in found.items())})"

@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 
 import tf_metammf
-from tf_metammf.commands import versions
 from tf_metammf.commands.main import main
+from tf_metammf.commands.versions import versions
+from tf_metammf.trainer.runs import environment
 
 
 def test_versions_are_those_of_what_is_loaded_in_one_line_at_any_width(capsys, monkeypatch):
@@ -21,15 +22,15 @@ def test_versions_are_those_of_what_is_loaded_in_one_line_at_any_width(capsys, m
     assert ended.value.code == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"tf-metammf {tf_metammf.__version__} (Python {platform.python_version()}, ")
-    assert f"tensorflow {tf.__version__}, " in line and line.endswith(f"numpy {np.__version__})")
+    assert f"tensorflow {tf.__version__}, " in line and f"numpy {np.__version__}, " in line
 
 
 def test_a_missing_package_is_called_missing(monkeypatch):
     def absent(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(versions, "version", absent)
-    assert "tf-keras missing, " in versions.versions()
+    monkeypatch.setattr(environment, "version", absent)
+    assert "tf-keras missing, " in versions()
 
 
 def test_versions_do_not_wait_for_tensorflow():
