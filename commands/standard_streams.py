@@ -35,7 +35,7 @@ def flush_stdout() -> None:
     """Writes what stdout still holds.
 
     Raises:
-        OSError: It cannot be written: the disk is full, or whoever reads it is gone.
+        OSError: The stream cannot be written: the disk is full or the reader has closed it.
     """
     try:
         sys.stdout.flush()

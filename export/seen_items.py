@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 class SeenItems(tf.Module):
     """Training items by user as compressed sparse rows: 8 bytes a user and 4 an interaction.
 
-    The row after the last user is empty: it stands for a user that nobody knows.
+    The row after the last user is empty: it stands for unknown users.
 
     Args:
         user: Dense user ids of the training interactions, ``[n]``.
@@ -31,7 +31,7 @@ class SeenItems(tf.Module):
         """Positions in ``users`` and the items seen there.
 
         Args:
-            users: int64 ``[n]``: dense user ids, or the number of users for one that nobody knows.
+            users: int64 ``[n]``: dense user ids, or the number of users for an unknown one.
 
         Returns:
             int64 ``[m, 2]``: position in ``users``, dense item id.

@@ -87,7 +87,7 @@ class Funnel:
 
         Raises:
             KeyError: Something is missing.
-            TypeError: A count is no whole number of at least 0, or another value is of another type.
+            TypeError: A count is not a non-negative integer, or another value is of another type.
         """
         like = content["like"]
         values: dict[str, Any] = {

@@ -67,7 +67,7 @@ class Metadata:
         source: Where the data came from and what was done to it, as plain JSON values.
         item_indexes: Where the records of every item shard start, a file a shard; empty where there are none.
         schema_version: Version of this layout.
-        funnel: What became of the rows that were read; None where nobody counted them.
+        funnel: What became of the rows that were read; None for record sets from before they were counted.
     """
 
     name: str
@@ -192,7 +192,7 @@ def _check_types(metadata: Metadata) -> None:
     """Sees that what others compute with and open is what it is said to be: JSON may hold anything.
 
     Raises:
-        TypeError: A count is no whole number of at least 0, or a name or path no text, or a path leads elsewhere.
+        TypeError: A count is not a non-negative integer, or a name or path no text, or a path leads elsewhere.
     """
     counts = [metadata.users, metadata.items]
     counts += [count for entry in metadata.modalities.values() for count in (entry.width, entry.items)]

@@ -125,7 +125,7 @@ def divide(data: RawData, splitting: Splitting, *, seed: int) -> Division:
     Raises:
         InvalidInputError: The method needs timestamps, or splits of the source, and there are
             none; or no interaction is left for training.
-        InvalidRecordSetError: ``splitting.like`` is no record set, or it is damaged.
+        InvalidRecordSetError: ``splitting.like`` is not a record set, or is damaged.
     """
     earlier = None if splitting.like is None else open_record_set(splitting.like)
     used, reason = _with_method(data, splitting, earlier, seed=seed)

@@ -56,7 +56,7 @@ def table_files(
         Names of files; those that the user named may be missing.
 
     Raises:
-        InvalidInputError: There is no file of interactions or features, or not just one.
+        InvalidInputError: There is no file of interactions or features, or more than one.
     """
     tables = sorted(name for name in names if PurePath(name).suffix in TABLE_SUFFIXES)
     parts = list(names) if only_file else _interaction_files(folder, tables, names, interactions)

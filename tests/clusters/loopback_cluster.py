@@ -15,7 +15,7 @@ from preloaded_process import PreloadedProcess
 def cluster(
     words: Sequence[str | Path], addresses: Mapping[str, list[str]], *, folder: Path
 ) -> Iterator[dict[tuple[str, int], PreloadedProcess]]:
-    """Starts a process with these words for every address; whoever is still there in the end is killed."""
+    """Starts a process with these words for every address; those still running at the end are killed."""
     with ExitStack() as stack:
         started = {}
         for role, listed in addresses.items():

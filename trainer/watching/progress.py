@@ -79,7 +79,7 @@ class ShowProgress(keras.callbacks.Callback):
             self._progress = None
 
     def _print(self, line: str) -> None:
-        """Prints a line; training goes on where whoever reads it is gone, as ``head`` is after ten lines."""
+        """Prints a line; training continues when the reader has closed the pipe, as ``head`` is after ten lines."""
         if self._is_read:
             try:
                 print(line, flush=True)
