@@ -12,6 +12,7 @@ from tf_metammf.export.reports import read_report
 from tf_metammf.records.console import print_table
 
 if TYPE_CHECKING:
+    from tf_metammf.export.signatures import Signature, TensorSpec
     from tf_metammf.trainer.refresh import Changes
 
 
@@ -62,9 +63,9 @@ def run(arguments: Namespace) -> int:
     import_tensorflow()
     from tf_metammf.export.deployment import Deployment
     from tf_metammf.export.indices import IndexOptions
-    from tf_metammf.export.recommender import Recommender
     from tf_metammf.export.retention import delete_old_versions, require_keep
     from tf_metammf.export.saved_model import export_refreshed, export_run
+    from tf_metammf.export.signatures import read_signatures
     from tf_metammf.trainer.runs.run_directory import open_run_directory
 
     require_keep(arguments.keep)
@@ -101,7 +102,7 @@ def run(arguments: Namespace) -> int:
         for file in deployment.write(arguments.deployment):
             print(f"written {file}")
     _print_index(read_report(version, "index"))
-    _print_signatures(Recommender(version).signatures)
+    _print_signatures(read_signatures(version))
     return 0
 
 
@@ -140,20 +141,16 @@ def _print_index(report: Mapping[str, Any]) -> None:
         )
 
 
-def _print_signatures(signatures: Mapping[str, Any]) -> None:
+def _print_signatures(signatures: "Mapping[str, Signature]") -> None:
     from rich.table import Table
 
     table = Table(show_lines=True)
     for heading in ("signature", "inputs", "outputs"):
         table.add_column(heading)
-    for name, function in signatures.items():
-        table.add_row(name, _specs(function.structured_input_signature[1]), _specs(function.structured_outputs))
+    for name, signature in signatures.items():
+        table.add_row(name, _specs(signature.inputs), _specs(signature.outputs))
     print_table(table)
 
 
-def _specs(specs: Mapping[str, Any]) -> str:
-    return "\n".join(f"{name} {specs[name].dtype.name} {_shape(specs[name].shape)}" for name in sorted(specs))
-
-
-def _shape(shape: Any) -> str:
-    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
+def _specs(specs: "Mapping[str, TensorSpec]") -> str:
+    return "\n".join(f"{name} {spec}" for name, spec in specs.items())

@@ -1,8 +1,8 @@
-"""Ask an exported SavedModel, or a server that has it loaded, for recommendations."""
+"""Get recommendations from an exported SavedModel, or from a server that has it loaded."""
 
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from tf_metammf.export.answers import Recommendations
     from tf_metammf.export.client import Client
-    from tf_metammf.export.recommender import Recommender
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -44,22 +43,22 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="+",
         metavar="ID",
         default=[],
-        help="Raw ids of items that somebody liked whom the model has never seen.",
+        help="Raw ids of items that a user liked whom the model does not know.",
     )
     parser.add_argument("--k", type=int, default=10, help="At most so many items for each user.")
     parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
 
 
 def run(arguments: Namespace) -> int:
-    """Asks and prints; uses the SavedModel or the server alone."""
+    """Queries and prints; uses the SavedModel or the server alone."""
     if arguments.model is None and arguments.endpoint is None:
         raise InvalidInputError("missing: model, or endpoint. See --help.")
     import_tensorflow()
     if not arguments.user and not arguments.history:
         raise InvalidInputError("missing: user or history. See --help.")
-    with _asked(arguments) as asked:
-        found = _of_users(asked, arguments.user, arguments.k)
-        histories = asked.recommend_for_history([arguments.history], arguments.k) if arguments.history else []
+    with _client(arguments) as client:
+        found = _of_users(client, arguments.user, arguments.k)
+        histories = client.recommend_for_history([arguments.history], arguments.k) if arguments.history else []
     if arguments.json:
         of_users = [{"user_id": each.query} | _as_json(each) for each in found]
         of_histories = [{"history": arguments.history} | _as_json(each) for each in histories]
@@ -69,24 +68,27 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _asked(arguments: Namespace) -> "AbstractContextManager[Client | Recommender]":
-    """The server, or the model in this process."""
-    if arguments.endpoint is None:
-        from tf_metammf.export.recommender import Recommender
-
-        return nullcontext(Recommender(arguments.model))
+def _client(arguments: Namespace) -> "Client":
+    """A client of the server, or of the folder in this process."""
     from tf_metammf.export.client import Client
     from tf_metammf.export.served_model import DEFAULT_MODEL
 
+    if arguments.endpoint is None:
+        return Client(Path(arguments.model))
+    if "://" not in arguments.endpoint:
+        raise InvalidInputError(
+            f'--endpoint is "{arguments.endpoint}", expected http://HOST:PORT or grpc://HOST:PORT. A folder is for '
+            "--model."
+        )
     return Client(arguments.endpoint, arguments.model or DEFAULT_MODEL, timeout=arguments.timeout)
 
 
-def _of_users(asked: "Client | Recommender", users: list[str], k: int) -> "list[Recommendations]":
+def _of_users(client: "Client", users: list[str], k: int) -> "list[Recommendations]":
     """Recommendations for users; an unknown id with commas is several users, if each of them is known."""
     found: list[Recommendations] = []
-    for each in asked.recommend(users, k) if users else []:
+    for each in client.recommend(users, k) if users else []:
         parts = [part.strip() for part in each.query.split(",")]
-        several = [] if each.known or len(parts) == 1 else asked.recommend(parts, k)
+        several = [] if each.known or len(parts) == 1 else client.recommend(parts, k)
         if several and all(part.known for part in several):
             logger.info('no user is called "%s"; recommending for each of %s', each.query, ", ".join(parts))
             found += several

@@ -16,6 +16,7 @@ from tensorflow_serving.apis import (
 )
 
 from tf_metammf.export.endpoint import ModelSpec, VersionStatus
+from tf_metammf.export.server_batching import MAX_BATCH_SIZE
 from tf_metammf.export.serving_error import serving_error
 from tf_metammf.export.signatures import Signature, signatures_of_definitions
 
@@ -30,7 +31,7 @@ _OPTIONS = (
 
 
 class GrpcEndpoint:
-    """A model behind ``grpc://``, as :class:`tf_metammf.export.endpoint.Endpoint` says.
+    """A model behind ``grpc://``, as :class:`tf_metammf.export.endpoint.Endpoint` describes it.
 
     Args:
         url: For messages.
@@ -39,7 +40,10 @@ class GrpcEndpoint:
         model: The model and its version.
     """
 
+    rows_per_request: int | None = MAX_BATCH_SIZE
+
     def __init__(self, url: str, host: str, port: int, model: ModelSpec) -> None:
+        self.name = f"{url}: {model.name}"
         self._url = url
         self._model = model_pb2.ModelSpec(name=model.name)
         if model.version is not None:

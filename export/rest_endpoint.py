@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tf_metammf.errors import MetaMMFError
 from tf_metammf.export.endpoint import ModelSpec, VersionStatus
 from tf_metammf.export.json_tensors import outputs_of_body, request_body
+from tf_metammf.export.server_batching import MAX_BATCH_SIZE
 from tf_metammf.export.serving_error import DEADLINE_EXCEEDED, INVALID_ARGUMENT, UNAVAILABLE, serving_error
 from tf_metammf.export.signatures import Signature, signatures_of_json
 
@@ -29,7 +30,7 @@ _CODES = {
 
 
 class RestEndpoint:
-    """A model behind ``http://``, as :class:`tf_metammf.export.endpoint.Endpoint` says.
+    """A model behind ``http://``, as :class:`tf_metammf.export.endpoint.Endpoint` describes it.
 
     Connections are kept open and used again, by one request at a time.
 
@@ -41,7 +42,10 @@ class RestEndpoint:
         prefix: Path in front of ``/v1``.
     """
 
+    rows_per_request: int | None = MAX_BATCH_SIZE
+
     def __init__(self, url: str, host: str, port: int, model: ModelSpec, *, prefix: str = "") -> None:
+        self.name = f"{url}: {model.name}"
         self._url, self._host, self._port = url, host, port
         self._status_path = f"{prefix}/v1/models/{quote(model.name, safe='')}"
         if model.version is not None:

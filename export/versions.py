@@ -93,17 +93,32 @@ def newest_version(folder: Path) -> Path:
     Raises:
         InvalidInputError: The folder does not exist or has no finished version.
     """
-    if (folder / GRAPH_FILE).is_file():
+    return exported_version(folder, None)
+
+
+def exported_version(folder: Path, number: int | None) -> Path:
+    """The directory of a version.
+
+    Args:
+        folder: A folder of versions, or one version.
+        number: Number of the version; None for the largest one, or the given folder if it is a version itself.
+
+    Raises:
+        InvalidInputError: The folder does not exist or has no such version that is finished.
+    """
+    if number is None and (folder / GRAPH_FILE).is_file():
         return folder
     if not folder.is_dir():
-        raise InvalidInputError(f'{folder}: is no folder. Make an export with "tf-metammf export".')
+        raise InvalidInputError(f'{folder}: is not a folder. Make an export with "tf-metammf export".')
     finished = finished_versions(folder)
     if not finished:
         raise InvalidInputError(
-            f"{folder}: is no export; expected a folder with a number for its name and {GRAPH_FILE} inside. "
+            f"{folder}: is not an export; expected a folder with a number for its name and {GRAPH_FILE} inside. "
             'Make one with "tf-metammf export".'
         )
-    return finished[max(finished)]
+    if number is not None and number not in finished:
+        raise InvalidInputError(f"{folder}: has no version {number}, it has {', '.join(map(str, sorted(finished)))}.")
+    return finished[max(finished) if number is None else number]
 
 
 def finished_versions(folder: Path) -> dict[int, Path]:

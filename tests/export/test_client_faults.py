@@ -169,7 +169,7 @@ def test_an_answer_that_is_not_a_model_servers_is_told_as_such():
     [
         (
             {"endpoint": "localhost:8501"},
-            r'endpoint is "localhost:8501", expected http://HOST:PORT or grpc://HOST:PORT',
+            r"localhost:8501: is not a folder\. .*: http://HOST:PORT or grpc://HOST:PORT",
         ),
         ({"endpoint": "http://localhost"}, "expected http://HOST:PORT"),
         ({"endpoint": "http://localhost:port"}, "expected http://HOST:PORT"),

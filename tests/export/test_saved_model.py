@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.export.recommender import Recommender
+from tf_metammf.export.client import Client
 from tf_metammf.export.saved_model import export_model
 from tf_metammf.export.versions import newest_version, version_directory
 
@@ -50,7 +50,7 @@ def test_a_second_export_becomes_the_next_version_and_both_answer_in_one_process
     second = export_model(catalogue.model, tmp_path / "models", **ids, seen=seen)
     assert (first.name, second.name) == ("1", "2")
     assert sorted(path.name for path in (tmp_path / "models").glob("[!.]*")) == ["1", "2"]
-    old, new = Recommender(first), Recommender(tmp_path / "models")
+    old, new = Client(first), Client(tmp_path / "models")
     (of_new,) = new.recommend([catalogue.user_ids[3]], 3, exclude_seen=False)
     (of_old,) = old.recommend([catalogue.user_ids[3]], 3, exclude_seen=False)
     assert of_new.item_ids == [f"new {raw}" for raw in of_old.item_ids]
