@@ -62,6 +62,7 @@ def run(arguments: Namespace) -> int:
     """Exports, and prints the version directory, what was deleted and written beside it, and the signatures."""
     import_tensorflow()
     from tf_metammf.export.deployment import Deployment
+    from tf_metammf.export.export_options import ExportOptions
     from tf_metammf.export.indices import IndexOptions
     from tf_metammf.export.retention import delete_old_versions, require_keep
     from tf_metammf.export.saved_model import export_refreshed, export_run
@@ -70,12 +71,12 @@ def run(arguments: Namespace) -> int:
 
     require_keep(arguments.keep)
     deployment = Deployment(arguments.output, arguments.model_name, batching=arguments.batching)
-    options = {
-        "k": arguments.k,
-        "version": _version(arguments.version),
-        "batching": arguments.batching,
-        "index": IndexOptions(arguments["index"], arguments.index_recall),
-    }
+    options = ExportOptions(
+        k=arguments.k,
+        version=_version(arguments.version),
+        batching=arguments.batching,
+        index=IndexOptions(arguments["index"], arguments.index_recall),
+    )
     run_directory = open_run_directory(arguments.run)
     if arguments.refresh:
         if arguments.records is None:
@@ -86,14 +87,14 @@ def run(arguments: Namespace) -> int:
             records=arguments.records,
             trained_on=arguments.trained_on,
             allow_leakage=arguments.allow_leakage,
-            **options,
+            options=options,
         )
         print(version)
         _print_changes(changes)
     else:
         if arguments.trained_on is not None:
             raise InvalidInputError("--trained_on is for --refresh; without it, give --records alone.")
-        version = export_run(run_directory, arguments.output, records=arguments.records, **options)
+        version = export_run(run_directory, arguments.output, records=arguments.records, options=options)
         print(version)
     if arguments.keep is not None:
         for folder in delete_old_versions(arguments.output, keep=arguments.keep, written=version):

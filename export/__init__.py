@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tf_metammf.export.answers import Scores as Scores
     from tf_metammf.export.client import Client as Client
     from tf_metammf.export.deployment import Deployment as Deployment
+    from tf_metammf.export.export_options import ExportOptions as ExportOptions
     from tf_metammf.export.index import ExactIndex as ExactIndex
     from tf_metammf.export.indices import IndexOptions as IndexOptions
     from tf_metammf.export.partitioned_index import PartitionedIndex as PartitionedIndex
@@ -33,6 +34,7 @@ _MODULE_OF = {
     "Client": "client",
     "Deployment": "deployment",
     "ExactIndex": "index",
+    "ExportOptions": "export_options",
     "IndexOptions": "indices",
     "ModalityShares": "answers",
     "NewItemPlaces": "answers",

@@ -32,11 +32,11 @@ def version_directory(output: Path, version: int | Literal["timestamp"] | None =
         version = max(int(time.time()), following)
     if not 1 <= version < 2**63:
         raise InvalidInputError(
-            f"--version is {version}, expected a number from 1 to 2^63 - 1, which is what servers count with, or none "
+            f"version is {version}, expected a number from 1 to 2^63 - 1, which is what servers count with, or none "
             "for the next one."
         )
     if version in existing:
-        raise InvalidInputError(f"{existing[version]}: already exists. Choose another --version, or none for the next.")
+        raise InvalidInputError(f"{existing[version]}: already exists. Choose another version, or none for the next.")
     return output / str(version)
 
 

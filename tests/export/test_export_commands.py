@@ -157,7 +157,7 @@ def test_recommend_uses_the_saved_model_alone(run, model_folder):
         (["recommend", "--model", "{folder}/run", "--user", "u1"], "run: is not an export"),
         (["recommend", "--model", "{folder}/models", "--user", "u1", "--k", "0"], "k is 0, expected at least 1"),
         (["export", "--run", "{folder}/records", "--output", "{folder}/other"], "records: has no configuration.yaml"),
-        (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--k", "0"], "--k is 0"),
+        (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--k", "0"], "k is 0"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--index", "ivf"], 'unknown index "ivf"'),
         (["export", "--run", "{folder}/run", "--output", "{folder}/models", "--version", "7"], "7: already exists"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--version", "new"], "--version is new"),
