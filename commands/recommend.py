@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.connection_options import add_client_arguments, client_of
 from tf_metammf.commands.json_output import print_json
-from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import print_table, visible
 
@@ -21,14 +20,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf recommend``."""
-    parser.add_argument(
-        "--model",
-        type=str,
-        help="What export wrote, the folder of all versions or one version; with --endpoint the server's name of the "
-        'model, by default "model".',
-    )
-    parser.add_argument("--endpoint", type=str, help="Ask a server: http://HOST:PORT (REST) or grpc://HOST:PORT.")
-    parser.add_argument("--timeout", type=float, default=10.0, help="Seconds that the server may take.")
+    add_client_arguments(parser)
     parser.add_argument(
         "--user",
         nargs="+",
@@ -51,12 +43,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Queries and prints; uses the SavedModel or the server alone."""
-    if arguments.model is None and arguments.endpoint is None:
-        raise InvalidInputError("missing: model, or endpoint. See --help.")
-    import_tensorflow()
     if not arguments.user and not arguments.history:
         raise InvalidInputError("missing: user or history. See --help.")
-    with _client(arguments) as client:
+    with client_of(arguments) as client:
         found = _of_users(client, arguments.user, arguments.k)
         histories = client.recommend_for_history([arguments.history], arguments.k) if arguments.history else []
     if arguments.json:
@@ -66,21 +55,6 @@ def run(arguments: Namespace) -> int:
     else:
         _print_table([*found, *histories])
     return 0
-
-
-def _client(arguments: Namespace) -> "Client":
-    """A client of the server, or of the folder in this process."""
-    from tf_metammf.export.client import Client
-    from tf_metammf.export.served_model import DEFAULT_MODEL
-
-    if arguments.endpoint is None:
-        return Client(Path(arguments.model))
-    if "://" not in arguments.endpoint:
-        raise InvalidInputError(
-            f'--endpoint is "{arguments.endpoint}", expected http://HOST:PORT or grpc://HOST:PORT. A folder is for '
-            "--model."
-        )
-    return Client(arguments.endpoint, arguments.model or DEFAULT_MODEL, timeout=arguments.timeout)
 
 
 def _of_users(client: "Client", users: list[str], k: int) -> "list[Recommendations]":

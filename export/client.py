@@ -16,6 +16,7 @@ from tf_metammf.export.answers import (
     recommendations,
     require_valid,
 )
+from tf_metammf.export.connection import Connection
 from tf_metammf.export.request_inputs import Arrays, feature_inputs, ids_of, rows_of_ids
 from tf_metammf.export.retries import Retries
 from tf_metammf.export.served_model import DEFAULT_MODEL, DEFAULT_TIMEOUT, ServedModel
@@ -31,14 +32,16 @@ class Client(ServedModel):
     before the first request.
 
     Args:
-        endpoint: ``http://HOST:PORT`` for a server's REST port, ``grpc://HOST:PORT`` for its gRPC port, or a folder
-            that ``tf-metammf export`` wrote: all versions, of which the newest is loaded, or one version.
+        endpoint: ``http://HOST:PORT`` or ``https://HOST`` for a server's REST port, ``grpc://HOST:PORT`` or
+            ``grpcs://HOST`` for its gRPC port, or a folder that ``tf-metammf export`` wrote: all versions, of which the
+            newest is loaded, or one version.
         model: What the server calls the model; a folder has only one. Defaults to ``"model"``.
         version: Number of the version to ask; None for the newest.
         label: Label of the version to ask, as the server's configuration has it; instead of ``version``.
         timeout: Seconds that a request to a server may take, retries included. Defaults to 10.
         retries: How requests to a server that is not there (``UNAVAILABLE``) are repeated. Defaults to 5 times with
             exponential back-off and jitter.
+        connection: How a server is reached: certificates, token, headers and proxy.
         rows_per_request: Users or items in one request at most; longer lists become several requests. Defaults to
             64 for a server, the most that one with batching takes by the files of ``tf-metammf export``, and to all
             of them for a model in this process.
@@ -56,11 +59,14 @@ class Client(ServedModel):
         label: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         retries: Retries | None = None,
+        connection: Connection | None = None,
         rows_per_request: int | None = None,
     ) -> None:
         if rows_per_request is not None and rows_per_request < 1:
             raise InvalidInputError(f"rows_per_request is {rows_per_request}, expected at least 1.")
-        super().__init__(endpoint, model, version=version, label=label, timeout=timeout, retries=retries)
+        super().__init__(
+            endpoint, model, version=version, label=label, timeout=timeout, retries=retries, connection=connection
+        )
         self._rows = self._endpoint.rows_per_request if rows_per_request is None else rows_per_request
 
     def recommend(

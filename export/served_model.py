@@ -8,6 +8,7 @@ from typing import Any, Self
 from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.connection import Connection
 from tf_metammf.export.endpoint import ModelSpec, VersionStatus
 from tf_metammf.export.endpoints import open_endpoint
 from tf_metammf.export.request_inputs import arrays_of
@@ -25,14 +26,16 @@ class ServedModel:
     before the first request.
 
     Args:
-        endpoint: ``http://HOST:PORT`` for a server's REST port, ``grpc://HOST:PORT`` for its gRPC port, or a folder
-            that ``tf-metammf export`` wrote: all versions, of which the newest is loaded, or one version.
+        endpoint: ``http://HOST:PORT`` or ``https://HOST`` for a server's REST port, ``grpc://HOST:PORT`` or
+            ``grpcs://HOST`` for its gRPC port, or a folder that ``tf-metammf export`` wrote: all versions, of which the
+            newest is loaded, or one version.
         model: What the server calls the model; a folder has only one. Defaults to ``"model"``.
         version: Number of the version to ask; None for the newest.
         label: Label of the version to ask, as the server's configuration has it; instead of ``version``.
         timeout: Seconds that a request to a server may take, retries included. Defaults to 10.
         retries: How requests to a server that is not there (``UNAVAILABLE``) are repeated. Defaults to 5 times with
             exponential back-off and jitter.
+        connection: How a server is reached: certificates, token, headers and proxy.
 
     Raises:
         InvalidInputError: An argument is not acceptable, or the folder cannot be loaded.
@@ -47,10 +50,11 @@ class ServedModel:
         label: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         retries: Retries | None = None,
+        connection: Connection | None = None,
     ) -> None:
         if timeout <= 0:
             raise InvalidInputError(f"timeout is {timeout}, expected a number of seconds above 0.")
-        self._endpoint = open_endpoint(endpoint, ModelSpec(model, version, label))
+        self._endpoint = open_endpoint(endpoint, ModelSpec(model, version, label), connection)
         self._timeout = timeout
         self._retries = Retries() if retries is None else retries
         self._signatures: dict[str, Signature] = {}
