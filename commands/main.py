@@ -1,6 +1,6 @@
 """``tf-metammf``: from raw files to recommendations.
 
-Exit codes: 0 done, 1 findings of ``records validate``, 2 something the user can mend, in one
+Exit codes: 0 done, 1 findings of ``records validate``, 2 an error the user can fix, in one
 line on stderr, 130 interrupted, 138 another process of a distributed training is gone, 143 terminated.
 """
 
@@ -31,7 +31,7 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 findings of records validate; 2 something you can mend, in one line on stderr; 130 "
+    "Exit codes: 0 done; 1 findings of records validate; 2 an error you can fix, in one line on stderr; 130 "
     "interrupted; 138 another process of a distributed training is gone; 143 terminated."
 )
 
@@ -106,7 +106,7 @@ def _refuse_unreadable(words: Sequence[str]) -> None:
     """Refuses arguments that TensorFlow, which takes UTF-8, or the system could not be given."""
     for word in words:
         if "\0" in word:
-            raise InvalidInputError(f"the argument {word!r} has a zero byte, which no path or id can have.")
+            raise InvalidInputError(f"the argument {word!r} has a zero byte, which paths and ids cannot contain.")
         try:
             word.encode("utf-8")
         except UnicodeEncodeError:
@@ -132,7 +132,7 @@ def _refuse_buckets(words: Sequence[str]) -> None:
     for word in words:
         if bucket := re.search(r"^(?:--[\w.]+=)?((?:gs|s3|hdfs|abfss?)://.*)", word):
             raise InvalidInputError(
-                f"{bucket[1]} is an address, and files are read and written by path only; mount it and give the path."
+                f"{bucket[1]} is a URL, and files are read and written by path only. Mount it and give the path."
             )
 
 
@@ -147,8 +147,8 @@ def _parser(words: Sequence[str] = ()) -> "CommandParser":
     parser = CommandParser(prog="tf-metammf", description=_help(tf_metammf), epilog=EXIT_CODES)
     parser.add_argument("--version", action=Versions)
     commands = parser.add_subcommands(dest="command", **_listed("COMMAND"))
-    records = CommandParser(description="Make, look at and check record sets.")
-    commands.add_subcommand("records", records, help="Make, look at and check record sets.")
+    records = CommandParser(description="Create, inspect and validate record sets.")
+    commands.add_subcommand("records", records, help="Create, inspect and validate record sets.")
     record_commands = records.add_subcommands(dest="record_command", **_listed("records COMMAND"))
     for name in RECORD_COMMANDS:
         _add(record_commands, name, _module(f"records_{name}"))

@@ -203,8 +203,8 @@ class ItemTower(Layer):
         if self.combination == "add":
             if content.shape[-1] != self.id_units:
                 raise InvalidInputError(
-                    f"id_units is {self.id_units}, but the fusion gives {content.shape[-1]} values; to add them, "
-                    "make them the same, or set combination to concatenate."
+                    f"id_units is {self.id_units}, but the fusion gives {content.shape[-1]} values. To add them, make "
+                    "the widths equal, or set combination to concatenate."
                 )
             return content + identity
         return tf.concat([content, identity], axis=-1)

@@ -41,18 +41,18 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
         raise InvalidInputError(
             f"objective.name is {configuration.objective.name}, which needs the features of all items in every step: "
             f"{data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is {data.feature_budget_gb:g}. "
-            "Raise it, or take in_batch_softmax."
+            "Increase it, or use in_batch_softmax."
         )
     if data.item_lookup is not None and configuration.training.strategy == "parameter_server":
         raise InvalidInputError(
             f"the features take {data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is "
-            f"{data.feature_budget_gb:g}. With parameter_server the servers hold them: raise the budget."
+            f"{data.feature_budget_gb:g}. With parameter_server the servers hold them: increase the budget."
         )
     if data.item_lookup is not None and settings.encoder.uses_features:
         raise InvalidInputError(
             f"model.encoder.name is {settings.encoder.name}, which compares the features of all items: "
             f"{data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is {data.feature_budget_gb:g}. "
-            "Raise it, or take an encoder out of mf, sage and lightgcn, without item_neighbours."
+            "Increase it, or use mf, sage or lightgcn without item_neighbours."
         )
     features, presence = data.item_features()
     return MetaMMF(
@@ -103,8 +103,8 @@ def _require_contrast(settings: ObjectiveSettings, data: TrainingData) -> None:
     for kind in settings.contrasted:
         if np.count_nonzero(frequencies[kind]) < 2:
             raise InvalidInputError(
-                f"{data.record_set.folder}: all training interactions are of one {kind}, so {settings.name} has "
-                f"no other {kind} to tell it from. Convert data with at least two of each."
+                f"{data.record_set.folder}: all training interactions are of one {kind}, so {settings.name} has no "
+                f"other {kind} to compare with. Convert data with at least two of each."
             )
 
 

@@ -62,7 +62,7 @@ def fit(
         item_ids: Raw id of every item, for labels.
         watchers: Further callbacks that look at the numbers of an epoch.
         group: The processes that train together; None for this one alone.
-        resume_from: The run whose checkpoints to go on from, where it is not ``run``.
+        resume_from: The run whose checkpoints to resume from, where it is not ``run``.
         verbose: 0 silent, 1 progress bars, 2 one line an epoch; by default 1 on a terminal, else 2.
 
     Raises:
@@ -140,18 +140,18 @@ def _roll_back(
         tried = f" after {len(done)} rollbacks" if done else ""
         raise TrainingDivergedError(
             f"{run.folder}: the loss became {loss} at step {step}; training stopped{tried}. "
-            f"{_kept_weights(state, run.weights_file)} {_unstandardized(run)}Lower training.learning_rate, raise "
+            f"{_kept_weights(state, run.weights_file)} {_unstandardized(run)}Lower training.learning_rate, increase "
             "objective.temperature, or set training.rollbacks to go back to a checkpoint with half the learning rate."
         )
     state.rollbacks = [*done, {"step": float(step or 0), "loss": float(loss or 0), "to_step": float(state.step)}]
-    logger.warning("the loss became %s at step %s: back to step %s, half the learning rate", loss, step, state.step)
+    logger.warning("the loss became %s at step %s: back to step %s with half the learning rate", loss, step, state.step)
 
 
 def _unstandardized(run: RunDirectory) -> str:
     settings = run.configuration.model
     if settings.standardize or not settings.uses_features:
         return ""
-    return "Features are used as they are: set model.standardize to true if their numbers are large. "
+    return "Features are not standardised: set model.standardize to true if their numbers are large. "
 
 
 def _verbosity() -> int:
@@ -160,5 +160,5 @@ def _verbosity() -> int:
 
 def _kept_weights(state: TrainingState, path: Path) -> str:
     if state.best_epoch is None:
-        return "No epoch had ended before, so there are no weights."
-    return f"The weights of epoch {state.best_epoch}, the best before that, are in {path.name}."
+        return "No epoch had ended, so there are no weights."
+    return f"The best weights, of epoch {state.best_epoch}, are in {path.name}."

@@ -118,8 +118,8 @@ def fan_outs(configuration: Configuration, metadata: Metadata) -> list[int] | No
             between = "has edges between similar items and " if encoder.links_items else ""
             raise InvalidInputError(
                 f"model.encoder.name is {encoder.name}, which {between}propagates over the whole graph in "
-                f"every step: about {needed / 2**30:.1f} GB, and model.encoder.budget_gb is {budget:g}. Raise "
-                "it and leave out model.encoder.fan_outs, or take an encoder that can do with sampled "
+                f"every step: about {needed / 2**30:.1f} GB, and model.encoder.budget_gb is {budget:g}. Increase it "
+                "and leave out model.encoder.fan_outs, or use an encoder that works with sampled "
                 f"neighbourhoods: {', '.join(_encoders_that_sample())}."
             )
         return None
@@ -128,7 +128,7 @@ def fan_outs(configuration: Configuration, metadata: Metadata) -> list[int] | No
     if objective.needs_all_items:
         raise InvalidInputError(
             f"objective.name is {objective.name}, which needs all items in every step: about {needed / 2**30:.1f} GB, "
-            f"and model.encoder.budget_gb is {budget:g}. Raise it, leave out model.encoder.fan_outs, or take "
+            f"and model.encoder.budget_gb is {budget:g}. Increase it, leave out model.encoder.fan_outs, or use "
             "in_batch_softmax."
         )
     if chosen is not None and len(chosen) != encoder.graph_layers:

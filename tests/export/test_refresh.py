@@ -293,7 +293,7 @@ def test_ids_that_have_all_been_renamed_are_refused(run, tmp_path):
 def test_a_record_set_of_training_that_was_moved_is_asked_for_by_the_option_that_names_it(make_run, tmp_path):
     run = make_run()
     (run.folder.parent / "records").rename(tmp_path / "moved")
-    with pytest.raises(InvalidInputError, match=r"no longer there. Say where it is with --trained_on"):
+    with pytest.raises(InvalidInputError, match=r"no longer exists. Give its place with --trained_on"):
         refresh(run, run.folder.parent / "grown")
     found = refresh(run, run.folder.parent / "grown", trained_on=tmp_path / "moved")
     assert found.changes.items_added == NEW_ITEMS
@@ -301,7 +301,7 @@ def test_a_record_set_of_training_that_was_moved_is_asked_for_by_the_option_that
 
 def test_new_items_of_a_model_that_knows_ids_alone_are_refused(make_run):
     run = make_run(fusion={"name": "none"})
-    with pytest.raises(InvalidInputError, match=r"3 items .* knows items by their ID alone"):
+    with pytest.raises(InvalidInputError, match=r"3 items .* represents items by their ID alone"):
         refresh(run, run.folder.parent / "grown")
 
 

@@ -92,7 +92,7 @@ def make_objective(
         return _named_objective(objective, dict(options or {}), item_frequency)
     if options:
         raise InvalidInputError(
-            f"the objective is given as a layer, and there are options: {', '.join(sorted(options))}. Give them to its "
+            f"the objective is a layer, but there are options: {', '.join(sorted(options))}. Give them to its "
             "constructor."
         )
     if isinstance(objective, Objective):

@@ -104,8 +104,8 @@ class InBatchSoftmax(Objective):
         """
         if batch["item"].shape[:1] == [1] and replica_count() == 1:
             raise InvalidInputError(
-                "InBatchSoftmax: the batch has one row, but negatives are the other items of the batch. Take a larger "
-                "batch_size, or BPR or FullSoftmax."
+                "InBatchSoftmax: the batch has one row, but negatives are the other items of the batch. Use a larger "
+                "batch_size, BPR or FullSoftmax."
             )
         return tf.unique(batch["item"]).y
 

@@ -32,7 +32,7 @@ class LazyAdam(FusedAdam):
         learning_rate: Step size. Defaults to 1e-3.
         lazy_rows: Rows from which on a table is updated lazily, at least 1. Defaults to :data:`LAZY_ROWS`.
         **options: Other arguments of ``tf_keras.optimizers.Adam``. ``jit_compile`` defaults to False here: XLA would
-            compile the update anew for every number of rows.
+            compile the update again for every number of rows.
 
     Raises:
         InvalidInputError: ``lazy_rows`` is not an integer of at least 1, or ``amsgrad``, whose running

@@ -224,7 +224,7 @@ class FullRanking:
         if not usable:
             raise InvalidInputError(
                 "full ranking: scores are NaN or infinite, expected finite numbers (or minus infinity for an item "
-                "that must not be recommended). Look at the embeddings and at the loss of the training."
+                "that must not be recommended). Check the embeddings and the training loss."
             )
 
     def _result(self, ranked: Ranked) -> dict[str, float]:
@@ -255,6 +255,6 @@ def _checked_embeddings(embeddings: Any, *, what: str, rows: int) -> Any:
     if len(broken):
         raise InvalidInputError(
             f"full ranking: {len(broken)} of {rows} {what} embeddings hold NaN or infinite values (the first is "
-            f"row {broken[0]}), expected finite numbers. Look at the loss: the training has probably diverged."
+            f"row {broken[0]}), expected finite numbers. Check the training loss: the training has probably diverged."
         )
     return embeddings

@@ -52,13 +52,13 @@ def check_served(configuration: Configuration, run: RunDirectory) -> None:
         "training.mixed_precision": (training.mixed_precision, None, "it has not been tried there"),
         "training.jit_compile": (training.jit_compile, False, "it has not been tried there"),
         "training.init_from": (training.init_from, None, "weights are read by one process"),
-        "training.rollbacks": (training.rollbacks, 0, "nobody sees the loss of a single step"),
-        "training.profile_steps": (training.profile_steps, 0, "nobody sees a single step"),
+        "training.rollbacks": (training.rollbacks, 0, "no process sees the loss of a single step"),
+        "training.profile_steps": (training.profile_steps, 0, "no process sees a single step"),
     }
     for name, (found, expected, reason) in refused.items():
         if found != expected:
             raise InvalidInputError(
-                f"{name} is {found}; with parameter_server only {expected} is possible: {reason}. Take that, or the "
+                f"{name} is {found}; with parameter_server only {expected} is possible: {reason}. Use that, or the "
                 "strategy multi_worker."
             )
 
@@ -97,7 +97,7 @@ def fit_with_servers(
     """
     settings, monitor = configuration.training, configuration.evaluation.monitor
     users = model.user_tower.embedding.embeddings
-    logger.info("the embeddings of users are on the servers, in %d parts", len(getattr(users, "variables", [users])))
+    logger.info("the user embeddings are on the servers, in %d parts", len(getattr(users, "variables", [users])))
     checkpointing = _EpochCheckpointing(
         Checkpoints(run.checkpoints_folder, keep=settings.checkpoints),
         tf.train.Checkpoint(model=model, optimizer=model.optimizer),
@@ -164,7 +164,7 @@ class _RankWhole(keras.callbacks.Callback):
         if logs is None or not math.isfinite(loss):
             raise TrainingDivergedError(
                 f"{self.run.folder}: the loss became {loss} in epoch {epoch + 1}; training stopped. Lower "
-                "training.learning_rate, or raise objective.temperature."
+                "training.learning_rate, or increase objective.temperature."
             )
         # Servers write their parts, so they go by way of the run directory.
         aside = self.run.folder / ".weights"
