@@ -38,6 +38,7 @@ FOLDERS = {
     "tf_metammf.trainer.search": "trainer/search",
     "tf_metammf.trainer.watching": "trainer/watching",
     "tf_metammf.export": "export",
+    "tf_metammf.export.deployment": "export/deployment",
     "tf_metammf.commands": "commands",
 }
 
