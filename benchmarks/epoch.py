@@ -33,12 +33,12 @@ from benchmarks.measurement import Run, in_turn, memory_mib, of_its_own_process,
 from benchmarks.propagation import random_graph
 from benchmarks.report import print_table, spread, write_report
 from tf_metammf import records
-from tf_metammf.encoders.neighbourhoods import WholeGraph
+from tf_metammf.graphs.neighbourhoods import WholeGraph
 from tf_metammf.model import MetaMMF
-from tf_metammf.parts import settings_of
-from tf_metammf.records.splitting import Splitting, split_interactions
+from tf_metammf.parts.parts import settings_of
+from tf_metammf.records.splits.splitting import Splitting, split_interactions
 from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
-from tf_metammf.trainer.configuration import Configuration, load_configuration
+from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
 from tf_metammf.trainer.training_data import TrainingData
 
 SEED = 0

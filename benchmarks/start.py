@@ -78,7 +78,7 @@ def first_step(folder: Path, encoder: str, *, started: float) -> dict[str, float
 
         import_tensorflow()
     with clock.part("import TFRS and this package"):
-        from tf_metammf.parts import settings_of
+        from tf_metammf.parts.parts import settings_of
         from tf_metammf.records.record_set import open_record_set
         from tf_metammf.trainer.assembly import (
             make_model,
@@ -86,7 +86,7 @@ def first_step(folder: Path, encoder: str, *, started: float) -> dict[str, float
             make_optimizer,
             make_training_dataset,
         )
-        from tf_metammf.trainer.configuration import load_configuration
+        from tf_metammf.trainer.configuration.configuration import load_configuration
         from tf_metammf.trainer.training_data import TrainingData
     configuration = load_configuration("default")
     configuration.model.encoder = settings_of("encoder", encoder)()

@@ -22,8 +22,8 @@ import tf_keras as keras
 from benchmarks.measurement import ratios, seconds
 from benchmarks.report import print_table, spread, write_report
 from tf_metammf.commands.quickstart import FUSIONS, quickstart_configuration
-from tf_metammf.records.synthesis import synthesize
-from tf_metammf.records.synthetic_videos import SyntheticVideos
+from tf_metammf.records.synthesis.synthesis import synthesize
+from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
 from tf_metammf.trainer.training_data import TrainingData

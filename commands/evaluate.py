@@ -29,7 +29,7 @@ def run(arguments: Namespace) -> int:
     from tf_metammf.commands.metric_table import print_metrics
     from tf_metammf.ranking.metric_names import MetricName
     from tf_metammf.trainer.evaluation import evaluate_with_references
-    from tf_metammf.trainer.references import behind_references
+    from tf_metammf.trainer.runs.references import behind_references
     from tf_metammf.trainer.runs.run_directory import open_run_directory
 
     run_directory, split = open_run_directory(arguments.run), arguments.split

@@ -84,7 +84,7 @@ def _run(words: Sequence[str], *, own_process: bool) -> int:
     _refuse_unreadable(words)
     _refuse_buckets(words)
     from tf_metammf.commands.program_log import begin_log  # imported here, where an interruption is one line
-    from tf_metammf.trainer.earlier_configurations import modernized_words
+    from tf_metammf.trainer.configuration.earlier_configurations import modernized_words
 
     words = modernized_words(words) if words[:1] and words[0] in WITH_CONFIGURATION else list(words)
     parser = _parser(words)

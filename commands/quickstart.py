@@ -11,8 +11,8 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import print_table
 
 if TYPE_CHECKING:
-    from tf_metammf.records.synthesis import SyntheticData
-    from tf_metammf.trainer.configuration import Configuration
+    from tf_metammf.records.synthesis.synthesis import SyntheticData
+    from tf_metammf.trainer.configuration.configuration import Configuration
 
 # One generated layer against the strongest of the static perceptrons that were tried: see benchmarks/dynamic_fusion.py.
 FUSIONS: dict[str, dict[str, Any]] = {
@@ -100,8 +100,8 @@ def compare(
     """
     from tf_metammf.errors import InvalidRecordSetError
     from tf_metammf.ranking.reference_rankings import popularity_metrics
-    from tf_metammf.records.synthesis import synthesize
-    from tf_metammf.records.synthetic_videos import SyntheticVideos
+    from tf_metammf.records.synthesis.synthesis import synthesize
+    from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
     from tf_metammf.records.validation import validate
     from tf_metammf.records.writer import write_record_set
     from tf_metammf.trainer.assembly import make_full_ranking
@@ -129,7 +129,7 @@ def compare(
 
 def quickstart_configuration(fusion: str, options: dict[str, Any], *, seed: int, epochs: int) -> "Configuration":
     """The settings of both trainings: the defaults, but for content alone and smaller data."""
-    from tf_metammf.trainer.configuration import Configuration
+    from tf_metammf.trainer.configuration.configuration import Configuration
 
     return Configuration.from_mapping(
         {

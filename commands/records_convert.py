@@ -9,12 +9,12 @@ from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import rejected_file
 from tf_metammf.records.console import print_table, visible
-from tf_metammf.records.filtering import Filtering
 from tf_metammf.records.metadata import Metadata
-from tf_metammf.records.raw_files.bad_rows import rejected_file
 from tf_metammf.records.sources import load_source, source_names
-from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.splitting import Splitting
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def run(arguments: Namespace) -> int:
         _print_summary(arguments.output, _convert_with_beam(arguments, common))
         return 0
     import_tensorflow()
-    from tf_metammf.records.conversion import convert
+    from tf_metammf.records.conversion.conversion import convert
 
     record_set = convert(
         arguments.source,
@@ -96,7 +96,7 @@ def _convert_with_beam(arguments: Namespace, common: dict[str, Any]) -> Metadata
     if arguments.beam_k_core_rounds < 1:
         raise InvalidInputError(f"--beam_k_core_rounds is {arguments.beam_k_core_rounds}, expected at least 1.")
     import_tensorflow()
-    from tf_metammf.records.beam_conversion import convert_with_beam
+    from tf_metammf.records.beam.conversion import convert_with_beam
 
     return convert_with_beam(
         arguments.input,

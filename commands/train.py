@@ -11,9 +11,9 @@ from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import make_console, print_table
 from tf_metammf.records.record_set import RecordSet, open_record_set
-from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.configuration_files import preset_names
-from tf_metammf.trainer.configuration_parser import configuration_from, configuration_type
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration_files import preset_names
+from tf_metammf.trainer.configuration.configuration_parser import configuration_from, configuration_type
 from tf_metammf.trainer.runs.environment import environment_differences
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
@@ -76,7 +76,7 @@ def run(arguments: Namespace) -> int:
     from tf_metammf.commands.metric_table import print_metrics
     from tf_metammf.ranking.metric_names import MetricName
     from tf_metammf.trainer.distribution.strategy import find_cluster
-    from tf_metammf.trainer.references import read_references
+    from tf_metammf.trainer.runs.references import read_references
     from tf_metammf.trainer.training import train
 
     verbose = 0 if arguments.quiet else None

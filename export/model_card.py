@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tf_metammf.export.signatures import Signature, TensorSpec
-from tf_metammf.trainer.references import FILE, RANKINGS, describe_counts, remarks_on
 from tf_metammf.trainer.runs.environment import describe_environment
 from tf_metammf.trainer.runs.leakage import leakage_of
+from tf_metammf.trainer.runs.references import FILE, RANKINGS, describe_counts, remarks_on
 from tf_metammf.trainer.runs.run_directory import describe_records
 
 if TYPE_CHECKING:

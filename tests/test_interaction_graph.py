@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tf_metammf import InteractionGraph
-from tf_metammf.encoders.interaction_graph import Adjacency
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.graphs.interaction_graph import Adjacency
 
 USERS, ITEMS = 11, 7
 

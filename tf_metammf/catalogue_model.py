@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_metammf.auxiliary import AuxiliaryLoss, ItemViews
-from tf_metammf.batches import Batch
+from tf_metammf.auxiliary.auxiliary_loss import AuxiliaryLoss, ItemViews
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.feature_source import FeatureSource, extreme_items
-from tf_metammf.feature_table import FeatureTable
-from tf_metammf.placement import rows_of
+from tf_metammf.features.batches import Batch
+from tf_metammf.features.feature_source import FeatureSource, extreme_items
+from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.layers.placement import rows_of
+from tf_metammf.layers.row_blocks import stacked
 from tf_metammf.retrieval_model import RetrievalModel
-from tf_metammf.row_blocks import stacked
 from tf_metammf.towers import ItemTower, UserTower
 
 _OTHER_ITEMS = "the batch has features of other items than it needs. Was its lookup made for another pipeline?"

@@ -8,13 +8,13 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.batches import Batch, as_arrays, batch_of, check_data, static_rows
 from tf_metammf.errors import InvalidInputError, NotSerializableError
+from tf_metammf.features.batches import Batch, as_arrays, batch_of, check_data, static_rows
 from tf_metammf.gradient_norms import gradient_norm
-from tf_metammf.keras_version import refuse_keras_3
-from tf_metammf.objectives import InBatchSoftmax
-from tf_metammf.recommenders import tfrs
-from tf_metammf.replicas import replica_count, size_of_batch
+from tf_metammf.layers.keras_version import refuse_keras_3
+from tf_metammf.layers.recommenders import tfrs
+from tf_metammf.layers.replicas import replica_count, size_of_batch
+from tf_metammf.objectives.objectives import InBatchSoftmax
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
 
@@ -31,7 +31,7 @@ class RetrievalModel(tfrs.Model):
     Args:
         users: Number of users.
         items: Number of items.
-        objective: A task of :mod:`tf_metammf.objectives`.
+        objective: A task of :mod:`tf_metammf.objectives.objectives`.
         **options: Name, dtype and other arguments of a Keras model.
 
     Attributes:

@@ -7,15 +7,15 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.dropout import new_generator, uniform
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.feature_source import Statistics
+from tf_metammf.features.feature_source import Statistics
+from tf_metammf.features.modalities import scope_name
 from tf_metammf.fusion.fusions import apply_fusion
 from tf_metammf.fusion.missing_modalities import MissingModalities
-from tf_metammf.layer import Layer
-from tf_metammf.layer_arguments import positive_integer
-from tf_metammf.modalities import scope_name
-from tf_metammf.normalization import Normalization
+from tf_metammf.layers.dropout import new_generator, uniform
+from tf_metammf.layers.layer import Layer
+from tf_metammf.layers.layer_arguments import positive_integer
+from tf_metammf.layers.normalization import Normalization
 
 COMBINATIONS = ("concatenate", "add")
 

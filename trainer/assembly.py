@@ -7,21 +7,21 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.fused_adam import FusedAdam
-from tf_metammf.lazy_adam import LazyAdam
 from tf_metammf.model import MetaMMF
-from tf_metammf.objective_settings import ObjectiveSettings
+from tf_metammf.objectives.settings import ObjectiveSettings
+from tf_metammf.optimizers.fused_adam import FusedAdam
+from tf_metammf.optimizers.lazy_adam import LazyAdam
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.ranking.metric_names import METRICS
 from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.reader import interactions
-from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.distribution.worker_group import WorkerGroup
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.graph_training import make_encoder_options, make_neighbour_sampler
 from tf_metammf.trainer.memory import trains_on_whole_graph
 from tf_metammf.trainer.part_checks import check_parts
+from tf_metammf.trainer.runs.worker_group import WorkerGroup
 from tf_metammf.trainer.training_data import TrainingData
 
 DTYPE_POLICIES = {None: "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}

@@ -8,11 +8,11 @@ from tf_metammf.baselines.baseline import Baseline
 from tf_metammf.baselines.item_knn import ItemKNN
 from tf_metammf.baselines.popularity import Popularity
 from tf_metammf.baselines.settings import ItemKNNSettings
-from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.feature_table import FeatureTable
+from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.features.item_content import ItemContent
 from tf_metammf.ranking.full_ranking import FullRanking
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.graph_training import interaction_graph
 from tf_metammf.trainer.part_checks import check_parts
 from tf_metammf.trainer.runs.training_state import TrainingState

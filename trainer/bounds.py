@@ -6,9 +6,9 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.parts import PartKind, PartSettings, settings_of
+from tf_metammf.parts.parts import PartKind, PartSettings, settings_of
 from tf_metammf.ranking.metric_names import MetricName
-from tf_metammf.trainer.configuration import PLACES, Configuration, part_of
+from tf_metammf.trainer.configuration.configuration import PLACES, Configuration, part_of
 
 _LEAST = {
     "training": {
@@ -65,13 +65,13 @@ def _check_part(kind: PartKind, part: Any, *, place: str) -> None:
     """Refuses a part that is no settings, or whose name was changed without them; files and options cannot be so."""
     if not isinstance(part, PartSettings):
         raise InvalidInputError(
-            f'{place} is {part!r}, expected settings, such as tf_metammf.parts.settings_of("{kind}", NAME)().'
+            f'{place} is {part!r}, expected settings, such as tf_metammf.parts.parts.settings_of("{kind}", NAME)().'
         )
     expected = settings_of(kind, part.name)
     if type(part) is not expected:
         raise InvalidInputError(
             f"{place}.name is {part.name}, and the settings are {type(part).__name__}, expected {expected.__name__}. "
-            f'Set {place} to tf_metammf.parts.settings_of("{kind}", "{part.name}")().'
+            f'Set {place} to tf_metammf.parts.parts.settings_of("{kind}", "{part.name}")().'
         )
 
 

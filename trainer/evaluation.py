@@ -8,8 +8,8 @@ from typing import Any
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.assembly import make_full_ranking, make_model, make_objective
 from tf_metammf.trainer.baseline_runs import make_baseline
-from tf_metammf.trainer.references import References
 from tf_metammf.trainer.runs.leakage import leakage_of, leakage_warning
+from tf_metammf.trainer.runs.references import References
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.training_data import TrainingData
 
@@ -79,4 +79,4 @@ def evaluate_with_references(
         logger.warning("%s", warning)
     model, data = load_model(run, records)
     ranking = make_full_ranking(data, split, cutoffs=run.configuration.evaluation.k)
-    return Evaluation(ranking.evaluate_model(model), References.of(data, ranking))
+    return Evaluation(ranking.evaluate_model(model), References.of(data.item_frequency, ranking))

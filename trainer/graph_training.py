@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.encoders.settings import EncoderSettings
+from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.records.neighbours import NeighbourSampler
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.memory import fan_outs
 from tf_metammf.trainer.training_data import TrainingData
 

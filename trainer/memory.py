@@ -10,9 +10,9 @@ split up to 0.1 GB between epochs.
 from dataclasses import asdict, dataclass
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.parts import known_parts
+from tf_metammf.parts.parts import known_parts
 from tf_metammf.records.metadata import Metadata
-from tf_metammf.trainer.configuration import Configuration, ModelConfiguration
+from tf_metammf.trainer.configuration.configuration import Configuration, ModelConfiguration
 
 DEFAULT_FAN_OUT = 10
 """Neighbours of a node in each layer, where the whole graph is beyond the budget and nothing else is said."""

@@ -1,7 +1,7 @@
 """Which parts of a configuration go together, read from what each declares."""
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 
 
 def check_parts(configuration: Configuration) -> None:

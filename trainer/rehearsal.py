@@ -14,11 +14,11 @@ from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.assembly import make_model, make_objective, make_training_dataset
 from tf_metammf.trainer.baseline_runs import make_baseline
 from tf_metammf.trainer.bounds import check_bounds
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.distribution.strategy import find_cluster, make_strategy, require_divisible
-from tf_metammf.trainer.runs.warm_start import check_earlier_run
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.validation import validation_ranking
+from tf_metammf.trainer.warm_start import check_earlier_run
 from tf_metammf.trainer.watching.tracking import tracker_package
 
 LARGEST = 64

@@ -10,8 +10,8 @@ from typing import Any
 import tf_keras as keras
 
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.references import read_references, remarks_on
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.runs.references import read_references, remarks_on
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.training import train
 
@@ -38,7 +38,7 @@ def train_with_seeds(
     Returns:
         ``seeds``: metrics of every run by split; ``mean`` and ``deviation`` (sample standard deviation, None
         for a single seed): by split and metric; ``references``: by split, as
-        :class:`tf_metammf.trainer.references.References` has them, the same for every seed.
+        :class:`tf_metammf.trainer.runs.references.References` has them, the same for every seed.
     """
     seeds: list[dict[str, Any]] = []
     references: dict[str, Any] = {}

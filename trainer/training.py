@@ -22,7 +22,7 @@ from tf_metammf.trainer.assembly import (
 )
 from tf_metammf.trainer.baseline_runs import keep_baseline, make_baseline
 from tf_metammf.trainer.bounds import check_bounds
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.determinism import deterministic_operations
 from tf_metammf.trainer.distribution.cluster import Cluster
 from tf_metammf.trainer.distribution.devices import grow_gpu_memory
@@ -39,15 +39,15 @@ from tf_metammf.trainer.distribution.strategy import (
 from tf_metammf.trainer.distribution.worker_process import lost_workers_named, own_directory
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.fitting import fit
-from tf_metammf.trainer.references import remarks_on, write_references
 from tf_metammf.trainer.runs.environment import describe_environment, peak_memory_bytes
+from tf_metammf.trainer.runs.references import remarks_on, write_references
 from tf_metammf.trainer.runs.resumption import RESUME, check_resumable
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.runs.run_lock import locked
 from tf_metammf.trainer.runs.training_state import TrainingState
-from tf_metammf.trainer.runs.warm_start import begin_from_earlier_run
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.validation import final_rankings, validation_ranking
+from tf_metammf.trainer.warm_start import begin_from_earlier_run
 from tf_metammf.trainer.watching.tracking import tracked, tracker_package
 from tf_metammf.trainer.watching.training_curve import draw_training_curve
 
@@ -172,7 +172,7 @@ def _train(
             tracked(own, configuration, group=tracked_in, active=cluster is None or cluster.is_chief) as tracking,
         ):
             own.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
-            write_references(own, data, rankings, validation)
+            write_references(own, data.item_frequency, rankings, validation)
             if report is not None:
                 report.write(own)
             settings: dict[str, Any] = {
@@ -224,7 +224,7 @@ def _count(
     if not run.configuration_file.is_file():
         create_run_directory(run.folder, configuration, record_set)
     with locked(run.folder), _state_written(run, state, monitor=monitor):
-        write_references(run, data, rankings, validation)
+        write_references(run, data.item_frequency, rankings, validation)
         keep_baseline(model, validation, state, monitor=monitor, weights=run.weights_file, history=run.history_file)
         run.write("metrics", {split: ranking.evaluate_model(model) for split, ranking in rankings.items()})
 

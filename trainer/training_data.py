@@ -13,7 +13,7 @@ from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.reader import read_interactions, read_items
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.configuration import Configuration, TrainingConfiguration
+from tf_metammf.trainer.configuration.configuration import Configuration, TrainingConfiguration
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.ranking.metric_names import ALL, MetricName
 from tf_metammf.trainer.assembly import make_full_ranking
-from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.distribution.worker_group import WorkerGroup
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.divergence import StopOnDivergence
+from tf_metammf.trainer.runs.worker_group import WorkerGroup
 from tf_metammf.trainer.training_data import TrainingData
 
 

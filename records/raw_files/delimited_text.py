@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.input_files import require_file
 from tf_metammf.records.raw_files.line_blocks import blocks_of
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns, require_rows

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.column_roles import item_column_of_features
 from tf_metammf.records.raw_files.delimited_text import TextFormat
 from tf_metammf.records.raw_files.feature_columns import TOKEN_SEPARATORS, features_from_table, multi_hot_from_table

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.delimited_text import (
     COMMA_SEPARATED,
     TAB_SEPARATED,

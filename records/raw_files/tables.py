@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRow
+from tf_metammf.records.bad_rows import BadRow
 from tf_metammf.records.raw_files.line_blocks import blocks_of
 from tf_metammf.records.raw_files.text_scan import TextLayout, rows_of
 

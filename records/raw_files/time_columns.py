@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.tables import Table
 from tf_metammf.records.raw_files.timestamps import TimeReading, leave_out, read_times, time_facts, time_reading
 

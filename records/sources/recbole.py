@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_data import RawData
-from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.delimited_text import UNQUOTED_TAB_SEPARATED, read_text, text_column_names
 from tf_metammf.records.raw_files.feature_columns import features_from_table, multi_hot_from_table
 from tf_metammf.records.raw_files.feature_files import chosen_modalities

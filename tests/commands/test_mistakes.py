@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tf_metammf.commands.main import main
-from tf_metammf.records.synthesis import synthesize
-from tf_metammf.records.synthetic_videos import SyntheticVideos
+from tf_metammf.records.synthesis.synthesis import synthesize
+from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
 from tf_metammf.records.writer import write_record_set
 
 

@@ -15,7 +15,7 @@ from tf_metammf.export.saved_model import export_run
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_model, make_objective
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.refresh import refresh
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory

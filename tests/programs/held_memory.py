@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from tf_metammf.records.record_set import open_record_set
 from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.training_data import TrainingData
 
 CPU, STEPS = "CPU:0", 3

@@ -12,12 +12,12 @@ from jsonargparse import ArgumentParser
 from tf_metammf.commands import records_convert
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.conversion import convert
-from tf_metammf.records.filtering import Filtering
+from tf_metammf.records.conversion.conversion import convert
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.reader import items, read_interactions
 from tf_metammf.records.sources import load_source, source_names
-from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.splitting import Splitting
 from tf_metammf.records.validation import validate
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

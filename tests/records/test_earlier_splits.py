@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from tf_metammf.errors import InvalidInputError, InvalidRecordSetError
-from tf_metammf.records.conversion import convert
-from tf_metammf.records.filtering import Filtering
+from tf_metammf.records.conversion.conversion import convert
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.sources.tabular import Options
-from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.splitting import Splitting
 
 Row = tuple[str, str, int]
 

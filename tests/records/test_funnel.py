@@ -7,14 +7,14 @@ import pytest
 
 from tf_metammf.commands.funnel_table import print_funnel
 from tf_metammf.errors import InvalidRecordSetError
-from tf_metammf.records.conversion import convert
+from tf_metammf.records.conversion.conversion import convert
 from tf_metammf.records.description import describe
-from tf_metammf.records.filtering import Filtering
 from tf_metammf.records.funnel import Funnel, SplitCounts
 from tf_metammf.records.metadata import METADATA_FILE, Metadata
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.sources import tabular
+from tf_metammf.records.splits.filtering import Filtering
 
 
 @pytest.fixture(scope="module")

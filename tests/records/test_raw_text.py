@@ -8,14 +8,14 @@ import pyarrow.parquet
 import pytest
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.conversion import convert, read_request
-from tf_metammf.records.filtering import Filtering
-from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRows
+from tf_metammf.records.conversion.conversion import convert, read_request
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.sources.recbole import Options as RecboleOptions
 from tf_metammf.records.sources.recbole import read as read_recbole
 from tf_metammf.records.sources.tabular import Options, read
-from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.splitting import Splitting
 
 INTERACTIONS = "user,item\nu,v0\nu,v1\n"
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.sources import load_source
-from tf_metammf.records.splitting import Splitting, divide
+from tf_metammf.records.splits.splitting import Splitting, divide
 
 PAIRS = {"train": [(0, 0), (0, 1), (1, 2), (2, 3)], "validation": [(0, 2), (2, 0)], "test": [(1, 0), (2, 1), (2, 2)]}
 ALL = [*PAIRS["train"], *PAIRS["validation"], *PAIRS["test"]]

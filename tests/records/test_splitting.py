@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
-from tf_metammf.records.splitting import Splitting, divide, split_interactions, splitting_methods
+from tf_metammf.records.splits.splitting import Splitting, divide, split_interactions, splitting_methods
 
 USERS, ITEMS = 7, 9
 OWN_METHODS = [method for method in splitting_methods() if method != "source"]

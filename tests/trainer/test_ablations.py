@@ -4,7 +4,7 @@ import pytest
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.parts import settings_of
+from tf_metammf.parts.parts import settings_of
 from tf_metammf.trainer.comparison.ablations import QUESTIONS, ablations
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.parts import settings_of
+from tf_metammf.parts.parts import settings_of
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_objective, make_training_dataset
 from tf_metammf.trainer.bounds import check_bounds
-from tf_metammf.trainer.configuration import Configuration, load_configuration
-from tf_metammf.trainer.configuration_files import preset_names
+from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
+from tf_metammf.trainer.configuration.configuration_files import preset_names
 from tf_metammf.trainer.training_data import TrainingData
 
 

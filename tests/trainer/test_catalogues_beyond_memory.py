@@ -8,18 +8,18 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.saved_model import export_run
+from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.model import MetaMMF
-from tf_metammf.objectives import BPR, FullSoftmax, InBatchSoftmax
+from tf_metammf.objectives.objectives import BPR, FullSoftmax, InBatchSoftmax
 from tf_metammf.records.item_lookup import ItemLookup
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer import training_data
 from tf_metammf.trainer.assembly import make_model, make_objective, make_training_dataset
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import evaluate
 from tf_metammf.trainer.graph_training import fan_outs
 from tf_metammf.trainer.training import train

@@ -15,7 +15,7 @@ from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.trainer.comparison import compare as comparison_module
 from tf_metammf.trainer.comparison.compare import compare, fixed_space
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.search.search_space import SearchSpace, load_search_space
 

@@ -7,7 +7,7 @@ import pytest
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.reader import read_interactions
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.graph_training import make_encoder_options
 from tf_metammf.trainer.memory import fan_outs, whole_graph_step_bytes

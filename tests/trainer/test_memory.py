@@ -13,7 +13,7 @@ from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_model, make_objective
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.memory import training_memory, training_step_bytes
 from tf_metammf.trainer.training_data import TrainingData
 

@@ -12,7 +12,7 @@ from tf_metammf import BPR, MetaMMF
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.recommender import Recommender
-from tf_metammf.trainer.configuration import Configuration, load_configuration
+from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
 from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.runs.run_directory import open_run_directory
 

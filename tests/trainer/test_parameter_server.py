@@ -7,7 +7,7 @@ import pytest
 from loopback_cluster import addresses_of, cluster, start, wait_until
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.distribution.server_training import check_served
 from tf_metammf.trainer.evaluation import evaluate
 from tf_metammf.trainer.runs.run_directory import RunDirectory

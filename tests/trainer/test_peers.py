@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.parts import setting_names, settings_of
+from tf_metammf.parts.parts import setting_names, settings_of
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.configuration_files import read_configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration_files import read_configuration
 from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.search.search_space import load_search_space

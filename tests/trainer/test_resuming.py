@@ -18,8 +18,8 @@ from preloaded_process import PreloadedProcess, run_preloaded
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
-from tf_metammf.parts import settings_of
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.parts.parts import settings_of
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
 from tf_metammf.trainer.runs.resumption import check_resumable

@@ -14,11 +14,11 @@ import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
-from tf_metammf.parts import settings_of
+from tf_metammf.parts.parts import settings_of
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.configuration import Configuration, load_configuration
+from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
 from tf_metammf.trainer.divergence import StopOnDivergence
 from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.runs.best_weights import KeepBestWeights

@@ -16,7 +16,7 @@ from preloaded_process import PreloadedProcess
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.configuration import load_configuration
+from tf_metammf.trainer.configuration.configuration import load_configuration
 from tf_metammf.trainer.evaluation import evaluate
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.search import trial_tuner

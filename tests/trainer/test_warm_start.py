@@ -8,11 +8,11 @@ from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_model, make_objective
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import evaluate, load_model
-from tf_metammf.trainer.runs.warm_start import warm_start
 from tf_metammf.trainer.training import train
 from tf_metammf.trainer.training_data import TrainingData
+from tf_metammf.trainer.warm_start import warm_start
 
 USERS, ITEMS = 45, 33
 """Five users and three items more than the run before."""

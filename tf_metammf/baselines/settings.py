@@ -1,10 +1,10 @@
-"""Settings of the baselines, which are counted and not trained; see :mod:`tf_metammf.parts`."""
+"""Settings of the baselines, which are counted and not trained; see :mod:`tf_metammf.parts.parts`."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from tf_metammf.encoders.settings import EncoderSettings
-from tf_metammf.parts import Searched
+from tf_metammf.parts.parts import Searched
 
 
 @dataclass

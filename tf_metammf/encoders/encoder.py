@@ -6,15 +6,13 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tf_metammf.batches import Batch
 from tf_metammf.encoders.settings import EncoderSettings
-from tf_metammf.layer import Layer
+from tf_metammf.features.batches import Batch
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.layers.layer import Layer
 
 Represent = Callable[[tf.Tensor], tf.Tensor]
 """From dense ids ``[n]`` to tower outputs ``[n, width]``."""
-
-Sides = tuple[tf.Tensor, tf.Tensor]
-"""Something of users and the same of items."""
 
 
 class Encoder(Layer):
@@ -26,7 +24,7 @@ class Encoder(Layer):
     """
 
     Settings: ClassVar[type[EncoderSettings]] = EncoderSettings
-    """What the command line and configurations know of it; see :mod:`tf_metammf.parts`."""
+    """What the command line and configurations know of it; see :mod:`tf_metammf.parts.parts`."""
 
     compares_features: ClassVar[bool] = False
     """Whether it looks at the features of items itself."""
@@ -51,16 +49,16 @@ class Encoder(Layer):
         represent_users: Represent,
         represent_items: Represent,
         neighbourhood: Mapping[str, Any] | None = None,
-        targets: Sides | None = None,
+        targets: UsersAndItems | None = None,
         training: bool,
-    ) -> Sides:
+    ) -> UsersAndItems:
         """Embeddings ``[U, d]`` of dense user ids ``[U]`` and ``[I, d]`` of dense item ids ``[I]``.
 
         ``neighbourhood`` is that of the batch, where :class:`tf_metammf.records.NeighbourSampler` added one.
         """
 
     @abstractmethod
-    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> Sides:
+    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
         """Embeddings ``[users, d]`` and ``[items, d]`` of everybody and everything, from the tower outputs of all."""
 
     @abstractmethod

@@ -3,11 +3,11 @@
 from typing import Any, cast
 
 from tf_metammf.encoders.encoder import Encoder
-from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.named_options import named_options
-from tf_metammf.parts import setting_names, settings_of
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.parts.named_options import named_options
+from tf_metammf.parts.parts import setting_names, settings_of
 
 
 def encoder_settings(name: str, options: dict[str, Any]) -> EncoderSettings:

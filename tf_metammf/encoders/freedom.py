@@ -5,20 +5,20 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tf_metammf.batches import Batch
-from tf_metammf.dropout import uniform
-from tf_metammf.encoders.encoder import Sides
-from tf_metammf.encoders.interaction_graph import InteractionGraph
-from tf_metammf.encoders.item_content import ItemContent
-from tf_metammf.encoders.item_graph import similar_items
 from tf_metammf.encoders.lightgcn import LightGCN
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours
 from tf_metammf.encoders.peer_settings import FREEDOMSettings
 from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.layer_arguments import positive_integer, share
-from tf_metammf.modalities import scope_name
-from tf_metammf.replicas import mean_over_batch
+from tf_metammf.features.batches import Batch
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.features.modalities import scope_name
+from tf_metammf.graphs.interaction_graph import InteractionGraph
+from tf_metammf.graphs.item_graph import similar_items
+from tf_metammf.graphs.neighbourhoods import Neighbourhoods, NoNeighbours
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.layers.dropout import uniform
+from tf_metammf.layers.layer_arguments import positive_integer, share
+from tf_metammf.layers.replicas import mean_over_batch
 
 
 class FREEDOM(LightGCN):
@@ -83,7 +83,9 @@ class FREEDOM(LightGCN):
         self._edges = tf.constant(graph.edge_user), tf.constant(graph.edge_item)
         self._edge_degrees = self._degree_products(tf.ones([self.adjacency.edges]))
 
-    def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
+    def propagate(
+        self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
+    ) -> UsersAndItems:
         """Embeddings of all nodes."""
         of_users, of_items = super().propagate(users, items, neighbourhoods, training=training)
         rows = tf.cast(items, tf.float32)

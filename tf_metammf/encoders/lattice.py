@@ -5,16 +5,16 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tf_metammf.encoders.encoder import Sides
-from tf_metammf.encoders.interaction_graph import InteractionGraph
-from tf_metammf.encoders.item_content import ItemContent
-from tf_metammf.encoders.item_graph import ItemGraph, nearest_neighbours, normalized
 from tf_metammf.encoders.lightgcn import LightGCN
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours
 from tf_metammf.encoders.peer_settings import LATTICESettings
 from tf_metammf.encoders.settings import EncoderSettings
-from tf_metammf.layer_arguments import positive_integer, share
-from tf_metammf.modalities import scope_name
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.features.modalities import scope_name
+from tf_metammf.graphs.interaction_graph import InteractionGraph
+from tf_metammf.graphs.item_graph import ItemGraph, nearest_neighbours, normalized
+from tf_metammf.graphs.neighbourhoods import Neighbourhoods, NoNeighbours
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.layers.layer_arguments import positive_integer, share
 
 
 class LATTICE(LightGCN):
@@ -84,7 +84,9 @@ class LATTICE(LightGCN):
         self.modality_weights = self.add_weight("modality_weights", (len(content.widths),), initializer="zeros")
         self.steps = self._state("steps", ())
 
-    def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
+    def propagate(
+        self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
+    ) -> UsersAndItems:
         """Embeddings of all nodes."""
         of_users, of_items = super().propagate(users, items, neighbourhoods, training=training)
         graphs = self._learned_graphs(training=training)

@@ -6,15 +6,15 @@ from typing import Any, ClassVar
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.graph_encoder import GraphEncoder
-from tf_metammf.encoders.interaction_graph import InteractionGraph
-from tf_metammf.encoders.item_content import ItemContent
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods
 from tf_metammf.encoders.peer_settings import MMGCNSettings
 from tf_metammf.encoders.settings import EncoderSettings
-from tf_metammf.layer_arguments import positive_integer
-from tf_metammf.modalities import scope_name
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.features.modalities import scope_name
+from tf_metammf.graphs.interaction_graph import InteractionGraph
+from tf_metammf.graphs.neighbourhoods import Neighbourhoods
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.layers.layer_arguments import positive_integer
 
 
 class MMGCN(GraphEncoder):
@@ -73,7 +73,9 @@ class MMGCN(GraphEncoder):
         """Rows of users and rows of items."""
         return list(self.preferences.values()), []
 
-    def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
+    def propagate(
+        self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
+    ) -> UsersAndItems:
         """Embeddings of all nodes."""
         content = self.item_content.all_items()
         sides = [
@@ -103,9 +105,9 @@ class MMGCN(GraphEncoder):
         preferences: tf.Tensor,
         features: tf.Tensor,
         neighbourhoods: Neighbourhoods,
-    ) -> Sides:
+    ) -> UsersAndItems:
         identities = tf.cast(users, tf.float32), tf.cast(items, tf.float32)
-        nodes: Sides = tf.convert_to_tensor(preferences), self._dense(name, "input")(features)
+        nodes: UsersAndItems = tf.convert_to_tensor(preferences), self._dense(name, "input")(features)
         for layer in range(1, self.layers + 1):
             sums = neighbourhoods.sums(layer, *nodes)
             means = [

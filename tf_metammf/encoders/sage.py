@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.dropout import dropout as dropped
-from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.graph_encoder import GraphEncoder
-from tf_metammf.encoders.interaction_graph import InteractionGraph
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods, WholeGraph
 from tf_metammf.encoders.settings import EncoderSettings, SAGESettings
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.layer_arguments import share
+from tf_metammf.graphs.interaction_graph import InteractionGraph
+from tf_metammf.graphs.neighbourhoods import Neighbourhoods, WholeGraph
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.layers.dropout import dropout as dropped
+from tf_metammf.layers.layer_arguments import share
 
 PUBLISHED_DROPOUT = (0.5, 0.2)
 
@@ -62,7 +62,9 @@ class SAGE(GraphEncoder):
         self.neighbour_layers: list[keras.layers.Layer] = []
         self.self_layers: list[keras.layers.Layer] = []
 
-    def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
+    def propagate(
+        self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
+    ) -> UsersAndItems:
         """Embeddings of the nodes of the last layer, as :meth:`GraphEncoder.propagate`."""
         self._build_layers(int(users.shape[-1]))
         for layer in range(1, self.layers + 1):
@@ -88,7 +90,7 @@ class SAGE(GraphEncoder):
 
     def _next(
         self, layer: int, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
-    ) -> Sides:
+    ) -> UsersAndItems:
         sums = neighbourhoods.sums(layer, users, items)
         means = [
             tf.math.divide_no_nan(total, tf.cast(degree, total.dtype))

@@ -1,10 +1,10 @@
-"""Settings of encoders, readable without TensorFlow; see :mod:`tf_metammf.parts`."""
+"""Settings of encoders, readable without TensorFlow; see :mod:`tf_metammf.parts.parts`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self
 
-from tf_metammf.parts import PartKind, PartSettings, Searched
+from tf_metammf.parts.parts import PartKind, PartSettings, Searched
 
 
 @dataclass

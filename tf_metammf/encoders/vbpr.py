@@ -5,11 +5,12 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tf_metammf.encoders.encoder import Encoder, Represent, Sides
-from tf_metammf.encoders.item_content import ItemContent
+from tf_metammf.encoders.encoder import Encoder, Represent
 from tf_metammf.encoders.peer_settings import VBPRSettings
 from tf_metammf.encoders.settings import EncoderSettings
-from tf_metammf.layer_arguments import copied, positive_integer
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.layers.layer_arguments import copied, positive_integer
 
 
 class VBPR(Encoder):
@@ -61,9 +62,9 @@ class VBPR(Encoder):
         represent_users: Represent,
         represent_items: Represent,
         neighbourhood: Mapping[str, Any] | None = None,
-        targets: Sides | None = None,
+        targets: UsersAndItems | None = None,
         training: bool,
-    ) -> Sides:
+    ) -> UsersAndItems:
         """Embeddings of the given users and items."""
         features = self.item_content.side_by_side(items)
         return (
@@ -71,7 +72,7 @@ class VBPR(Encoder):
             self._items(represent_items(items), features, tf.gather(self.item_biases, items), training=training),
         )
 
-    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> Sides:
+    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
         """Embeddings of everybody and everything."""
         features = self.item_content.side_by_side(tf.range(self.item_content.items, dtype=tf.int64))
         return self._users(users, self.preferences), self._items(items, features, self.item_biases, training=False)

@@ -8,8 +8,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.modalities import Presence
-from tf_metammf.parts import known_parts, settings_of
+from tf_metammf.features.modalities import Presence
+from tf_metammf.parts.parts import known_parts, settings_of
 
 
 def make_fusion(fusion: str | keras.layers.Layer, **options: Any) -> keras.layers.Layer:

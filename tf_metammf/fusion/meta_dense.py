@@ -6,9 +6,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.layer import Layer
-from tf_metammf.layer_arguments import copied, optional_positive_integer, positive_integer
-from tf_metammf.modalities import feature_width
+from tf_metammf.features.modalities import feature_width
+from tf_metammf.layers.layer import Layer
+from tf_metammf.layers.layer_arguments import copied, optional_positive_integer, positive_integer
 
 
 @keras.saving.register_keras_serializable("tf_metammf")

@@ -6,11 +6,11 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.features.modalities import Features, Presence, side_by_side
 from tf_metammf.fusion.fusion_layer import PUBLISHED_UNITS, FusionLayer
 from tf_metammf.fusion.meta_dense import MetaDense
 from tf_metammf.fusion.meta_information import MetaInformation
-from tf_metammf.layer_arguments import copied, optional_positive_integer, positive_integer
-from tf_metammf.modalities import Features, Presence, side_by_side
+from tf_metammf.layers.layer_arguments import copied, optional_positive_integer, positive_integer
 
 
 @keras.saving.register_keras_serializable("tf_metammf")

@@ -6,11 +6,11 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.dropout import new_generator, uniform
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.layer import Layer
-from tf_metammf.layer_arguments import share
-from tf_metammf.modalities import Presence, check_features, feature_widths, presence_matrix
+from tf_metammf.features.modalities import Presence, check_features, feature_widths, presence_matrix
+from tf_metammf.layers.dropout import new_generator, uniform
+from tf_metammf.layers.layer import Layer
+from tf_metammf.layers.layer_arguments import share
 
 
 @keras.saving.register_keras_serializable("tf_metammf")

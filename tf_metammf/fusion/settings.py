@@ -1,9 +1,9 @@
-"""Settings of the fusions, readable without TensorFlow; see :mod:`tf_metammf.parts`."""
+"""Settings of the fusions, readable without TensorFlow; see :mod:`tf_metammf.parts.parts`."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from tf_metammf.parts import PartKind, PartSettings, Searched
+from tf_metammf.parts.parts import PartKind, PartSettings, Searched
 
 
 @dataclass

@@ -7,10 +7,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.features.modalities import Features, Presence, side_by_side
 from tf_metammf.fusion.dense_stack import DenseStack
 from tf_metammf.fusion.fusion_layer import FusionLayer
-from tf_metammf.layer_arguments import copied
-from tf_metammf.modalities import Features, Presence, side_by_side
+from tf_metammf.layers.layer_arguments import copied
 
 
 class StaticFusion(FusionLayer):

@@ -20,7 +20,7 @@ MAXIMUM_BLOCK_USERS = 4096
 
 
 class RankingGroup(Protocol):
-    """Processes that rank together; :class:`tf_metammf.trainer.distribution.worker_group.WorkerGroup` is one.
+    """Processes that rank together; :class:`tf_metammf.trainer.runs.worker_group.WorkerGroup` is one.
 
     Attributes:
         index: The number of this process.

@@ -21,7 +21,7 @@ from tf_metammf.trainer.comparison.comparison_directory import (
     planned_comparison,
 )
 from tf_metammf.trainer.comparison.model_names import check_names
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.run_lock import is_locked, locked

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.feature_table import FeatureTable
-from tf_metammf.partition import make_partition
+from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.ranking.partition import make_partition
 from tf_metammf.records.reader import read_items
 from tf_metammf.records.record_set import RecordSet
 

@@ -19,7 +19,7 @@ from tf_metammf.trainer.comparison.comparison_directory import ComparedModel, Co
 from tf_metammf.trainer.comparison.references import choose_references
 from tf_metammf.trainer.comparison.significance import difference, holm
 from tf_metammf.trainer.memory import training_memory
-from tf_metammf.trainer.references import RANKINGS, References
+from tf_metammf.trainer.runs.references import RANKINGS, References
 from tf_metammf.trainer.training_data import TrainingData
 
 
@@ -66,7 +66,7 @@ def comparison_results(
         "trials": comparison.trials,
         "groups": {name: int(members.sum()) for name, (_, members) in groups.items()},
         "models": {name: found[name] for name in ordered},
-        "untrained": _untrained(comparison, References.of(data, ranking)),
+        "untrained": _untrained(comparison, References.of(data.item_frequency, ranking)),
     }
 
 

@@ -13,12 +13,12 @@ from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.records.tensorflow_paths import PATTERN_CHARACTERS, is_pattern
-from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.preemption import Preemption
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.runs.best_weights import KeepBestWeights
 from tf_metammf.trainer.runs.checkpointing import Checkpointing
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
 from tf_metammf.trainer.runs.history import WriteHistory
+from tf_metammf.trainer.runs.preemption import Preemption
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.watching.tensorboard_logs import tensorboard_callbacks

@@ -9,10 +9,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.distribution.worker_group import WorkerGroup
-from tf_metammf.trainer.preemption import Preemption
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
+from tf_metammf.trainer.runs.preemption import Preemption
 from tf_metammf.trainer.runs.training_state import TrainingState
+from tf_metammf.trainer.runs.worker_group import WorkerGroup
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 RESUME = ("auto", "never", "force")

@@ -27,7 +27,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.record_set import RecordSet, open_record_set
 from tf_metammf.records.staging import staged_directory
-from tf_metammf.trainer.configuration import Configuration, load_configuration
+from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import field, fields, is_dataclass, make_dataclass
 from typing import Any, get_type_hints
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.parts import PartKind, PartSettings, base_settings, known_parts, settings_of
-from tf_metammf.trainer.configuration import PLACES
-from tf_metammf.trainer.configuration_parser import (
+from tf_metammf.parts.parts import PartKind, PartSettings, base_settings, known_parts, settings_of
+from tf_metammf.trainer.configuration.configuration import PLACES
+from tf_metammf.trainer.configuration.configuration_parser import (
     Parts,
     check_settings,
     chosen_name,

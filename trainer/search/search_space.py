@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.parts import setting_names
-from tf_metammf.trainer.configuration import PLACES, Configuration, part_of
-from tf_metammf.trainer.configuration_files import PRESETS_FOLDER, configuration_file, read_configuration
-from tf_metammf.trainer.configuration_parser import chosen_parts, without_settings_of_others
-from tf_metammf.trainer.earlier_configurations import modernized
+from tf_metammf.parts.parts import setting_names
+from tf_metammf.trainer.configuration.configuration import PLACES, Configuration, part_of
+from tf_metammf.trainer.configuration.configuration_files import PRESETS_FOLDER, configuration_file, read_configuration
+from tf_metammf.trainer.configuration.configuration_parser import chosen_parts, without_settings_of_others
+from tf_metammf.trainer.configuration.earlier_configurations import modernized
 from tf_metammf.trainer.search.search_fields import flat_fields, leaves, nested_fields, searched_fields
 from tf_metammf.trainer.search.search_parameters import KINDS, Parameter, parse_parameter
 

@@ -13,7 +13,7 @@ import tf_keras as keras
 from tf_metammf.errors import MetaMMFError, one_line
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import staged_directory
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.runs.run_lock import is_locked
 from tf_metammf.trainer.search.search_directory import SearchDirectory
 from tf_metammf.trainer.search.search_space import SearchSpace

@@ -16,7 +16,6 @@ from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.repeated_training import train_with_seeds
 from tf_metammf.trainer.runs.resumption import WATCHING
 from tf_metammf.trainer.runs.run_lock import locked
-from tf_metammf.trainer.runs.warm_start import check_earlier_run
 from tf_metammf.trainer.search.oracles import make_oracle
 from tf_metammf.trainer.search.search_directory import SearchDirectory, open_search_directory
 from tf_metammf.trainer.search.search_space import SearchSpace
@@ -24,6 +23,7 @@ from tf_metammf.trainer.search.space_rehearsal import rehearse_space
 from tf_metammf.trainer.search.trial_records import TrialRecord, best_trial, read_trials
 from tf_metammf.trainer.search.trial_tuner import make_tuner
 from tf_metammf.trainer.search.tuning_report import write_report
+from tf_metammf.trainer.warm_start import check_earlier_run
 from tf_metammf.trainer.watching.tracking import tracker_package
 
 VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")

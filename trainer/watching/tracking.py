@@ -13,7 +13,7 @@ import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.records.tensorflow_errors import LOST_CONNECTION
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.runs.resumption import flat_values
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 

@@ -14,12 +14,12 @@ pytest.importorskip("apache_beam", reason="Apache Beam is an extra with an envir
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.beam_conversion import convert_with_beam
-from tf_metammf.records.conversion import convert
-from tf_metammf.records.filtering import Filtering
+from tf_metammf.records.beam.conversion import convert_with_beam
+from tf_metammf.records.conversion.conversion import convert
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.sources.tabular import Options
-from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.splitting import Splitting
 
 SMALL_PARTS = {"partitions": 3, "part_bytes": 300, "block_rows": 50}
 """So small that rows cross parts, and users, items and shards have interactions in many of them."""
