@@ -141,11 +141,13 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _parser(words: Sequence[str] = ()) -> "CommandParser":
+    from tf_metammf.commands.completion import PrintCompletion
     from tf_metammf.commands.parser import CommandParser
     from tf_metammf.commands.versions import Versions
 
     parser = CommandParser(prog="tf-metammf", description=_help(tf_metammf), epilog=EXIT_CODES)
     parser.add_argument("--version", action=Versions)
+    parser.add_argument("--print_completion", action=PrintCompletion)
     commands = parser.add_subcommands(dest="command", **_listed("COMMAND"))
     records = CommandParser(description="Create, inspect and validate record sets.")
     commands.add_subcommand("records", records, help="Create, inspect and validate record sets.")

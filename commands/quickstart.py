@@ -1,4 +1,4 @@
-"""Go the whole way once, on synthetic videos: data, training, evaluation, export, recommendations."""
+"""Run all steps once on synthetic videos: data, training, evaluation, export, recommendations."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
