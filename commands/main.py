@@ -35,7 +35,7 @@ EXIT_CODES = (
     "interrupted; 138 another process of a distributed training is gone; 143 terminated."
 )
 
-RECORD_COMMANDS = ("convert", "describe", "validate", "synthesize")
+RECORD_COMMANDS = ("convert", "describe", "validate", "remove-users", "remove-items", "synthesize")
 WITH_CONFIGURATION = ("train", "tune", "compare")
 """Commands that take fields of a configuration."""
 COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "quickstart")
@@ -182,7 +182,7 @@ def _chosen(parsed: "Namespace") -> tuple[ModuleType, "Namespace"]:
 
 
 def _module(name: str) -> ModuleType:
-    return import_module(f"tf_metammf.commands.{name}")
+    return import_module(f"tf_metammf.commands.{name.replace('-', '_')}")
 
 
 def _help(module: ModuleType) -> str:

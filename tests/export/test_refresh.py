@@ -11,8 +11,10 @@ import pytest
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.recommender import Recommender
-from tf_metammf.export.saved_model import export_run
+from tf_metammf.export.saved_model import export_refreshed, export_run
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
+from tf_metammf.records.record_set import open_record_set
+from tf_metammf.records.removal import remove
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_model, make_objective
 from tf_metammf.trainer.configuration.configuration import Configuration
@@ -252,6 +254,28 @@ def scores_by_id(model, record_set) -> dict[str, np.ndarray]:
 
 def other_modalities(data: RawData) -> RawData:
     return replace(data, modalities={"visual": data.modalities["acoustic"], "acoustic": data.modalities["acoustic"]})
+
+
+def test_who_was_removed_is_in_no_file_of_a_refreshed_export(make_run, tmp_path):
+    data = raw_data()
+    forgotten = "someone@example.org"
+    named = replace(data, user_ids=[forgotten, *data.user_ids[1:]], item_ids=["private clip", *data.item_ids[1:]])
+    run = make_run(before=named)
+    old = export_run(run, tmp_path / "old")
+    smaller = remove(
+        open_record_set(run.folder.parent / "records"),
+        tmp_path / "smaller",
+        users=[forgotten],
+        items=["private clip"],
+    ).record_set
+    new, _ = export_refreshed(run, tmp_path / "new", records=smaller.folder)
+
+    def found(folder):
+        contents = [file.read_bytes() for file in folder.rglob("*") if file.is_file()]
+        return {raw for raw in (forgotten, "private clip") if any(raw.encode() in content for content in contents)}
+
+    assert found(old) == {forgotten, "private clip"}
+    assert found(new) == set()
 
 
 def test_other_modalities_are_refused_by_name(run, tmp_path):
