@@ -105,9 +105,10 @@ def _repeated_run(arguments: Namespace) -> RunDirectory | None:
 def _print_memory(record_set: RecordSet, configuration: Configuration) -> int:
     from rich.table import Table
 
-    from tf_metammf.trainer.memory import training_memory
+    from tf_metammf.trainer.planning.memory import training_memory
+    from tf_metammf.trainer.planning.training_plan import plan_training
 
-    memory = training_memory(configuration, record_set.metadata)
+    memory = training_memory(plan_training(configuration, record_set))
     table = Table()
     table.add_column("memory of training")
     table.add_column("GB", justify="right")
