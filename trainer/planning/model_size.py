@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tf_metammf.records.metadata import Metadata
-from tf_metammf.trainer.configuration.configuration import ModelConfiguration
+from tf_metammf.trainer.configuration.sections import ModelConfiguration
 
 FLOAT_BYTES = 4
 
