@@ -39,6 +39,7 @@ FOLDERS = {
     "tf_metammf.trainer.search": "trainer/search",
     "tf_metammf.trainer.watching": "trainer/watching",
     "tf_metammf.export": "export",
+    "tf_metammf.export.deployment": "export/deployment",
     "tf_metammf.commands": "commands",
 }
 
@@ -99,6 +100,7 @@ setup(
         "mlflow": ["mlflow-skinny>=3", "sqlalchemy>=2", "alembic>=1.13"],  # all of mlflow wants an older pyarrow
         "wandb": ["wandb>=0.20"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "completion": ["shtab>=1.13"],
         "beam": ["apache-beam>=2.77,<3"],  # brings protobuf 6; requirements-beam.lock has what fits together
     },
     entry_points={"console_scripts": ["tf-metammf = tf_metammf.commands.main:main"]},

@@ -40,7 +40,7 @@ def named_models(text: str, *, overrides: Mapping[str, Any], searched: bool) -> 
         place = of_run if of_run.is_file() else Path(file)
         name = name or _name_of(Path(file)) + (f"+{fusion}" if fusion else "")
         if name in models:
-            raise InvalidInputError(f'two models are called "{name}". Name them with NAME=FILE.')
+            raise InvalidInputError(f'two models have the name "{name}". Name them with NAME=FILE.')
         values = _with_fusion(overrides, fusion) if fusion else overrides
         own = _own_fields(values, chosen_parts(read_configuration(place), modernized(values, partial=True)))
         taken |= set(own)

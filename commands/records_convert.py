@@ -36,10 +36,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--beam_pipeline_options",
         type=str | None,
-        help='convert tables with Apache Beam and its options, as --beam_pipeline_options="--runner=DirectRunner"',
+        help='convert tables with Apache Beam and its options, such as --beam_pipeline_options="--runner=DirectRunner"',
     )
     parser.add_argument(
-        "--beam_k_core_rounds", type=int, default=10, help="rounds that a k-core may take in a pipeline of Beam"
+        "--beam_k_core_rounds", type=int, default=10, help="maximum rounds of a k-core in a Beam pipeline"
     )
     parser.add_class_arguments(Filtering, "filtering")
     parser.add_class_arguments(Splitting, "splitting")
@@ -78,19 +78,19 @@ def run(arguments: Namespace) -> int:
     )
     _print_summary(str(record_set.folder), record_set.metadata)
     if arguments.on_error == "skip":
-        print(f"{rejected_file(record_set.folder)}: the rows that were left out")
+        print(f"{rejected_file(record_set.folder)}: the rejected rows")
     return 0
 
 
 def _convert_with_beam(arguments: Namespace, common: dict[str, Any]) -> Metadata:
     if arguments.source != "tabular":
         raise InvalidInputError(
-            f"--source is {arguments.source}, and only tabular is read by pipelines of Beam. Write tables, or leave "
+            f"--source is {arguments.source}, but Beam pipelines read only tabular. Write tables, or leave "
             "--beam_pipeline_options out."
         )
     if arguments.on_error != "stop":
         raise InvalidInputError(
-            f"--on_error is {arguments.on_error}, which pipelines of Beam do not know. Leave it or "
+            f"--on_error is {arguments.on_error}, which Beam pipelines do not support. Leave it or "
             "--beam_pipeline_options out."
         )
     if arguments.beam_k_core_rounds < 1:

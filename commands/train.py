@@ -47,8 +47,8 @@ def add_arguments(parser: CommandParser) -> None:
         "--resume",
         default="auto",
         choices=["auto", "never", "force"],
-        help="What to do with a run directory that is there: go on if configuration and data are the same (auto), also "
-        "with other settings where the checkpoints still fit (force), or refuse (never).",
+        help="What to do with an existing run directory: resume if configuration and data are the same (auto), also "
+        "with other settings that its checkpoints fit (force), or refuse (never).",
     )
     parser.add_argument(
         "--print_memory", action="store_true", help="Print how much memory training would take, instead of training."

@@ -45,7 +45,7 @@ class BadRow:
         quoted = f" ({' '.join(shown.split())})" if shown.strip() else ""
         advice = ", or leave such rows out with --on_error skip" if can_be_left_out else ""
         reason = " ".join(self.reason.split())
-        return InvalidInputError(f"{self.file}: {self.place}: {reason}{quoted}. Mend the row{advice}.")
+        return InvalidInputError(f"{self.file}: {self.place}: {reason}{quoted}. Fix the row{advice}.")
 
 
 @dataclass

@@ -86,8 +86,8 @@ def _require_contrast(settings: ObjectiveSettings, data: TrainingData) -> None:
         if found < 2:
             which = f"all training interactions are of one {kind}" if found else "there are no training interactions"
             raise InvalidInputError(
-                f"{data.record_set.folder}: {which}, so {settings.name} has "
-                f"no other {kind} to tell it from. Convert data with at least two of each."
+                f"{data.record_set.folder}: {which}, so {settings.name} has no "
+                f"other {kind} to compare with. Convert data with at least two of each."
             )
 
 

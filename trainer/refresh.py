@@ -33,7 +33,7 @@ class Changes:
         users: Users now.
         users_added: Users that training did not know.
         users_removed: Users of training that are no longer there.
-        items: Items now, all of which were encoded anew.
+        items: Items now, all of which were encoded again.
         items_added: Items that training did not know.
         items_removed: Items of training that are no longer there.
         items_changed: Items of both whose features are others now.
@@ -135,8 +135,8 @@ def refresh(
     new_items = model.items - len(items[1])
     if new_items and model.item_tower.fusion is None and not configuration.model.encoder.graph:
         raise InvalidInputError(
-            f"{record_set.folder}: has {new_items} items that {run.folder} was not trained on, and "
-            "that model knows items by their ID alone. Train again, with a fusion for new items to be represented."
+            f"{record_set.folder}: has {new_items} items that {run.folder} was not trained on, and that "
+            "model represents items by their ID alone. Train again with a fusion, which represents new items."
         )
     if not len(users[1]) and not len(items[1]):
         raise InvalidInputError(
@@ -167,7 +167,7 @@ def _check_encoder(run: "RunDirectory") -> None:
     settings = run.configuration.model
     if settings.is_baseline:
         raise InvalidInputError(
-            f"{run.folder}: its encoder is {settings.encoder.name}, which is counted and has no weights to carry over. "
+            f"{run.folder}: its encoder is {settings.encoder.name}, which has no weights to carry over. "
             "Train it on the grown record set, and export that run."
         )
     if settings.encoder.compares_features:

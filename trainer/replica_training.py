@@ -101,7 +101,7 @@ class ReplicaTraining:
         earlier = Checkpoints(progress.earlier.checkpoints_folder, keep=settings.checkpoints)
         restored = checkpointing.restore(into=run.folder, checkpoints=earlier)
         if not restored or self._group is not None:
-            checkpointing.save()  # also where another process has what this one went on from
+            checkpointing.save()  # also where another process has what this one resumed from
         _set_learning_rate(self.model, settings.learning_rate, state)
         # An earlier end may have been that of fewer epochs.
         state.complete = checkpointing.is_exhausted
@@ -160,21 +160,21 @@ def _roll_back(
         tried = f" after {len(done)} rollbacks" if done else ""
         raise TrainingDivergedError(
             f"{run.folder}: the loss became {loss} at step {step}; training stopped{tried}. "
-            f"{_kept_weights(state, run.weights_file)} {_unstandardized(run)}Lower training.learning_rate, raise "
+            f"{_kept_weights(state, run.weights_file)} {_unstandardized(run)}Lower training.learning_rate, increase "
             "objective.temperature, or set training.rollbacks to go back to a checkpoint with half the learning rate."
         )
     state.rollbacks = [*done, {"step": float(step or 0), "loss": float(loss or 0), "to_step": float(state.step)}]
-    logger.warning("the loss became %s at step %s: back to step %s, half the learning rate", loss, step, state.step)
+    logger.warning("the loss became %s at step %s: back to step %s with half the learning rate", loss, step, state.step)
 
 
 def _unstandardized(run: RunDirectory) -> str:
     settings = run.configuration.model
     if settings.standardize or not settings.uses_features:
         return ""
-    return "Features are used as they are: set model.standardize to true if their numbers are large. "
+    return "Features are not standardised: set model.standardize to true if their numbers are large. "
 
 
 def _kept_weights(state: TrainingState, path: Path) -> str:
     if state.best_epoch is None:
-        return "No epoch had ended before, so there are no weights."
-    return f"The weights of epoch {state.best_epoch}, the best before that, are in {path.name}."
+        return "No epoch had ended, so there are no weights."
+    return f"The best weights, of epoch {state.best_epoch}, are in {path.name}."

@@ -73,7 +73,7 @@ class ServerTraining:
         settings, monitor = plan.configuration.training, plan.configuration.evaluation.monitor
         users = model.user_tower.embedding.embeddings
         parts = len(getattr(users, "variables", [users]))
-        logger.info("the embeddings of users are on the servers, in %d parts", parts)
+        logger.info("the user embeddings are on the servers, in %d parts", parts)
         checkpointing = _EpochCheckpointing.of(model, progress, plan)
         if not checkpointing.restore(into=run.folder):
             checkpointing.save()
@@ -131,7 +131,7 @@ class _RankWhole(keras.callbacks.Callback):
         if logs is None or not math.isfinite(loss):
             raise TrainingDivergedError(
                 f"{self.run.folder}: the loss became {loss} in epoch {epoch + 1}; training stopped. Lower "
-                "training.learning_rate, or raise objective.temperature."
+                "training.learning_rate, or increase objective.temperature."
             )
         # Servers write their parts, so they go by way of the run directory.
         aside = self.run.folder / ".weights"

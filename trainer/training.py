@@ -50,7 +50,7 @@ def train(
     group: str | Path | None = None,
     verbose: int | None = None,
 ) -> RunDirectory:
-    """Trains a model and writes its run directory, or goes on with one.
+    """Trains a model and writes its run directory, or resumes one.
 
     After every epoch the validation split is ranked in full; early stopping and the choice of
     weights follow ``configuration.evaluation.monitor``. The test split is evaluated once, at
@@ -58,13 +58,13 @@ def train(
     are kept with those of the model; a model that is behind them, or whose best epoch is the last one allowed, is said
     to be so in the log.
 
-    A run that was killed goes on from its newest checkpoint; one that is finished is left as it is.
+    A run that was killed resumes from its newest checkpoint; a finished one is not changed.
 
     Args:
         record_set: The data.
-        folder: The run directory to create or to go on with.
+        folder: The run directory to create or resume.
         configuration: Model, objective, training and evaluation.
-        resume: What to do with a run directory that is there: ``"auto"`` goes on if configuration and data are the
+        resume: What to do with an existing run directory: ``"auto"`` resumes if configuration and data are the
             same; ``"force"`` also with other values of :data:`tf_metammf.trainer.runs.resumption.CHANGEABLE`, and
             with a finished run; ``"never"`` refuses.
         splits: Splits that the chosen weights are ranked on at the end. A trial of a search leaves ``"test"`` out.

@@ -44,7 +44,7 @@ class TrainingData:
     ) -> tuple[Mapping[str, NDArray[np.float32]] | ItemLookup, Mapping[str, NDArray[np.bool_]] | None]:
         """Features and presence as :class:`tf_metammf.MetaMMF` takes them: a table, or a lookup and None.
 
-        A table is read anew and not kept here, because the model holds one once it is made.
+        A table is read again and not kept here, because the model holds one once it is made.
         """
         if self.item_lookup is not None:
             return self.item_lookup, None

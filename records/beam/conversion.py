@@ -99,12 +99,12 @@ def convert_with_beam(
     require_shards(shards)
     if splitting.like is not None:
         raise InvalidInputError(
-            f"like is {splitting.like}, and pipelines of Beam do not read an earlier record set. Convert without "
+            f"like is {splitting.like}, but Beam pipelines do not read an earlier record set. Convert without "
             "Beam, or leave splitting.like out."
         )
     if options.token_columns:
         raise InvalidInputError(
-            "token_columns are given, and pipelines of Beam do not read words. Convert without Beam, or leave "
+            "token_columns are given, but Beam pipelines do not read words. Convert without Beam, or leave "
             "tabular.token_columns out."
         )
     found = list_files(folder)
@@ -217,7 +217,8 @@ def _columns(files: "list[RawFile]", options: Options, request: ReadRequest) -> 
     for file, other in zip(files, columns, strict=True):
         if other != columns[0]:
             raise InvalidInputError(
-                f"{file.path}: has other columns than {files[0].name}, expected the same in all. Write them alike."
+                f"{file.path}: has other columns than {files[0].name}, expected the same in all files. Use the same "
+                f"columns."
             )
     return columns[0]
 
@@ -231,9 +232,7 @@ def _method(splitting: Splitting, columns: InteractionColumns, folder: str) -> t
     method = splitting.method
     if method == SOURCE_METHOD and columns.split is None:
         others = ", ".join(name for name in splitting_methods() if name != SOURCE_METHOD)
-        raise InvalidInputError(
-            f'splitting method "{SOURCE_METHOD}": {folder} has no splits of its own. Choose one of {others}.'
-        )
+        raise InvalidInputError(f'splitting method "{SOURCE_METHOD}": {folder} has no splits. Choose one of {others}.')
     if method in ("leave_last_out", "time") and columns.timestamp is None:
         raise InvalidInputError(
             f'splitting method "{method}" needs timestamps, and {folder} has none. Name their column, or choose '
@@ -247,6 +246,6 @@ def _require_beam() -> None:
         import apache_beam  # noqa: F401
     except ImportError as error:
         raise InvalidInputError(
-            "converting with a pipeline needs Apache Beam, which is not installed. Install the extra in an environment "
-            "of its own, because Beam asks for protobuf 6: pip install 'tf-metammf[beam]'."
+            "converting with a pipeline needs Apache Beam, which is not installed. Install the extra in a separate "
+            "environment, because Beam needs protobuf 6: pip install 'tf-metammf[beam]'."
         ) from error

@@ -114,8 +114,8 @@ def read_request(source: str, filtering: Filtering, splitting: Splitting, on_err
     if on_error == "skip" and not could_skip:
         names = [name for name in source_names() if getattr(load_source(name), "SKIPS_ROWS", False)]
         raise InvalidInputError(
-            f"on_error is skip, and rows of the source {source} cannot be left out; those of {', '.join(names)} can. "
-            "Leave it out, or convert with another source."
+            f"on_error is skip, but rows of the source {source} cannot be left out; only those of {', '.join(names)} "
+            "can. Leave it out, or convert with another source."
         )
     return ReadRequest(
         ratings=filtering.rating_threshold is not None,

@@ -88,7 +88,7 @@ def text_head(path: Path, head: bytes, text: TextFormat) -> TextHead:
     if b"\0" in head:
         line = head[: head.index(b"\0")].count(b"\n") + 1
         raise InvalidInputError(
-            f"{path}: line {line} holds a NUL byte, which text has not. Fetch or write the file again."
+            f"{path}: line {line} holds a NUL byte, which text must not contain. Fetch or write the file again."
         )
     first = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     header = first.split(b"\n", 1)[0]

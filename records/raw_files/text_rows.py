@@ -112,7 +112,7 @@ def read_row_by_row(
 
 def unreadable_text(path: Path, error: Exception) -> InvalidInputError:
     """The error for a text that pyarrow does not read, whatever its rows hold."""
-    return InvalidInputError(f"{path}: {one_line(error)}. Mend the file.")
+    return InvalidInputError(f"{path}: {one_line(error)}. Fix the file.")
 
 
 def _in_utf8(content: bytes) -> tuple[bytes, bool]:

@@ -153,8 +153,8 @@ def test_recommend_uses_the_saved_model_alone(run, model_folder):
     ("words", "message"),
     [
         (["recommend", "--model", "{folder}/models"], "missing: user or history. See --help."),
-        (["recommend", "--model", "{folder}/nothing", "--user", "u1"], "nothing: is no folder"),
-        (["recommend", "--model", "{folder}/run", "--user", "u1"], "run: is no export"),
+        (["recommend", "--model", "{folder}/nothing", "--user", "u1"], "nothing: is not a folder"),
+        (["recommend", "--model", "{folder}/run", "--user", "u1"], "run: is not an export"),
         (["recommend", "--model", "{folder}/models", "--user", "u1", "--k", "0"], "k is 0, expected at least 1"),
         (["export", "--run", "{folder}/records", "--output", "{folder}/other"], "records: has no configuration.yaml"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--k", "0"], "--k is 0"),

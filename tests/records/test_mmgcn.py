@@ -112,7 +112,7 @@ def test_a_truncated_dictionary_is_refused(tmp_path):
     folder_of(tmp_path, DICTIONARY)
     content = (tmp_path / "user_item_dict.npy").read_bytes()
     (tmp_path / "user_item_dict.npy").write_bytes(content[:-5])
-    assert "is no readable pickle" in refusal(tmp_path)
+    assert "is not a readable pickle" in refusal(tmp_path)
 
 
 def test_missing_and_disagreeing_files_are_refused(tmp_path):

@@ -140,7 +140,7 @@ def test_neighbourhoods_are_sampled_beyond_the_budget_of_the_features(record_set
 @pytest.mark.parametrize("encoder", ["mf", "sage"])
 def test_full_softmax_beyond_the_budget_is_refused(record_set, tmp_path, encoder):
     configuration = configured(streamed=True, model={"encoder": encoder}, name="full_softmax")
-    message = "objective.name is full_softmax, which needs the features of all items .*Raise it, or take in_batch"
+    message = "objective.name is full_softmax, which needs the features of all items .*Increase it, or use in_batch"
     with pytest.raises(InvalidInputError, match=message):
         train(record_set, tmp_path / "run", configuration, verbose=0)
     assert not (tmp_path / "run").exists()
@@ -150,14 +150,14 @@ def test_what_a_stream_cannot_give_is_refused_by_the_model(record_set):
     lookup, frequency = ItemLookup(record_set), np.ones(ITEMS)
     with pytest.raises(InvalidInputError, match="FullSoftmax needs the features of all items in every step"):
         MetaMMF(USERS, lookup, FullSoftmax(frequency))
-    with pytest.raises(InvalidInputError, match="presence was given beside a source of features"):
+    with pytest.raises(InvalidInputError, match="presence was given with a FeatureSource"):
         MetaMMF(USERS, lookup, BPR(), presence={"visual": np.ones(ITEMS, bool)})
     batch = {name: tf.constant([0, 1], tf.int64) for name in ("user", "item")}
     model = MetaMMF(USERS, lookup, InBatchSoftmax(frequency), fusion_options={"units": (4,), "rank": 2})
-    with pytest.raises(InvalidInputError, match="the features of the items are streamed, and the batch carries none"):
+    with pytest.raises(InvalidInputError, match="the features of the items are streamed, but the batch has none"):
         model.compute_loss(batch)
     others = lookup.lookup(tf.constant([1, 0], tf.int64))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="carries the features of other items than it needs"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="has features of other items than it needs"):
         model.compute_loss(batch | {"item_features": others})
 
 

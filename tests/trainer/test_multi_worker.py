@@ -28,7 +28,7 @@ def test_two_processes_end_as_one_does_whatever_becomes_of_them_on_the_way(halve
         processes["worker", 1].send_signal(signal.SIGTERM)
         assert [process.wait(timeout=600) for process in processes.values()] == [143, 143]
     before = finished_epochs(run)
-    assert "the same command goes on from there" in (tmp_path / "worker-0.err").read_text()
+    assert "the same command resumes from there" in (tmp_path / "worker-0.err").read_text()
 
     with cluster(words, addresses_of({"worker": 2}), folder=tmp_path) as processes:
         wait_until(lambda: finished_epochs(run) >= before + 2)

@@ -142,7 +142,7 @@ def test_a_divergence_after_the_first_epoch_keeps_its_weights_and_its_state(
         return tf.where(steps > 7, float("nan"), loss)
 
     monkeypatch.setattr(MetaMMF, "compute_loss", diverging)
-    with pytest.raises(TrainingDivergedError, match=r"at step 8; training stopped. The weights of epoch 1"):
+    with pytest.raises(TrainingDivergedError, match=r"at step 8; training stopped. The best weights, of epoch 1"):
         train(halves, tmp_path / "run", configuration, verbose=0)
     run = open_run_directory(tmp_path / "run")
     state = run.read("state")

@@ -27,7 +27,7 @@ class LATTICE(ItemGraphEncoder):
       ``h^N / |h^N|`` (equation 12), that of a user LightGCN's.
 
     Published settings: BPR, 64 wide, ``k = 10``, one layer over items.
-    Deviations: which items are neighbours in ``A_m`` is found anew every ``refresh_steps`` steps and not in each; how
+    Deviations: which items are neighbours in ``A_m`` changes every ``refresh_steps`` steps and not in each; how
     similar they are is computed, with its gradient, in every step.
 
     Args:

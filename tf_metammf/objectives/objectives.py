@@ -58,6 +58,18 @@ class InBatchSoftmax(Objective):
     Raises:
         InvalidInputError: ``temperature`` is not positive, ``item_to_user_weight`` is negative, the second direction is
             to be corrected and ``user_frequency`` is missing, or there is one item alone and so no negative.
+
+    Examples:
+        >>> import numpy as np
+        >>> import tensorflow as tf
+        >>> from tf_metammf import InBatchSoftmax
+        >>> objective = InBatchSoftmax(np.array([2, 5, 2]), temperature=0.2)
+        >>> batch = {"item": tf.constant([0, 2, 0])}
+        >>> objective.candidates(batch).numpy()
+        array([0, 2], dtype=int32)
+        >>> loss = objective(tf.zeros([3, 4]), tf.zeros([2, 4]), batch)  # users, distinct items
+        >>> loss.shape
+        TensorShape([])
     """
 
     Settings: ClassVar[type[ObjectiveSettings]] = InBatchSoftmaxSettings
@@ -104,8 +116,8 @@ class InBatchSoftmax(Objective):
         """
         if batch["item"].shape[:1] == [1] and replica_count() == 1:
             raise InvalidInputError(
-                "InBatchSoftmax: the batch has one row, but negatives are the other items of the batch. Take a larger "
-                "batch_size, or BPR or FullSoftmax."
+                "InBatchSoftmax: the batch has one row, but negatives are the other items of the batch. Use a larger "
+                "batch_size, BPR or FullSoftmax."
             )
         return tf.unique(batch["item"]).y
 
@@ -165,6 +177,16 @@ class FullSoftmax(Objective):
 
     Raises:
         InvalidInputError: ``temperature`` is not positive, or fewer than two items have training interactions.
+
+    Examples:
+        >>> import numpy as np
+        >>> import tensorflow as tf
+        >>> from tf_metammf import FullSoftmax
+        >>> objective = FullSoftmax(np.array([2, 5, 0, 2]))  # item 2 is cold
+        >>> batch = {"item": tf.constant([0, 3])}
+        >>> loss = objective(tf.zeros([2, 4]), tf.zeros([3, 4]), batch)
+        >>> round(float(loss), 4)  # log 3
+        1.0986
     """
 
     Settings: ClassVar[type[ObjectiveSettings]] = FullSoftmaxSettings
@@ -214,6 +236,14 @@ class BPR(Objective):
 
     Raises:
         InvalidInputError: ``temperature`` is not positive.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import BPR
+        >>> batch = {"item": tf.constant([0, 2]), "negative": tf.constant([[1], [3]])}
+        >>> loss = BPR()(tf.zeros([2, 4]), tf.zeros([4, 4]), batch)  # users; positives, then negatives
+        >>> round(float(loss), 4)  # log 2
+        0.6931
     """
 
     Settings: ClassVar[type[ObjectiveSettings]] = BPRSettings

@@ -44,7 +44,7 @@ def configuration_file(name: str) -> Path:
         raise InvalidInputError(f"{name}: is a folder, expected a YAML file or a preset: {', '.join(preset_names())}.")
     nearest = get_close_matches(path.stem, preset_names(), n=1, cutoff=0.6)
     guess = f' Did you mean the preset "{nearest[0]}"?' if nearest else " Give a YAML file or a preset."
-    raise InvalidInputError(f"{name}: there is no such file.{guess}")
+    raise InvalidInputError(f"{name}: file not found.{guess}")
 
 
 def read_configuration(path: str | Path) -> dict[str, Any]:

@@ -159,9 +159,7 @@ def _check_fields(content: Mapping[str, Any], section: type, *, source: str, pla
             raise unknown_name(f"field of {source}:", f"{place}{name}", [f"{place}{each}" for each in known])
         if is_dataclass(hints[name]):
             if not isinstance(value, Mapping):
-                raise InvalidInputError(
-                    f"{source}: {place}{name} is {value!r}, expected a section with fields of its own."
-                )
+                raise InvalidInputError(f"{source}: {place}{name} is {value!r}, expected a section with fields.")
             _check_fields(value, cast(type, hints[name]), source=source, place=f"{place}{name}.")
 
 

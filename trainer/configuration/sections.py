@@ -29,11 +29,11 @@ class ModelConfiguration:
     """Towers, encoder and score.
 
     Attributes:
-        encoder: What happens between towers and score.
-        fusion: How the modalities of an item become one vector.
-        auxiliary: A loss that is added to that of the objective.
+        encoder: The encoder, between towers and score.
+        fusion: The fusion, which turns the modalities of an item into one vector.
+        auxiliary: The auxiliary loss, which is added to that of the objective.
         modalities: Modalities to use, or null for all of the record set.
-        id_units: Width of the item ID embedding; 0 for content alone.
+        id_units: Width of the item ID embedding; 0 for none, so that items are represented by their content.
         combination: How fused vector and ID embedding are joined: concatenate or add.
         id_dropout: Share of items in a training batch that lose their ID part, where content is fused with it.
         modality_dropout: Probability that a modality of an item is hidden in training.
@@ -72,13 +72,13 @@ class ModelConfiguration:
 
 @dataclass
 class TrainingConfiguration:
-    """How it is minimised.
+    """Training: optimiser, stopping, devices, checkpoints.
 
     Attributes:
-        epochs: At most so many passes over the training interactions.
+        epochs: Maximum number of passes over the training interactions.
         batch_size: Interactions in a step.
-        learning_rate: Of Adam.
-        lazy_rows: ID tables with at least so many rows are updated by lazy Adam, which changes only the rows
+        learning_rate: Learning rate of Adam.
+        lazy_rows: ID tables with at least this many rows are updated by lazy Adam, which changes only the rows
             that a step uses; null for none.
         mixed_precision: bfloat16 or float16 to compute towers and encoder with 16 bits; null for float32.
         jit_compile: Whether XLA compiles the fusion of a training step.
@@ -87,20 +87,20 @@ class TrainingConfiguration:
         feature_budget_gb: Size in GB of the features of all items, above which they are not held as a table but read
             from the record set for every batch.
         patience: Epochs without a better validation metric after which training stops; 0 never stops early.
-        seed: Of initialisation, order of the data, negatives and dropout.
-        init_from: A finished run whose weights to begin with, rows matched by raw id; null to begin anew.
-        init_from_records: Where the record set of that run is now, if it was moved; null for where it was.
+        seed: Seed of initialisation, data order, negatives and dropout.
+        init_from: A finished run to take the first weights from, rows matched by raw id; null for none.
+        init_from_records: Where the record set of that run is now, if it has moved; null if it has not.
         allow_leakage: Whether init_from may name a run that was trained on interactions that are validation or test
             interactions now.
         deterministic: Whether the same seed gives the same bits, at the price of slower operations.
-        checkpoint_seconds: Least time between two checkpoints, which come at ends of steps or epochs.
-        checkpoints: How many of the last ones are kept.
+        checkpoint_seconds: Minimum seconds between two checkpoints, written at the end of a step or epoch.
+        checkpoints: Number of newest checkpoints to keep.
         rollbacks: How often training may go back to the last checkpoint, with half the learning rate, when the
             loss becomes NaN, infinite or a spike.
-        spike_factor: A loss above so many times the median of the last 100 steps is a spike.
-        tensorboard: What is written for TensorBoard: metrics, or all for norms, modality shares and embeddings, too.
-        profile_steps: Steps that TensorBoard's profiler watches, after the first ones; 0 for none.
-        tracking: mlflow or wandb to log the run there, too; null for nowhere.
+        spike_factor: A loss above this many times the median of the last 100 steps is a spike.
+        tensorboard: What is written for TensorBoard: metrics, or all for norms, modality shares and embeddings as well.
+        profile_steps: Steps to profile for TensorBoard, after the first ones; 0 for none.
+        tracking: mlflow or wandb to log the run there as well; null for neither.
     """
 
     epochs: int = 100
@@ -128,10 +128,10 @@ class TrainingConfiguration:
 
 @dataclass
 class EvaluationConfiguration:
-    """How it is judged: full ranking, training items masked.
+    """Evaluation: full ranking with training items masked.
 
     Attributes:
-        k: Cut-offs.
+        k: Cut-offs of the metrics.
         monitor: Validation metric that early stopping and the choice of weights follow.
     """
 

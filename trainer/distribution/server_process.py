@@ -27,7 +27,7 @@ def serve(cluster: Cluster, run: RunDirectory) -> None:
 
     Raises:
         InvalidInputError: This process cannot listen at its address, or the training failed.
-        WorkerLostError: The chief stopped before the training was at its end.
+        WorkerLostError: The chief stopped before the end of training.
     """
     started = time.time()
     try:
@@ -47,11 +47,11 @@ def serve(cluster: Cluster, run: RunDirectory) -> None:
     del server
     if ending == "stopped":
         raise WorkerLostError(
-            f"{cluster.name}: the chief of {run.folder} stopped before the training was at its end. Start all "
-            "processes again with the same command: training goes on from the newest checkpoint."
+            f"{cluster.name}: the chief of {run.folder} stopped before the end of training. Start all "
+            "processes again with the same command: training resumes from the newest checkpoint."
         )
     if ending != "finished":
-        raise InvalidInputError(f"{cluster.name}: the training of {run.folder} {ending}; see what its chief says.")
+        raise InvalidInputError(f"{cluster.name}: the training of {run.folder} {ending}; see the output of its chief.")
 
 
 def check_server_path(folder: Path) -> None:

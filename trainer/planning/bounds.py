@@ -51,7 +51,8 @@ def check_bounds(configuration: Configuration) -> None:
     if configuration.objective.contrasts_batch and configuration.training.batch_size == 1:
         raise InvalidInputError(
             f"training.batch_size is 1, but the negatives of objective {configuration.objective.name} are the other "
-            "items of the batch, so the loss would always be 0. Raise it, or set objective.name to bpr or full_softmax."
+            "items of the batch, so the loss would always be 0. Increase it, or set objective.name to bpr or "
+            "full_softmax."
         )
     _check_words(configuration.model, place="model")
     _check_words(configuration.training, place="training")

@@ -12,24 +12,24 @@ def check_parts(configuration: Configuration) -> None:
     """
     encoder, objective = configuration.model.encoder, configuration.objective
     if not encoder.needs_objective and objective.minimises:
-        reason = "brings all of its loss" if encoder.trained else "is counted and not trained"
+        reason = "has its own loss" if encoder.trained else "is not trained"
         raise InvalidInputError(
             f"objective.name is {objective.name}, and {encoder.name} {reason}. Set it to none, as the presets do."
         )
     if encoder.needs_objective and not objective.minimises:
         raise InvalidInputError(
-            f"objective.name is {objective.name}, and {encoder.name} has no loss of its own. Take in_batch_softmax."
+            f"objective.name is {objective.name}, and {encoder.name} has no loss. Use in_batch_softmax."
         )
     if encoder.own_loss_needs_negatives and not objective.samples_negatives:
         other = "" if encoder.needs_negatives else ", or set model.encoder.content_weight to 0"
         raise InvalidInputError(
-            f"objective.name is {objective.name}, and {encoder.name} has a loss that needs sampled negatives. Take "
+            f"objective.name is {objective.name}, and {encoder.name} has a loss that needs sampled negatives. Use "
             f"bpr{other}."
         )
     if encoder.counts_over_batches and configuration.training.strategy != "none":
         raise InvalidInputError(
             f"training.strategy is {configuration.training.strategy}, and {encoder.name} keeps numbers over a whole "
-            "batch that replicas do not share. Take none."
+            "batch that replicas do not share. Use none."
         )
 
 
@@ -47,12 +47,12 @@ def check_served(configuration: Configuration) -> None:
         "training.mixed_precision": (training.mixed_precision, None, "it has not been tried there"),
         "training.jit_compile": (training.jit_compile, False, "it has not been tried there"),
         "training.init_from": (training.init_from, None, "weights are read by one process"),
-        "training.rollbacks": (training.rollbacks, 0, "nobody sees the loss of a single step"),
-        "training.profile_steps": (training.profile_steps, 0, "nobody sees a single step"),
+        "training.rollbacks": (training.rollbacks, 0, "no process sees the loss of a single step"),
+        "training.profile_steps": (training.profile_steps, 0, "no process sees a single step"),
     }
     for name, (found, expected, reason) in refused.items():
         if found != expected:
             raise InvalidInputError(
-                f"{name} is {found}; with parameter_server only {expected} is possible: {reason}. Take that, or the "
+                f"{name} is {found}; with parameter_server only {expected} is possible: {reason}. Use that, or the "
                 "strategy multi_worker."
             )

@@ -132,8 +132,8 @@ class TrainingPlan:
                 sampling = [name for name, settings in known_parts("encoder").items() if settings.can_sample]
                 raise InvalidInputError(
                     f"model.encoder.name is {encoder.name}, which {between}propagates over the whole graph in "
-                    f"every step: about {needed / 2**30:.1f} GB, and model.encoder.budget_gb is {budget:g}. Raise "
-                    "it and leave out model.encoder.fan_outs, or take an encoder that can do with sampled "
+                    f"every step: about {needed / 2**30:.1f} GB, and model.encoder.budget_gb is {budget:g}. Increase "
+                    "it and leave out model.encoder.fan_outs, or use an encoder that works with sampled "
                     f"neighbourhoods: {', '.join(sampling)}."
                 )
             return None
@@ -142,8 +142,8 @@ class TrainingPlan:
         if objective.needs_all_items:
             raise InvalidInputError(
                 f"objective.name is {objective.name}, which needs all items in every step: about "
-                f"{needed / 2**30:.1f} GB, and model.encoder.budget_gb is {budget:g}. Raise it, leave out "
-                "model.encoder.fan_outs, or take in_batch_softmax."
+                f"{needed / 2**30:.1f} GB, and model.encoder.budget_gb is {budget:g}. Increase it, leave out "
+                "model.encoder.fan_outs, or use in_batch_softmax."
             )
         if chosen is not None and len(chosen) != encoder.graph_layers:
             raise InvalidInputError(
@@ -202,11 +202,11 @@ class TrainingPlan:
         if objective.needs_all_items:
             raise InvalidInputError(
                 f"objective.name is {objective.name}, which needs the features of all items in every step: {found} "
-                "Raise it, or take in_batch_softmax."
+                "Increase it, or use in_batch_softmax."
             )
         if self.has_servers:
             raise InvalidInputError(
-                f"the features take {found} With parameter_server the servers hold them: raise the budget."
+                f"the features take {found} With parameter_server the servers hold them: increase the budget."
             )
         if model.encoder.uses_features:
             others = [
@@ -214,5 +214,5 @@ class TrainingPlan:
             ]
             raise InvalidInputError(
                 f"model.encoder.name is {model.encoder.name}, which compares the features of all items: {found} "
-                f"Raise it, or take an encoder out of {', '.join(others)}, without item_neighbours."
+                f"Increase it, or use one of {', '.join(others)} without item_neighbours."
             )

@@ -151,7 +151,7 @@ class Checkpointing(keras.callbacks.Callback):
         wish = self._wish()
         if wish == 2:
             self.save()
-            logger.warning("a checkpoint of step %s is written; the same command goes on from there", self.state.step)
+            logger.warning("a checkpoint of step %s is written; the same command resumes from there", self.state.step)
             self.preemption.leave()
         if wish == 1:
             self.save()

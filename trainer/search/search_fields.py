@@ -118,4 +118,4 @@ def _leaves(
         elif isinstance(value, Mapping):
             yield from _leaves(value, hints[key], source=source, prefix=f"{name}.")
         else:
-            raise InvalidInputError(f"{name} is {value!r}, expected a section with fields of its own.")
+            raise InvalidInputError(f"{name} is {value!r}, expected a section with fields.")

@@ -143,7 +143,7 @@ def load_search_space(
     searched = {name: value for name, value in shipped.items() if name not in fixed}
     if shipped and not searched:
         raise InvalidInputError(
-            f"{source}: every field that could be searched has a value there or on the command line "
+            f"{source}: every field that could be searched has a fixed value, there or on the command line "
             f"({', '.join(shipped)}). Leave fields out, or give one a range."
         )
     return SearchSpace.from_mapping(nested_fields({**values, **searched}), source=source)
