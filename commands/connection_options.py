@@ -19,8 +19,8 @@ def add_client_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         type=str,
-        help="What export wrote, the folder of all versions or one version; with --endpoint the server's name of the "
-        'model, by default "model".',
+        help="The export: the folder of all versions or one version; with --endpoint the name of the model "
+        'on the server, by default "model".',
     )
     parser.add_argument(
         "--endpoint",
@@ -29,7 +29,7 @@ def add_client_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--version", type=int, help="Number of the version to query; by default the newest.")
     parser.add_argument("--label", type=str, help="Label of the version to query, such as canary; of a server.")
-    parser.add_argument("--timeout", type=float, default=10.0, help="Seconds that the server may take.")
+    parser.add_argument("--timeout", type=float, default=10.0, help="Seconds to wait for the server.")
     parser.add_argument("--ca_file", type=Path, help="PEM file of the authorities that sign the server's certificate.")
     parser.add_argument("--certificate_file", type=Path, help="PEM file of the client's certificate.")
     parser.add_argument("--key_file", type=Path, help="PEM file of its key, if --certificate_file has none.")

@@ -1,4 +1,4 @@
-"""Get recommendations from an exported SavedModel, or from a server that has it loaded."""
+"""Get recommendations from an exported SavedModel or from a server."""
 
 import logging
 from collections.abc import Sequence
@@ -27,17 +27,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="extend",
         metavar="ID",
         default=[],
-        help="Raw ids of users, with spaces between; may be given several times. An unknown id with commas is taken "
-        "for several if each of them is known.",
+        help="Raw ids of users, separated by spaces; may be given several times. An unknown id with commas is split at "
+        "its commas if each part is known.",
     )
     parser.add_argument(
         "--history",
         nargs="+",
         metavar="ID",
         default=[],
-        help="Raw ids of items that a user liked whom the model does not know.",
+        help="Raw ids of items that an unknown user liked.",
     )
-    parser.add_argument("--k", type=int, default=10, help="At most so many items for each user.")
+    parser.add_argument("--k", type=int, default=10, help="Maximum items for each user.")
     parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
 
 
@@ -64,7 +64,7 @@ def _of_users(client: "Client", users: list[str], k: int) -> "list[Recommendatio
         parts = [part.strip() for part in each.query.split(",")]
         several = [] if each.known or len(parts) == 1 else client.recommend(parts, k)
         if several and all(part.known for part in several):
-            logger.info('no user is called "%s"; recommending for each of %s', each.query, ", ".join(parts))
+            logger.info('unknown user "%s"; recommending for each of %s', each.query, ", ".join(parts))
             found += several
             continue
         if not each.known:

@@ -29,7 +29,7 @@ class ServedModel:
         endpoint: ``http://HOST:PORT`` or ``https://HOST`` for a server's REST port, ``grpc://HOST:PORT`` or
             ``grpcs://HOST`` for its gRPC port, or a folder that ``tf-metammf export`` wrote: all versions, of which the
             newest is loaded, or one version.
-        model: What the server calls the model; a folder has only one. Defaults to ``"model"``.
+        model: The name of the model on the server; a folder has only one. Defaults to ``"model"``.
         version: Number of the version to ask; None for the newest.
         label: Label of the version to ask, as the server's configuration has it; instead of ``version``.
         timeout: Seconds that a request to a server may take, retries included. Defaults to 10.

@@ -10,10 +10,10 @@ INVALID_ARGUMENT = "INVALID_ARGUMENT"
 UNAUTHENTICATED = "UNAUTHENTICATED"
 
 _ADVICE = {
-    UNAVAILABLE: "See that the server runs and listens there.",
-    DEADLINE_EXCEEDED: "Allow more time, or ask for less in a request.",
+    UNAVAILABLE: "Check that the server runs and listens there.",
+    DEADLINE_EXCEEDED: "Allow more time, or send smaller requests.",
     UNAUTHENTICATED: "Check the certificates of both sides, the name of the host, and the token.",
-    "NOT_FOUND": "See which models and versions the server has.",
+    "NOT_FOUND": "Check which models and versions the server has.",
 }
 
 

@@ -157,11 +157,11 @@ def test_an_empty_request_has_an_empty_answer(catalogue, client):
     ("method", "arguments", "message"),
     [
         ("recommend", ["17"], r'user_ids is the text "17", expected a list of ids: \["17"\]'),
-        ("recommend", [["17", "\udcff"]], r"user_ids has '\\udcff', which is no UTF-8 text"),
+        ("recommend", [["17", "\udcff"]], r"user_ids has '\\udcff', which is not UTF-8 text"),
         ("recommend", [["17"], 0], "k is 0, expected at least 1"),
         ("recommend_for_history", [["17"]], r'histories is the text "17"'),
         ("recommend_for_history", [[["17"]], 0], "k is 0, expected at least 1"),
-        ("score", [["17", "18"], ["7"]], "found 2 user ids and 1 item ids, expected one item a user"),
+        ("score", [["17", "18"], ["7"]], "there are 2 user ids and 1 item ids, expected the same number"),
         ("similar_items", ["17"], 'item_ids is the text "17"'),
         ("encode_items", [{}], "features is empty; expected at least one of acoustic, visual"),
         ("encode_items", [{"visul": np.zeros((2, 6))}], 'unknown modality "visul"; did you mean "visual"'),

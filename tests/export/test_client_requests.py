@@ -41,7 +41,7 @@ def test_features_that_are_not_numbers_reach_the_model_and_affect_their_row_alon
         ("serving_default", {"user_id": [7]}, 'input "user_id" has 7, expected text'),
         ("serving_default", {"user_id": [["7"]]}, "has the shape \\[1, 1\\], expected string \\[\\?\\]"),
         ("serving_default", {"user_id": "7"}, "has the shape \\[\\], expected string"),
-        ("serving_default", {"user_id": ["\udcff"]}, "no UTF-8 text; give it as bytes"),
+        ("serving_default", {"user_id": ["\udcff"]}, "not UTF-8 text; give it as bytes"),
         ("no_such", {}, 'has no signature "no_such", it has encode_items, '),
     ],
 )
@@ -107,7 +107,7 @@ def test_a_server_gets_at_most_the_rows_of_a_request(catalogue, stand_in):
 @pytest.mark.parametrize("options", [{"model": "other"}, {"version": 99}])
 def test_a_model_or_version_that_a_server_does_not_have_is_not_found(server_address, options):
     with Client(server_address, **options) as other:
-        with pytest.raises(ServingError, match=r"NOT_FOUND: .*See which models and versions") as refused:
+        with pytest.raises(ServingError, match=r"NOT_FOUND: .*Check which models and versions") as refused:
             other.recommend(["7"])
         assert refused.value.code == "NOT_FOUND"
         with pytest.raises(ServingError, match="NOT_FOUND"):
