@@ -116,7 +116,7 @@ def convert_with_beam(
         for modality, file in features.items()
         if file.suffix == ".npy" and ids_name(file.name) in found
     }
-    request = read_request("tabular", filtering, splitting)
+    request = read_request(filtering, splitting)
     columns = _columns(interactions, options, request)
     if chosen.splits is not None:
         require_no_split_column(Path(folder), columns)

@@ -18,7 +18,7 @@ from tf_metammf.records.raw_data import SPLITS, RawData
 from tf_metammf.records.raw_files.bad_rows import BadRows, require_on_error, write_rejected
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.record_set import RecordSet, open_record_set
-from tf_metammf.records.sources import load_source, source_names
+from tf_metammf.records.sources import load_source
 from tf_metammf.records.splitting import (
     SOURCE_METHOD,
     Division,
@@ -74,7 +74,7 @@ def convert(
     require_absent(output)
     if seed < 0:
         raise InvalidInputError(f"seed is {seed}, expected at least 0.")
-    request = read_request(source, filtering, splitting, on_error)
+    request = read_request(filtering, splitting, on_error)
     if splitting.like is not None:
         open_record_set(splitting.like)  # a mistake there need not wait for the data
     read = _with_note_on_rows(module.read(path, options, request=request), request.bad_rows)
@@ -91,7 +91,7 @@ def convert(
         data, division.splits, output, seed=seed, shards=shards, funnel=funnel, show_progress=show_progress
     )
     if request.bad_rows.skip:
-        write_rejected(output, request.bad_rows.rejected)
+        write_rejected(output, request.bad_rows.rejected, folder=path)
     return record_set
 
 
@@ -103,24 +103,17 @@ def _with_note_on_rows(read: RawData, bad_rows: BadRows) -> RawData:
     return replace(read, notes=(*read.notes, f"Rows of features that could not be read and were left out: {rows:,}."))
 
 
-def read_request(source: str, filtering: Filtering, splitting: Splitting, on_error: str = "stop") -> ReadRequest:
+def read_request(filtering: Filtering, splitting: Splitting, on_error: str = "stop") -> ReadRequest:
     """What a conversion needs of a source: ratings and splits only where something is done with them.
 
     Raises:
-        InvalidInputError: ``on_error`` is unknown, or the source cannot leave rows out.
+        InvalidInputError: ``on_error`` is unknown.
     """
     require_on_error(on_error)
-    could_skip = getattr(load_source(source), "SKIPS_ROWS", False)
-    if on_error == "skip" and not could_skip:
-        names = [name for name in source_names() if getattr(load_source(name), "SKIPS_ROWS", False)]
-        raise InvalidInputError(
-            f"on_error is skip, and rows of the source {source} cannot be left out; those of {', '.join(names)} can. "
-            "Leave it out, or convert with another source."
-        )
     return ReadRequest(
         ratings=filtering.rating_threshold is not None,
         splits=splitting.method in (None, SOURCE_METHOD),
-        bad_rows=BadRows(skip=on_error == "skip", could_skip=could_skip),
+        bad_rows=BadRows(skip=on_error == "skip"),
     )
 
 

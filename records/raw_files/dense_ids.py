@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.tables import Table
 
 if TYPE_CHECKING:
@@ -62,6 +63,52 @@ def id_column(table: Table, name: str) -> IdColumn:
     return _without_unused(_encoded(table, name))
 
 
+def with_utf8(table: Table, name: str, bad_rows: BadRows) -> Table:
+    """The rows whose id in a column of text is UTF-8, which neither Parquet nor bytes promise.
+
+    Args:
+        table: A table.
+        name: The column.
+        bad_rows: Takes the other rows.
+
+    Raises:
+        InvalidInputError: There are others, and they are not to be left out.
+    """
+    import pyarrow
+
+    column = table.columns[name]
+    if pyarrow.types.is_integer(column.type) or not _can_be_ids(column.type):
+        return table
+    encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+    raw = encoded.dictionary.cast(pyarrow.large_binary())
+    try:
+        raw.cast(pyarrow.large_string())
+        return table
+    except pyarrow.ArrowInvalid:
+        broken = np.array([value is not None and not _is_utf8(value) for value in raw.to_pylist()], bool)
+    rows = np.zeros(len(table), bool)
+    rows[~table.missing(name)] = broken[encoded.indices.drop_null().to_numpy()]
+    reason = f'column "{name}" holds text that is not UTF-8'
+    bad_rows.add(table.bad_rows(np.flatnonzero(rows), "not UTF-8", reason))
+    return table.filtered(~rows)
+
+
+def with_ids_of_items(table: Table, name: str, bad_rows: BadRows) -> Table:
+    """The rows of a table of items that have an id in a column; see :func:`with_utf8`."""
+    table = with_utf8(table, name, bad_rows)
+    lacking = lacks_id(table, name)
+    bad_rows.add(table.bad_rows(np.flatnonzero(lacking), "no item", f'column "{name}" has no id'))
+    return table.filtered(~lacking)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def lacks_id(table: Table, name: str) -> NDArray[np.bool_]:
     """Which rows have no id, or an empty one, in a column; bool ``[n]``."""
     missing = table.missing(name)
@@ -81,14 +128,14 @@ def _encoded(table: Table, name: str) -> IdColumn:
     column = table.columns[name]
     if pyarrow.types.is_floating(column.type):
         column = _whole_numbers(table, name)
+    if not _can_be_ids(column.type):
+        raise table.wrong_type(name, "text or whole numbers")
     if not pyarrow.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    if not _can_be_ids(column.type.value_type):
-        raise table.wrong_type(name, "text or whole numbers")
     encoded = column.unify_dictionaries().combine_chunks()
     try:
         distinct = encoded.dictionary.cast(pyarrow.string()).to_pylist()
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowInvalid, UnicodeDecodeError) as error:
         raise InvalidInputError(f'{table.path}: column "{name}" holds text that is not UTF-8. Mend it.') from error
     return IdColumn(["" if raw is None else raw for raw in distinct], encoded.indices.to_numpy().astype(np.int64))
 
@@ -160,10 +207,11 @@ def _without_unused(column: IdColumn) -> IdColumn:
     return IdColumn(kept, (np.cumsum(used) - 1)[column.codes])
 
 
-def _can_be_ids(value_type: object) -> bool:
+def _can_be_ids(column_type: pyarrow.DataType) -> bool:
     import pyarrow
 
     types = pyarrow.types
+    value_type = column_type.value_type if types.is_dictionary(column_type) else column_type
     checks = (
         types.is_integer,
         types.is_string,

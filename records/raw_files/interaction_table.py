@@ -17,6 +17,7 @@ from tf_metammf.records.raw_files.dense_ids import (
     in_order,
     lacks_id,
     near_miss,
+    with_utf8,
 )
 from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.split_names import SPLIT_LABELS, with_split, with_split_column
@@ -92,21 +93,43 @@ def interactions_from_tables(
     Raises:
         InvalidInputError: A column does not hold what it has to, or no row can be read.
     """
-    require_same_columns(tables)
     bad_rows = bad_rows or BadRows()
-    tables = [with_ids(table, columns, bad_rows) for table in tables]
-    reading = None
+    tables, unit = readable_rows(tables, columns, bad_rows, timestamp_format=timestamp_format, source=source)
+    if splits is not None:
+        tables = [with_split(table, split) for table, split in zip(tables, splits, strict=True)]
+        columns = with_split_column(columns)
+    whole = joined([table for table in tables if len(table)])
+    return interactions_from_table(whole, columns, time_unit=unit)
+
+
+def readable_rows(
+    tables: Sequence[Table],
+    columns: InteractionColumns,
+    bad_rows: BadRows,
+    *,
+    timestamp_format: str | None = None,
+    source: str,
+) -> tuple[list[Table], str | None]:
+    """The rows with ids and times that can be read; see :func:`interactions_from_tables`.
+
+    Returns:
+        The tables with these rows, at least one in all, times as int64; and what times are stored in, see
+        :class:`tf_metammf.records.raw_files.timestamps.TimeReading`.
+
+    Raises:
+        InvalidInputError: A row cannot be read and is not to be left out, or none can be read.
+    """
+    require_same_columns(tables)
+    tables = [with_ids(table, columns, bad_rows, source=source) for table in tables]
+    unit = None
     if columns.timestamp is not None and any(map(len, tables)):
         facts = joined_facts(time_facts(table.columns[columns.timestamp], timestamp_format) for table in tables)
         reading = time_reading(tables[0].path, columns.timestamp, facts, timestamp_format, source=source)
         tables = [with_times(table, columns.timestamp, reading, bad_rows, source=source) for table in tables]
-    if splits is not None:
-        tables = [with_split(table, split) for table, split in zip(tables, splits, strict=True)]
-        columns = with_split_column(columns)
-    whole = joined([table for table in tables if len(table)] or tables[:1])
-    if not len(whole):
-        raise bad_rows.rejected[0].error()
-    return interactions_from_table(whole, columns, time_unit=reading.unit if reading else None)
+        unit = reading.unit
+    if not any(map(len, tables)):
+        raise bad_rows.none_left()
+    return tables, unit
 
 
 def interactions_from_table(
@@ -123,17 +146,20 @@ def interactions_from_table(
     )
 
 
-def with_ids(table: Table, columns: InteractionColumns, bad_rows: BadRows) -> Table:
+def with_ids(table: Table, columns: InteractionColumns, bad_rows: BadRows, *, source: str = "tabular") -> Table:
     """The rows that have a user, an item and, where there are such columns, something for a time and a known split.
 
     Args:
         table: Some interactions.
         columns: Which column is what.
         bad_rows: Takes the other rows.
+        source: Name of the source, whose options messages name.
 
     Raises:
         InvalidInputError: There are others, and they are not to be left out.
     """
+    for name in (columns.user, columns.item, columns.split):
+        table = table if name is None else with_utf8(table, name, bad_rows)
     found: list[BadRow] = []
     sound = np.ones(len(table), bool)
 
@@ -146,9 +172,10 @@ def with_ids(table: Table, columns: InteractionColumns, bad_rows: BadRows) -> Ta
     if columns.timestamp is not None:
         leave_out(lacks_time(table, columns.timestamp), "no time", f'column "{columns.timestamp}" has no time')
     if columns.split is not None:
+        or_none = ", or '' for none" if source == "tabular" else ""
         reason = (
-            f'column "{columns.split}" holds "{{}}"; {_EXPECTED} (name another column with --tabular.split_column, or '
-            "'' for none)"
+            f'column "{columns.split}" holds "{{}}"; {_EXPECTED} (name another column with --{source}.split_column'
+            f"{or_none})"
         )
         leave_out(_has_no_split(table, columns.split), "unknown split", reason, columns.split)
     bad_rows.add(found)

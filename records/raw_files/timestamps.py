@@ -176,6 +176,14 @@ def read_times(column: pyarrow.ChunkedArray, reading: TimeReading) -> tuple[NDAr
     return read.whole * factor + read.billionths // 10 ** (9 - reading.digits), read.fits
 
 
+def say_how(source: str, *examples: str) -> str:
+    """How to have times read, for messages."""
+    if source != "tabular":
+        return "Write them as numbers or in ISO 8601"
+    such_as = f", such as {' or '.join(map(repr, examples))}" if examples else ""
+    return f"Say how times are written with --tabular.timestamp_format{such_as}"
+
+
 def leave_out(source: str) -> str:
     """How to do without a column of times, for messages."""
     return f"or leave the column out with --{source}.timestamp_column ''"
@@ -188,8 +196,8 @@ def _form(path: Path, name: str, facts: TimeFacts, written: str | None, source: 
         expected = f'times as "{written}"' if written is not None else "numbers or dates"
         found = "" if facts.strange is None else f' such as "{facts.strange}"'
         raise InvalidInputError(
-            f'{path}: column "{name}" holds values{found}, expected {expected}. Say how times are written with '
-            f"--tabular.timestamp_format, such as '%d %b %Y %H:%M', {leave_out(source)}."
+            f'{path}: column "{name}" holds values{found}, expected {expected}. '
+            f"{say_how(source, '%d %b %Y %H:%M')}, {leave_out(source)}."
         )
     if form != "slashes":
         return form
@@ -199,7 +207,7 @@ def _form(path: Path, name: str, facts: TimeFacts, written: str | None, source: 
     if orders:
         raise InvalidInputError(
             f'{path}: column "{name}" may have the day first or the month first, as in "{facts.example}"; every row '
-            "fits both. Say which with --tabular.timestamp_format, such as '%d/%m/%Y %H:%M' or '%m/%d/%Y %H:%M'."
+            f"fits both. {say_how(source, '%d/%m/%Y %H:%M', '%m/%d/%Y %H:%M')}."
         )
     raise InvalidInputError(
         f'{path}: column "{name}" has the day first in some rows and the month first in others. Write all alike, '

@@ -230,7 +230,7 @@ def test_files_can_be_named(tmp_path):
         ("user,thing\n1,2\n", "has the columns user, thing; none of them looks like the item (item, itemid,"),
         (
             "user,item\n1,2\n1,2,3\n",
-            "line 3: has 3 values, expected 2 (1,2,3). Mend the row.",
+            "line 3: has 3 values, expected 2 (1,2,3). Mend the row, or leave such rows out",
         ),
         ("user,item\n1,2\n1\n", "line 3: has 1 values, expected 2"),
         ("user,item\n1,2\n,2\n", 'line 3: column "user" has no id (,2)'),
