@@ -98,9 +98,12 @@ def convert(
 def _with_note_on_rows(read: RawData, bad_rows: BadRows) -> RawData:
     """The same with a note on rows that were left out and are none of interactions."""
     rows = len(bad_rows.rejected) - sum(read.rows_rejected.values())
-    if not rows:
-        return read
-    return replace(read, notes=(*read.notes, f"Rows of features that could not be read and were left out: {rows:,}."))
+    return replace(read, notes=(*read.notes, *notes_on_rows_of_features(rows)))
+
+
+def notes_on_rows_of_features(rows: int) -> tuple[str, ...]:
+    """What the user should know where some rows of features were left out."""
+    return (f"Rows of features that could not be read and were left out: {rows:,}.",) if rows else ()
 
 
 def read_request(filtering: Filtering, splitting: Splitting, on_error: str = "stop") -> ReadRequest:

@@ -48,6 +48,7 @@ class ConversionPlan:
         part_bytes: Bytes of a file that are read at once.
         block_rows: Interactions that are sorted at once.
         k_core_rounds: Rounds that a k-core may take.
+        skip: Whether rows that cannot be read are left out.
     """
 
     interactions: list[RawFile]
@@ -67,6 +68,7 @@ class ConversionPlan:
     part_bytes: int
     block_rows: int
     k_core_rounds: int
+    skip: bool
 
 
 def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> None:
@@ -81,16 +83,17 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
         pipeline_options: Options of Beam.
     """
     with beam.Pipeline(argv=list(pipeline_options)) as pipeline:
-        read, times = interaction_rows.read_interactions(
+        read, times, rejected = interaction_rows.read_interactions(
             pipeline,
             plan.interactions,
             plan.columns,
             splits=plan.splits,
             part_bytes=plan.part_bytes,
             timestamp_format=plan.timestamp_format,
+            skip=plan.skip,
         )
-        described = feature_rows.read_features(
-            pipeline, plan.features, plan.ids_files, plan.item_columns, part_bytes=plan.part_bytes
+        described, of_features_rejected = feature_rows.read_features(
+            pipeline, plan.features, plan.ids_files, plan.item_columns, part_bytes=plan.part_bytes, skip=plan.skip
         )
         of_rows = interaction_rows.ids_of(read, "item")
         of_features = described | "features: names" >> beam.MapTuple(lambda key, rows: (key, rows[0]))
@@ -149,6 +152,8 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
             counts.append(found | f"new {role}s: entry" >> beam.Map(_entry_of_new, role))
         written = [
             *counts,
+            *rejected,
+            of_features_rejected,
             files.write_interactions(
                 split_rows,
                 output,

@@ -82,7 +82,12 @@ class BadRows:
 
     def counts(self) -> dict[str, int]:
         """How many were left out, by kind."""
-        return dict(sorted(Counter(row.kind for row in self.rejected).items()))
+        return counts_by_kind(self.rejected)
+
+
+def counts_by_kind(rows: Iterable[BadRow]) -> dict[str, int]:
+    """How many rows there are of each kind."""
+    return dict(sorted(Counter(row.kind for row in rows).items()))
 
 
 def require_on_error(on_error: str) -> None:
@@ -95,9 +100,9 @@ def require_on_error(on_error: str) -> None:
         raise InvalidInputError(f'on_error is "{on_error}", expected {" or ".join(ON_ERROR)}. Change it.')
 
 
-def rejected_file(output: Path) -> Path:
-    """Where the rows that were left out of a record set are listed: ``OUTPUT.rejected.csv`` beside it."""
-    return output.with_name(f"{output.name}.rejected.csv")
+def rejected_file(output: str | Path) -> str:
+    """Where the rows that were left out of a record set, a path or URL, are listed: ``OUTPUT.rejected.csv``."""
+    return f"{str(output).rstrip('/')}.rejected.csv"
 
 
 def write_rejected(output: Path, rows: Sequence[BadRow], *, folder: Path) -> Path:
@@ -114,7 +119,7 @@ def write_rejected(output: Path, rows: Sequence[BadRow], *, folder: Path) -> Pat
     Raises:
         InvalidInputError: It cannot be written.
     """
-    path = rejected_file(output)
+    path = Path(rejected_file(output))
     try:
         path.write_bytes(rejected_text(rows, folder).encode("utf-8", "backslashreplace"))
     except OSError as error:

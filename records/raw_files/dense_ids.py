@@ -33,6 +33,14 @@ class IdColumn:
         """Of every row, the position of its id in ``ids``, which holds all of them; int64 ``[n]``."""
         return positions(self.distinct, ids)[self.codes]
 
+    def without_unused(self) -> IdColumn:
+        """The same column without ids that do not occur, as categories of Parquet may."""
+        used = np.bincount(self.codes, minlength=len(self.distinct)) > 0
+        if used.all():
+            return self
+        kept = [raw for raw, is_used in zip(self.distinct, used, strict=True) if is_used]
+        return IdColumn(kept, (np.cumsum(used) - 1)[self.codes])
+
 
 def positions(wanted: Sequence[str], ids: Sequence[str]) -> NDArray[np.int64]:
     """Of every wanted id, its position in ``ids``, each of which is there once; -1 where it is not there."""
@@ -60,7 +68,7 @@ def id_column(table: Table, name: str) -> IdColumn:
     lacking = lacks_id(table, name)
     if lacking.any():
         raise table.bad_rows(np.flatnonzero(lacking)[:1], "no id", f'column "{name}" has no id')[0].error()
-    return _without_unused(_encoded(table, name))
+    return _encoded(table, name).without_unused()
 
 
 def with_utf8(table: Table, name: str, bad_rows: BadRows) -> Table:
@@ -196,15 +204,6 @@ def in_order(ids: Iterable[str]) -> list[str]:
         keys = {"raw": distinct}  # bytes of UTF-8 are in the order of their code points
     order = pyarrow.compute.sort_indices(pyarrow.table(keys), [(key, "ascending") for key in keys])
     return list(distinct.take(order).to_pylist())
-
-
-def _without_unused(column: IdColumn) -> IdColumn:
-    """The same column without ids that do not occur, as categories of Parquet may."""
-    used = np.bincount(column.codes, minlength=len(column.distinct)) > 0
-    if used.all():
-        return column
-    kept = [raw for raw, is_used in zip(column.distinct, used, strict=True) if is_used]
-    return IdColumn(kept, (np.cumsum(used) - 1)[column.codes])
 
 
 def _can_be_ids(column_type: pyarrow.DataType) -> bool:

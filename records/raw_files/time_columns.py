@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.tables import Table
-from tf_metammf.records.raw_files.timestamps import TimeReading, leave_out, read_times, say_how
+from tf_metammf.records.raw_files.time_advice import leave_out, say_how
+from tf_metammf.records.raw_files.timestamps import TimeReading, read_times
 
 
 def lacks_time(table: Table, name: str) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.raw_files.time_advice import leave_out, say_how
 from tf_metammf.records.raw_files.time_forms import BILLION, FORMS, ReadTimes, read_number, reader_of_form
 
 if TYPE_CHECKING:
@@ -174,19 +175,6 @@ def read_times(column: pyarrow.ChunkedArray, reading: TimeReading) -> tuple[NDAr
             "beyond 64 bits. Round them."
         )
     return read.whole * factor + read.billionths // 10 ** (9 - reading.digits), read.fits
-
-
-def say_how(source: str, *examples: str) -> str:
-    """How to have times read, for messages."""
-    if source != "tabular":
-        return "Write them as numbers or in ISO 8601"
-    such_as = f", such as {' or '.join(map(repr, examples))}" if examples else ""
-    return f"Say how times are written with --tabular.timestamp_format{such_as}"
-
-
-def leave_out(source: str) -> str:
-    """How to do without a column of times, for messages."""
-    return f"or leave the column out with --{source}.timestamp_column ''"
 
 
 def _form(path: Path, name: str, facts: TimeFacts, written: str | None, source: str) -> str:
