@@ -13,6 +13,7 @@ from tf_metammf.model import MetaMMF
 from tf_metammf.objective_settings import ObjectiveSettings
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.ranking.metric_names import METRICS
+from tf_metammf.records.batches import BatchPlan
 from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.negatives import NegativeSampler
@@ -163,6 +164,7 @@ def make_training_dataset(
         epochs=None,
         first_epoch=first_epoch,
         negatives=negatives,
+        smallest_batch=_smallest_batch(configuration),
         neighbours=make_neighbour_sampler(configuration, data),
         input_context=input_context,
         item_features=data.item_lookup,
@@ -171,6 +173,17 @@ def make_training_dataset(
         return batches
     share = InputShare.of(configuration.training.batch_size, input_context)
     return batches.skip(first_step * share.batches_a_step)
+
+
+def steps_of_epoch(configuration: Configuration, data: TrainingData) -> int:
+    """Batches in an epoch of :func:`make_training_dataset`."""
+    share = InputShare(configuration.training.batch_size)
+    return BatchPlan(share, smallest_batch=_smallest_batch(configuration)).steps(len(data.train))
+
+
+def _smallest_batch(configuration: Configuration) -> int:
+    """A row alone in a batch has no other to be told from: the step would change weights by their penalties alone."""
+    return 2 if configuration.objective.contrasts_batch else 1
 
 
 class TrainingBatches:
@@ -217,6 +230,7 @@ def make_server_dataset(configuration: Configuration, data: TrainingData) -> tf.
         batch_size=configuration.training.batch_size,
         shuffle_seed=seed,
         epochs=None,
+        smallest_batch=_smallest_batch(configuration),
         in_shards=True,
     )
 

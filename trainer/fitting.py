@@ -103,6 +103,8 @@ def fit(
     if not restored or group is not None:
         checkpointing.save()  # also where another process has what this one went on from
     _set_learning_rate(model, settings.learning_rate, state)
+    # Earlier releases had one more step where one row was left for it, and may have stopped before it.
+    state.step_of_epoch = min(state.step_of_epoch, steps - 1)
     # An earlier end may have been that of fewer epochs.
     state.complete = state.is_exhausted(epochs=settings.epochs, patience=settings.patience)
     verbose = _verbosity() if verbose is None else verbose

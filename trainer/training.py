@@ -19,6 +19,7 @@ from tf_metammf.trainer.assembly import (
     make_objective,
     make_optimizer,
     make_server_dataset,
+    steps_of_epoch,
 )
 from tf_metammf.trainer.baseline_runs import keep_baseline, make_baseline
 from tf_metammf.trainer.bounds import check_bounds
@@ -176,7 +177,7 @@ def _train(
             if report is not None:
                 report.write(own)
             settings: dict[str, Any] = {
-                "steps": -(-len(data.train) // configuration.training.batch_size),
+                "steps": steps_of_epoch(configuration, data),
                 "validation": validation,
                 "configuration": configuration,
                 "run": own,

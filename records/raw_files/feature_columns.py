@@ -39,6 +39,8 @@ def features_from_table(table: Table, item_column: str, feature_columns: Sequenc
         InvalidInputError: A column holds something else, lists differ in length, an item occurs
             twice, or no item has features.
     """
+    if not len(table):
+        raise no_features(table.path, feature_columns)
     ids, features, ranges = feature_rows(table, item_column, feature_columns)
     if not ids:
         raise no_features(table.path, feature_columns)
@@ -49,7 +51,7 @@ def features_from_table(table: Table, item_column: str, feature_columns: Sequenc
 def feature_rows(
     table: Table, item_column: str, feature_columns: Sequence[str]
 ) -> tuple[list[str], NDArray[np.float32], ValueRanges]:
-    """Takes features from some rows of a table of items, maybe from none; see :func:`features_from_table`.
+    """Takes features from some rows of a table of items, at least one; see :func:`features_from_table`.
 
     Returns:
         The raw ids of all items that have features here, float32 ``[rows, width]``, and the ranges of the values
