@@ -91,7 +91,14 @@ def convert_with_beam(
     from tf_metammf.records.beam.interaction_rows import ORIGIN
     from tf_metammf.records.beam.raw_parts import list_files, sha256
     from tf_metammf.records.beam.rejected_rows import rejected_rows
-    from tf_metammf.records.beam.written_entries import funnel_of, read_entries, time_unit, write_metadata, write_text
+    from tf_metammf.records.beam.written_entries import (
+        funnel_of,
+        notes_on_ids,
+        read_entries,
+        time_unit,
+        write_metadata,
+        write_text,
+    )
 
     options, filtering, splitting = options or Options(), filtering or Filtering(), splitting or Splitting()
     if seed < 0:
@@ -161,7 +168,9 @@ def convert_with_beam(
         entries = read_entries(place)
         rejected = rejected_rows(entries)
         of_features = len(rejected) - len(rejected_rows(entries, ORIGIN))
-        funnel = funnel_of(entries, notes=(*chosen.notes, *notes_on_rows_of_features(of_features)))
+        funnel = funnel_of(
+            entries, notes=(*chosen.notes, *notes_on_ids(entries), *notes_on_rows_of_features(of_features))
+        )
         used = replace(splitting, method=funnel.method)
         require_validation(funnel.splits["validation"].interactions, used)
         source = provenance_of("tabular", options, filtering, used, seed, {"files": fingerprints, **time_unit(entries)})

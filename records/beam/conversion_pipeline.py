@@ -18,9 +18,10 @@ from tf_metammf.records.beam.columns import of_parts
 from tf_metammf.records.beam.filtering import Renumbering
 from tf_metammf.records.beam.raw_parts import RawFile
 from tf_metammf.records.beam.splitting import counts_of_new, require_training, split
-from tf_metammf.records.beam.written_entries import WRITTEN
+from tf_metammf.records.beam.written_entries import ODD, WRITTEN
 from tf_metammf.records.filtering import Filtering
 from tf_metammf.records.raw_data import SPLITS
+from tf_metammf.records.raw_files.id_spelling import OddIds
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns
 from tf_metammf.records.record_set import ITEMS_FILE, USERS_FILE
 from tf_metammf.records.splitting import Splitting
@@ -92,6 +93,7 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
             timestamp_format=plan.timestamp_format,
             skip=plan.skip,
         )
+        odd_ids: list[Any] = []
         described, of_features_rejected = feature_rows.read_features(
             pipeline, plan.features, plan.ids_files, plan.item_columns, part_bytes=plan.part_bytes, skip=plan.skip
         )
@@ -104,6 +106,8 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
         )
         feature_rows.overlap(distinct_items, list(plan.features))
         feature_rows.require_distinct(described)
+        for role, found in (("user", distinct_users), ("item", distinct_items)):
+            odd_ids.append(found | f"odd {role}s" >> beam.Map(of_parts(_odd_ids), role))
         user_ids, user_numbers = vocabulary.numbered(distinct_users, "users", partitions=plan.partitions)
         item_ids, item_numbers = vocabulary.numbered(distinct_items, "items", partitions=plan.partitions)
         rows = interaction_rows.with_dense_ids(read, user_numbers, item_numbers, partitions=plan.partitions)
@@ -153,6 +157,7 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
         written = [
             *counts,
             *rejected,
+            *odd_ids,
             of_features_rejected,
             files.write_interactions(
                 split_rows,
@@ -179,6 +184,11 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
             | "written: list" >> beam.combiners.ToList()
             | "written: file" >> beam.Map(_write_list, FileSystems.join(output, WRITTEN))
         )
+
+
+def _odd_ids(part: int, ids: dict[str, set[str]], role: str) -> tuple[str, str, int, dict[str, Any]]:
+    """Ids that are alike are in one part."""
+    return ODD, role, part, vars(OddIds.among(ids.get(interaction_rows.ORIGIN, ())))
 
 
 def _unit_written(_: None, times: Any) -> tuple[str, str, int, dict[str, Any]]:

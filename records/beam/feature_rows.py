@@ -23,9 +23,10 @@ from tf_metammf.records.beam.raw_parts import (
 from tf_metammf.records.beam.rejected_rows import REJECTED, rejected_entries
 from tf_metammf.records.beam.table_parts import read_table
 from tf_metammf.records.raw_files.bad_rows import BadRows
-from tf_metammf.records.raw_files.dense_ids import differently_written, near_miss, with_ids_of_items
+from tf_metammf.records.raw_files.dense_ids import with_ids_of_items
 from tf_metammf.records.raw_files.feature_columns import feature_rows, no_features
 from tf_metammf.records.raw_files.feature_tables import feature_columns, no_such_row
+from tf_metammf.records.raw_files.id_spelling import differently_written, near_miss
 from tf_metammf.records.value_ranges import ValueRanges
 
 Widths = dict[str, tuple[int, str]]

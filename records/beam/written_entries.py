@@ -15,9 +15,13 @@ from tf_metammf.records.funnel import Funnel, SplitCounts
 from tf_metammf.records.metadata import METADATA_FILE, FileEntry, Metadata, ModalityEntry, SplitEntry
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.bad_rows import counts_by_kind
+from tf_metammf.records.raw_files.id_spelling import OddIds
 
 WRITTEN = "written.json"
 """The list of all entries, until the metadata are written."""
+
+ODD = "odd ids"
+"""The kind of entries for :class:`OddIds`."""
 
 
 def read_entries(output: str) -> list[Any]:
@@ -51,6 +55,18 @@ def funnel_of(entries: list[Any], *, notes: tuple[str, ...]) -> Funnel:
         features_without_interaction=items["features_without_interaction"],
         notes=notes,
     )
+
+
+def notes_on_ids(entries: list[Any]) -> tuple[str, ...]:
+    """What the user should know of the ids of interactions; see :class:`OddIds`."""
+    notes: list[str] = []
+    for role in ("user", "item"):
+        found = OddIds()
+        for content in (content for kind, of, _, content in entries if (kind, of) == (ODD, role)):
+            example = content["example"] and tuple(content["example"])
+            found = found.joined(OddIds(**{**content, "missing": tuple(content["missing"]), "example": example}))
+        notes.extend(found.notes(role))
+    return tuple(notes)
 
 
 def write_text(path: str, text: str) -> None:

@@ -84,6 +84,8 @@ def text_head(path: Path, head: bytes, text: TextFormat) -> TextHead:
     Raises:
         InvalidInputError: It is no delimited text.
     """
+    if head.startswith((b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ")):
+        raise InvalidInputError(f"{path}: is compressed, expected text. Unpack it.")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InvalidInputError(f"{path}: is UTF-16 text, expected UTF-8. Save it as UTF-8.")
     if b"\0" in head:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -118,16 +118,26 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def lacks_id(table: Table, name: str) -> NDArray[np.bool_]:
-    """Which rows have no id, or an empty one, in a column; bool ``[n]``."""
-    missing = table.missing(name)
-    if missing.all():
-        return missing
-    column = _encoded(table.filtered(~missing), name)
-    empty = np.array([not raw for raw in column.distinct], bool)
-    lacking = missing.copy()
-    if empty.any():
-        lacking[~missing] = empty[column.codes]
-    return lacking
+    """Which rows have no id, or one of nothing but spaces, in a column; bool ``[n]``."""
+    return table.missing(name) | rows_with_id(table, name, is_blank)[0]
+
+
+def is_blank(raw: str) -> bool:
+    """Whether an id is nothing but spaces."""
+    return not raw or raw.isspace()
+
+
+def rows_with_id(table: Table, name: str, *conditions: Callable[[str], bool]) -> list[NDArray[np.bool_]]:
+    """Which rows have an id in a column for which a condition holds; bool ``[n]`` for each condition."""
+    given = ~table.missing(name)
+    found = [np.zeros(len(table), bool) for _ in conditions]
+    if given.any():
+        column = _encoded(table.filtered(given), name)
+        for rows, condition in zip(found, conditions, strict=True):
+            holds = np.fromiter(map(condition, column.distinct), bool, len(column.distinct))
+            if holds.any():
+                rows[given] = holds[column.codes]
+    return found
 
 
 def _encoded(table: Table, name: str) -> IdColumn:
@@ -156,35 +166,6 @@ def _whole_numbers(table: Table, name: str) -> pyarrow.ChunkedArray:
     if not (np.abs(values) <= 2**53).all() or (values != np.floor(values)).any():
         raise table.wrong_type(name, "text or whole numbers")
     return pyarrow.chunked_array([values.astype(np.int64)])
-
-
-def near_miss(interacted: Set[str], described: Set[str]) -> tuple[str, str] | None:
-    """An id of interactions without features and one of features without interactions that look like the same.
-
-    They do if they differ in spaces around them, zeros before a number, or the ``.0`` that pandas gives to whole
-    numbers where some are missing.
-
-    Returns:
-        The id of the interactions and that of the features, or None.
-    """
-    lonely = {alike(raw): raw for raw in sorted(interacted - described)}
-    pairs = ((lonely[alike(raw)], raw) for raw in sorted(described - interacted) if alike(raw) in lonely)
-    return next(pairs, None) if lonely else None
-
-
-def alike(raw: str) -> str:
-    """What ids have in common that look like the same one; see :func:`near_miss`."""
-    raw = raw.strip()
-    number = raw.removesuffix(".0")
-    return number.lstrip("0") or "0" if number.isdecimal() else raw
-
-
-def differently_written(modality: str, interacted: str, described: str) -> InvalidInputError:
-    """The error for two ids that :func:`near_miss` found."""
-    return InvalidInputError(
-        f'modality "{modality}": the interactions have item "{interacted}" where the features have "{described}"; '
-        "neither is in the other. Write the same ids in both."
-    )
 
 
 def in_order(ids: Iterable[str]) -> list[str]:

@@ -12,13 +12,14 @@ from tf_metammf.records.raw_data import SPLITS, Interactions, RawData
 from tf_metammf.records.raw_files.bad_rows import BadRow, BadRows
 from tf_metammf.records.raw_files.dense_ids import (
     IdColumn,
-    differently_written,
     id_column,
     in_order,
+    is_blank,
     lacks_id,
-    near_miss,
+    rows_with_id,
     with_utf8,
 )
+from tf_metammf.records.raw_files.id_spelling import OddIds, differently_written, near_miss
 from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.split_names import SPLIT_LABELS, with_split, with_split_column
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, joined, require_same_columns
@@ -167,8 +168,14 @@ def with_ids(table: Table, columns: InteractionColumns, bad_rows: BadRows, *, so
         found.extend(table.bad_rows(np.flatnonzero(rows & sound), kind, reason, shown=shown))
         sound[rows] = False
 
-    for role, name in (("user", columns.user), ("item", columns.item)):
-        leave_out(lacks_id(table, name), f"no {role}", f'column "{name}" has no id')
+    names = {"user": columns.user, "item": columns.item}
+    of_role = {role: rows_with_id(table, name, name.__eq__, is_blank, _has_line_break) for role, name in names.items()}
+    header = of_role["user"][0] & of_role["item"][0]
+    leave_out(header, "header once more", "repeats the header, as files do that were laid end to end")
+    for role, name in names.items():
+        _, blank, broken = of_role[role]
+        leave_out(table.missing(name) | blank, f"no {role}", f'column "{name}" has no id')
+        leave_out(broken, f"line break in {role}", f'column "{name}" has a line break in its id')
     if columns.timestamp is not None:
         leave_out(lacks_time(table, columns.timestamp), "no time", f'column "{columns.timestamp}" has no time')
     if columns.split is not None:
@@ -180,6 +187,10 @@ def with_ids(table: Table, columns: InteractionColumns, bad_rows: BadRows, *, so
         leave_out(_has_no_split(table, columns.split), "unknown split", reason, columns.split)
     bad_rows.add(found)
     return table.filtered(sound)
+
+
+def _has_line_break(raw: str) -> bool:
+    return "\n" in raw or "\r" in raw
 
 
 def raw_data(
@@ -223,6 +234,7 @@ def raw_data(
         timestamp=named.timestamp,
         rating=named.rating,
     )
+    ids = {"user": named.user, "item": named.item}
     splits = None
     if named.split is not None:
         splits = {split: interactions.take(named.split == label) for label, split in enumerate(SPLITS)}
@@ -236,7 +248,7 @@ def raw_data(
         provenance=provenance | ({} if named.time_unit is None else {"timestamp_unit": named.time_unit}),
         rows_read=rows_read,
         rows_rejected=rows_rejected or {},
-        notes=notes,
+        notes=(*notes, *(note for kind in ids for note in OddIds.among(ids[kind].distinct).notes(kind))),
     )
 
 

@@ -144,7 +144,8 @@ def _shown_values(column: pyarrow.ChunkedArray) -> list[str]:
         column = column.cast(column.type.value_type)
     if types.is_temporal(column.type):  # of which Python has neither nanoseconds nor all years
         column = column.cast(pyarrow.string())
-    if any(check(column.type) for check in (types.is_string, types.is_large_string, types.is_binary)):
+    text_types = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    if any(is_text(column.type) for is_text in text_types):
         texts = column.cast(pyarrow.large_binary()).to_pylist()
         return ["" if text is None else text.decode("utf-8", "backslashreplace") for text in texts]
     return ["" if value is None else str(value) for value in column.to_pylist()]

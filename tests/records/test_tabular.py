@@ -20,7 +20,9 @@ INTERACTIONS = {
 }
 FRAMES = {"item": ["b", "z", "a 1"], "f0": [1.0, 3.0, 5.0], "f1": [2.0, 4.0, 6.0]}
 
-raw_ids = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x00"), min_size=1, max_size=8)
+raw_ids = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x00"), min_size=1, max_size=8).filter(
+    lambda raw: not raw.isspace()
+)
 
 
 def write(path, columns):

@@ -165,6 +165,8 @@ def test_rows_that_cannot_be_read_are_left_out_and_listed_as_the_local_conversio
     random = np.random.default_rng(6)
     rows = [f'{u},clip {i},"a\nb",{t}' for u, i, t in zip(*random.integers(0, 20, (3, 200)), strict=True)]
     rows[7], rows[50], rows[51], rows[90] = ",clip 1,x,4", "lonely,clip 2,x,noon", "3,clip 2", "\n\n4,,x,5"
+    rows[100], rows[110], rows[120] = "NA,clip 1,x,4", "07,clip 2 ,x,5", "user_id,item_id,text,time"
+    rows[130], rows[140] = '"1\n",clip 2,x,5', "1E+05,clip 2,x,5"
     rows += [",,,"] * 30  # so many that a part has no other
     (folder / "interactions.csv").write_text("\n".join(["user_id,item_id,text,time", *rows]), encoding="utf-8")
     frames = [f"clip {row},{row / 2},1" for row in range(20)]
@@ -172,8 +174,22 @@ def test_rows_that_cannot_be_read_are_left_out_and_listed_as_the_local_conversio
     (folder / "visual_features.csv").write_text("\n".join(["item_id,f0,f1", *frames]), encoding="utf-8")
     compare(folder, on_error="skip", splitting=Splitting(method="leave_last_out"))
     funnel = Metadata.read(tmp_path / "beam").funnel
-    assert funnel.rejected == {"no item": 1, "no user": 31, "unreadable time": 1, "wrong number of values": 1}
-    assert funnel.notes == ("Rows of features that could not be read and were left out: 2.",)
+    assert funnel.rejected == {
+        "header once more": 1,
+        "line break in user": 1,
+        "no item": 1,
+        "no user": 31,
+        "unreadable time": 1,
+        "wrong number of values": 1,
+    }
+    assert [note.split(":")[0] for note in funnel.notes] == [
+        "Taken as ids of users, but often written for a missing one",
+        'The user id "1E+05" looks like a longer number whose last digits a spreadsheet cut, so that different users '
+        "may have become one.",
+        "Ids of users that look like another (spaces, leading zeros, .0) and were taken as different",
+        "Ids of items that look like another (spaces, leading zeros, .0) and were taken as different",
+        "Rows of features that could not be read and were left out",
+    ]
 
 
 def test_rows_of_parquet_that_cannot_be_read_are_left_out_and_listed(tmp_path, compare):
