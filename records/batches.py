@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.epoch_steps import epoch_steps
 from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.neighbours import NeighbourSampler
@@ -21,7 +22,7 @@ class BatchPlan:
     Attributes:
         share: The part of every batch that this pipeline delivers.
         shuffle_seed: Seed of the order of every epoch; None keeps the order on disk.
-        epochs: Number of epochs; None goes on for ever.
+        epochs: Number of epochs; None for endless epochs.
         first_epoch: Number of the first epoch.
         drop_remainder: Whether to leave out the last, smaller batch of an epoch.
         smallest_batch: Interactions that the last batch of an epoch needs; fewer join the batch before it.
@@ -40,7 +41,7 @@ class BatchPlan:
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.epochs < 0:
-            raise InvalidInputError(f"epochs is {self.epochs}, expected at least 0, or None to go on for ever.")
+            raise InvalidInputError(f"epochs is {self.epochs}, expected at least 0, or None for endless epochs.")
         if self.first_epoch < 0:
             raise InvalidInputError(f"first_epoch is {self.first_epoch}, expected at least 0.")
 
@@ -51,13 +52,13 @@ class BatchPlan:
             InvalidInputError: There would be none, for ever.
         """
         batch_size = self.share.batch_size
-        steps, rest = divmod(interactions, batch_size)
-        if rest and not self.drop_remainder:
-            steps += rest >= self.smallest_batch or not steps
+        steps = epoch_steps(
+            interactions, batch_size, drop_remainder=self.drop_remainder, smallest_batch=self.smallest_batch
+        )
         if steps == 0 and self.epochs is None:
             raise InvalidInputError(
-                f"{interactions} interactions make no batch of {batch_size}, so endless epochs would never deliver "
-                "anything. Choose a smaller batch_size, or drop_remainder=False."
+                f"{interactions} interactions make no batch of {batch_size}, so endless epochs would yield "
+                "nothing. Choose a smaller batch_size, or drop_remainder=False."
             )
         return steps
 

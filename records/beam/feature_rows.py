@@ -8,6 +8,7 @@ import apache_beam as beam
 import numpy as np
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.beam.columns import collected, of_parts
 from tf_metammf.records.beam.columns import parts as parts_of_ids
 from tf_metammf.records.beam.interaction_rows import ORIGIN
@@ -22,7 +23,6 @@ from tf_metammf.records.beam.raw_parts import (
 )
 from tf_metammf.records.beam.rejected_rows import REJECTED, rejected_entries
 from tf_metammf.records.beam.table_parts import read_table
-from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.dense_ids import with_ids_of_items
 from tf_metammf.records.raw_files.feature_columns import feature_rows, no_features
 from tf_metammf.records.raw_files.feature_tables import feature_columns, no_such_row
@@ -210,8 +210,8 @@ def _parts(
     ids = None if ids_file is None else read_lines(ids_file)
     if ids is not None and len(ids) != matrix_header(file).shape[0]:
         raise InvalidInputError(
-            f"{file.path}: has {matrix_header(file).shape[0]} rows of features and {len(ids)} items, expected "
-            "one row an item. Write it again."
+            f"{file.path}: has {matrix_header(file).shape[0]} rows of features and {len(ids)} items, expected one "
+            "row per item. Write it again."
         )
     for part in parts_of(file, part_bytes=part_bytes):
         yield modality, part, None if ids is None else ids[part.start : part.stop]
@@ -259,7 +259,7 @@ def _widths(found: list[dict[tuple[str, int, str], str]], files: dict[str, RawFi
         if widths.setdefault(modality, (width, dtype))[0] != width:
             raise InvalidInputError(
                 f'{files[modality].path}: has {width} values for item "{item}", others have {widths[modality][0]}. '
-                "Mend the record."
+                "Fix the record."
             )
     for modality, file in files.items():
         if modality not in widths:

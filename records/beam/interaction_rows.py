@@ -9,13 +9,13 @@ import apache_beam as beam
 import numpy as np
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.beam.columns import Columns, collected, length, of_parts, starts, take
 from tf_metammf.records.beam.raw_parts import RawFile, RawPart, parts_of
 from tf_metammf.records.beam.rejected_rows import REJECTED, rejected_entries
 from tf_metammf.records.beam.table_parts import read_table
 from tf_metammf.records.beam.vocabulary import look_up
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.dense_ids import IdColumn
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table, with_ids
 from tf_metammf.records.raw_files.split_names import with_split

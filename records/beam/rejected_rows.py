@@ -6,7 +6,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from tf_metammf.records.raw_files.bad_rows import BadRow, BadRows
+from tf_metammf.records.bad_rows import BadRow, BadRows
 
 REJECTED = "rejected"
 """The output of a transform, and the kind of the entries in it."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.beam.raw_parts import PARQUET, RawPart, opened, read_parquet
-from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.delimited_text import parse_part
 from tf_metammf.records.raw_files.table_files import without_views
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns, texts_of_rows

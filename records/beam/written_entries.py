@@ -8,13 +8,13 @@ from typing import Any
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from tf_metammf.records.bad_rows import counts_by_kind
 from tf_metammf.records.beam.interaction_rows import ORIGIN
 from tf_metammf.records.beam.rejected_rows import rejected_rows
 from tf_metammf.records.beam.shards import publish
 from tf_metammf.records.funnel import Funnel, SplitCounts
 from tf_metammf.records.metadata import METADATA_FILE, FileEntry, Metadata, ModalityEntry, SplitEntry
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.raw_files.bad_rows import counts_by_kind
 from tf_metammf.records.raw_files.id_spelling import OddIds
 
 WRITTEN = "written.json"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.tables import Table
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _encoded(table: Table, name: str) -> IdColumn:
     try:
         distinct = encoded.dictionary.cast(pyarrow.string()).to_pylist()
     except (pyarrow.ArrowInvalid, UnicodeDecodeError) as error:
-        raise InvalidInputError(f'{table.path}: column "{name}" holds text that is not UTF-8. Mend it.') from error
+        raise InvalidInputError(f'{table.path}: column "{name}" holds text that is not UTF-8. Fix it.') from error
     return IdColumn(["" if raw is None else raw for raw in distinct], encoded.indices.to_numpy().astype(np.int64))
 
 

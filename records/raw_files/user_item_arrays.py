@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRow, BadRows
+from tf_metammf.records.bad_rows import BadRow, BadRows
 from tf_metammf.records.raw_files.restricted_pickle import load_object_array
 
 _LARGEST_NUMBER = 10**9

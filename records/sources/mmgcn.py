@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
-from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.feature_files import MODALITY_NAMES, chosen_modalities, load_row_matrices
 from tf_metammf.records.raw_files.input_files import fingerprints, only_file, require_folder
 from tf_metammf.records.raw_files.split_names import splits_of_files
@@ -26,7 +26,7 @@ class Options:
     Attributes:
         modalities: Names of the modalities to keep; all of them by default.
         item_offset: What to subtract from an item number to get its row in the feature files;
-            by default the number of users if the numbers call for it, else 0.
+            by default the number of users if the numbers require it, otherwise 0.
     """
 
     modalities: tuple[str, ...] | None = None
@@ -109,7 +109,7 @@ def _read_pairs(
         if options.item_offset is None:
             return pairs
         rows = pairs.item - options.item_offset
-        reason = f"has the item {{}}, which less {options.item_offset} is none of the {items} rows of the feature files"
+        reason = f"has the item {{}}, which minus {options.item_offset} is none of the {items} rows of the feature files"
         return pairs.without((rows < 0) | (rows >= items), rejected, kind="item without features", reason=reason)
 
     parts = {split: with_rows(read_pairs(file, bad_rows), bad_rows) for split, file in split_files.items()}
@@ -135,8 +135,8 @@ def _split_files(folder: Path) -> dict[str, Path]:
         full = [name for name in names if named[name]["full"]]
         if len(full or names) > 1:
             raise InvalidInputError(
-                f"{folder}: {', '.join(full or names)} all look like the {split} split; expected one. Move the others "
-                "away."
+                f"{folder}: {', '.join(full or names)} are all recognised as the {split} split; expected one. Move "
+                "the others away."
             )
         files[split] = folder / (full or names)[0]
     return files
@@ -227,13 +227,13 @@ def _item_offset(number: NDArray[np.int64], users: int, items: int, *, file: Pat
     if not fitting:
         tried = f"0 or {users}" if options.item_offset is None else str(options.item_offset)
         raise InvalidInputError(
-            f"{file}: has items {smallest} to {largest}, and the feature files {items} rows; less {tried}, some item "
+            f"{file}: has items {smallest} to {largest}, and the feature files {items} rows; minus {tried}, some item "
             "has no row. Write a row for every item, or give --mmgcn.item_offset, with which --on_error skip leaves "
             "such items out."
         )
     if len(fitting) > 1:
         raise InvalidInputError(
-            f"{file}: items {smallest} to {largest} may be rows of the feature files ({items}) as they are or less "
-            f"the number of users ({users}). Say which with --mmgcn.item_offset 0 or {users}."
+            f"{file}: items {smallest} to {largest} may be rows of the feature files ({items}) either as they are or "
+            f"minus the number of users ({users}). Say which with --mmgcn.item_offset 0 or {users}."
         )
     return fitting[0]

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRow, BadRows
 from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
-from tf_metammf.records.raw_files.bad_rows import BadRow, BadRows
 from tf_metammf.records.raw_files.delimited_text import UNQUOTED_TAB_SEPARATED, read_text, text_column_names
 from tf_metammf.records.raw_files.feature_files import (
     chosen_modalities,
@@ -130,7 +130,7 @@ def _with_numbers(table: Table, columns: InteractionColumns, items: int, bad_row
             largest_user,
             "user",
             f"{largest_user} at most: every number up to the largest is a user, and {len(table)} interactions cannot "
-            "be of more. Number the users from 0 without gaps",
+            "have more. Number the users from 0 without gaps",
         ),
         columns.item: (
             items - 1,

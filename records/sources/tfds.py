@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_data import RawData
-from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.dense_ids import id_column, with_ids_of_items
 from tf_metammf.records.raw_files.input_files import require_folder
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_tables, raw_data
@@ -129,8 +129,8 @@ def _tokens(feature: Any, column: str, origin: Path) -> list[str]:
         return label.names or [str(number) for number in range(label.num_classes)]
     if not _is_numeric(feature.np_dtype) or len(feature.shape) > 1 or None in feature.shape:
         raise InvalidInputError(
-            f'{origin}: column "{column}" holds {feature}, expected class labels, or as many numbers for every item. '
-            "Choose another column with --tfds.features."
+            f'{origin}: column "{column}" holds {feature}, expected class labels, or the same number '
+            "of values for every item. Choose another column with --tfds.features."
         )
     return []
 

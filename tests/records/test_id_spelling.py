@@ -6,7 +6,7 @@ import pyarrow.parquet
 import pytest
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.id_spelling import OddIds, near_miss
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.sources.tabular import Options, read

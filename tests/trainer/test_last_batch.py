@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from tf_metammf.parts import settings_of
-from tf_metammf.trainer.assembly import make_server_dataset, make_training_dataset, steps_of_epoch
+from tf_metammf.parts.parts import settings_of
+from tf_metammf.trainer.planning.training_plan import plan_training
 from tf_metammf.trainer.training import train
+from tf_metammf.trainer.training_batches import TrainingBatches, make_server_dataset
 from tf_metammf.trainer.training_data import TrainingData
 
 BATCH_SIZE = 31
@@ -25,24 +26,23 @@ def sizes(batches, count):
 
 
 def test_one_row_joins_the_batch_before_and_a_resumed_epoch_has_the_same_batches(with_one_row_left, halves):
-    data = TrainingData(halves)
-    assert with_one_row_left.objective.contrasts_batch and len(data.train) == 280
-    assert steps_of_epoch(with_one_row_left, data) == 9
-    whole = make_training_dataset(with_one_row_left, data)
-    assert sizes(whole, 18) == 2 * [*[31] * 8, 32]
-    assert sizes(make_server_dataset(with_one_row_left, data), 18) == 2 * [*[31] * 8, 32]
-    later = make_training_dataset(with_one_row_left, data, first_epoch=1, first_step=7)
-    for batch, expected in zip(later.take(2), whole.skip(9 + 7), strict=False):
+    plan = plan_training(with_one_row_left, halves)
+    data = TrainingData.of(halves, plan)
+    assert (plan.smallest_batch, len(data.train), plan.steps) == (2, 280, 9)
+    batches = TrainingBatches(plan, data)
+    assert sizes(batches.beginning_at(), 18) == 2 * [*[31] * 8, 32]
+    assert sizes(make_server_dataset(plan, data), 18) == 2 * [*[31] * 8, 32]
+    later = batches.beginning_at(1, 7).take(2)
+    for batch, expected in zip(later, batches.beginning_at().skip(9 + 7), strict=False):
         assert {name: column.numpy().tolist() for name, column in batch.items()} == {
             name: column.numpy().tolist() for name, column in expected.items()
         }
 
 
 def test_other_objectives_keep_their_batches(with_one_row_left, halves):
-    configuration = replace(with_one_row_left, objective=settings_of("objective", "bpr")())
-    data = TrainingData(halves)
-    assert steps_of_epoch(configuration, data) == 10
-    assert sizes(make_training_dataset(configuration, data), 10) == [*[31] * 9, 1]
+    plan = plan_training(replace(with_one_row_left, objective=settings_of("objective", "bpr")()), halves)
+    assert plan.steps == 10
+    assert sizes(TrainingBatches(plan, TrainingData.of(halves, plan)).beginning_at(), 10) == [*[31] * 9, 1]
 
 
 def test_an_epoch_has_one_step_a_batch_also_after_a_checkpoint_of_a_release_that_had_one_more(
