@@ -9,8 +9,8 @@ from tf_metammf.commands.completion import SHELLS, VALUES
 from tf_metammf.commands.main import main
 from tf_metammf.export import indices
 from tf_metammf.parts import known_parts
+from tf_metammf.records.bad_rows import ON_ERROR
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.raw_files.bad_rows import ON_ERROR
 from tf_metammf.records.split_methods import METHODS
 from tf_metammf.records.splitting import SOURCE_METHOD
 from tf_metammf.trainer.comparison.ablations import QUESTIONS
