@@ -12,7 +12,8 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.saved_model import export_run
 from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.model import MetaMMF
-from tf_metammf.objectives.objectives import BPR, FullSoftmax, InBatchSoftmax
+from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
+from tf_metammf.objectives.objectives import BPR, FullSoftmax
 from tf_metammf.records.item_lookup import ItemLookup
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import RecordSet
