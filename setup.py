@@ -12,21 +12,34 @@ from setuptools import setup
 
 FOLDERS = {
     "tf_metammf": "tf_metammf",
-    "tf_metammf.encoders": "tf_metammf/encoders",
-    "tf_metammf.fusion": "tf_metammf/fusion",
+    "tf_metammf.auxiliary": "tf_metammf/auxiliary",
     "tf_metammf.baselines": "tf_metammf/baselines",
+    "tf_metammf.encoders": "tf_metammf/encoders",
+    "tf_metammf.features": "tf_metammf/features",
+    "tf_metammf.fusion": "tf_metammf/fusion",
+    "tf_metammf.graphs": "tf_metammf/graphs",
+    "tf_metammf.layers": "tf_metammf/layers",
+    "tf_metammf.objectives": "tf_metammf/objectives",
+    "tf_metammf.optimizers": "tf_metammf/optimizers",
+    "tf_metammf.parts": "tf_metammf/parts",
     "tf_metammf.ranking": "tf_metammf/ranking",
     "tf_metammf.records": "records",
     "tf_metammf.records.beam": "records/beam",
+    "tf_metammf.records.conversion": "records/conversion",
     "tf_metammf.records.raw_files": "records/raw_files",
     "tf_metammf.records.sources": "records/sources",
+    "tf_metammf.records.splits": "records/splits",
+    "tf_metammf.records.synthesis": "records/synthesis",
     "tf_metammf.trainer": "trainer",
     "tf_metammf.trainer.comparison": "trainer/comparison",
+    "tf_metammf.trainer.configuration": "trainer/configuration",
     "tf_metammf.trainer.distribution": "trainer/distribution",
+    "tf_metammf.trainer.planning": "trainer/planning",
     "tf_metammf.trainer.runs": "trainer/runs",
     "tf_metammf.trainer.search": "trainer/search",
     "tf_metammf.trainer.watching": "trainer/watching",
     "tf_metammf.export": "export",
+    "tf_metammf.export.deployment": "export/deployment",
     "tf_metammf.commands": "commands",
 }
 
@@ -54,7 +67,7 @@ setup(
     include_package_data=False,
     package_data={
         "tf_metammf": ["py.typed"],
-        "tf_metammf.trainer": ["presets/*.yaml"],
+        "tf_metammf.trainer.configuration": ["presets/*.yaml"],
         "tf_metammf.trainer.search": ["spaces/*.yaml"],
     },
     install_requires=[
@@ -87,6 +100,7 @@ setup(
         "mlflow": ["mlflow-skinny>=3", "sqlalchemy>=2", "alembic>=1.13"],  # all of mlflow wants an older pyarrow
         "wandb": ["wandb>=0.20"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "completion": ["shtab>=1.13"],
         "beam": ["apache-beam>=2.77,<3"],  # brings protobuf 6; requirements-beam.lock has what fits together
     },
     entry_points={"console_scripts": ["tf-metammf = tf_metammf.commands.main:main"]},

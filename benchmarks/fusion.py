@@ -31,9 +31,9 @@ import tf_keras as keras
 
 from benchmarks.measurement import Run, added_peak_mib, in_turn, of_its_own_process, ratios, seconds
 from benchmarks.report import print_table, spread, write_report
-from tf_metammf.fused_adam import FusedAdam
 from tf_metammf.fusion.meta_dense import MetaDense
 from tf_metammf.fusion.meta_fusion import MetaFusion
+from tf_metammf.optimizers.fused_adam import FusedAdam
 
 FEATURES = 2_276
 CATALOGUE = 5_986

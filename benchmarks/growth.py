@@ -103,9 +103,9 @@ def measure(sizes: Sizes, *, repeats: int) -> dict[str, Any]:
     import tf_keras as keras
 
     from benchmarks.propagation import random_graph
-    from tf_metammf.fused_adam import FusedAdam
     from tf_metammf.model import MetaMMF
-    from tf_metammf.objectives import InBatchSoftmax
+    from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
+    from tf_metammf.optimizers.fused_adam import FusedAdam
     from tf_metammf.ranking.full_ranking import FullRanking
 
     tf.matmul(tf.ones([64, 64]), tf.ones([64, 64]))

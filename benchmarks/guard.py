@@ -24,7 +24,7 @@ from benchmarks import full_ranking, fusion, propagation, reading
 from benchmarks.measurement import in_turn
 from benchmarks.report import print_table
 from tf_metammf import records
-from tf_metammf.fused_adam import FusedAdam
+from tf_metammf.optimizers.fused_adam import FusedAdam
 
 INTERACTIONS = 1_000_000
 WEIGHT = (4_096, 1_024)

@@ -25,7 +25,7 @@ from benchmarks.report import print_table, spread, write_report
 from tf_metammf.export.index import ExactIndex
 from tf_metammf.export.index_recall import QuerySample, choose_probes, recall_of
 from tf_metammf.export.partitioned_index import PartitionedIndex, PartitionedItems
-from tf_metammf.partition import make_partition
+from tf_metammf.ranking.partition import make_partition
 
 ITEMS = 1_000_000
 QUERIES = 1000

@@ -31,7 +31,7 @@ from typing import Any
 import yaml
 
 from benchmarks.report import print_table, write_report
-from tf_metammf.trainer.configuration_files import read_configuration
+from tf_metammf.trainer.configuration.configuration_files import read_configuration
 
 FUSIONS = ("gcn", "gcn+concatenation", "gcn+none")
 PEERS = (

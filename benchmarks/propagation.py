@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from benchmarks.measurement import growth_exponent, in_turn
 from benchmarks.report import print_table, spread, write_report
-from tf_metammf.encoders.interaction_graph import Adjacency, InteractionGraph
+from tf_metammf.graphs.interaction_graph import Adjacency, InteractionGraph
 
 WIDTH = 64
 SEED = 0

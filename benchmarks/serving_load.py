@@ -82,7 +82,7 @@ def export(folder: Path) -> None:
     from tf_metammf.export.saved_model import export_model
     from tf_metammf.export.serving_assets import write_serving_assets
     from tf_metammf.model import MetaMMF
-    from tf_metammf.objectives import BPR
+    from tf_metammf.objectives.objectives import BPR
 
     random = np.random.default_rng(0)
     features = {name: random.normal(size=(ITEMS, width)).astype(np.float32) for name, width in WIDTHS.items()}

@@ -14,12 +14,12 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf evaluate``."""
     parser.add_argument("--run", type=Path, required=True, help="The run directory.")
-    parser.add_argument("--records", type=Path, help="Where the record set is now, if it was moved.")
+    parser.add_argument("--records", type=Path, help="Where the record set is now, if it has moved.")
     parser.add_argument("--split", default="test", help="validation or test.")
     parser.add_argument(
         "--json",
         action="store_true",
-        help="Print JSON instead of a table: the metrics; popularity and random, what to hold them against; counts.",
+        help="Print JSON instead of a table: the metrics, popularity and random for comparison, and counts.",
     )
 
 
@@ -29,7 +29,7 @@ def run(arguments: Namespace) -> int:
     from tf_metammf.commands.metric_table import print_metrics
     from tf_metammf.ranking.metric_names import MetricName
     from tf_metammf.trainer.evaluation import evaluate_with_references
-    from tf_metammf.trainer.references import behind_references
+    from tf_metammf.trainer.runs.references import behind_references
     from tf_metammf.trainer.runs.run_directory import open_run_directory
 
     run_directory, split = open_run_directory(arguments.run), arguments.split

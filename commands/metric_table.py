@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from tf_metammf.records.console import make_console, print_table, visible
-from tf_metammf.trainer.references import RANKINGS, References, describe_counts
+from tf_metammf.trainer.runs.references import RANKINGS, References, describe_counts
 
 
 def print_metrics(

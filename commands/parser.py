@@ -11,11 +11,11 @@ from jsonargparse import ActionConfigFile, ArgumentParser, get_loader, set_loade
 from tf_metammf.commands.help_text import CommandHelp
 from tf_metammf.commands.part_options import Parts, file_of, setting_of_another_part
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.trainer.configuration_files import read_configuration
-from tf_metammf.trainer.configuration_messages import plain_message
-from tf_metammf.trainer.configuration_parser import checked_content
+from tf_metammf.trainer.configuration.configuration_files import read_configuration
+from tf_metammf.trainer.configuration.configuration_messages import plain_message
+from tf_metammf.trainer.configuration.configuration_parser import checked_content
+from tf_metammf.trainer.configuration.yaml_files import UniqueKeyLoader
 from tf_metammf.trainer.search.search_fields import field_types
-from tf_metammf.trainer.yaml_files import UniqueKeyLoader
 
 
 def _load(text: str) -> Any:

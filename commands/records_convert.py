@@ -9,12 +9,12 @@ from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import rejected_file
 from tf_metammf.records.console import print_table, visible
-from tf_metammf.records.filtering import Filtering
 from tf_metammf.records.metadata import Metadata
-from tf_metammf.records.raw_files.bad_rows import rejected_file
 from tf_metammf.records.sources import load_source, source_names
-from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.splitting import Splitting
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -36,10 +36,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--beam_pipeline_options",
         type=str | None,
-        help='convert tables with Apache Beam and its options, as --beam_pipeline_options="--runner=DirectRunner"',
+        help='convert tables with Apache Beam and its options, such as --beam_pipeline_options="--runner=DirectRunner"',
     )
     parser.add_argument(
-        "--beam_k_core_rounds", type=int, default=10, help="rounds that a k-core may take in a pipeline of Beam"
+        "--beam_k_core_rounds", type=int, default=10, help="maximum rounds of a k-core in a Beam pipeline"
     )
     parser.add_class_arguments(Filtering, "filtering")
     parser.add_class_arguments(Splitting, "splitting")
@@ -66,7 +66,7 @@ def run(arguments: Namespace) -> int:
         _print_summary(arguments.output, _convert_with_beam(arguments, common))
         return 0
     import_tensorflow()
-    from tf_metammf.records.conversion import convert
+    from tf_metammf.records.conversion.conversion import convert
 
     record_set = convert(
         arguments.source,
@@ -78,25 +78,25 @@ def run(arguments: Namespace) -> int:
     )
     _print_summary(str(record_set.folder), record_set.metadata)
     if arguments.on_error == "skip":
-        print(f"{rejected_file(record_set.folder)}: the rows that were left out")
+        print(f"{rejected_file(record_set.folder)}: the rejected rows")
     return 0
 
 
 def _convert_with_beam(arguments: Namespace, common: dict[str, Any]) -> Metadata:
     if arguments.source != "tabular":
         raise InvalidInputError(
-            f"--source is {arguments.source}, and only tabular is read by pipelines of Beam. Write tables, or leave "
+            f"--source is {arguments.source}, but Beam pipelines read only tabular. Write tables, or leave "
             "--beam_pipeline_options out."
         )
     if arguments.on_error != "stop":
         raise InvalidInputError(
-            f"--on_error is {arguments.on_error}, which pipelines of Beam do not know. Leave it or "
+            f"--on_error is {arguments.on_error}, which Beam pipelines do not support. Leave it or "
             "--beam_pipeline_options out."
         )
     if arguments.beam_k_core_rounds < 1:
         raise InvalidInputError(f"--beam_k_core_rounds is {arguments.beam_k_core_rounds}, expected at least 1.")
     import_tensorflow()
-    from tf_metammf.records.beam_conversion import convert_with_beam
+    from tf_metammf.records.beam.conversion import convert_with_beam
 
     return convert_with_beam(
         arguments.input,

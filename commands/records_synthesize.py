@@ -6,7 +6,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
-from tf_metammf.records.synthetic_videos import SyntheticVideos
+from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -19,10 +19,10 @@ def run(arguments: Namespace) -> int:
     """Writes the record set and the kinds of its items, and prints the best metrics that can be reached on it."""
     videos = SyntheticVideos(**{field.name: arguments[field.name] for field in fields(SyntheticVideos)})
     import_tensorflow()
-    from tf_metammf.records.best_reachable import best_reachable
     from tf_metammf.records.staging import require_absent
-    from tf_metammf.records.synthesis import synthesize
-    from tf_metammf.records.synthetic_kinds import kinds_file, write_kinds
+    from tf_metammf.records.synthesis.best_reachable import best_reachable
+    from tf_metammf.records.synthesis.synthesis import synthesize
+    from tf_metammf.records.synthesis.synthetic_kinds import kinds_file, write_kinds
     from tf_metammf.records.writer import write_record_set
 
     kinds = kinds_file(arguments.output)

@@ -21,7 +21,7 @@ def import_tensorflow() -> None:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         _import_silently("tensorflow")
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    from tf_metammf.keras_version import require_keras_2
+    from tf_metammf.layers.keras_version import require_keras_2
 
     require_keras_2()
     from tf_metammf.trainer.distribution.devices import grow_gpu_memory

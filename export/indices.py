@@ -11,7 +11,7 @@ from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.export.index import ExactIndex, Index
 from tf_metammf.export.index_recall import QuerySample, choose_probes, recall_of, sample_items, sample_users
 from tf_metammf.export.partitioned_index import PartitionedIndex, PartitionedItems
-from tf_metammf.partition import make_partition
+from tf_metammf.ranking.partition import make_partition
 
 KINDS = ("exact", "partitioned")
 

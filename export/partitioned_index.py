@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_metammf.export.index import ExactIndex
-from tf_metammf.partition import Partition
+from tf_metammf.ranking.partition import Partition
 
 ROWS_AT_ONCE = 4
 """Queries that are searched side by side."""

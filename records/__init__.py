@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from tf_metammf.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from tf_metammf.records.conversion import convert as convert
+    from tf_metammf.records.conversion.conversion import convert as convert
     from tf_metammf.records.damage import explain_damage as explain_damage
     from tf_metammf.records.description import describe as describe
-    from tf_metammf.records.filtering import Filtering as Filtering
     from tf_metammf.records.item_features import ItemFeatures as ItemFeatures
     from tf_metammf.records.item_lookup import ItemLookup as ItemLookup
     from tf_metammf.records.metadata import Metadata as Metadata
@@ -27,14 +26,16 @@ if TYPE_CHECKING:
     from tf_metammf.records.reader import read_items as read_items
     from tf_metammf.records.record_set import RecordSet as RecordSet
     from tf_metammf.records.record_set import open_record_set as open_record_set
-    from tf_metammf.records.splitting import Splitting as Splitting
-    from tf_metammf.records.synthesis import synthesize as synthesize
-    from tf_metammf.records.synthetic_videos import SyntheticVideos as SyntheticVideos
+    from tf_metammf.records.removal import remove as remove
+    from tf_metammf.records.splits.filtering import Filtering as Filtering
+    from tf_metammf.records.splits.splitting import Splitting as Splitting
+    from tf_metammf.records.synthesis.synthesis import synthesize as synthesize
+    from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos as SyntheticVideos
     from tf_metammf.records.validation import validate as validate
     from tf_metammf.records.writer import write_record_set as write_record_set
 
 _MODULE_OF = {
-    "Filtering": "filtering",
+    "Filtering": "splits.filtering",
     "Interactions": "raw_data",
     "ItemFeatures": "item_features",
     "ItemLookup": "item_lookup",
@@ -44,9 +45,9 @@ _MODULE_OF = {
     "NeighbourSampler": "neighbours",
     "RawData": "raw_data",
     "RecordSet": "record_set",
-    "Splitting": "splitting",
-    "SyntheticVideos": "synthetic_videos",
-    "convert": "conversion",
+    "Splitting": "splits.splitting",
+    "SyntheticVideos": "synthesis.synthetic_videos",
+    "convert": "conversion.conversion",
     "describe": "description",
     "explain_damage": "damage",
     "interactions": "reader",
@@ -54,7 +55,8 @@ _MODULE_OF = {
     "open_record_set": "record_set",
     "read_interactions": "reader",
     "read_items": "reader",
-    "synthesize": "synthesis",
+    "remove": "removal",
+    "synthesize": "synthesis.synthesis",
     "validate": "validation",
     "write_record_set": "writer",
 }

@@ -21,7 +21,7 @@ class BatchPlan:
     Attributes:
         share: The part of every batch that this pipeline delivers.
         shuffle_seed: Seed of the order of every epoch; None keeps the order on disk.
-        epochs: Number of epochs; None goes on for ever.
+        epochs: Number of epochs; None for endless epochs.
         first_epoch: Number of the first epoch.
         drop_remainder: Whether to leave out the last, smaller batch of an epoch.
         negatives: Sampler of the negatives of every batch, or None.
@@ -38,7 +38,7 @@ class BatchPlan:
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.epochs < 0:
-            raise InvalidInputError(f"epochs is {self.epochs}, expected at least 0, or None to go on for ever.")
+            raise InvalidInputError(f"epochs is {self.epochs}, expected at least 0, or None for endless epochs.")
         if self.first_epoch < 0:
             raise InvalidInputError(f"first_epoch is {self.first_epoch}, expected at least 0.")
 
@@ -52,8 +52,8 @@ class BatchPlan:
         steps = interactions // batch_size if self.drop_remainder else -(-interactions // batch_size)
         if steps == 0 and self.epochs is None:
             raise InvalidInputError(
-                f"{interactions} interactions make no batch of {batch_size}, so endless epochs would never deliver "
-                "anything. Choose a smaller batch_size, or drop_remainder=False."
+                f"{interactions} interactions make no batch of {batch_size}, so endless epochs would yield "
+                "nothing. Choose a smaller batch_size, or drop_remainder=False."
             )
         return steps
 

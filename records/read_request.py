@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRows
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def interactions(
         split: Name of the split.
         batch_size: Interactions of a batch; of a global batch, where ``input_context`` is given.
         shuffle_seed: Seed of the order; None keeps the order on disk.
-        epochs: Number of epochs; None goes on for ever.
+        epochs: Number of epochs; None for endless epochs.
         first_epoch: Number of the first epoch.
         drop_remainder: Whether to leave out the last, smaller batch of an epoch.
         negatives: Adds sampled negatives to every batch.

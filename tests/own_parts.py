@@ -7,12 +7,13 @@ from typing import Any, ClassVar, Literal
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.auxiliary import AuxiliaryLoss, ItemViews
-from tf_metammf.auxiliary_settings import AuxiliarySettings
-from tf_metammf.encoders.encoder import Encoder, Represent, Sides
+from tf_metammf.auxiliary.auxiliary_loss import AuxiliaryLoss, ItemViews
+from tf_metammf.auxiliary.settings import AuxiliarySettings
+from tf_metammf.encoders.encoder import Encoder, Represent
 from tf_metammf.encoders.settings import EncoderSettings
-from tf_metammf.objective import Objective
-from tf_metammf.recommenders import tfrs
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.layers.recommenders import tfrs
+from tf_metammf.objectives.objective import Objective
 
 
 class MeanFusion(keras.layers.Layer):
@@ -74,10 +75,10 @@ class ScaledTowers(Encoder):
         neighbourhood: Any = None,
         targets: Any = None,
         training: bool,
-    ) -> Sides:
+    ) -> UsersAndItems:
         return represent_users(users) * self.factors, represent_items(items)
 
-    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> Sides:
+    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
         return users * self.factors, items
 
     def embed_new_items(self, representations: tf.Tensor, features: Any, presence: Any) -> tf.Tensor:

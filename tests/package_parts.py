@@ -1,7 +1,7 @@
 """The parts that come with the package, for tests that go through all of them."""
 
 from tf_metammf.fusion.fusions import fusion_class, fusion_names
-from tf_metammf.parts import known_parts
+from tf_metammf.parts.parts import known_parts
 
 FUSIONS = {name: fusion_class(name) for name in fusion_names()}
 ENCODERS = [name for name, settings in known_parts("encoder").items() if settings.trained]

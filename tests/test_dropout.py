@@ -5,7 +5,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf import InBatchSoftmax, InteractionGraph, MetaMMF
-from tf_metammf.dropout import dropout, new_generator
+from tf_metammf.layers.dropout import dropout, new_generator
 
 USERS, ITEMS = 20, 15
 

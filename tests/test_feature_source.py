@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.feature_source import feature_statistics
-from tf_metammf.feature_table import FeatureTable
+from tf_metammf.features.feature_source import feature_statistics
+from tf_metammf.features.feature_table import FeatureTable
 
 
 @settings(max_examples=50, deadline=None)

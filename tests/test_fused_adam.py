@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.fused_adam import FusedAdam
+from tf_metammf.optimizers.fused_adam import FusedAdam
 
 
 def gradients(seed: int, shape: tuple[int, ...], steps: int = 5) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from gpu_kernels import operations_without_gpu_kernel
 from package_parts import ENCODERS, FUSIONS, WITHOUT_GRAPH
 
 from tf_metammf import BPR, FullSoftmax, FusedAdam, InBatchSoftmax, InteractionGraph, LazyAdam, MetaMMF
-from tf_metammf.objectives import NoObjective
+from tf_metammf.objectives.objectives import NoObjective
 
 USERS, ITEMS = 8, 6
 FREQUENCY = np.ones(ITEMS, np.int64)

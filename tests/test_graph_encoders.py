@@ -8,10 +8,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf import BPR, SAGE, FullSoftmax, InBatchSoftmax, InteractionGraph, LightGCN, MetaMMF, records
-from tf_metammf.encoders.neighbourhoods import SampledNeighbourhoods
-from tf_metammf.encoders.target_edges import TargetEdges
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.fusion.meta_fusion import MetaFusion
+from tf_metammf.graphs.neighbourhoods import SampledNeighbourhoods
+from tf_metammf.graphs.target_edges import TargetEdges
 from tf_metammf.records.raw_data import Interactions
 
 REFERENCE = Path(__file__).with_name("reference")

@@ -11,7 +11,7 @@ from package_parts import ENCODERS, FUSIONS, WITHOUT_GRAPH
 
 from tf_metammf import BPR, FullSoftmax, InBatchSoftmax, InteractionGraph, MetaMMF
 from tf_metammf.errors import InvalidInputError, MetaMMFError
-from tf_metammf.objectives import NoObjective
+from tf_metammf.objectives.objectives import NoObjective
 
 USERS, ITEMS = 12, 9
 FREQUENCY = np.array([3, 1, 0, 2, 5, 1, 1, 0, 4])

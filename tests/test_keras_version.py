@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from tf_metammf.keras_version import require_keras_2
+from tf_metammf.layers.keras_version import require_keras_2
 
 KERAS_3_FIRST = "import tensorflow as tf; tf.keras.layers; "
 REQUIRE = """
 from tf_metammf.errors import MetaMMFError
-from tf_metammf.keras_version import require_keras_2
+from tf_metammf.layers.keras_version import require_keras_2
 try:
     require_keras_2()
 except MetaMMFError as error:

@@ -86,3 +86,17 @@ def test_no_modules_need_each_other_to_be_imported(modules):
         TopologicalSorter(imports(modules, deferred=False)).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(reversed(error.args[1])))
+
+
+def test_no_folders_import_each_other(modules):
+    folders = {name.rpartition(".")[0] for name in modules}
+    folder = {name: name if name in folders else name.rpartition(".")[0] for name in modules}
+    graph: dict[str, set[str]] = {}
+    for name, others in imports(modules, deferred=True).items():
+        graph.setdefault(folder[name], set()).update(folder[other] for other in others)
+    for name, others in graph.items():
+        others.discard(name)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(reversed(error.args[1])))

@@ -7,11 +7,11 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf import InBatchSoftmax, MetaMMF
-from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.feature_source import feature_statistics
-from tf_metammf.feature_table import FeatureTable
-from tf_metammf.normalization import Normalization
+from tf_metammf.features.feature_source import feature_statistics
+from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.layers.normalization import Normalization
 
 USERS, ITEMS = 8, 30
 SCALES = (1e-30, 1e-20, 1e-9, 1.0, 1e10, 1e25, 1e30, 1e37)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_metammf.row_blocks import stacked
+from tf_metammf.layers.row_blocks import stacked
 
 
 @pytest.mark.parametrize("sizes", [(5,), (3, 3, 1), (0, 7, 0), ()])

@@ -19,8 +19,8 @@ from tf_metammf import (
 )
 from tf_metammf.encoders.matrix_factorization import MatrixFactorization
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.normalization import Normalization
-from tf_metammf.objectives import NoObjective
+from tf_metammf.layers.normalization import Normalization
+from tf_metammf.objectives.objectives import NoObjective
 
 FEATURES = {name: np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32) for name in ("图 1", "visual")}
 MASK = {name: np.arange(6) % 3 > 0 for name in FEATURES}

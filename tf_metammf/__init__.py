@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from tf_metammf import export as export
     from tf_metammf import records as records
     from tf_metammf import trainer as trainer
-    from tf_metammf.encoders.interaction_graph import InteractionGraph as InteractionGraph
+    from tf_metammf.auxiliary.auxiliary_loss import AuxiliaryLoss as AuxiliaryLoss
+    from tf_metammf.encoders.encoder import Encoder as Encoder
     from tf_metammf.encoders.lightgcn import LightGCN as LightGCN
     from tf_metammf.encoders.matrix_factorization import MatrixFactorization as MatrixFactorization
     from tf_metammf.encoders.sage import SAGE as SAGE
     from tf_metammf.errors import MetaMMFError as MetaMMFError
-    from tf_metammf.fused_adam import FusedAdam as FusedAdam
     from tf_metammf.fusion.fusions import make_fusion as make_fusion
     from tf_metammf.fusion.meta_dense import MetaDense as MetaDense
     from tf_metammf.fusion.meta_fusion import MetaFusion as MetaFusion
@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from tf_metammf.fusion.static_fusions import ConcatenationFusion as ConcatenationFusion
     from tf_metammf.fusion.static_fusions import GatedFusion as GatedFusion
     from tf_metammf.fusion.static_fusions import SumFusion as SumFusion
-    from tf_metammf.lazy_adam import LazyAdam as LazyAdam
+    from tf_metammf.graphs.interaction_graph import InteractionGraph as InteractionGraph
     from tf_metammf.model import MetaMMF as MetaMMF
-    from tf_metammf.objectives import BPR as BPR
-    from tf_metammf.objectives import FullSoftmax as FullSoftmax
-    from tf_metammf.objectives import InBatchSoftmax as InBatchSoftmax
+    from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax as InBatchSoftmax
+    from tf_metammf.objectives.objective import Objective as Objective
+    from tf_metammf.objectives.objectives import BPR as BPR
+    from tf_metammf.objectives.objectives import FullSoftmax as FullSoftmax
+    from tf_metammf.optimizers.fused_adam import FusedAdam as FusedAdam
+    from tf_metammf.optimizers.lazy_adam import LazyAdam as LazyAdam
     from tf_metammf.ranking.full_ranking import FullRanking as FullRanking
     from tf_metammf.towers import ItemTower as ItemTower
     from tf_metammf.towers import UserTower as UserTower
@@ -45,16 +48,18 @@ __version__ = "0.1.0"
 
 _MODULE_OF = {
     "AttentionFusion": "fusion.static_fusions",
-    "BPR": "objectives",
+    "AuxiliaryLoss": "auxiliary.auxiliary_loss",
+    "BPR": "objectives.objectives",
     "ConcatenationFusion": "fusion.static_fusions",
+    "Encoder": "encoders.encoder",
     "FullRanking": "ranking.full_ranking",
-    "FullSoftmax": "objectives",
-    "FusedAdam": "fused_adam",
+    "FullSoftmax": "objectives.objectives",
+    "FusedAdam": "optimizers.fused_adam",
     "GatedFusion": "fusion.static_fusions",
-    "InBatchSoftmax": "objectives",
-    "InteractionGraph": "encoders.interaction_graph",
+    "InBatchSoftmax": "objectives.in_batch_softmax",
+    "InteractionGraph": "graphs.interaction_graph",
     "ItemTower": "towers",
-    "LazyAdam": "lazy_adam",
+    "LazyAdam": "optimizers.lazy_adam",
     "LightGCN": "encoders.lightgcn",
     "MatrixFactorization": "encoders.matrix_factorization",
     "MetaDense": "fusion.meta_dense",
@@ -63,6 +68,7 @@ _MODULE_OF = {
     "MetaMMF": "model",
     "MetaMMFError": "errors",
     "MissingModalities": "fusion.missing_modalities",
+    "Objective": "objectives.objective",
     "SAGE": "encoders.sage",
     "SumFusion": "fusion.static_fusions",
     "UserTower": "towers",
@@ -76,7 +82,7 @@ __all__ = ["__version__", *_SUBPACKAGES, *sorted(_MODULE_OF)]
 
 def _require_keras_2(module: str) -> None:
     if module != "errors":
-        import_module("tf_metammf.keras_version").require_keras_2()
+        import_module("tf_metammf.layers.keras_version").require_keras_2()
 
 
 if not TYPE_CHECKING:

@@ -8,23 +8,23 @@ import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from tf_metammf.auxiliary import make_auxiliary
-from tf_metammf.batches import Batch, batch_of
+from tf_metammf.auxiliary.auxiliary_loss import make_auxiliary
 from tf_metammf.catalogue_model import ITEMS_AT_ONCE, CatalogueModel
-from tf_metammf.dropout import new_generator
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.encoders.encoders import attached_encoder, encoder_settings, make_encoder
-from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.feature_source import FeatureSource, feature_statistics
+from tf_metammf.features.batches import Batch, batch_of
+from tf_metammf.features.feature_source import FeatureSource, feature_statistics
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.features.model_features import feature_source, known_items
 from tf_metammf.fusion.fusions import make_fusion
-from tf_metammf.keras_version import refuse_keras_3
-from tf_metammf.layer_arguments import not_negative, positive_integer
-from tf_metammf.model_features import feature_source, known_items
-from tf_metammf.named_options import named_options
-from tf_metammf.objective import make_objective
-from tf_metammf.placement import placed
-from tf_metammf.replicas import gathered
+from tf_metammf.layers.dropout import new_generator
+from tf_metammf.layers.keras_version import refuse_keras_3
+from tf_metammf.layers.layer_arguments import not_negative, positive_integer
+from tf_metammf.layers.placement import placed
+from tf_metammf.layers.replicas import gathered
+from tf_metammf.objectives.objective import make_objective
+from tf_metammf.parts.named_options import named_options
 from tf_metammf.towers import ItemTower, UserTower
 from tf_metammf.weight_penalty import weight_penalty
 
@@ -44,10 +44,10 @@ class MetaMMF(CatalogueModel):
     Args:
         users: Number of users.
         features: float ``[items, width]`` by modality name, which are held on the device; or a
-            :class:`tf_metammf.feature_source.FeatureSource` for a catalogue that does not fit there, of which
+            :class:`tf_metammf.features.feature_source.FeatureSource` for a catalogue that does not fit there, of which
             every batch then has to carry the features that it needs. Both give the same numbers.
         objective: The name of an objective (``"in_batch_softmax"``, ``"full_softmax"``, ``"bpr"``, ``"none"``), an
-            :class:`tf_metammf.objective.Objective`, or a task of TFRS such as ``tfrs.tasks.Retrieval()``.
+            :class:`tf_metammf.objectives.objective.Objective`, or a task of TFRS such as ``tfrs.tasks.Retrieval()``.
         presence: bool ``[items]`` by modality name; a modality left out is present everywhere. Not with a source,
             which knows it.
         item_frequency: Training interactions of every item, ``[items]``; items with none are
@@ -86,6 +86,18 @@ class MetaMMF(CatalogueModel):
 
     Raises:
         InvalidInputError: An argument is not acceptable.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tf_metammf import MetaMMF
+        >>> videos = {"visual": np.random.default_rng(0).normal(size=(30, 8))}
+        >>> model = MetaMMF(20, videos, "bpr", fusion_options={"units": (16, 8)}, id_units=8)
+        >>> model.compile("adam")
+        >>> views = {"user": np.arange(20), "item": np.arange(20), "negative": np.full((20, 1), 29)}
+        >>> history = model.fit(views, batch_size=10, verbose=0)
+        >>> users, items = model.embeddings()
+        >>> users.shape, items.shape
+        (TensorShape([20, 16]), TensorShape([30, 16]))
     """
 
     def __init__(
@@ -126,8 +138,8 @@ class MetaMMF(CatalogueModel):
         self.item_features, self.normalize, self.l2 = source, normalize, not_negative("l2", l2)
         if self.streams_features and made.needs_all_items:
             raise InvalidInputError(
-                f"{type(made).__name__} needs the features of all items in every step, and they are streamed. "
-                "Take InBatchSoftmax or BPR, or give the features as a table."
+                f"{type(made).__name__} needs the features of all items in every step, but they are streamed. "
+                "Use InBatchSoftmax or BPR, or give the features as a table."
             )
         known = known_items(item_frequency, self.items)
         self.known_items = placed(tf.constant(known))
@@ -176,8 +188,8 @@ class MetaMMF(CatalogueModel):
         neighbourhood = inputs.get("neighbourhood")
         if self.objective.needs_all_items and neighbourhood is not None:
             raise InvalidInputError(
-                f"{type(self.objective).__name__} needs the embeddings of all items, and sampled neighbourhoods "
-                "have those of the batch. Train on the whole graph, or with another objective."
+                f"{type(self.objective).__name__} needs the embeddings of all items, but sampled neighbourhoods only "
+                "have those of the batch. Train on the whole graph, or use another objective."
             )
         given: dict[str, Any] = {"neighbourhood": neighbourhood, "item_features": inputs.get("item_features")}
         if training and self.encoder.exclude_targets:

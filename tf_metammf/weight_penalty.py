@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tf_metammf.replicas import gathered, replica_count
+from tf_metammf.layers.replicas import gathered, replica_count
 
 Tables = tuple[Sequence[tf.Variable], Sequence[tf.Variable]]
 """Weights with a row for every user, and those with one for every item."""

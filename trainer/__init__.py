@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from tf_metammf.trainer.comparison.compare import compare as compare
     from tf_metammf.trainer.comparison.comparison_directory import Comparison as Comparison
     from tf_metammf.trainer.comparison.report import write_report as write_report
-    from tf_metammf.trainer.configuration import Configuration as Configuration
-    from tf_metammf.trainer.configuration import load_configuration as load_configuration
-    from tf_metammf.trainer.configuration_files import preset_names as preset_names
+    from tf_metammf.trainer.configuration.configuration import Configuration as Configuration
+    from tf_metammf.trainer.configuration.configuration import load_configuration as load_configuration
+    from tf_metammf.trainer.configuration.configuration_files import preset_names as preset_names
     from tf_metammf.trainer.evaluation import evaluate as evaluate
     from tf_metammf.trainer.evaluation import load_model as load_model
     from tf_metammf.trainer.runs.run_directory import RunDirectory as RunDirectory
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     "Comparison": "comparison.comparison_directory",
-    "Configuration": "configuration",
+    "Configuration": "configuration.configuration",
     "RunDirectory": "runs.run_directory",
     "SearchSpace": "search.search_space",
     "TuningResults": "search.tuning",
     "compare": "comparison.compare",
     "evaluate": "evaluation",
     "list_runs": "runs.run_listing",
-    "load_configuration": "configuration",
+    "load_configuration": "configuration.configuration",
     "load_model": "evaluation",
     "load_search_space": "search.search_space",
     "open_run_directory": "runs.run_directory",
-    "preset_names": "configuration_files",
+    "preset_names": "configuration.configuration_files",
     "train": "training",
     "tune": "search.tuning",
     "write_report": "comparison.report",

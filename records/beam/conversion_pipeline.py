@@ -19,11 +19,11 @@ from tf_metammf.records.beam.filtering import Renumbering
 from tf_metammf.records.beam.raw_parts import RawFile
 from tf_metammf.records.beam.splitting import counts_of_new, require_training, split
 from tf_metammf.records.beam.written_entries import WRITTEN
-from tf_metammf.records.filtering import Filtering
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns
 from tf_metammf.records.record_set import ITEMS_FILE, USERS_FILE
-from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.splitting import Splitting
 
 
 @dataclass(frozen=True)

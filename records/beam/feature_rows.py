@@ -203,8 +203,8 @@ def _parts(
     ids = None if ids_file is None else read_lines(ids_file)
     if ids is not None and len(ids) != matrix_header(file).shape[0]:
         raise InvalidInputError(
-            f"{file.path}: has {matrix_header(file).shape[0]} rows of features and {len(ids)} items, expected "
-            "one row an item. Write it again."
+            f"{file.path}: has {matrix_header(file).shape[0]} rows of features and {len(ids)} items, expected one "
+            "row per item. Write it again."
         )
     for part in parts_of(file, part_bytes=part_bytes):
         yield modality, part, None if ids is None else ids[part.start : part.stop]
@@ -247,7 +247,7 @@ def _widths(found: list[dict[tuple[str, int, str], str]], files: dict[str, RawFi
         if widths.setdefault(modality, (width, dtype))[0] != width:
             raise InvalidInputError(
                 f'{files[modality].path}: has {width} values for item "{item}", others have {widths[modality][0]}. '
-                "Mend the record."
+                "Fix the record."
             )
     for modality, file in files.items():
         if modality not in widths:

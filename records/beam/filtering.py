@@ -1,4 +1,4 @@
-"""Filtering of interactions, as :class:`tf_metammf.records.filtering.Filtering` says it."""
+"""Filtering of interactions, as :class:`tf_metammf.records.splits.filtering.Filtering` says it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.beam.columns import Columns, collected, end_to_end, length, parts, take
-from tf_metammf.records.filtering import Filtering, first_of_each_pair
 from tf_metammf.records.raw_data import Interactions
+from tf_metammf.records.splits.filtering import Filtering, first_of_each_pair
 
 _IDS_OF_RANGE = 20
 """Bits of an id inside its range; degrees are counted range by range."""

@@ -9,11 +9,11 @@ import apache_beam as beam
 import numpy as np
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.beam.columns import Columns, collected, length, of_parts, starts
 from tf_metammf.records.beam.raw_parts import RawFile, RawPart, parts_of, read_table
 from tf_metammf.records.beam.vocabulary import look_up
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table, with_ids
 from tf_metammf.records.raw_files.split_names import with_split
 from tf_metammf.records.raw_files.time_columns import with_times

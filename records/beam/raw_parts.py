@@ -216,7 +216,7 @@ def matrix_header(file: RawFile) -> MatrixHeader:
             shape, by_column, dtype = read(content)
         except Exception as error:  # damaged headers raise whatever the parser of Python thinks of them
             raise InvalidInputError(
-                f"{file.path}: is no readable .npy file of numbers ({one_line(error)}). Write it again."
+                f"{file.path}: is not a readable .npy file of numbers ({one_line(error)}). Write it again."
             ) from error
         require_matrix(np.broadcast_to(np.empty((), dtype), shape), file.path)
         if by_column:
@@ -248,7 +248,7 @@ def _parquet(file: RawFile, read: Any) -> Any:
             return read(pyarrow.parquet.ParquetFile(content))
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise InvalidInputError(
-            f"{file.path}: is no readable Parquet file ({one_line(error)}). Fetch or write it again."
+            f"{file.path}: is not a readable Parquet file ({one_line(error)}). Fetch or write it again."
         ) from error
 
 

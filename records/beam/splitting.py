@@ -1,4 +1,4 @@
-"""Splits of interactions, the same as those of :func:`tf_metammf.records.splitting.split_interactions`."""
+"""Splits of interactions, the same as those of :func:`tf_metammf.records.splits.splitting.split_interactions`."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,9 +11,9 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.beam.columns import Columns, collected, end_to_end, of_parts, parts, take, total
 from tf_metammf.records.beam.filtering import SumCounts
 from tf_metammf.records.beam.row_order import Ranks, ranked, with_places
-from tf_metammf.records.default_split import interactions_of_new, method_of_times
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.split_methods import (
+from tf_metammf.records.splits.default_split import interactions_of_new, method_of_times
+from tf_metammf.records.splits.split_methods import (
     cold_labels,
     first_moments,
     labels_in_time,
@@ -22,7 +22,7 @@ from tf_metammf.records.split_methods import (
     places_of_users,
     random_labels,
 )
-from tf_metammf.records.splitting import SOURCE_METHOD, Splitting
+from tf_metammf.records.splits.splitting import SOURCE_METHOD, Splitting
 
 _ALL, _WARM = "all", "warm"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.input_files import require_file
 from tf_metammf.records.raw_files.line_blocks import blocks_of
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns, require_rows
@@ -88,7 +88,7 @@ def text_head(path: Path, head: bytes, text: TextFormat) -> TextHead:
     if b"\0" in head:
         line = head[: head.index(b"\0")].count(b"\n") + 1
         raise InvalidInputError(
-            f"{path}: line {line} holds a NUL byte, which text has not. Fetch or write the file again."
+            f"{path}: line {line} holds a NUL byte, which text must not contain. Fetch or write the file again."
         )
     first = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     header = first.split(b"\n", 1)[0]

@@ -89,7 +89,7 @@ def _encoded(table: Table, name: str) -> IdColumn:
     try:
         distinct = encoded.dictionary.cast(pyarrow.string()).to_pylist()
     except pyarrow.ArrowInvalid as error:
-        raise InvalidInputError(f'{table.path}: column "{name}" holds text that is not UTF-8. Mend it.') from error
+        raise InvalidInputError(f'{table.path}: column "{name}" holds text that is not UTF-8. Fix it.') from error
     return IdColumn(["" if raw is None else raw for raw in distinct], encoded.indices.to_numpy().astype(np.int64))
 
 
@@ -128,7 +128,7 @@ def differently_written(modality: str, interacted: str, described: str) -> Inval
     """The error for two ids that :func:`near_miss` found."""
     return InvalidInputError(
         f'modality "{modality}": the interactions have item "{interacted}" where the features have "{described}"; '
-        "neither is in the other. Write the same ids in both."
+        "neither id is in the other file. Write the same ids in both."
     )
 
 

@@ -151,7 +151,7 @@ def _lists(table: Table, name: str, item_column: str) -> tuple[NDArray[np.bool_]
         row = int(np.argmax(present & (lengths != width)))
         raise InvalidInputError(
             f'{table.path}: column "{name}" has {lengths[row]} values for item '
-            f'"{table.columns[item_column][row].as_py()}", others have {width}. Mend the record.'
+            f'"{table.columns[item_column][row].as_py()}", others have {width}. Fix the record.'
         )
     parts = [_flattened(chunk, width, table=table, name=name) for chunk in chunks]
     values = np.concatenate([values for values, _ in parts])
@@ -171,7 +171,7 @@ def _flattened(lists: pyarrow.Array, width: int, *, table: Table, name: str) -> 
         numbers, exact = flat.cast(pyarrow.float32(), safe=False), _exact(flat)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
         raise InvalidInputError(
-            f'{table.path}: column "{name}" does not hold numbers ({one_line(error)}). Mend the column.'
+            f'{table.path}: column "{name}" does not hold numbers ({one_line(error)}). Fix the column.'
         ) from error
     ranges = ValueRanges.of(exact.reshape(-1, width or 1)[:, :width])
     return numbers.to_numpy(zero_copy_only=False).reshape(-1, width or 1)[:, :width], ranges

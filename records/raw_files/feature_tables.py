@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.column_roles import item_column_of_features
 from tf_metammf.records.raw_files.delimited_text import TextFormat
 from tf_metammf.records.raw_files.feature_columns import TOKEN_SEPARATORS, features_from_table, multi_hot_from_table
@@ -88,7 +88,8 @@ def read_tokens(
     """
     if path.suffix not in (*TEXT_FORMATS, ".parquet"):
         raise InvalidInputError(
-            f"{path}: is no table, and --tabular.token_columns names a column of it. Leave the modality out of it."
+            f"{path}: is not a table, and --tabular.token_columns names a column of it. Remove the modality from "
+            f"that option."
         )
     names = column_names(path, text)
     item = _item_column(path, names, item_column)
@@ -195,7 +196,7 @@ def _item_column(path: Path, names: Sequence[str], item_column: str | None) -> s
     item = item_column_of_features(path, names, item_column)
     if item is None:
         raise InvalidInputError(
-            f"{path}: has the columns {listed(names)}; none of them looks like the item. Call it "
+            f"{path}: has the columns {listed(names)}; none of them is recognised as the item. Call it "
             f'"{item_column or "item_id"}", or name it with --tabular.feature_item_columns.'
         )
     return item

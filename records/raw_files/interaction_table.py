@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRow, BadRows
 from tf_metammf.records.raw_data import SPLITS, Interactions, RawData
-from tf_metammf.records.raw_files.bad_rows import BadRow, BadRows
 from tf_metammf.records.raw_files.dense_ids import (
     IdColumn,
     differently_written,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRow
+from tf_metammf.records.bad_rows import BadRow
 from tf_metammf.records.raw_files.line_blocks import blocks_of
 from tf_metammf.records.raw_files.text_scan import TextLayout, rows_of
 
@@ -133,7 +133,7 @@ class Table:
     def wrong_type(self, name: str, expected: str) -> InvalidInputError:
         """The error for a column of another type than expected."""
         found = self.columns[name].type
-        return InvalidInputError(f'{self.path}: column "{name}" holds {found}, expected {expected}. Mend the column.')
+        return InvalidInputError(f'{self.path}: column "{name}" holds {found}, expected {expected}. Fix the column.')
 
 
 def is_number(column_type: pyarrow.DataType) -> bool:
@@ -161,7 +161,8 @@ def joined(tables: Sequence[Table]) -> Table:
         columns = pyarrow.concat_tables([table.columns for table in tables], promote_options="permissive")
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
         raise InvalidInputError(
-            f"{first.path}: its columns and those of the other parts differ in type ({error}). Write all parts alike."
+            f"{first.path}: its columns and those of the other parts differ in type ({error}). Use the same columns "
+            f"in all parts."
         ) from error
     return Table(first.path, columns)
 
@@ -177,7 +178,7 @@ def require_same_columns(tables: Sequence[Table]) -> None:
         if other.names != first.names:
             raise InvalidInputError(
                 f"{other.path}: has the columns {listed(other.names)} where {first.path.name} has "
-                f"{listed(first.names)}. Write all parts alike."
+                f"{listed(first.names)}. Use the same columns in all parts."
             )
 
 
@@ -192,11 +193,11 @@ def require_columns(path: Path, found: Iterable[str], expected: Iterable[str]) -
     if not set(expected) <= times.keys():
         raise InvalidInputError(
             f"{path}: has the columns {listed(found)}; expected {listed(expected)}. "
-            "Name the columns with the source's options, or mend the header."
+            "Name the columns with the source's options, or fix the header."
         )
     for name in expected:
         if times[name] > 1:
-            raise InvalidInputError(f'{path}: has {times[name]} columns "{name}", expected one. Mend the header.')
+            raise InvalidInputError(f'{path}: has {times[name]} columns "{name}", expected one. Fix the header.')
 
 
 def listed(names: Sequence[str], *, most: int = 20) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRow, BadRows
+from tf_metammf.records.bad_rows import BadRow, BadRows
 from tf_metammf.records.raw_files.input_files import one_line
 from tf_metammf.records.raw_files.line_blocks import blocks_of
 from tf_metammf.records.raw_files.tables import ColumnKind, Table
@@ -112,7 +112,7 @@ def read_row_by_row(
 
 def unreadable_text(path: Path, error: Exception) -> InvalidInputError:
     """The error for a text that pyarrow does not read, whatever its rows hold."""
-    return InvalidInputError(f"{path}: {one_line(error)}. Mend the file.")
+    return InvalidInputError(f"{path}: {one_line(error)}. Fix the file.")
 
 
 def _in_utf8(content: bytes) -> tuple[bytes, bool]:

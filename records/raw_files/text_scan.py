@@ -71,7 +71,7 @@ def scan_text(
             return layout
         if quoted or not _reads_unquoted(blocks(), delimiter, columns):
             raise InvalidInputError(
-                f"{path}: line {broken[0]}: {broken[1]}. Mend the quotes, or say --tabular.quoted false if they are "
+                f"{path}: line {broken[0]}: {broken[1]}. Fix the quotes, or say --tabular.quoted false if they are "
                 "part of the values."
             )
     return _scanned(path, blocks(), delimiter, False, columns, part_bytes, certain=True)[0]
@@ -127,12 +127,13 @@ def _scanned(
         if b"\0" in lines.content:
             at = int(np.searchsorted(lines.stops, lines.content.index(b"\0"), "right"))
             raise InvalidInputError(
-                f"{path}: line {line + at + 1} holds a NUL byte, which text has not. Fetch or write the file again."
+                f"{path}: line {line + at + 1} holds a NUL byte, which text must not contain. Fetch or write the "
+                f"file again."
             )
         if lines.spoiled is not None:
             at = int(np.searchsorted(lines.stops, lines.spoiled, "right"))
             shown = lines.content[lines.spoiled : lines.spoiled + 20].decode("utf-8", "replace").split("\n")[0]
-            reason = f"after the quote that closes a value stands {shown[1:].strip()!r}, expected the next column"
+            reason = f"after the quote that closes a value comes {shown[1:].strip()!r}, expected the next column"
             return TextLayout(delimiter, quoted, multiline, rows, longest), (line + at + 1, reason)
         multiline = multiline or bool(lines.goes_on.any())
         if not certain and doubtful is None and (goes_on or lines.goes_on.any()):

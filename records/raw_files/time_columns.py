@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.tables import Table
 from tf_metammf.records.raw_files.timestamps import TimeReading, leave_out, read_times, time_facts, time_reading
 
@@ -45,7 +45,7 @@ def with_times(table: Table, name: str, reading: TimeReading, bad_rows: BadRows,
     except InvalidInputError as error:
         raise InvalidInputError(f'{table.path}: column "{name}": {error}') from error
     reason = (
-        f'column "{name}" has "{{}}", which is no time, has more than 64 bits or 9 digits after the point, or is '
+        f'column "{name}" has "{{}}", which is not a time, has more than 64 bits or 9 digits after the point, or is '
         f"written otherwise than in other rows (say how with --tabular.timestamp_format, {leave_out(source)})"
     )
     bad_rows.add(table.bad_rows(np.flatnonzero(~fits), "unreadable time", reason, shown=name))

@@ -144,7 +144,7 @@ def time_reading(
     if 0 < facts.aware[form] < facts.fits[form]:
         raise InvalidInputError(
             f'{path}: column "{name}" has {facts.aware[form]} times with an offset from UTC and '
-            f"{facts.fits[form] - facts.aware[form]} without; expected all alike. Write the offset of each, "
+            f"{facts.fits[form] - facts.aware[form]} without; expected all or none. Write the offset of each, "
             f"{leave_out(source)}."
         )
     return TimeReading(form, facts.digits[form], written)
@@ -202,7 +202,7 @@ def _form(path: Path, name: str, facts: TimeFacts, written: str | None, source: 
             "fits both. Say which with --tabular.timestamp_format, such as '%d/%m/%Y %H:%M' or '%m/%d/%Y %H:%M'."
         )
     raise InvalidInputError(
-        f'{path}: column "{name}" has the day first in some rows and the month first in others. Write all alike, '
+        f'{path}: column "{name}" has the day first in some rows and the month first in others. Use one order, '
         f"{leave_out(source)}."
     )
 

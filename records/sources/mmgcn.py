@@ -25,7 +25,7 @@ class Options:
     Attributes:
         modalities: Names of the modalities to keep; all of them by default.
         item_offset: What to subtract from an item number to get its row in the feature files;
-            by default the number of users if the numbers call for it, else 0.
+            by default the number of users if the numbers require it, otherwise 0.
     """
 
     modalities: tuple[str, ...] | None = None
@@ -106,8 +106,8 @@ def _split_files(folder: Path) -> dict[str, Path]:
         full = [name for name in names if named[name]["full"]]
         if len(full or names) > 1:
             raise InvalidInputError(
-                f"{folder}: {', '.join(full or names)} all look like the {split} split; expected one. Move the others "
-                "away."
+                f"{folder}: {', '.join(full or names)} are all recognised as the {split} split; expected one. Move "
+                "the others away."
             )
         files[split] = folder / (full or names)[0]
     return files
@@ -198,12 +198,12 @@ def _item_offset(number: NDArray[np.int64], users: int, items: int, *, file: Pat
     if not fitting:
         tried = f"0 or {users}" if options.item_offset is None else str(options.item_offset)
         raise InvalidInputError(
-            f"{file}: has items {smallest} to {largest}, and the feature files {items} rows; less {tried}, some item "
-            "has no row. Write a row for every item, or give --mmgcn.item_offset."
+            f"{file}: has items {smallest} to {largest}, and the feature files {items} rows; minus {tried}, some "
+            "item has no row. Write a row for every item, or give --mmgcn.item_offset."
         )
     if len(fitting) > 1:
         raise InvalidInputError(
-            f"{file}: items {smallest} to {largest} may be rows of the feature files ({items}) as they are or less "
-            f"the number of users ({users}). Say which with --mmgcn.item_offset 0 or {users}."
+            f"{file}: items {smallest} to {largest} may be rows of the feature files ({items}) either as they are or "
+            f"minus the number of users ({users}). Say which with --mmgcn.item_offset 0 or {users}."
         )
     return fitting[0]

@@ -125,14 +125,14 @@ def _check_numbers(interactions: Interactions, items: int, *, table: Table, opti
         if numbers.min() < 0:
             row = int(np.argmax(numbers < 0))
             raise InvalidInputError(
-                f'{table.path}: record {row + 1} has {numbers[row]} in column "{column}"; numbers start at 0. Mend it.'
+                f'{table.path}: record {row + 1} has {numbers[row]} in column "{column}"; numbers start at 0. Fix it.'
             )
     largest_user = max(_LARGEST_USER, 10 * len(interactions))
     if interactions.user.max() > largest_user:
         row = int(np.argmax(interactions.user > largest_user))
         raise InvalidInputError(
             f"{table.path}: record {row + 1} has user {interactions.user[row]}; every number up to the largest is a "
-            f"user, and {len(interactions)} interactions cannot be of so many. Number the users from 0 without gaps."
+            f"user, and {len(interactions)} interactions cannot have that many. Number the users from 0 without gaps."
         )
     if interactions.item.max() >= items:
         row = int(np.argmax(interactions.item >= items))

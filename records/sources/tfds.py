@@ -123,8 +123,8 @@ def _tokens(feature: Any, column: str, origin: Path) -> list[str]:
         return label.names or [str(number) for number in range(label.num_classes)]
     if not _is_numeric(feature.np_dtype) or len(feature.shape) > 1 or None in feature.shape:
         raise InvalidInputError(
-            f'{origin}: column "{column}" holds {feature}, expected class labels, or as many numbers for every item. '
-            "Choose another column with --tfds.features."
+            f'{origin}: column "{column}" holds {feature}, expected class labels, or the same number '
+            "of values for every item. Choose another column with --tfds.features."
         )
     return []
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tf_metammf.commands.main import main
-from tf_metammf.records.synthesis import synthesize
-from tf_metammf.records.synthetic_videos import SyntheticVideos
+from tf_metammf.records.synthesis.synthesis import synthesize
+from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
 from tf_metammf.records.writer import write_record_set
 
 
@@ -52,21 +52,21 @@ def nothing_but(folder: Path, *names: str) -> bool:
         (["train", "--records", "x", "--run", "r", "--model.fusion.rnk=3"], "did you mean --model.fusion.rank?"),
         (["train", "--records", "x", "--run", "r", "--model.fusion.rank=many"], "found many, expected int or null"),
         (["train", "--records", "x", "--run", "r", "--config", "movielense"], 'did you mean "movielens"?'),
-        (["train", "--records", "x", "--run", "r", "--config", "no.yaml"], "no.yaml: there is no such file."),
-        (["train", "--records", "x", "--run", "r"], "so it is no record set"),
+        (["train", "--records", "x", "--run", "r", "--config", "no.yaml"], "no.yaml: file not found."),
+        (["train", "--records", "x", "--run", "r"], "so it is not a record set"),
         (["tune", "--records", "x", "--output", "y", "--model.fusion.rnk=3"], "did you mean --model.fusion.rank?"),
         (["tune", "--records", "x", "--output", "y", "--model.l2={range: [1, 0]}"], "expected low below high"),
         (["tune", "--records", "x", "--output", "y", "--model.l2={choice: []}"], "model.l2: found the choice []"),
         (["tune", "--records", "x", "--output", "y", "--config", "movielense"], 'did you mean "movielens"?'),
         (["tune", "--records", "x", "--output", "y", "--trials", "many"], "found many, expected int or null"),
-        (["tune", "--records", "x", "--output", "y", "--objective.name=bpr"], "so it is no record set"),
-        (["records", "validate", "x"], "so it is no record set"),
+        (["tune", "--records", "x", "--output", "y", "--objective.name=bpr"], "so it is not a record set"),
+        (["records", "validate", "x"], "so it is not a record set"),
         (["records", "convert", "--source", "mmrek", "--input", "x", "--output", "y"], 'did you mean "mmrec"?'),
         (["records", "convert", "--source", "mmrec", "--input", "x", "--output", "y"], "x: does not exist"),
         (["records", "synthesize", "--output", "y", "--users", "0"], "users is 0, expected at least 1"),
         (["records", "synthesize", "--output", "y", "--cold_items", "1"], "cold_items is 1"),
-        (["evaluate", "--run", "x"], "so it is no run directory"),
-        (["export", "--run", "x", "--output", "y"], "so it is no run directory"),
+        (["evaluate", "--run", "x"], "so it is not a run directory"),
+        (["export", "--run", "x", "--output", "y"], "so it is not a run directory"),
         (["recommend", "--model", "x", "--user", "1"], "x"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import MetaMMFError
-from tf_metammf.keras_version import require_keras_2
+from tf_metammf.layers.keras_version import require_keras_2
 
 PROGRAM = [sys.executable, "-m", "tf_metammf.commands.main"]
 
@@ -45,7 +45,7 @@ def test_a_locale_without_the_characters_of_a_path_is_named(tmp_path):
 def test_python_without_docstrings_runs_what_needs_no_keras_and_refuses_the_rest(tmp_path, monkeypatch):
     assert b"0 runs" in ran("runs", tmp_path, PYTHONOPTIMIZE="2").stdout
     assert b"--learning_rate" not in ran("train", "--help", PYTHONOPTIMIZE="2").stderr
-    monkeypatch.setattr("tf_metammf.keras_version.sys", SimpleNamespace(flags=SimpleNamespace(optimize=2)))
+    monkeypatch.setattr("tf_metammf.layers.keras_version.sys", SimpleNamespace(flags=SimpleNamespace(optimize=2)))
     with pytest.raises(MetaMMFError, match="Start Python with PYTHONOPTIMIZE=1 at most"):
         require_keras_2()
 

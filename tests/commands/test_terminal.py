@@ -15,8 +15,8 @@ from tf_metammf.commands.metric_table import print_metrics
 from tf_metammf.export.answers import Recommendations
 from tf_metammf.records.console import LEAST_WIDTH, NO_TERMINAL_WIDTH, make_console, visible
 from tf_metammf.records.progress import progress
-from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.configuration_files import preset_names
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration_files import preset_names
 
 NAME = "[lr=0.1] x :smile: [/]"
 

@@ -12,7 +12,7 @@ from tf_metammf.commands.main import main
 from tf_metammf.export.recommender import Recommender
 from tf_metammf.records.record_set import open_record_set
 from tf_metammf.records.validation import validate
-from tf_metammf.trainer.configuration import load_configuration
+from tf_metammf.trainer.configuration.configuration import load_configuration
 from tf_metammf.trainer.evaluation import evaluate
 from tf_metammf.trainer.runs.run_directory import open_run_directory
 from tf_metammf.trainer.training import train

@@ -13,11 +13,11 @@ import tf_keras as keras
 from package_parts import WITHOUT_GRAPH
 from stand_in_server import StandInServer
 
-from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.export.indices import IndexOptions
 from tf_metammf.export.saved_model import export_model
+from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.model import MetaMMF
-from tf_metammf.objectives import BPR
+from tf_metammf.objectives.objectives import BPR
 
 USERS, ITEMS, K = 21, 200, 3
 WIDTHS = {"acoustic": 4, "visual": 6}

@@ -10,7 +10,7 @@ from tf_metammf.export.index_recall import QuerySample, choose_probes, recall_of
 from tf_metammf.export.indices import IndexOptions
 from tf_metammf.export.partitioned_index import PartitionedIndex, PartitionedItems
 from tf_metammf.export.popular_items import PopularItems
-from tf_metammf.partition import make_partition
+from tf_metammf.ranking.partition import make_partition
 
 QUERIES, WIDTH = 5, 7
 NONE_EXCLUDED = tf.zeros([0, 2], tf.int64)

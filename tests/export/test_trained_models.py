@@ -7,14 +7,14 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.encoders.interaction_graph import InteractionGraph
 from tf_metammf.export.recommender import Recommender
 from tf_metammf.export.saved_model import export_model
 from tf_metammf.fusion.modality_shares import catalogue_shares
+from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.model import MetaMMF
-from tf_metammf.objectives import InBatchSoftmax
-from tf_metammf.records.synthesis import SyntheticData, synthesize
-from tf_metammf.records.synthetic_videos import SyntheticVideos
+from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
+from tf_metammf.records.synthesis.synthesis import SyntheticData, synthesize
+from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
 
 USERS, ITEMS, PLACES = 300, 200, 10
 VIDEOS = SyntheticVideos(users=USERS, items=ITEMS, kinds=3, interactions_per_user=20, cold_items=0.0, missing=0.1)

@@ -14,8 +14,8 @@ class Fault(NamedTuple):
     """Words for pytest."""
 
 
-FUSION, OBJECTIVES, RANKING = "tf_metammf/fusion/", "tf_metammf/objectives.py", "tf_metammf/ranking/"
-ENCODERS, RUNS = "tf_metammf/encoders/", "trainer/runs/"
+FUSION, OBJECTIVES, RANKING = "tf_metammf/fusion/", "tf_metammf/objectives/objectives.py", "tf_metammf/ranking/"
+ENCODERS, RUNS, SOFTMAX = "tf_metammf/encoders/", "trainer/runs/", "tf_metammf/objectives/in_batch_softmax.py"
 
 FAULTS = [
     Fault(
@@ -62,28 +62,28 @@ FAULTS = [
     ),
     Fault(
         "features that never vary are divided by almost nothing",
-        "tf_metammf/normalization.py",
+        "tf_metammf/layers/normalization.py",
         "tf.math.divide_no_nan(tf.ones_like(variance), tf.sqrt(variance))",
         "1.0 / tf.sqrt(variance)",
         "tests/test_normalization.py tests/test_towers.py",
     ),
     Fault(
         "the correction of sampling has the wrong sign",
-        OBJECTIVES,
+        SOFTMAX,
         "offsets -= rows_of(log_probability, ids)",
         "offsets += rows_of(log_probability, ids)",
         "tests/test_objectives.py",
     ),
     Fault(
         "accidental hits count as negatives",
-        OBJECTIVES,
+        SOFTMAX,
         "tf.tensor_scatter_nd_sub(scores, places, tf.gather(log_occurrences, positive))",
         "tf.tensor_scatter_nd_add(scores, places, tf.gather(log_occurrences, positive))",
         "tests/test_objectives.py",
     ),
     Fault(
         "the second direction has no weight",
-        OBJECTIVES,
+        SOFTMAX,
         "return loss + self.item_to_user_weight * backward",
         "return loss + backward",
         "tests/test_objectives.py",
@@ -167,56 +167,56 @@ FAULTS = [
     ),
     Fault(
         "an edge counts as often as it was written",
-        ENCODERS + "interaction_graph.py",
+        "tf_metammf/graphs/interaction_graph.py",
         "keys = np.unique(user_ids * items + item_ids)",
         "keys = np.sort(user_ids * items + item_ids)",
         "tests/test_interaction_graph.py tests/test_graph_encoders.py -k 'graph or equation'",
     ),
     Fault(
         "Adam's moments decay at each other's rate",
-        "tf_metammf/lazy_adam.py",
+        "tf_metammf/optimizers/lazy_adam.py",
         "self.beta_2 * tf.gather(velocity, rows) + (1 - self.beta_2)",
         "self.beta_1 * tf.gather(velocity, rows) + (1 - self.beta_1)",
         "tests/test_lazy_adam.py",
     ),
     Fault(
         "rows that occur twice are updated once",
-        "tf_metammf/lazy_adam.py",
+        "tf_metammf/optimizers/lazy_adam.py",
         "tf.math.unsorted_segment_sum(gradient.values",
         "tf.math.unsorted_segment_max(gradient.values",
         "tests/test_lazy_adam.py",
     ),
     Fault(
         "validation and test change places",
-        "records/split_methods.py",
+        "records/splits/split_methods.py",
         "split_of[place < held_out] = TEST\n    split_of[place < np.minimum(validation, held_out)] = VALIDATION",
         "split_of[place < held_out] = VALIDATION\n    split_of[place < np.minimum(validation, held_out)] = TEST",
         "tests/records/test_splitting.py",
     ),
     Fault(
         "the last interaction is validated, the one before tested",
-        "records/split_methods.py",
+        "records/splits/split_methods.py",
         "split_of[(from_last < test) & (place >= least)] = TEST",
         "split_of[(from_last == test) & (place >= least)] = TEST",
         "tests/records/test_splitting.py",
     ),
     Fault(
         "nothing is left to train on",
-        "records/split_methods.py",
+        "records/splits/split_methods.py",
         "count + offset), count - least)",
         "count + offset), count)",
         "tests/records/test_splitting.py",
     ),
     Fault(
         "a rating at the threshold is dropped",
-        "records/filtering.py",
+        "records/splits/filtering.py",
         "interactions.rating >= filtering.rating_threshold",
         "interactions.rating > filtering.rating_threshold",
         "tests/records/test_filtering.py",
     ),
     Fault(
         "of duplicates the latest stays",
-        "records/filtering.py",
+        "records/splits/filtering.py",
         "is_first[1:] = pair[rows[1:]] != pair[rows[:-1]]",
         "is_first[:-1] = pair[rows[1:]] != pair[rows[:-1]]",
         "tests/records/test_filtering.py",
@@ -321,7 +321,7 @@ FAULTS = [
     ),
     Fault(
         "scores of full softmax take no memory",
-        "tf_metammf/objective_settings.py",
+        "tf_metammf/objectives/settings.py",
         "return 8 * batch_size * items",
         "return 0 * _FLOAT * batch_size * metadata.items",
         "tests/trainer/test_memory.py -k 'settings_that_need or every_part'",

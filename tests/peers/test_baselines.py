@@ -7,9 +7,9 @@ import tensorflow as tf
 from tf_metammf import InteractionGraph
 from tf_metammf.baselines.item_knn import ItemKNN
 from tf_metammf.baselines.popularity import Popularity
-from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.feature_table import FeatureTable
+from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.features.item_content import ItemContent
 
 USERS, ITEMS = 15, 10
 ALL_USERS = tf.range(USERS, dtype=tf.int64)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_metammf.objectives import NoObjective
+from tf_metammf.objectives.objectives import NoObjective
 
 
 def distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tf_metammf import BPR
-from tf_metammf.objectives import NoObjective
+from tf_metammf.objectives.objectives import NoObjective
 
 OPTIONS = {"bm3": {"target_dropout": 0.0}, "invrl": {"noise": 0.0}, "freedom": {"pruning": 0.0}}
 

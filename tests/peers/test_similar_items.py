@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_metammf.encoders.item_graph import nearest_neighbours
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.graphs.item_graph import nearest_neighbours
 
 
 def test_an_item_gets_the_tower_outputs_of_similar_ones(make_case, nearest, symmetric):
@@ -36,7 +36,7 @@ def test_without_content_a_new_item_has_nothing_to_go_by(make_case):
 
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e37])
 def test_neighbours_are_found_block_by_block_at_any_scale(scale, monkeypatch):
-    monkeypatch.setattr("tf_metammf.encoders.item_graph._ITEMS_AT_ONCE", 7)
+    monkeypatch.setattr("tf_metammf.graphs.item_graph._ITEMS_AT_ONCE", 7)
     vectors = np.random.default_rng(2).normal(size=(30, 4)).astype(np.float32)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     ids, similarity = nearest_neighbours(tf.constant(vectors * np.float32(scale)), 4)

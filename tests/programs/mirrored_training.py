@@ -15,7 +15,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import tensorflow as tf
 
 from tf_metammf.records.record_set import open_record_set
-from tf_metammf.trainer.configuration import load_configuration
+from tf_metammf.trainer.configuration.configuration import load_configuration
 from tf_metammf.trainer.runs.checkpointing import Checkpointing
 from tf_metammf.trainer.training import train
 

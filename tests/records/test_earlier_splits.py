@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from tf_metammf.errors import InvalidInputError, InvalidRecordSetError
-from tf_metammf.records.conversion import convert
-from tf_metammf.records.filtering import Filtering
+from tf_metammf.records.conversion.conversion import convert
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.sources.tabular import Options
-from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.splitting import Splitting
 
 Row = tuple[str, str, int]
 
@@ -170,7 +170,7 @@ def test_filtering_comes_first(tmp_path):
 
 
 def test_an_earlier_set_that_is_none_and_a_method_that_cannot_go_on_are_refused(tmp_path):
-    with pytest.raises(InvalidRecordSetError, match="is no record set"):
+    with pytest.raises(InvalidRecordSetError, match="is not a record set"):
         record_set_of(tmp_path / "new", YESTERDAY, splitting=Splitting(like=str(tmp_path)))
     old = record_set_of(tmp_path / "old", YESTERDAY, splitting=Splitting("time"))
     with pytest.raises(InvalidInputError, match='"time" needs timestamps'):

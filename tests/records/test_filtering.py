@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.filtering import Filtering, apply_filtering
 from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
+from tf_metammf.records.splits.filtering import Filtering, apply_filtering
 
 USERS, ITEMS = 6, 8
 

@@ -103,7 +103,7 @@ def test_interactions_that_are_not_acceptable_are_refused(text, message, tmp_pat
         (np.ones((4, 0)), "holds float64 [4, 0]"),
         (np.ones((4, 2), bool), "holds bool [4, 2]"),
         (np.array([["a", "b"]] * 4), "holds <U1 [4, 2]"),
-        (np.array([[{}]] * 4, object), "image_feat.npy: is no readable .npy file of numbers"),
+        (np.array([[{}]] * 4, object), "image_feat.npy: is not a readable .npy file of numbers"),
     ],
 )
 def test_features_that_are_not_acceptable_are_refused(matrix, message, tmp_path):
@@ -119,9 +119,9 @@ def test_missing_empty_and_ambiguous_files_are_refused(tmp_path):
     (tmp_path / "image_feat.npy").touch()
     assert "image_feat.npy: is empty" in refusal(tmp_path)
     (tmp_path / "image_feat.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00")
-    assert "is no readable .npy file" in refusal(tmp_path)
+    assert "is not a readable .npy file" in refusal(tmp_path)
     folder_of(tmp_path, image=np.ones((4, 2)), video=np.ones((4, 2)))
-    assert 'image_feat.npy and video_feat.npy are both of the modality "visual"' in refusal(tmp_path)
+    assert 'image_feat.npy and video_feat.npy both belong to the modality "visual"' in refusal(tmp_path)
     (tmp_path / "more.inter").write_text(HEADER + ROWS)
     assert "several files match *.inter: clips.inter, more.inter" in refusal(tmp_path)
 

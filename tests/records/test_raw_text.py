@@ -8,14 +8,14 @@ import pyarrow.parquet
 import pytest
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.conversion import convert, read_request
-from tf_metammf.records.filtering import Filtering
-from tf_metammf.records.raw_files.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRows
+from tf_metammf.records.conversion.conversion import convert, read_request
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.sources.recbole import Options as RecboleOptions
 from tf_metammf.records.sources.recbole import read as read_recbole
 from tf_metammf.records.sources.tabular import Options, read
-from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.splitting import Splitting
 
 INTERACTIONS = "user,item\nu,v0\nu,v1\n"
 
@@ -200,12 +200,12 @@ def test_views_of_text_in_parquet_are_read(tmp_path):
 
 def test_headers_that_hold_anything_are_answered_in_one_line(tmp_path):
     (tmp_path / "views.csv").write_text('"a\nb",c\n1,2\n')
-    assert "has the columns a b, c; none of them looks like the user" in refusal(tmp_path / "views.csv")
+    assert "has the columns a b, c; none of them is recognised as the user" in refusal(tmp_path / "views.csv")
     np.save(tmp_path / "image_feat.npy", np.ones((2, 2)))
     content = (tmp_path / "image_feat.npy").read_bytes()
     (tmp_path / "image_feat.npy").write_bytes(content[:20] + b"(" * 20 + content[40:])
     folder_of(tmp_path)
-    assert "image_feat.npy: is no readable .npy file" in refusal(tmp_path)
+    assert "image_feat.npy: is not a readable .npy file" in refusal(tmp_path)
 
 
 def test_a_conversion_lists_the_rows_it_left_out(tmp_path):
@@ -222,7 +222,9 @@ def test_a_conversion_lists_the_rows_it_left_out(tmp_path):
     assert len(lines) == 5  # the rating that is not read stops nothing
     with pytest.raises(InvalidInputError, match="or leave such rows out with --on_error skip"):
         convert("tabular", tmp_path / "views.csv", tmp_path / "others")
-    with pytest.raises(InvalidInputError, match="rows of the source mmgcn cannot be left out; those of recbole, tab"):
+    with pytest.raises(
+        InvalidInputError, match="rows of the source mmgcn cannot be left out; only those of recbole, tab"
+    ):
         convert("mmgcn", tmp_path, tmp_path / "others", on_error="skip")
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.raw_files.bad_rows import BadRows
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.sources import load_source
-from tf_metammf.records.splitting import Splitting, divide
+from tf_metammf.records.splits.splitting import Splitting, divide
 
 PAIRS = {"train": [(0, 0), (0, 1), (1, 2), (2, 3)], "validation": [(0, 2), (2, 0)], "test": [(1, 0), (2, 1), (2, 2)]}
 ALL = [*PAIRS["train"], *PAIRS["validation"], *PAIRS["test"]]
@@ -129,7 +129,7 @@ class Command:
         (np.array([[0, -1]]), "has the item -1, expected 0 to"),
         (np.array([[0], [1]]), "has no items"),
         (np.array([0, 1]), "expected rows of a user and items"),
-        (np.array([Command()], object), 'asks for "posix.system"'),
+        (np.array([Command()], object), 'refers to "posix.system"'),
         (np.array([[0, ITEMS]]), "some item has no row"),
     ],
 )
@@ -205,7 +205,7 @@ def test_tables_that_leave_open_what_the_splits_are_are_refused(tmp_path):
     assert (named.splits, len(named.interactions)) == (None, 1)
     (tmp_path / "interactions.csv").unlink()
     (tmp_path / "train.tsv").write_text("user\titem\n0\t1\n")
-    assert "train.csv, train.tsv all look like the train split" in refusal(tmp_path, "tabular", features={})
+    assert "train.csv, train.tsv are all recognised as the train split" in refusal(tmp_path, "tabular", features={})
     (tmp_path / "train.tsv").unlink()
     for name in ("train", "valid", "test"):
         (tmp_path / f"{name}.csv").write_text("user,item,split\n0,1,train\n")
@@ -269,7 +269,7 @@ def test_features_of_users_are_no_modality_and_make_no_items(source, ending, nam
     assert list(data.modalities) == ["visual"]
     assert data.item_ids == ["0", "1", "2", "3"]
     assert data.notes == (
-        f"{name}_{ending}.npy was left out: by its name it holds features of users, and modalities are of items.",
+        f"{name}_{ending}.npy was left out: its name says user features, and modalities belong to items.",
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
-from tf_metammf.records.splitting import Splitting, divide, split_interactions, splitting_methods
+from tf_metammf.records.splits.splitting import Splitting, divide, split_interactions, splitting_methods
 
 USERS, ITEMS = 7, 9
 OWN_METHODS = [method for method in splitting_methods() if method != "source"]
@@ -257,7 +257,7 @@ def test_a_method_by_time_needs_timestamps(method):
 
 
 def test_a_source_without_splits_has_none_to_take():
-    with pytest.raises(InvalidInputError, match="no splits of its own"):
+    with pytest.raises(InvalidInputError, match="has no splits"):
         split_interactions(data_of([(0, 0, 0)]), Splitting("source"), seed=0)
 
 

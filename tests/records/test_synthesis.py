@@ -9,10 +9,10 @@ from tf_metammf.commands import records_synthesize
 from tf_metammf.commands.parser import CommandParser
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.ranking.full_ranking import FullRanking
-from tf_metammf.records.best_reachable import best_reachable
-from tf_metammf.records.synthesis import Kind, SyntheticData, synthesize
-from tf_metammf.records.synthetic_kinds import kinds_file, write_kinds
-from tf_metammf.records.synthetic_videos import SyntheticVideos
+from tf_metammf.records.synthesis.best_reachable import best_reachable
+from tf_metammf.records.synthesis.synthesis import Kind, SyntheticData, synthesize
+from tf_metammf.records.synthesis.synthetic_kinds import kinds_file, write_kinds
+from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
 from tf_metammf.records.validation import validate
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.comparison.item_kinds import read_kinds

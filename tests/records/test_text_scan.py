@@ -61,7 +61,7 @@ def test_quotes_quote_only_where_they_fit(text, rows, quoted):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('"u","i"\n"a","b\n"c","d"\n', "line 3: after the quote that closes a value stands"),
+        ('"u","i"\n"a","b\n"c","d"\n', "line 3: after the quote that closes a value comes"),
         ('u,i\na,"x, y"\nb,"c\nd,e\n', "line 3: a value opens with a quote and the file ends"),
         ('u,i\na,"Heat\nRocky"\n', None),
         ('u,i,y\na,"Heat,1\nb,Rocky",2\n', "line 2 opens a quote that a later line closes, and without quotes"),

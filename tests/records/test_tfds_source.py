@@ -6,9 +6,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.conversion import convert
+from tf_metammf.records.conversion.conversion import convert
 from tf_metammf.records.sources.tfds import Options, read
-from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.splits.splitting import Splitting
 
 WATCHED = [
     {"viewer": 7, "clip": "b", "stars": 4.0, "when": 30, "mood": ["sad"], "kind": "long", "frame": [1.0, 2.0]},

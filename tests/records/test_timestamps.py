@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.filtering import Filtering, apply_filtering
 from tf_metammf.records.raw_files.timestamps import joined_facts, read_times, time_facts, time_reading
 from tf_metammf.records.sources.tabular import Options, read
-from tf_metammf.records.splitting import Splitting, split_interactions
+from tf_metammf.records.splits.filtering import Filtering, apply_filtering
+from tf_metammf.records.splits.splitting import Splitting, split_interactions
 
 SECONDS = ["900", "100", "500"]
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.conversion import convert
+from tf_metammf.records.conversion.conversion import convert
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
-from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.splits.splitting import Splitting
 from tf_metammf.records.value_ranges import ValueRanges
 from tf_metammf.records.writer import write_record_set
 

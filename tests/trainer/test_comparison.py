@@ -15,7 +15,7 @@ from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.trainer.comparison import compare as comparison_module
 from tf_metammf.trainer.comparison.compare import compare, fixed_space
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.search.search_space import SearchSpace, load_search_space
 
@@ -334,11 +334,11 @@ def test_processes_share_models_and_not_the_trials_of_one(halves, tmp_path, monk
         (lambda models: models.update({"..": models["b"]}), {}, "the model name '..', expected printable text with"),
         (lambda models: models.update({"a\nb": models["b"]}), {}, "the model name 'a.nb', expected printable text"),
         (lambda models: models.update({"ä" * 101: models["b"]}), {}, "has 202 bytes, expected at most 200"),
-        (lambda models: models.update(b=models["b"].with_fixed("evaluation.k", [7])), {}, "not evaluated alike"),
+        (lambda models: models.update(b=models["b"].with_fixed("evaluation.k", [7])), {}, "evaluated differently"),
         (
             lambda models: models.update(b=models["b"].with_fixed("training.strategy", "multi_worker")),
             {},
-            "b: training.strategy is multi_worker, .* Take none or mirrored",
+            "b: training.strategy is multi_worker, .* Use none or mirrored",
         ),
     ],
 )

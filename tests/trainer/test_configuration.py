@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.configuration import Configuration, load_configuration
-from tf_metammf.trainer.configuration_files import preset_names, preset_path
+from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
+from tf_metammf.trainer.configuration.configuration_files import preset_names, preset_path
 
 
 def test_a_configuration_written_as_yaml_is_read_back_the_same(tmp_path):
@@ -76,7 +76,7 @@ def test_a_folder_of_the_name_of_a_preset_does_not_hide_it(tmp_path, monkeypatch
 
 def test_a_configuration_loads_neither_tensorflow_nor_numpy():
     program = (
-        "import sys; from tf_metammf.trainer.configuration import Configuration; Configuration;"
+        "import sys; from tf_metammf.trainer.configuration.configuration import Configuration; Configuration;"
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'numpy', 'tf_keras')))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -10,13 +10,14 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.comparison.compare import compare
-from tf_metammf.trainer.configuration import Configuration, TrainingConfiguration
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.sections import TrainingConfiguration
 from tf_metammf.trainer.runs.leakage import find_leakage, require_no_leakage
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.runs.trained_interactions import trained_interactions
-from tf_metammf.trainer.runs.warm_start import check_earlier_run
 from tf_metammf.trainer.search.search_space import SearchSpace
 from tf_metammf.trainer.search.tuning import tune
+from tf_metammf.trainer.warm_start import check_earlier_run
 
 A, B, C, D, E = (("u", "a"), ("u", "b"), ("w", "a"), ("w", "c"), ("ü, \t", "d"))
 
@@ -82,7 +83,7 @@ def test_the_remedy_is_one_that_helps(make_records, make_run):
     run = make_run("run", second, start=make_run("run 1", first))
     for before, leaking, remedy in [
         (first, make_run("other", first), f"with --splitting.like '{first.folder}', "),
-        (second, run, f"in the runs that it began from, not in {second.folder}. Train on {second.folder} without"),
+        (second, run, f"in earlier runs, not in {second.folder}. Train on {second.folder} without"),
     ]:
         with pytest.raises(InvalidInputError, match=re.escape(remedy)):
             require_no_leakage(leakage(leaking, second, before), second, weights="run", before=before, allow="say so")
@@ -130,7 +131,7 @@ def test_searches_and_comparisons_refuse_before_the_first_training(make_records,
         compare(now, tmp_path / "compared", {"one": space, "other": space}, seeds=1, trials=1)
     assert not (tmp_path / "search").exists() and not (tmp_path / "compared").exists()
     check_earlier_run(TrainingConfiguration(init_from=settings["training"]["init_from"], allow_leakage=True), now)
-    with pytest.raises(InvalidInputError, match=r"no longer there. Say where it is with training.init_from_records"):
+    with pytest.raises(InvalidInputError, match=r"no longer exists. Give its place with training.init_from_records"):
         shutil.move(before.folder, tmp_path / "moved")
         check_earlier_run(TrainingConfiguration(init_from=settings["training"]["init_from"]), now)
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.parts import setting_names, settings_of
+from tf_metammf.parts.parts import setting_names, settings_of
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.configuration import Configuration
-from tf_metammf.trainer.configuration_files import read_configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration_files import read_configuration
 from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.search.search_space import load_search_space
@@ -141,11 +141,11 @@ def test_a_fusion_can_be_put_into_a_peer(look_alikes, tmp_path):
 @pytest.mark.parametrize(
     ("preset", "change", "message"),
     [
-        ("bm3", {"objective.name": "bpr"}, r"objective\.name is bpr, and bm3 brings all of its loss\. Set it to none"),
-        ("popularity", {"objective.name": "bpr"}, r"bpr, and popularity is counted and not trained\. Set it to none"),
-        ("lightgcn", {"objective": {"name": "none"}}, r"objective\.name is none, and lightgcn has no loss of its own"),
-        ("invrl", {"objective": {"name": "full_softmax"}}, r"and invrl has a loss that needs sampled negatives\. Take"),
-        ("freedom", {"objective": {}}, r"Take bpr, or set model\.encoder\.content_weight to 0\."),
+        ("bm3", {"objective.name": "bpr"}, r"objective\.name is bpr, and bm3 has its own loss\. Set it to none"),
+        ("popularity", {"objective.name": "bpr"}, r"bpr, and popularity is not trained\. Set it to none"),
+        ("lightgcn", {"objective": {"name": "none"}}, r"objective\.name is none, and lightgcn has no loss"),
+        ("invrl", {"objective": {"name": "full_softmax"}}, r"and invrl has a loss that needs sampled negatives\. Use"),
+        ("freedom", {"objective": {}}, r"Use bpr, or set model\.encoder\.content_weight to 0\."),
         ("item-knn", {"training.strategy": "mirrored"}, r"training\.strategy is mirrored, and item_knn keeps numbers"),
         (
             "lattice",

@@ -18,8 +18,8 @@ from preloaded_process import PreloadedProcess, run_preloaded
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
-from tf_metammf.parts import settings_of
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.parts.parts import settings_of
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
 from tf_metammf.trainer.runs.resumption import check_resumable
@@ -119,7 +119,7 @@ def test_sigterm_writes_a_checkpoint_and_leaves_with_its_code(command, uninterru
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 143
-    assert "the same command goes on from there" in errors
+    assert "the same command resumes from there" in errors
     state = RunDirectory(run).read("state")
     assert state["state"] == "stopped" and 0 < state["step"] < 54
     assert [path for path in (run / "checkpoints").iterdir() if path.name.endswith(f"{state['step']:010d}")]

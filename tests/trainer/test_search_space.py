@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.search.search_fields import field_types
 from tf_metammf.trainer.search.search_parameters import Choice, Range
 from tf_metammf.trainer.search.search_space import SearchSpace, load_search_space

@@ -9,7 +9,7 @@ import tensorflow as tf
 from preloaded_process import run_preloaded
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.configuration import load_configuration
+from tf_metammf.trainer.configuration.configuration import load_configuration
 from tf_metammf.trainer.distribution.strategy import make_strategy
 from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.runs.run_directory import open_run_directory

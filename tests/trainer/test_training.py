@@ -14,11 +14,11 @@ import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, TrainingDivergedError
 from tf_metammf.model import MetaMMF
-from tf_metammf.parts import settings_of
+from tf_metammf.parts.parts import settings_of
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.configuration import Configuration, load_configuration
+from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
 from tf_metammf.trainer.divergence import StopOnDivergence
 from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.runs.best_weights import KeepBestWeights
@@ -142,7 +142,7 @@ def test_a_divergence_after_the_first_epoch_keeps_its_weights_and_its_state(
         return tf.where(steps > 7, float("nan"), loss)
 
     monkeypatch.setattr(MetaMMF, "compute_loss", diverging)
-    with pytest.raises(TrainingDivergedError, match=r"at step 8; training stopped. The weights of epoch 1"):
+    with pytest.raises(TrainingDivergedError, match=r"at step 8; training stopped. The best weights, of epoch 1"):
         train(halves, tmp_path / "run", configuration, verbose=0)
     run = open_run_directory(tmp_path / "run")
     state = run.read("state")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tf_metammf.encoders.interaction_graph import InteractionGraph
+from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.model import MetaMMF
-from tf_metammf.objectives import BPR
+from tf_metammf.objectives.objectives import BPR
 from tf_metammf.trainer.weight_transfer import learned_weights, matched_places, transfer_weights
 
 USERS, ITEMS = [f"u{n}" for n in range(6)], [f"v{n}" for n in range(9)]

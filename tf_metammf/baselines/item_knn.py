@@ -7,12 +7,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.baselines.baseline import Baseline
-from tf_metammf.encoders.interaction_graph import Adjacency, InteractionGraph
-from tf_metammf.encoders.item_content import ItemContent
-from tf_metammf.encoders.item_graph import nearest_neighbours
-from tf_metammf.encoders.sparse_product import compressed_rows, sparse_product
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.layer_arguments import positive_integer
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.graphs.interaction_graph import Adjacency, InteractionGraph
+from tf_metammf.graphs.item_graph import nearest_neighbours
+from tf_metammf.graphs.sparse_product import compressed_rows, sparse_product
+from tf_metammf.layers.layer_arguments import positive_integer
 
 _ITEMS_AT_ONCE = 1024
 

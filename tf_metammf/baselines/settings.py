@@ -1,15 +1,15 @@
-"""Settings of the baselines, which are counted and not trained; see :mod:`tf_metammf.parts`."""
+"""Settings of the baselines, which are counted and not trained; see :mod:`tf_metammf.parts.parts`."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from tf_metammf.encoders.settings import EncoderSettings
-from tf_metammf.parts import Searched
+from tf_metammf.parts.parts import Searched
 
 
 @dataclass
 class PopularitySettings(EncoderSettings):
-    """Settings of the ranking by popularity, which is counted and not trained."""
+    """Settings of the ranking by popularity, which is not trained."""
 
     name: Literal["popularity"] = "popularity"
 

@@ -5,21 +5,22 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tf_metammf.batches import Batch
-from tf_metammf.dropout import dropout
-from tf_metammf.encoders.encoder import Sides
-from tf_metammf.encoders.interaction_graph import InteractionGraph
-from tf_metammf.encoders.item_content import ItemContent
+from tf_metammf.encoders.content_encoder import ContentEncoder
 from tf_metammf.encoders.lightgcn import LightGCN
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods
 from tf_metammf.encoders.peer_settings import BM3Settings
 from tf_metammf.encoders.settings import EncoderSettings
-from tf_metammf.layer_arguments import share
-from tf_metammf.modalities import scope_name
-from tf_metammf.replicas import mean_over_batch
+from tf_metammf.features.batches import Batch
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.features.modalities import scope_name
+from tf_metammf.graphs.interaction_graph import InteractionGraph
+from tf_metammf.graphs.neighbourhoods import Neighbourhoods
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.layers.dropout import dropout
+from tf_metammf.layers.layer_arguments import share
+from tf_metammf.layers.replicas import mean_over_batch
 
 
-class BM3(LightGCN):
+class BM3(ContentEncoder, LightGCN):
     """Bootstrapped multi-modal model (Zhou et al., Bootstrap Latent Representations for Multi-modal Recommendation,
     WWW 2023, section 3).
 
@@ -49,7 +50,6 @@ class BM3(LightGCN):
     """
 
     Settings: ClassVar[type[EncoderSettings]] = BM3Settings
-    compares_features = True
     embeds_new_items = False
 
     def __init__(
@@ -62,14 +62,15 @@ class BM3(LightGCN):
         content_weight: float = 1.0,
         **options: Any,
     ) -> None:
-        super().__init__(graph, layers=layers, **options)
-        self.item_content = content
+        super().__init__(graph, content=content, layers=layers, **options)
         self.target_dropout = share("BM3", "target_dropout", target_dropout)
         self.content_weight = content_weight
         self.projections: dict[str, tuple[tf.Variable, tf.Variable]] = {}
         self.predictor: tuple[tf.Variable, tf.Variable] | None = None
 
-    def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
+    def propagate(
+        self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
+    ) -> UsersAndItems:
         """``h_u`` and ``h_i`` of all nodes."""
         of_users, of_items = super().propagate(users, items, neighbourhoods, training=training)
         return of_users, of_items + tf.cast(items, tf.float32)

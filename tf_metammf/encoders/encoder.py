@@ -6,15 +6,13 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tf_metammf.batches import Batch
 from tf_metammf.encoders.settings import EncoderSettings
-from tf_metammf.layer import Layer
+from tf_metammf.features.batches import Batch
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.layers.layer import Layer
 
 Represent = Callable[[tf.Tensor], tf.Tensor]
 """From dense ids ``[n]`` to tower outputs ``[n, width]``."""
-
-Sides = tuple[tf.Tensor, tf.Tensor]
-"""Something of users and the same of items."""
 
 
 class Encoder(Layer):
@@ -23,10 +21,26 @@ class Encoder(Layer):
     An encoder of your own extends this class. It has to define :meth:`embed`, :meth:`embed_all` and
     :meth:`embed_new_items`; what else it overrides is used, too. Weights are made in ``build((None, width))``, which is
     called with the width of what the towers give.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import Encoder
+        >>> class HalvedUsers(Encoder):
+        ...     def embed(self, users, items, *, represent_users, represent_items, **_):
+        ...         return represent_users(users) / 2, represent_items(items)
+        ...
+        ...     def embed_all(self, users, items):
+        ...         return users / 2, items
+        ...
+        ...     def embed_new_items(self, representations, features, presence):
+        ...         return representations
+        >>> users, items = HalvedUsers().embed_all(tf.ones([2, 4]), tf.ones([3, 4]))
+        >>> users[0].numpy()
+        array([0.5, 0.5, 0.5, 0.5], dtype=float32)
     """
 
     Settings: ClassVar[type[EncoderSettings]] = EncoderSettings
-    """What the command line and configurations know of it; see :mod:`tf_metammf.parts`."""
+    """What the command line and configurations know of it; see :mod:`tf_metammf.parts.parts`."""
 
     compares_features: ClassVar[bool] = False
     """Whether it looks at the features of items itself."""
@@ -51,16 +65,16 @@ class Encoder(Layer):
         represent_users: Represent,
         represent_items: Represent,
         neighbourhood: Mapping[str, Any] | None = None,
-        targets: Sides | None = None,
+        targets: UsersAndItems | None = None,
         training: bool,
-    ) -> Sides:
+    ) -> UsersAndItems:
         """Embeddings ``[U, d]`` of dense user ids ``[U]`` and ``[I, d]`` of dense item ids ``[I]``.
 
         ``neighbourhood`` is that of the batch, where :class:`tf_metammf.records.NeighbourSampler` added one.
         """
 
     @abstractmethod
-    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> Sides:
+    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
         """Embeddings ``[users, d]`` and ``[items, d]`` of everybody and everything, from the tower outputs of all."""
 
     @abstractmethod

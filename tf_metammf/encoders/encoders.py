@@ -3,18 +3,18 @@
 from typing import Any, cast
 
 from tf_metammf.encoders.encoder import Encoder
-from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.named_options import named_options
-from tf_metammf.parts import setting_names, settings_of
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.parts.named_options import named_options
+from tf_metammf.parts.parts import setting_names, settings_of
 
 
 def encoder_settings(name: str, options: dict[str, Any]) -> EncoderSettings:
     """The settings of an encoder that is given by its name and constructor arguments.
 
     Raises:
-        InvalidInputError: There is no such encoder, or it is counted and not trained.
+        InvalidInputError: There is no such encoder, or it is not trained.
     """
     kind = cast(type[EncoderSettings], settings_of("encoder", name))
     if not kind.trained:

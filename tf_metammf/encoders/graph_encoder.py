@@ -6,16 +6,17 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tf_metammf.dropout import dropout, new_generator
-from tf_metammf.encoders.encoder import Encoder, Represent, Sides
-from tf_metammf.encoders.interaction_graph import Adjacency, InteractionGraph
-from tf_metammf.encoders.item_content import ItemContent
-from tf_metammf.encoders.item_graph import ItemGraph, similar_items
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods, NoNeighbours, SampledNeighbourhoods, WholeGraph
+from tf_metammf.encoders.encoder import Encoder, Represent
 from tf_metammf.encoders.settings import EncoderSettings, GraphEncoderSettings
-from tf_metammf.encoders.target_edges import TargetEdges
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.layer_arguments import positive_integer, share
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.graphs.interaction_graph import Adjacency, InteractionGraph
+from tf_metammf.graphs.item_graph import ItemGraph, similar_items
+from tf_metammf.graphs.neighbourhoods import Neighbourhoods, NoNeighbours, SampledNeighbourhoods, WholeGraph
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.graphs.target_edges import TargetEdges
+from tf_metammf.layers.dropout import dropout, new_generator
+from tf_metammf.layers.layer_arguments import positive_integer, share
 
 
 class GraphEncoder(Encoder):
@@ -28,7 +29,7 @@ class GraphEncoder(Encoder):
         graph: The training interactions.
         layers: Number of layers, at least 1.
         content: The features of all items, for edges between them; :class:`tf_metammf.MetaMMF` gives them.
-        item_neighbours: Edges from every item to so many others, the most similar in every modality; see
+        item_neighbours: Edges from every item to this many others, the most similar in every modality; see
             :func:`similar_items`. The embedding of an item is then the propagated one plus the mean over these edges
             of the tower outputs there, ``S x_0``, as in FREEDOM (Zhou & Shen, MM 2023, equation 9). Items that are not
             in the catalogue have none. Not with sampled neighbourhoods. Defaults to 0: none.
@@ -76,7 +77,9 @@ class GraphEncoder(Encoder):
         self.generator = new_generator()
 
     @abstractmethod
-    def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
+    def propagate(
+        self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
+    ) -> UsersAndItems:
         """Embeddings of the nodes of the last layer.
 
         Args:
@@ -94,9 +97,9 @@ class GraphEncoder(Encoder):
         represent_users: Represent,
         represent_items: Represent,
         neighbourhood: Mapping[str, Any] | None = None,
-        targets: Sides | None = None,
+        targets: UsersAndItems | None = None,
         training: bool,
-    ) -> Sides:
+    ) -> UsersAndItems:
         """Embeddings ``[U, d]`` of dense user ids ``[U]`` and ``[I, d]`` of dense item ids ``[I]``.
 
         With ``neighbourhood``, the ids have to be those that it was sampled for. ``targets`` are users and items
@@ -116,7 +119,7 @@ class GraphEncoder(Encoder):
         )
         return tf.gather(of_users, users), tf.gather(of_items, items)
 
-    def _propagate_all(self, users: tf.Tensor, items: tf.Tensor, graph: WholeGraph, *, training: bool) -> Sides:
+    def _propagate_all(self, users: tf.Tensor, items: tf.Tensor, graph: WholeGraph, *, training: bool) -> UsersAndItems:
         of_users, of_items = self.propagate(users, items, graph, training=training)
         if self.similar_items is None:
             return of_users, of_items
@@ -137,7 +140,7 @@ class GraphEncoder(Encoder):
             return edges
         return dropout(self.generator, tf.ones([self.adjacency.edges]) if edges is None else edges, self.edge_dropout)
 
-    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> Sides:
+    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
         """Embeddings of all users and items from their tower outputs, propagated layer by layer."""
         return self._propagate_all(users, items, WholeGraph(self.adjacency), training=False)
 

@@ -5,14 +5,14 @@ from typing import Any, ClassVar
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.batches import Batch
-from tf_metammf.dropout import new_generator
-from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.encoders.peer_settings import InvRLSettings
 from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.encoders.vbpr import VBPR
-from tf_metammf.layer_arguments import positive_integer
-from tf_metammf.replicas import mean_over_batch
+from tf_metammf.features.batches import Batch
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.layers.dropout import new_generator
+from tf_metammf.layers.layer_arguments import positive_integer
+from tf_metammf.layers.replicas import mean_over_batch
 
 
 class InvRL(VBPR):
@@ -30,7 +30,7 @@ class InvRL(VBPR):
     * Recommender: :class:`tf_metammf.encoders.vbpr.VBPR` of ``m * f_i``.
 
     Published settings: UltraGCN as the recommender, 64 wide, 10 environments.
-    Deviations: the recommender; all is trained at once, interactions being put into environments anew in every step,
+    Deviations: the recommender; all is trained at once, interactions are assigned to environments again in every step,
     where the paper iterates clustering and mask to convergence and then trains the recommender; the users of the
     models of the environments have one table ``p_u``, and each model a ``W_e`` of its own; ``mu`` begins at 0.5.
 

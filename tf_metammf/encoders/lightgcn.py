@@ -4,11 +4,11 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.graph_encoder import GraphEncoder
-from tf_metammf.encoders.interaction_graph import InteractionGraph
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods, WholeGraph
 from tf_metammf.encoders.settings import EncoderSettings, LightGCNSettings
+from tf_metammf.graphs.interaction_graph import InteractionGraph
+from tf_metammf.graphs.neighbourhoods import Neighbourhoods, WholeGraph
+from tf_metammf.graphs.nodes import UsersAndItems
 
 
 class LightGCN(GraphEncoder):
@@ -27,6 +27,14 @@ class LightGCN(GraphEncoder):
 
     Raises:
         InvalidInputError: An argument is not acceptable.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import InteractionGraph, LightGCN
+        >>> graph = InteractionGraph([0, 1], [0, 2], users=2, items=3)
+        >>> users, items = LightGCN(graph, layers=1).embed_all(tf.ones([2, 4]), 3 * tf.ones([3, 4]))
+        >>> users[:, 0].numpy()  # (1 + 3) / 2
+        array([2., 2.], dtype=float32)
     """
 
     Settings: ClassVar[type[EncoderSettings]] = LightGCNSettings
@@ -34,10 +42,12 @@ class LightGCN(GraphEncoder):
     def __init__(self, graph: InteractionGraph, *, layers: int = 2, edge_dropout: float = 0.0, **options: Any) -> None:
         super().__init__(graph, layers=layers, edge_dropout=edge_dropout, **options)
 
-    def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
+    def propagate(
+        self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
+    ) -> UsersAndItems:
         """Embeddings of the nodes of the last layer, as :meth:`GraphEncoder.propagate`."""
         users, items = tf.cast(users, tf.float32), tf.cast(items, tf.float32)
-        totals: Sides = users, items
+        totals: UsersAndItems = users, items
         for layer in range(1, self.layers + 1):
             scaled = _by_root(users, items, neighbourhoods.degrees(layer - 1))
             users, items = _by_root(*neighbourhoods.sums(layer, *scaled), neighbourhoods.degrees(layer))
@@ -61,7 +71,7 @@ class LightGCN(GraphEncoder):
         return (tf.cast(representations, tf.float32) + messages * tf.sqrt(counts)) / (self.layers + 1)
 
 
-def _by_root(users: tf.Tensor, items: tf.Tensor, degrees: Sides) -> Sides:
+def _by_root(users: tf.Tensor, items: tf.Tensor, degrees: UsersAndItems) -> UsersAndItems:
     """Rows divided by the root of their degree; rows of degree 0 become 0."""
     roots = [tf.math.divide_no_nan(1.0, tf.sqrt(degree)) for degree in degrees]
     return users * roots[0], items * roots[1]

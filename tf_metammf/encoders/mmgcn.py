@@ -6,18 +6,19 @@ from typing import Any, ClassVar
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.encoders.encoder import Sides
+from tf_metammf.encoders.content_encoder import ContentEncoder
 from tf_metammf.encoders.graph_encoder import GraphEncoder
-from tf_metammf.encoders.interaction_graph import InteractionGraph
-from tf_metammf.encoders.item_content import ItemContent
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods
 from tf_metammf.encoders.peer_settings import MMGCNSettings
 from tf_metammf.encoders.settings import EncoderSettings
-from tf_metammf.layer_arguments import positive_integer
-from tf_metammf.modalities import scope_name
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.features.modalities import scope_name
+from tf_metammf.graphs.interaction_graph import InteractionGraph
+from tf_metammf.graphs.neighbourhoods import Neighbourhoods
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.layers.layer_arguments import positive_integer
 
 
-class MMGCN(GraphEncoder):
+class MMGCN(ContentEncoder, GraphEncoder):
     """Multi-modal graph convolution network (Wei et al., MMGCN, MM 2019, sections 3.1 to 3.4).
 
     For every modality ``m``, with ``x^0`` the features of items and learned preferences of users, and ``x_id`` the
@@ -45,7 +46,6 @@ class MMGCN(GraphEncoder):
     """
 
     Settings: ClassVar[type[EncoderSettings]] = MMGCNSettings
-    compares_features = True
     embeds_new_users = False
 
     def __init__(
@@ -58,8 +58,7 @@ class MMGCN(GraphEncoder):
         negative_slope: float = 0.01,
         **options: Any,
     ) -> None:
-        super().__init__(graph, layers=layers, **options)
-        self.item_content = content
+        super().__init__(graph, content=content, layers=layers, **options)
         self.units = positive_integer("MMGCN", "units", units)
         self.negative_slope = negative_slope
         self.preferences = {
@@ -73,7 +72,9 @@ class MMGCN(GraphEncoder):
         """Rows of users and rows of items."""
         return list(self.preferences.values()), []
 
-    def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
+    def propagate(
+        self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
+    ) -> UsersAndItems:
         """Embeddings of all nodes."""
         content = self.item_content.all_items()
         sides = [
@@ -103,9 +104,9 @@ class MMGCN(GraphEncoder):
         preferences: tf.Tensor,
         features: tf.Tensor,
         neighbourhoods: Neighbourhoods,
-    ) -> Sides:
+    ) -> UsersAndItems:
         identities = tf.cast(users, tf.float32), tf.cast(items, tf.float32)
-        nodes: Sides = tf.convert_to_tensor(preferences), self._dense(name, "input")(features)
+        nodes: UsersAndItems = tf.convert_to_tensor(preferences), self._dense(name, "input")(features)
         for layer in range(1, self.layers + 1):
             sums = neighbourhoods.sums(layer, *nodes)
             means = [

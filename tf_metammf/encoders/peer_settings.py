@@ -1,11 +1,11 @@
-"""Settings of the peers among the encoders, readable without TensorFlow; see :mod:`tf_metammf.parts`."""
+"""Settings of the peers among the encoders, readable without TensorFlow; see :mod:`tf_metammf.parts.parts`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
 from tf_metammf.encoders.settings import EdgeDropoutEncoderSettings, EncoderSettings, GraphEncoderSettings
-from tf_metammf.parts import Searched
+from tf_metammf.parts.parts import Searched
 
 
 @dataclass

@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.dropout import dropout as dropped
-from tf_metammf.encoders.encoder import Sides
 from tf_metammf.encoders.graph_encoder import GraphEncoder
-from tf_metammf.encoders.interaction_graph import InteractionGraph
-from tf_metammf.encoders.neighbourhoods import Neighbourhoods, WholeGraph
 from tf_metammf.encoders.settings import EncoderSettings, SAGESettings
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.layer_arguments import share
+from tf_metammf.graphs.interaction_graph import InteractionGraph
+from tf_metammf.graphs.neighbourhoods import Neighbourhoods, WholeGraph
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.layers.dropout import dropout as dropped
+from tf_metammf.layers.layer_arguments import share
 
 PUBLISHED_DROPOUT = (0.5, 0.2)
 
@@ -37,6 +37,14 @@ class SAGE(GraphEncoder):
 
     Raises:
         InvalidInputError: An argument is not acceptable.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import SAGE, InteractionGraph
+        >>> graph = InteractionGraph([0, 1], [0, 2], users=2, items=3)
+        >>> users, items = SAGE(graph).embed_all(tf.ones([2, 4]), tf.ones([3, 4]))
+        >>> users.shape, items.shape
+        (TensorShape([2, 4]), TensorShape([3, 4]))
     """
 
     Settings: ClassVar[type[EncoderSettings]] = SAGESettings
@@ -62,7 +70,9 @@ class SAGE(GraphEncoder):
         self.neighbour_layers: list[keras.layers.Layer] = []
         self.self_layers: list[keras.layers.Layer] = []
 
-    def propagate(self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool) -> Sides:
+    def propagate(
+        self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
+    ) -> UsersAndItems:
         """Embeddings of the nodes of the last layer, as :meth:`GraphEncoder.propagate`."""
         self._build_layers(int(users.shape[-1]))
         for layer in range(1, self.layers + 1):
@@ -88,7 +98,7 @@ class SAGE(GraphEncoder):
 
     def _next(
         self, layer: int, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
-    ) -> Sides:
+    ) -> UsersAndItems:
         sums = neighbourhoods.sums(layer, users, items)
         means = [
             tf.math.divide_no_nan(total, tf.cast(degree, total.dtype))

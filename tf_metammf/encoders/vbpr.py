@@ -5,14 +5,16 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tf_metammf.encoders.encoder import Encoder, Represent, Sides
-from tf_metammf.encoders.item_content import ItemContent
+from tf_metammf.encoders.content_encoder import ContentEncoder
+from tf_metammf.encoders.encoder import Represent
 from tf_metammf.encoders.peer_settings import VBPRSettings
 from tf_metammf.encoders.settings import EncoderSettings
-from tf_metammf.layer_arguments import copied, positive_integer
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.layers.layer_arguments import copied, positive_integer
 
 
-class VBPR(Encoder):
+class VBPR(ContentEncoder):
     """Visual Bayesian personalised ranking (He & McAuley, VBPR, AAAI 2016, equations 3 and 4).
 
     ``score(u, i) = b_i + g_u . g_i + t_u . (E f_i) + b' . f_i`` with the features ``f_i`` of the item, latent factors
@@ -35,13 +37,11 @@ class VBPR(Encoder):
     """
 
     Settings: ClassVar[type[EncoderSettings]] = VBPRSettings
-    compares_features = True
 
     def __init__(
         self, content: ItemContent, users: int, *, units: int = 64, initializer: Any = "glorot_uniform", **options: Any
     ) -> None:
-        super().__init__(**{"autocast": False, **options})
-        self.item_content = content
+        super().__init__(content=content, **{"autocast": False, **options})
         self.units = positive_integer("VBPR", "units", units)
         self.preferences = self.add_weight("preferences", (users, units), initializer=copied(initializer))
         self.item_biases = self.add_weight("item_biases", (content.items, 1), initializer="zeros")
@@ -61,9 +61,9 @@ class VBPR(Encoder):
         represent_users: Represent,
         represent_items: Represent,
         neighbourhood: Mapping[str, Any] | None = None,
-        targets: Sides | None = None,
+        targets: UsersAndItems | None = None,
         training: bool,
-    ) -> Sides:
+    ) -> UsersAndItems:
         """Embeddings of the given users and items."""
         features = self.item_content.side_by_side(items)
         return (
@@ -71,7 +71,7 @@ class VBPR(Encoder):
             self._items(represent_items(items), features, tf.gather(self.item_biases, items), training=training),
         )
 
-    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> Sides:
+    def embed_all(self, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
         """Embeddings of everybody and everything."""
         features = self.item_content.side_by_side(tf.range(self.item_content.items, dtype=tf.int64))
         return self._users(users, self.preferences), self._items(items, features, self.item_biases, training=False)

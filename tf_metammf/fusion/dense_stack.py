@@ -7,8 +7,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.layer import Layer
-from tf_metammf.layer_arguments import copied, layer_widths, share
+from tf_metammf.layers.layer import Layer
+from tf_metammf.layers.layer_arguments import copied, layer_widths, share
 
 
 @keras.saving.register_keras_serializable("tf_metammf")

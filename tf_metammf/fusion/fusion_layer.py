@@ -6,9 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.layer import Layer
-from tf_metammf.layer_arguments import layer_widths, share
-from tf_metammf.modalities import (
+from tf_metammf.features.modalities import (
     Features,
     Presence,
     check_features,
@@ -16,6 +14,8 @@ from tf_metammf.modalities import (
     feature_widths,
     presence_matrix,
 )
+from tf_metammf.layers.layer import Layer
+from tf_metammf.layers.layer_arguments import layer_widths, share
 
 PUBLISHED_UNITS = (1024, 512, 256, 32)
 """Widths of the fusion layers in the paper."""

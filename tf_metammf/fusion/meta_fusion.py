@@ -6,11 +6,11 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.features.modalities import Features, Presence, side_by_side
 from tf_metammf.fusion.fusion_layer import PUBLISHED_UNITS, FusionLayer
 from tf_metammf.fusion.meta_dense import MetaDense
 from tf_metammf.fusion.meta_information import MetaInformation
-from tf_metammf.layer_arguments import copied, optional_positive_integer, positive_integer
-from tf_metammf.modalities import Features, Presence, side_by_side
+from tf_metammf.layers.layer_arguments import copied, optional_positive_integer, positive_integer
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
@@ -49,6 +49,17 @@ class MetaFusion(FusionLayer):
 
     Reference: Liu et al., Dynamic Multimodal Fusion via Meta-Learning Towards Micro-Video
     Recommendation, ACM TOIS 42(2), 2023, arXiv 2501.07110.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import MetaFusion
+        >>> fusion = MetaFusion(units=(16, 8), meta_units=4, rank=2)
+        >>> videos = {"visual": tf.ones([5, 32]), "acoustic": tf.ones([5, 12])}
+        >>> fusion(videos).shape
+        TensorShape([5, 8])
+        >>> mask = {"visual": tf.ones([5], tf.bool), "acoustic": tf.zeros([5], tf.bool)}
+        >>> fusion(videos, mask=mask).shape
+        TensorShape([5, 8])
     """
 
     def __init__(

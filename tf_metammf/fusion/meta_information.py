@@ -6,9 +6,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.layer import Layer
-from tf_metammf.layer_arguments import copied, optional_positive_integer, positive_integer
-from tf_metammf.modalities import feature_width
+from tf_metammf.features.modalities import feature_width
+from tf_metammf.layers.layer import Layer
+from tf_metammf.layers.layer_arguments import copied, optional_positive_integer, positive_integer
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
@@ -39,6 +39,12 @@ class MetaInformation(Layer):
 
     Reference: Liu et al., Dynamic Multimodal Fusion via Meta-Learning Towards Micro-Video
     Recommendation, ACM TOIS 42(2), 2023, arXiv 2501.07110. The absence term is an addition.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import MetaInformation
+        >>> MetaInformation(units=5)(tf.ones([3, 44])).shape
+        TensorShape([3, 5])
     """
 
     def __init__(

@@ -6,11 +6,11 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.dropout import new_generator, uniform
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.layer import Layer
-from tf_metammf.layer_arguments import share
-from tf_metammf.modalities import Presence, check_features, feature_widths, presence_matrix
+from tf_metammf.features.modalities import Presence, check_features, feature_widths, presence_matrix
+from tf_metammf.layers.dropout import new_generator, uniform
+from tf_metammf.layers.layer import Layer
+from tf_metammf.layers.layer_arguments import share
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
@@ -41,6 +41,16 @@ class MissingModalities(Layer):
     Raises:
         InvalidInputError: ``dropout`` is not in [0, 1), the input is not a dictionary of ``[batch,
             width]``, or the mask has other modalities than the input.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import MissingModalities
+        >>> videos = {"visual": tf.ones([2, 3]), "acoustic": tf.ones([2, 2])}
+        >>> present = {"visual": tf.constant([True, False]), "acoustic": tf.constant([True, True])}
+        >>> complete, mask = MissingModalities()(videos, mask=present)
+        >>> complete["visual"].numpy()  # before training a missing modality is zero
+        array([[1., 1., 1.],
+               [0., 0., 0.]], dtype=float32)
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""Settings of the fusions, readable without TensorFlow; see :mod:`tf_metammf.parts`."""
+"""Settings of the fusions, readable without TensorFlow; see :mod:`tf_metammf.parts.parts`."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from tf_metammf.parts import PartKind, PartSettings, Searched
+from tf_metammf.parts.parts import PartKind, PartSettings, Searched
 
 
 @dataclass
@@ -69,7 +69,7 @@ class MetaFusionSettings(LayeredFusionSettings):
 
     Attributes:
         meta_units: Width of the meta information.
-        meta_hidden_units: Hidden width of what extracts it, or null for that of the features.
+        meta_hidden_units: Hidden width of the network that extracts it; null for the width of the features.
         rank: Rank of the CP decomposition, or null for full tensors.
     """
 

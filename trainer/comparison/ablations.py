@@ -6,9 +6,9 @@ from typing import Any
 
 from tf_metammf.errors import unknown_name
 from tf_metammf.fusion.settings import ConcatenationFusionSettings, LayeredFusionSettings, NoFusionSettings
-from tf_metammf.parts import known_parts, setting_names
+from tf_metammf.parts.parts import known_parts, setting_names
 from tf_metammf.records.metadata import Metadata
-from tf_metammf.trainer.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
 
 Variations = Iterator[tuple[str, Configuration]]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.encoders.item_content import ItemContent
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.feature_table import FeatureTable
-from tf_metammf.partition import make_partition
+from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.ranking.partition import make_partition
 from tf_metammf.records.reader import read_items
 from tf_metammf.records.record_set import RecordSet
 
@@ -64,7 +64,7 @@ def read_kinds(path: str | Path, record_set: RecordSet) -> ItemKinds:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInputError(f"{path}: cannot be read as kinds of items ({error}).") from error
     if short := next((row for row in rows if len(row) < 2), None):
-        raise InvalidInputError(f"{path}: has the row {short}, expected item id and kind. Mend it.")
+        raise InvalidInputError(f"{path}: has the row {short}, expected item id and kind. Fix it.")
     place = {raw: item for item, raw in enumerate(record_set.item_ids)}
     found = {place[row[0]]: row[1] for row in rows[1:] if row[0] in place}
     if not found:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.trainer.distribution.cluster import ROLES, Cluster
-from tf_metammf.trainer.distribution.worker_group import WorkerGroup
+from tf_metammf.trainer.runs.worker_group import WorkerGroup
 
 STRATEGIES = ("none", "mirrored", "multi_worker", "parameter_server")
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.feature_table import FeatureTable
+from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.fusion.modality_shares import modality_shares
 from tf_metammf.model import MetaMMF
 

@@ -4,7 +4,7 @@ import csv
 import math
 from typing import Any
 
-from tf_metammf.trainer.references import read_references
+from tf_metammf.trainer.runs.references import read_references
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 

@@ -14,12 +14,12 @@ pytest.importorskip("apache_beam", reason="Apache Beam is an extra with an envir
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.beam_conversion import convert_with_beam
-from tf_metammf.records.conversion import convert
-from tf_metammf.records.filtering import Filtering
+from tf_metammf.records.beam.conversion import convert_with_beam
+from tf_metammf.records.conversion.conversion import convert
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.sources.tabular import Options
-from tf_metammf.records.splitting import Splitting
+from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.splitting import Splitting
 
 SMALL_PARTS = {"partitions": 3, "part_bytes": 300, "block_rows": 50}
 """So small that rows cross parts, and users, items and shards have interactions in many of them."""
@@ -185,7 +185,7 @@ def broken(logs: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("an id is missing", r'interactions\.csv: a row: column "user_id" has no id \(,clip 1,4\)\. Mend the row\.$'),
+        ("an id is missing", r'interactions\.csv: a row: column "user_id" has no id \(,clip 1,4\)\. Fix the row\.$'),
         ("an item twice", r'modality "visual": has item "clip \d+" more than once, expected once'),
         ("a feature that is not finite", r'modality "acoustic": item "clip \d+" .* has NaN or infinite'),
         (
@@ -216,9 +216,9 @@ def test_an_error_of_a_worker_is_one_line_for_the_user_and_leaves_nothing(logs, 
             r"k_core 8 is not reached after 1 rounds: .* Give more",
         ),
         ({"splitting": Splitting(method="source")}, r'splitting method "source": .* has no splits of its own'),
-        ({"splitting": Splitting(like="before")}, r"like is before, and pipelines of Beam do not read an earlier"),
+        ({"splitting": Splitting(like="before")}, r"like is before, but Beam pipelines do not read an earlier"),
         ({"seed": -1}, r"seed is -1, expected at least 0"),
-        ({"options": Options(token_columns={"visual": "words"})}, r"pipelines of Beam do not read words"),
+        ({"options": Options(token_columns={"visual": "words"})}, r"Beam pipelines do not read words"),
         ({"options": Options(interactions="clicks.csv")}, r"has no file clicks\.csv\. It has: "),
     ],
 )

@@ -1,0 +1,121 @@
+"""Rows of raw tables that cannot be read: an error, or left out, counted and listed."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tf_metammf.errors import InvalidInputError
+
+ON_ERROR = ("stop", "skip")
+_LONGEST_TEXT = 80
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be read.
+
+    Attributes:
+        file: The file, for messages.
+        record: Its number among the rows of the file, from 1, the header and empty lines not counted; 0 if unknown.
+        kind: What is wrong, in words that hold for many rows, such as "unreadable time".
+        reason: What is wrong with this row: 'column "time" has "noon", expected a time'.
+        text: The row as it stands in the file; of files that are not text, its columns with commas between.
+        line: Number of the line in which it begins, from 1; None in files without lines.
+    """
+
+    file: Path
+    record: int
+    kind: str
+    reason: str
+    text: str
+    line: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        if self.line is not None:
+            return f"line {self.line}"
+        return f"record {self.record}" if self.record else "a row"
+
+    def error(self, *, can_be_left_out: bool = False) -> InvalidInputError:
+        """The error that stops at this row, and says how to leave it out if that can be."""
+        shown = self.text if len(self.text) <= _LONGEST_TEXT else f"{self.text[:_LONGEST_TEXT]}..."
+        quoted = f" ({' '.join(shown.split())})" if shown.strip() else ""
+        advice = ", or leave such rows out with --on_error skip" if can_be_left_out else ""
+        reason = " ".join(self.reason.split())
+        return InvalidInputError(f"{self.file}: {self.place}: {reason}{quoted}. Fix the row{advice}.")
+
+
+@dataclass
+class BadRows:
+    """What to do with rows that cannot be read, and those that were left out.
+
+    Attributes:
+        skip: Whether they are left out; else the first one is an error.
+        could_skip: Whether the error is to say that they can be left out.
+        rejected: Those left out so far.
+    """
+
+    skip: bool = False
+    could_skip: bool = False
+    rejected: list[BadRow] = field(default_factory=list)
+
+    def add(self, rows: Iterable[BadRow]) -> None:
+        """Takes rows that cannot be read.
+
+        Raises:
+            InvalidInputError: The first of them, unless they are to be left out.
+        """
+        found = sorted(rows, key=lambda row: row.record)
+        if found and not self.skip:
+            raise found[0].error(can_be_left_out=self.could_skip)
+        self.rejected.extend(found)
+
+    def counts(self) -> dict[str, int]:
+        """How many were left out, by kind."""
+        return dict(sorted(Counter(row.kind for row in self.rejected).items()))
+
+
+def require_on_error(on_error: str) -> None:
+    """Refuses anything but one of :data:`ON_ERROR`.
+
+    Raises:
+        InvalidInputError: It is something else.
+    """
+    if on_error not in ON_ERROR:
+        raise InvalidInputError(f'on_error is "{on_error}", expected {" or ".join(ON_ERROR)}. Change it.')
+
+
+def rejected_file(output: Path) -> Path:
+    """Where the rows that were left out of a record set are listed: ``OUTPUT.rejected.csv`` beside it."""
+    return output.with_name(f"{output.name}.rejected.csv")
+
+
+def write_rejected(output: Path, rows: Sequence[BadRow]) -> Path:
+    """Lists rows that were left out, beside the record set.
+
+    Columns: file, record (from 1), line (from 1; empty in files without lines), reason, text.
+
+    Args:
+        output: The record set.
+        rows: The rows.
+
+    Returns:
+        The file; see :func:`rejected_file`.
+
+    Raises:
+        InvalidInputError: It cannot be written.
+    """
+    path = rejected_file(output)
+    try:
+        with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as lines:
+            writer = csv.writer(lines, lineterminator="\n")
+            writer.writerow(["file", "record", "line", "reason", "text"])
+            for row in sorted(rows, key=lambda row: (row.file.name, row.record)):
+                line = "" if row.line is None else row.line
+                writer.writerow([row.file.name, row.record, line, f"{row.kind}: {row.reason}", row.text])
+    except OSError as error:
+        raise InvalidInputError(f"{path}: cannot be written ({error.strerror}). Choose another --output.") from error
+    return path

@@ -1,0 +1,251 @@
+"""From tables to a record set on many machines: :mod:`tf_metammf.records.conversion.conversion` as a pipeline of Apache
+Beam."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.conversion.conversion import provenance_of, read_request
+from tf_metammf.records.metadata import METADATA_FILE, Metadata
+from tf_metammf.records.modality_names import require_modality_names
+from tf_metammf.records.raw_files.feature_tables import ids_name
+from tf_metammf.records.raw_files.interaction_table import InteractionColumns
+from tf_metammf.records.raw_files.split_names import with_split_column
+from tf_metammf.records.raw_files.table_choice import table_files
+from tf_metammf.records.read_request import ReadRequest
+from tf_metammf.records.record_set import open_record_set
+from tf_metammf.records.shards import require_shards
+from tf_metammf.records.sources.tabular import (
+    Options,
+    columns_of_interactions,
+    require_no_split_column,
+)
+from tf_metammf.records.splits.default_split import NO_TIMES, SOURCE_HAS_SPLITS
+from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.splitting import (
+    AS_ASKED,
+    SOURCE_METHOD,
+    Splitting,
+    require_validation,
+    splitting_methods,
+)
+from tf_metammf.records.staging import require_absent, staged_directory
+
+if TYPE_CHECKING:
+    from tf_metammf.records.beam.raw_parts import RawFile
+
+_USER_ERROR = re.compile(r"InvalidInputError: (.*?)(?: \[while running|\n\s*\n|\nTraceback|\Z)", re.DOTALL)
+
+
+def convert_with_beam(
+    folder: str,
+    output: str,
+    *,
+    pipeline_options: Sequence[str] = (),
+    options: Options | None = None,
+    filtering: Filtering | None = None,
+    splitting: Splitting | None = None,
+    seed: int = 0,
+    shards: int | None = None,
+    partitions: int = 64,
+    part_bytes: int = 2**24,
+    block_rows: int = 2**20,
+    k_core_rounds: int = 10,
+) -> Metadata:
+    """Reads tables in parts on as many workers as the runner has, and writes a record set.
+
+    Same files, arguments and seed give the same bytes in every file as :func:`tf_metammf.records.convert` gives for
+    the source ``tabular``. Input and output may be on any file system that Beam knows and all workers
+    reach. A local output is written beside its target and renamed when whole; elsewhere ``metadata.json``, without
+    which nothing is a record set, is written last.
+
+    One worker each holds all distinct ids of users and of items, the numbers of a random order (16 bytes an
+    interaction), and a set of bits for the ids that remain. Interactions and features are never in one place.
+
+    Args:
+        folder: The tables, a path or URL.
+        output: The record set to create, a path or URL.
+        pipeline_options: Options of Beam, such as ``["--runner=FlinkRunner", "--flink_master=host:8081"]``; by
+            default the DirectRunner of this process.
+        options: Files, columns and modalities.
+        filtering: What to drop; by default only duplicates.
+        splitting: How to split; see :class:`tf_metammf.records.Splitting`, of which ``like`` is not supported.
+        seed: Seed of the splits and of the order on disk.
+        shards: Shards per split and of the items; by default one for every 64 MiB.
+        partitions: Parts that users, items and pairs are divided into.
+        part_bytes: Bytes of a file that are read at once.
+        block_rows: Interactions that are sorted at once.
+        k_core_rounds: Rounds that a k-core may take; a pipeline has a fixed number of steps.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InvalidInputError: Apache Beam is not installed, ``output`` exists or cannot be written, or the raw data or an
+            argument is not acceptable. Nothing that looks like a record set is left at ``output``.
+    """
+    _require_beam()
+    from tf_metammf.records.beam.conversion_pipeline import ConversionPlan, run
+    from tf_metammf.records.beam.raw_parts import list_files, sha256
+    from tf_metammf.records.beam.written_entries import funnel_of, read_entries, time_unit, write_metadata
+
+    options, filtering, splitting = options or Options(), filtering or Filtering(), splitting or Splitting()
+    if seed < 0:
+        raise InvalidInputError(f"seed is {seed}, expected at least 0.")
+    require_shards(shards)
+    if splitting.like is not None:
+        raise InvalidInputError(
+            f"like is {splitting.like}, but Beam pipelines do not read an earlier record set. Convert without "
+            "Beam, or leave splitting.like out."
+        )
+    if options.token_columns:
+        raise InvalidInputError(
+            "token_columns are given, but Beam pipelines do not read words. Convert without Beam, or leave "
+            "tabular.token_columns out."
+        )
+    found = list_files(folder)
+    chosen = table_files(Path(folder), list(found), **options.chosen_files())
+    require_modality_names(chosen.features)
+    interactions = [
+        replace(_looked_over(found, name, folder, options, part_bytes), number=number)
+        for number, name in enumerate(chosen.interactions)
+    ]
+    features = {
+        modality: _looked_over(found, name, folder, options, part_bytes) for modality, name in chosen.features.items()
+    }
+    ids_files = {
+        modality: found[ids_name(file.name)]
+        for modality, file in features.items()
+        if file.suffix == ".npy" and ids_name(file.name) in found
+    }
+    request = read_request("tabular", filtering, splitting)
+    columns = _columns(interactions, options, request)
+    if chosen.splits is not None:
+        require_no_split_column(Path(folder), columns)
+        columns = with_split_column(columns)
+    method, reason = _method(splitting, columns, folder)
+    read = sorted([*interactions, *features.values(), *ids_files.values()], key=lambda file: file.name)
+    fingerprints: dict[str, object] = {file.name: {"bytes": file.bytes, "sha256": sha256(file)} for file in read}
+    if filtering.rating_threshold is not None and columns.rating is None:
+        raise InvalidInputError(
+            f"{folder}: rating_threshold is {filtering.rating_threshold}, but the interactions have no ratings. "
+            "Leave it out, or name their column."
+        )
+    plan = ConversionPlan(
+        interactions=interactions,
+        columns=columns,
+        splits=chosen.splits,
+        features=features,
+        ids_files=ids_files,
+        item_columns={modality: options.feature_item_column(modality) for modality in features},
+        timestamp_format=options.timestamp_format,
+        filtering=filtering,
+        splitting=splitting,
+        method=method,
+        reason=reason,
+        seed=seed,
+        shards=shards,
+        partitions=partitions,
+        part_bytes=part_bytes,
+        block_rows=block_rows,
+        k_core_rounds=k_core_rounds,
+    )
+    with _target(output) as place, _user_errors():
+        run(plan, place, pipeline_options)
+        name = PurePosixPath(folder.rstrip("/")).name if "://" in folder else Path(folder).resolve().name
+        entries = read_entries(place)
+        funnel = funnel_of(entries, notes=chosen.notes)
+        used = replace(splitting, method=funnel.method)
+        require_validation(funnel.splits["validation"].interactions, used)
+        source = provenance_of("tabular", options, filtering, used, seed, {"files": fingerprints, **time_unit(entries)})
+        timestamps = columns.timestamp is not None
+        return write_metadata(place, entries, name=name, timestamps=timestamps, source=source, funnel=funnel)
+
+
+@contextmanager
+def _target(output: str) -> Iterator[str]:
+    """Where to write: beside a local target, which is renamed at the end, or into a folder of another file system."""
+    from apache_beam.io.filesystems import FileSystems
+
+    if "://" not in output:
+        require_absent(Path(output))
+        with staged_directory(Path(output)) as staging:
+            yield str(staging)
+        open_record_set(Path(output))
+        return
+    if FileSystems.exists(FileSystems.join(output, METADATA_FILE)):
+        raise InvalidInputError(f"{output}: is a record set. Choose another --output, or delete it first.")
+    yield output
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    """Errors of ours that a runner wrapped in its own, unwrapped."""
+    try:
+        yield
+    except InvalidInputError as error:
+        raise InvalidInputError(str(error).partition(" [while running")[0]) from error
+    except Exception as error:
+        found = _USER_ERROR.search(str(error))
+        if found is None:
+            raise
+        raise InvalidInputError(" ".join(found[1].split()).strip("'\"")) from error
+
+
+def _existing(found: "dict[str, RawFile]", name: str, folder: str) -> "RawFile":
+    if name not in found:
+        raise InvalidInputError(
+            f"{folder}: has no file {name}. It has: {', '.join(sorted(found))}. Check the options of the source."
+        )
+    if not found[name].bytes:
+        raise InvalidInputError(f"{found[name].path}: is empty, expected raw data. Fetch or write the file again.")
+    return found[name]
+
+
+def _looked_over(found: "dict[str, RawFile]", name: str, folder: str, options: Options, part_bytes: int) -> "RawFile":
+    from tf_metammf.records.beam.raw_parts import looked_over
+
+    return looked_over(_existing(found, name, folder), options.text_format(name), part_bytes=part_bytes)
+
+
+def _columns(files: "list[RawFile]", options: Options, request: ReadRequest) -> InteractionColumns:
+    columns = [columns_of_interactions(file.shown, file.names, options, request) for file in files]
+    for file, other in zip(files, columns, strict=True):
+        if other != columns[0]:
+            raise InvalidInputError(
+                f"{file.path}: has other columns than {files[0].name}, expected the same in all files. Use the same "
+                f"columns."
+            )
+    return columns[0]
+
+
+def _method(splitting: Splitting, columns: InteractionColumns, folder: str) -> tuple[str | None, str]:
+    """The method and why; None where the pipeline chooses by the times."""
+    if splitting.method is None:
+        if columns.split is not None:
+            return SOURCE_METHOD, SOURCE_HAS_SPLITS
+        return ("random", NO_TIMES) if columns.timestamp is None else (None, "")
+    method = splitting.method
+    if method == SOURCE_METHOD and columns.split is None:
+        others = ", ".join(name for name in splitting_methods() if name != SOURCE_METHOD)
+        raise InvalidInputError(f'splitting method "{SOURCE_METHOD}": {folder} has no splits. Choose one of {others}.')
+    if method in ("leave_last_out", "time") and columns.timestamp is None:
+        raise InvalidInputError(
+            f'splitting method "{method}" needs timestamps, and {folder} has none. Name their column, or choose '
+            "another method."
+        )
+    return method, AS_ASKED
+
+
+def _require_beam() -> None:
+    try:
+        import apache_beam  # noqa: F401
+    except ImportError as error:
+        raise InvalidInputError(
+            "converting with a pipeline needs Apache Beam, which is not installed. Install the extra in a separate "
+            "environment, because Beam needs protobuf 6: pip install 'tf-metammf[beam]'."
+        ) from error

@@ -1,0 +1,1 @@
+"""Conversion of raw files to a record set."""

@@ -1,0 +1,195 @@
+"""From raw files to a record set."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows, require_on_error, write_rejected
+from tf_metammf.records.funnel import Funnel, SplitCounts
+from tf_metammf.records.modality_names import require_modality_names
+from tf_metammf.records.raw_data import SPLITS, RawData
+from tf_metammf.records.read_request import ReadRequest
+from tf_metammf.records.record_set import RecordSet, open_record_set
+from tf_metammf.records.sources import load_source, source_names
+from tf_metammf.records.splits.default_split import interactions_of_new
+from tf_metammf.records.splits.filtering import Dropped, Filtering, filter_interactions
+from tf_metammf.records.splits.splitting import (
+    SOURCE_METHOD,
+    Division,
+    Splitting,
+    divide,
+    provenance_of_splitting,
+    require_validation,
+)
+from tf_metammf.records.staging import require_absent
+
+
+def convert(
+    source: str,
+    path: str | Path,
+    output: str | Path,
+    *,
+    options: Any = None,
+    filtering: Filtering | None = None,
+    splitting: Splitting | None = None,
+    seed: int = 0,
+    shards: int | None = None,
+    on_error: str = "stop",
+    show_progress: bool = False,
+) -> RecordSet:
+    """Reads raw data, filters and splits it, and writes a record set.
+
+    The same input, arguments and seed give the same bytes in every file.
+
+    Args:
+        source: Name of the source, one of :func:`tf_metammf.records.sources.source_names`.
+        path: The raw data.
+        output: The record set to create.
+        options: ``Options`` of the source's module; its defaults, if None.
+        filtering: What to drop; by default only duplicates.
+        splitting: How to split; by default as the source does, else by time or at random. See :class:`Splitting`.
+        seed: Seed of the splits and of the order on disk.
+        shards: Shards per split and of the items; by default one for every 64 MiB.
+        on_error: "stop" at a row that cannot be read, or "skip" it; those are listed in ``OUTPUT.rejected.csv``.
+        show_progress: Whether to draw a progress bar on stderr.
+
+    Returns:
+        The record set, opened.
+
+    Raises:
+        InvalidInputError: ``output`` exists or cannot be written, or the raw data or an
+            argument is not acceptable. Nothing is left at ``output``.
+    """
+    path, output = Path(path), Path(output)
+    module = load_source(source)
+    options = module.Options() if options is None else options
+    filtering = filtering or Filtering()
+    splitting = splitting or Splitting()
+    require_absent(output)
+    if seed < 0:
+        raise InvalidInputError(f"seed is {seed}, expected at least 0.")
+    request = read_request(source, filtering, splitting, on_error)
+    if splitting.like is not None:
+        open_record_set(splitting.like)  # a mistake there need not wait for the data
+    read = _with_note_on_rows(module.read(path, options, request=request), request.bad_rows)
+    require_modality_names(read.modalities)
+    data, dropped = filter_interactions(read, filtering)
+    division = divide(data, splitting, seed=seed)
+    require_validation(len(division.splits["validation"]), division.splitting)
+    funnel = _funnel(read, data, dropped, division)
+    provenance = provenance_of(source, options, filtering, division.splitting, seed, data.provenance)
+    data = replace(data, provenance=provenance)
+    from tf_metammf.records.writer import write_record_set  # imports TensorFlow, which a bad input need not wait for
+
+    record_set = write_record_set(
+        data, division.splits, output, seed=seed, shards=shards, funnel=funnel, show_progress=show_progress
+    )
+    if request.bad_rows.skip:
+        write_rejected(output, request.bad_rows.rejected)
+    return record_set
+
+
+def _with_note_on_rows(read: RawData, bad_rows: BadRows) -> RawData:
+    """The same with a note on rows that were left out and are none of interactions."""
+    rows = len(bad_rows.rejected) - sum(read.rows_rejected.values())
+    if not rows:
+        return read
+    return replace(read, notes=(*read.notes, f"Rows of features that could not be read and were left out: {rows:,}."))
+
+
+def read_request(source: str, filtering: Filtering, splitting: Splitting, on_error: str = "stop") -> ReadRequest:
+    """What a conversion needs of a source: ratings and splits only where something is done with them.
+
+    Raises:
+        InvalidInputError: ``on_error`` is unknown, or the source cannot leave rows out.
+    """
+    require_on_error(on_error)
+    could_skip = getattr(load_source(source), "SKIPS_ROWS", False)
+    if on_error == "skip" and not could_skip:
+        names = [name for name in source_names() if getattr(load_source(name), "SKIPS_ROWS", False)]
+        raise InvalidInputError(
+            f"on_error is skip, but rows of the source {source} cannot be left out; only those of {', '.join(names)} "
+            "can. Leave it out, or convert with another source."
+        )
+    return ReadRequest(
+        ratings=filtering.rating_threshold is not None,
+        splits=splitting.method in (None, SOURCE_METHOD),
+        bad_rows=BadRows(skip=on_error == "skip", could_skip=could_skip),
+    )
+
+
+def provenance_of(
+    source: str, options: Any, filtering: Filtering, splitting: Splitting, seed: int, read: Mapping[str, object]
+) -> dict[str, Any]:
+    """Where a record set came from and what was done to it, as plain JSON values.
+
+    Args:
+        source: Name of the source.
+        options: Its options.
+        filtering: What was dropped.
+        splitting: How it was split: with the method and the shares that were used.
+        seed: The seed.
+        read: What the source says of what it read.
+    """
+    return {
+        "source": source,
+        "options": _portable(asdict(options)),
+        "filtering": asdict(filtering),
+        "splitting": provenance_of_splitting(splitting),
+        "seed": seed,
+        **read,
+    }
+
+
+def _funnel(read: RawData, data: RawData, dropped: Dropped, division: Division) -> Funnel:
+    """What became of the rows that a source read."""
+    rejected = dict(sorted(read.rows_rejected.items()))
+    rows = len(read.interactions) + sum(rejected.values()) if read.rows_read is None else read.rows_read
+    lengths = [len(division.splits[name]) for name in SPLITS]
+    split_of = np.repeat(np.arange(len(SPLITS), dtype=np.int8), lengths)
+    new = [
+        interactions_of_new(np.concatenate([ids(division.splits[name]) for name in SPLITS]), split_of).tolist()
+        for ids in (attrgetter("user"), attrgetter("item"))
+    ]
+    return Funnel(
+        rows_read=rows,
+        rejected=rejected,
+        below_threshold=dropped.below_threshold,
+        repeats=dropped.repeats,
+        outside_k_core=dropped.outside_k_core,
+        splits={name: SplitCounts(*counts) for name, *counts in zip(SPLITS, lengths, *new, strict=True)},
+        method=str(division.splitting.method),
+        reason=division.reason,
+        items_without_features=int((_interacted(data) & ~_featured(data)).sum()) if data.modalities else 0,
+        features_without_interaction=int((_featured(read) & ~_interacted(read)).sum()),
+        like=division.like,
+        notes=read.notes,
+    )
+
+
+def _interacted(data: RawData) -> NDArray[np.bool_]:
+    """Which items have interactions, bool ``[items]``."""
+    return np.bincount(data.interactions.item, minlength=len(data.item_ids)) > 0
+
+
+def _featured(data: RawData) -> NDArray[np.bool_]:
+    """Which items have features of any modality, bool ``[items]``."""
+    nothing = np.zeros(len(data.item_ids), bool)
+    return np.any([nothing, *(modality.present for modality in data.modalities.values())], axis=0)
+
+
+def _portable(value: Any) -> Any:
+    """Plain JSON values without absolute paths, which would tell of a machine and change the bytes."""
+    if isinstance(value, dict):
+        return {name: _portable(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_portable(entry) for entry in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        return Path(value).name
+    return value

@@ -1,0 +1,1 @@
+"""Filtering and splitting of interactions."""

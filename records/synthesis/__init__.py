@@ -1,0 +1,1 @@
+"""Synthetic record sets, and the best metrics that can be reached on them."""

@@ -1,0 +1,1 @@
+"""Auxiliary losses: what a model learns beside its objective."""

@@ -1,0 +1,93 @@
+"""What an auxiliary loss is: something to learn beside the objective, from what items look like."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import tensorflow as tf
+
+from tf_metammf.auxiliary.settings import AuxiliarySettings
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.features.batches import Batch
+from tf_metammf.layers.layer import Layer
+from tf_metammf.parts.parts import settings_of
+
+
+@dataclass(frozen=True)
+class ItemViews:
+    """Some items as an auxiliary loss sees them.
+
+    Attributes:
+        items: Dense ids ``[n]``, each once.
+        fused: Their fused vectors ``[n, width]``.
+        features: What was fused, by modality, float ``[n, width]``, as the item tower gives it to the fusion.
+        presence: bool ``[n]`` by modality.
+    """
+
+    items: tf.Tensor
+    fused: tf.Tensor
+    features: Mapping[str, tf.Tensor]
+    presence: Mapping[str, tf.Tensor]
+
+
+View = Callable[[tf.Tensor], ItemViews]
+"""From dense ids ``[n]``, each once, to the items as they are seen."""
+
+
+class AuxiliaryLoss(Layer):
+    """A loss that is added to that of the objective in training.
+
+    One of your own extends this class and defines :meth:`call`. Weights are made in ``build((None, width))``, which is
+    called with the width of the fused vectors.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import AuxiliaryLoss
+        >>> class ShortVectors(AuxiliaryLoss):
+        ...     def call(self, batch, seen, sampled, *, training):
+        ...         return 0.1 * tf.reduce_mean(tf.square(seen.fused))
+        >>> from tf_metammf.auxiliary.auxiliary_loss import ItemViews
+        >>> items = ItemViews(tf.constant([0, 1]), tf.ones([2, 4]), {}, {})
+        >>> round(float(ShortVectors()({}, items, None, training=True)), 4)
+        0.1
+    """
+
+    Settings: ClassVar[type[AuxiliarySettings]] = AuxiliarySettings
+    """What the command line and configurations know of it; see :mod:`tf_metammf.parts.parts`."""
+
+    sampled_items: int = 0
+    """How many items drawn from the whole catalogue a step brings, beside those of the batch."""
+
+    @abstractmethod
+    def call(self, batch: Batch, seen: ItemViews, sampled: ItemViews | None, *, training: bool) -> tf.Tensor:
+        """The loss, a scalar.
+
+        Args:
+            batch: The batch.
+            seen: The distinct items of the batch.
+            sampled: :attr:`sampled_items` items of the whole catalogue, drawn uniformly, repeats left out; None where
+                none are asked for.
+            training: Whether it is a training step.
+        """
+
+
+def make_auxiliary(auxiliary: Any, options: Mapping[str, Any] | None = None) -> AuxiliaryLoss | None:
+    """An auxiliary loss by name, the given one itself, or None.
+
+    Raises:
+        InvalidInputError: It is none of these.
+    """
+    if auxiliary is None:
+        return None
+    if isinstance(auxiliary, str):
+        kind = settings_of("auxiliary", auxiliary)
+        if not kind.layer:
+            return None
+        auxiliary = kind.layer_class()(**(options or {}))
+    if not isinstance(auxiliary, AuxiliaryLoss):
+        raise InvalidInputError(
+            f"the auxiliary loss is {auxiliary!r}, expected a name or a layer that extends "
+            "tf_metammf.auxiliary.auxiliary_loss.AuxiliaryLoss."
+        )
+    return auxiliary

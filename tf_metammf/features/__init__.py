@@ -1,0 +1,1 @@
+"""Features of items: modalities of a batch, and where the features of the whole catalogue come from."""

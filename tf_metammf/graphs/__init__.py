@@ -1,0 +1,1 @@
+"""Graphs of users and items: edges, sampled neighbourhoods, propagation."""

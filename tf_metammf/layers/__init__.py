@@ -1,0 +1,1 @@
+"""What layers stand on: their base, checks of arguments, dropout, normalization, devices."""

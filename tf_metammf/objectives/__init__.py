@@ -1,0 +1,1 @@
+"""Objectives: what turns embeddings of users and items into a loss."""

@@ -1,0 +1,1 @@
+"""Configurations: their fields, files, presets and messages."""
