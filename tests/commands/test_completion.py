@@ -8,13 +8,13 @@ import pytest
 from tf_metammf.commands.completion import SHELLS, VALUES
 from tf_metammf.commands.main import main
 from tf_metammf.export import indices
-from tf_metammf.parts import known_parts
+from tf_metammf.parts.parts import known_parts
+from tf_metammf.records.bad_rows import ON_ERROR
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.raw_files.bad_rows import ON_ERROR
-from tf_metammf.records.split_methods import METHODS
-from tf_metammf.records.splitting import SOURCE_METHOD
+from tf_metammf.records.splits.split_methods import METHODS
+from tf_metammf.records.splits.splitting import SOURCE_METHOD
 from tf_metammf.trainer.comparison.ablations import QUESTIONS
-from tf_metammf.trainer.configuration_files import preset_names
+from tf_metammf.trainer.configuration.configuration_files import preset_names
 from tf_metammf.trainer.search.oracles import TUNERS
 
 pytest.importorskip("shtab", reason="the extra completion is not installed")
