@@ -14,6 +14,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.baseline_module import BaselineModule
 from tf_metammf.export.export_options import ExportFields, ExportOptions, export_options
 from tf_metammf.export.indices import IndexOptions
+from tf_metammf.export.manifest import write_manifest
 from tf_metammf.export.recommending_module import RecommendingModule
 from tf_metammf.export.reports import write_reports
 from tf_metammf.export.serving_module import ServingModule
@@ -163,6 +164,7 @@ def export_model(
             write_reports(folder, {"index": report, **options.reports})
             if options.write_assets is not None:
                 options.write_assets(folder)
+            write_manifest(folder)
     return target
 
 

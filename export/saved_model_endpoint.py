@@ -10,6 +10,7 @@ from tensorflow.core.protobuf import error_codes_pb2
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.endpoint import ModelSpec, VersionStatus
+from tf_metammf.export.manifest import require_whole
 from tf_metammf.export.serving_error import INVALID_ARGUMENT, serving_error
 from tf_metammf.export.signatures import Signature, read_signatures
 from tf_metammf.export.versions import exported_version
@@ -29,7 +30,7 @@ class SavedModelEndpoint:
         folder: The version that is loaded.
 
     Raises:
-        InvalidInputError: There is no such export, or it cannot be loaded.
+        InvalidInputError: There is no such export, a file of it is missing or cut, or it cannot be loaded.
     """
 
     rows_per_request: int | None = None
@@ -39,6 +40,7 @@ class SavedModelEndpoint:
             raise InvalidInputError(f'label is "{model.label}", and {folder} has none. Give the number of the version.')
         self.folder = exported_version(folder, model.version)
         self.name = str(self.folder)
+        require_whole(self.folder)
         try:
             with taken_literally(self.folder) as literal:
                 self._loaded = tf.saved_model.load(str(literal))
