@@ -92,7 +92,7 @@ def test_an_unknown_shell_and_a_missing_package_are_named(capsys, monkeypatch):
 
 def test_the_script_does_not_wait_for_tensorflow():
     program = (
-        "import sys\nfrom tf_metammf.commands.main import RECORD_COMMANDS, main\ntry:\n    main(['--print_completion', 'bash'])\n"
+        "import sys\nfrom tf_metammf.commands.main import main\ntry:\n    main(['--print_completion', 'bash'])\n"
         "except SystemExit:\n    print('tensorflow' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

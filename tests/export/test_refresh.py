@@ -16,9 +16,10 @@ from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import open_record_set
 from tf_metammf.records.removal import remove
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.assembly import make_model, make_objective
+from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.refresh import refresh
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.training_data import TrainingData
@@ -87,8 +88,8 @@ def make_run(tmp_path_factory):
         settings = {"fusion": {"units": [8, 4]}, "id_units": 4, "normalize": False} | model
         configuration = Configuration.from_mapping({"model": settings, "training": training or {}})
         run = create_run_directory(folder / "run", configuration, record_set)
-        data = TrainingData(record_set, feature_budget_gb=configuration.training.feature_budget_gb)
-        model = make_model(configuration, make_objective(configuration.objective, data), data)
+        plan = TrainingPlan.of(configuration, record_set)
+        model = make_model(plan, TrainingData.of(record_set, plan))
         if model.item_tower.missing_modalities.trainable:
             model.item_tower.missing_modalities.stand_ins.assign(np.linspace(-1, 1, sum(WIDTHS.values())))
         model.save_weights(str(run.weights_file))

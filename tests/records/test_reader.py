@@ -355,3 +355,37 @@ def test_a_split_beyond_memory_is_read_whatever_the_global_seed(small_record_set
     dataset = records.interactions(small_record_set, batch_size=32, shuffle_seed=3, memory_budget=0)
     users = np.concatenate([batch["user"] for batch in dataset.as_numpy_iterator()])
     np.testing.assert_array_equal(np.sort(users), np.sort(records.read_interactions(small_record_set, "train").user))
+
+
+@pytest.mark.parametrize("memory_budget", [STREAMED, IN_MEMORY])
+@pytest.mark.parametrize(("batch_size", "smallest", "rest"), [(41, 2, 1), (41, 1, 1), (100, 11, 11), (100, 12, 11)])
+def test_too_few_interactions_for_a_batch_join_the_one_before(numbered, memory_budget, batch_size, smallest, rest):
+    arguments = {"batch_size": batch_size, "memory_budget": memory_budget, "shuffle_seed": 3, "epochs": 2}
+    read = batches(numbered, smallest_batch=smallest, **arguments)
+    whole = 411 // batch_size
+    joined = [*[batch_size] * (whole - 1), batch_size + rest]
+    expected = joined if smallest > rest else [*[batch_size] * whole, rest]
+    assert [len(batch) for batch in read] == 2 * expected
+    # The same interactions in the same order: only the border between the last two batches is gone.
+    assert flat(read) == flat(batches(numbered, **arguments))
+    assert batches(numbered, smallest_batch=smallest, drop_remainder=True, **arguments) == batches(
+        numbered, drop_remainder=True, **arguments
+    )
+
+
+def test_a_split_of_less_than_a_batch_is_one_batch(small_record_set):
+    count = small_record_set.metadata.splits["train"].interactions
+    for memory_budget in (STREAMED, IN_MEMORY):
+        read = records.interactions(
+            small_record_set, batch_size=count + 5, smallest_batch=count + 1, memory_budget=memory_budget
+        )
+        assert [len(batch["user"]) for batch in read] == [count]
+
+
+@pytest.mark.parametrize("memory_budget", [STREAMED, IN_MEMORY])
+def test_replicas_share_a_last_batch_that_others_joined(numbered, memory_budget):
+    arguments = {"batch_size": 82, "shuffle_seed": 5, "smallest_batch": 2, "memory_budget": memory_budget}
+    alone = batches(numbered, epochs=2, **arguments)  # 411 are 5 x 82 + 1
+    shared = batches(numbered, epochs=2, input_context=context(0, 1, 2), **arguments)
+    assert [len(batch) for batch in shared] == 2 * [*[41] * 8, 41, 42]
+    assert [flat(shared[step : step + 2]) for step in range(0, len(shared), 2)] == alone

@@ -10,7 +10,8 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.comparison.compare import compare
-from tf_metammf.trainer.configuration.configuration import Configuration, TrainingConfiguration
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.sections import TrainingConfiguration
 from tf_metammf.trainer.runs.leakage import find_leakage, require_no_leakage
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.runs.trained_interactions import trained_interactions
@@ -143,4 +144,4 @@ def test_a_chain_that_cannot_be_followed_is_named(make_records, make_run):
     found = leakage(run, make_records("third", [C], [A], [B]), second)
     assert found.trained == {"validation": 0, "test": 1}
     (unknown,) = found.unknown
-    assert str(start.folder) in unknown and "no longer there" in unknown
+    assert str(start.folder) in unknown and "no longer exists" in unknown
