@@ -80,7 +80,7 @@ def _commands(parser: Any, name: str = "") -> "Iterator[tuple[str, CommandParser
 
 def _offer_settings_of_all_parts(command: "CommandParser") -> None:
     from tf_metammf.parts.parts import known_parts
-    from tf_metammf.trainer.configuration.configuration import PLACES
+    from tf_metammf.trainer.configuration.sections import PLACES
     from tf_metammf.trainer.search.search_fields import field_types
 
     words = {f"{place}.name": list(known_parts(kind)) for kind, place in PLACES.items()}
