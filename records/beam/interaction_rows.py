@@ -138,7 +138,9 @@ def _with_times(key: Any, batch: dict[str, Any], name: str, reading: TimeReading
     yield from rejected_entries(ORIGIN, bad_rows)
     if not len(read):
         return
-    columns = take(batch["columns"], np.isin(batch["times"].records, read.records))
+    records = batch["times"].records
+    assert read.records is not None  # every part numbers its rows
+    columns = take(batch["columns"], np.isin(records, read.records))
     found: dict[str, Any] = {"columns": {**columns, "timestamp": read.integers(name)}}
     for role in ("user", "item"):  # without ids of rows that were left out
         used = IdColumn(batch[role], columns[role]).without_unused()
