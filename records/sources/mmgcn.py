@@ -109,7 +109,9 @@ def _read_pairs(
         if options.item_offset is None:
             return pairs
         rows = pairs.item - options.item_offset
-        reason = f"has the item {{}}, which minus {options.item_offset} is no row 0 to {items - 1} of the features"
+        reason = (
+            f"has the item {{}}, which minus {options.item_offset} is none of the {items} rows of the feature files"
+        )
         return pairs.without((rows < 0) | (rows >= items), rejected, kind="item without features", reason=reason)
 
     parts = {split: with_rows(read_pairs(file, bad_rows), bad_rows) for split, file in split_files.items()}
