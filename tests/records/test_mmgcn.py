@@ -77,7 +77,9 @@ def test_the_offset_can_be_given_and_has_to_be_where_two_fit(tmp_path):
     assert read(tmp_path, Options(item_offset=0)).interactions.item.tolist() == [3, 3]
     assert read(tmp_path, Options(item_offset=3)).interactions.item.tolist() == [0, 0]
     assert read(tmp_path, Options(item_offset=2)).interactions.item.tolist() == [1, 1]
-    assert "has the item 3, which minus 4 is no row 0 to 3 of the features" in refusal(tmp_path, Options(item_offset=4))
+    assert "has the item 3, which minus 4 is none of the 4 rows of the feature files" in refusal(
+        tmp_path, Options(item_offset=4)
+    )
 
 
 @pytest.mark.parametrize(
