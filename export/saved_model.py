@@ -13,9 +13,11 @@ from tf_metammf.baselines.baseline import Baseline
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.baseline_module import BaselineModule
 from tf_metammf.export.indices import IndexOptions
+from tf_metammf.export.kernel_coordinates import write_kernel_coordinates
 from tf_metammf.export.reports import write_reports
 from tf_metammf.export.serving_module import ServingModule
 from tf_metammf.export.versions import reserved_version, version_directory
+from tf_metammf.fusion.kernel_coordinates import catalogue_kernel_coordinates
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 from tf_metammf.trainer.refresh import Changes
@@ -172,9 +174,11 @@ def export_model(
         if isinstance(model, Baseline):
             _require_exact(model, index)
             module, report = BaselineModule(model, **known), {"index": "exact"}
+            coordinates = None
         else:
             module = ServingModule(model, **known, index=index, untrained=untrained)
             report = module.indices.report.content
+            coordinates = catalogue_kernel_coordinates(model)
         signatures = module.signatures()
         with (
             reserved_version(Path(output), version) as target,
@@ -183,6 +187,8 @@ def export_model(
         ):
             tf.saved_model.save(module, str(folder), signatures=signatures)
             write_reports(folder, {"index": report, **(reports or {})})
+            if coordinates is not None:
+                write_kernel_coordinates(folder, coordinates)
             if write_assets is not None:
                 write_assets(folder)
     return target
