@@ -1,4 +1,4 @@
-"""Compare models on a record set: the same budget of trials and the same seeds for each, with tests of significance."""
+"""Compare models on a record set, with the same trials and seeds for each, and confidence intervals."""
 
 from pathlib import Path
 from typing import Any

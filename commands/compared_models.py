@@ -7,10 +7,10 @@ from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.parts.parts import known_parts, setting_names
-from tf_metammf.trainer.configuration.configuration import PLACES
 from tf_metammf.trainer.configuration.configuration_files import preset_names, read_configuration
 from tf_metammf.trainer.configuration.configuration_parser import Parts, chosen_parts
 from tf_metammf.trainer.configuration.earlier_configurations import modernized
+from tf_metammf.trainer.configuration.sections import PLACES
 from tf_metammf.trainer.search.search_fields import leaves, nested_fields
 from tf_metammf.trainer.search.search_space import SearchSpace, load_search_space
 

@@ -60,7 +60,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Exports, and prints the version directory, what was deleted and written beside it, and the signatures."""
     import_tensorflow()
-    from tf_metammf.export.deployment import Deployment
+    from tf_metammf.export.deployment.deployment import Deployment
     from tf_metammf.export.indices import IndexOptions
     from tf_metammf.export.recommender import Recommender
     from tf_metammf.export.retention import delete_old_versions, require_keep

@@ -35,7 +35,7 @@ EXIT_CODES = (
     "interrupted; 138 another process of a distributed training is gone; 143 terminated."
 )
 
-RECORD_COMMANDS = ("convert", "describe", "validate", "synthesize")
+RECORD_COMMANDS = ("convert", "describe", "validate", "remove-users", "remove-items", "synthesize")
 WITH_CONFIGURATION = ("train", "tune", "compare")
 """Commands that take fields of a configuration."""
 COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "explore", "quickstart")
@@ -141,11 +141,13 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _parser(words: Sequence[str] = ()) -> "CommandParser":
+    from tf_metammf.commands.completion import PrintCompletion
     from tf_metammf.commands.parser import CommandParser
     from tf_metammf.commands.versions import Versions
 
     parser = CommandParser(prog="tf-metammf", description=_help(tf_metammf), epilog=EXIT_CODES)
     parser.add_argument("--version", action=Versions)
+    parser.add_argument("--print_completion", action=PrintCompletion)
     commands = parser.add_subcommands(dest="command", **_listed("COMMAND"))
     records = CommandParser(description="Create, inspect and validate record sets.")
     commands.add_subcommand("records", records, help="Create, inspect and validate record sets.")
@@ -180,7 +182,7 @@ def _chosen(parsed: "Namespace") -> tuple[ModuleType, "Namespace"]:
 
 
 def _module(name: str) -> ModuleType:
-    return import_module(f"tf_metammf.commands.{name}")
+    return import_module(f"tf_metammf.commands.{name.replace('-', '_')}")
 
 
 def _help(module: ModuleType) -> str:

@@ -1,4 +1,4 @@
-"""Go the whole way once, on synthetic videos: data, training, evaluation, export, recommendations."""
+"""Run all steps once on synthetic videos: data, training, evaluation, export, recommendations."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +104,7 @@ def compare(
     from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
     from tf_metammf.records.validation import validate
     from tf_metammf.records.writer import write_record_set
-    from tf_metammf.trainer.assembly import make_full_ranking
+    from tf_metammf.trainer.rankings import make_full_ranking
     from tf_metammf.trainer.training import train
     from tf_metammf.trainer.training_data import TrainingData
 

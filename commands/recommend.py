@@ -1,4 +1,4 @@
-"""Ask an exported SavedModel, or a server that has it loaded, for recommendations."""
+"""Get recommendations from an exported SavedModel or from a server."""
 
 import logging
 from collections.abc import Sequence

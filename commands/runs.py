@@ -1,4 +1,4 @@
-"""List run directories: how each of them is, and its best validation metric."""
+"""List run directories with their state and best validation metric."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.objectives.objectives import BPR, FullSoftmax, InBatchSoftmax
+from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
+from tf_metammf.objectives.objectives import BPR, FullSoftmax
 
 import tensorflow_recommenders as tfrs  # isort: skip - after the package, which chooses Keras 2
 

@@ -86,6 +86,18 @@ class MetaMMF(CatalogueModel):
 
     Raises:
         InvalidInputError: An argument is not acceptable.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tf_metammf import MetaMMF
+        >>> videos = {"visual": np.random.default_rng(0).normal(size=(30, 8))}
+        >>> model = MetaMMF(20, videos, "bpr", fusion_options={"units": (16, 8)}, id_units=8)
+        >>> model.compile("adam")
+        >>> views = {"user": np.arange(20), "item": np.arange(20), "negative": np.full((20, 1), 29)}
+        >>> history = model.fit(views, batch_size=10, verbose=0)
+        >>> users, items = model.embeddings()
+        >>> users.shape, items.shape
+        (TensorShape([20, 16]), TensorShape([30, 16]))
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from tf_metammf.gradient_norms import gradient_norm
 from tf_metammf.layers.keras_version import refuse_keras_3
 from tf_metammf.layers.recommenders import tfrs
 from tf_metammf.layers.replicas import replica_count, size_of_batch
-from tf_metammf.objectives.objectives import InBatchSoftmax
+from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
 
@@ -31,7 +31,7 @@ class RetrievalModel(tfrs.Model):
     Args:
         users: Number of users.
         items: Number of items.
-        objective: A task of :mod:`tf_metammf.objectives.objectives`.
+        objective: A task of :mod:`tf_metammf.objectives`.
         **options: Name, dtype and other arguments of a Keras model.
 
     Attributes:

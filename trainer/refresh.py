@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +107,9 @@ def refresh(
             missing or of another width, items are new that nothing could represent, or a record set cannot be opened.
     """
     from tf_metammf.records.record_set import open_record_set
-    from tf_metammf.trainer.assembly import make_model, make_objective
+    from tf_metammf.trainer.assembly import make_model
     from tf_metammf.trainer.evaluation import load_model
+    from tf_metammf.trainer.planning.training_plan import TrainingPlan
     from tf_metammf.trainer.runs.leakage import find_leakage, leakage_warning, require_no_leakage
     from tf_metammf.trainer.runs.trained_interactions import trained_interactions
     from tf_metammf.trainer.training_data import TrainingData
@@ -125,8 +126,10 @@ def refresh(
     old, old_data = load_model(run, before.folder)
     _check_modalities(record_set, old.item_features.widths)
     modalities = list(old.item_features.widths)
-    data = TrainingData(record_set, modalities, configuration.training.feature_budget_gb)
-    model = make_model(configuration, make_objective(configuration.objective, data), data)
+    as_trained = replace(configuration, model=replace(configuration.model, modalities=modalities))
+    plan = TrainingPlan.of(as_trained, record_set)
+    data = TrainingData.of(record_set, plan)
+    model = make_model(plan, data)
     users = matched_places(old_data.record_set.user_ids, record_set.user_ids)
     items = matched_places(old_data.record_set.item_ids, record_set.item_ids)
     new_items = model.items - len(items[1])

@@ -8,7 +8,7 @@ from typing import Any
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.model import MetaMMF
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.configuration.configuration import TrainingConfiguration
+from tf_metammf.trainer.configuration.sections import TrainingConfiguration
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
 from tf_metammf.trainer.runs.leakage import Leakage, find_leakage, leakage_warning, require_no_leakage

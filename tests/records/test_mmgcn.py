@@ -75,7 +75,7 @@ def test_the_offset_can_be_given_and_has_to_be_where_two_fit(tmp_path):
     assert read(tmp_path, Options(item_offset=0)).interactions.item.tolist() == [3, 3]
     assert read(tmp_path, Options(item_offset=3)).interactions.item.tolist() == [0, 0]
     assert read(tmp_path, Options(item_offset=2)).interactions.item.tolist() == [1, 1]
-    assert "less 4, some item has no row" in refusal(tmp_path, Options(item_offset=4))
+    assert "minus 4, some item has no row" in refusal(tmp_path, Options(item_offset=4))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_dictionary_that_is_not_acceptable_is_refused(dictionary, message, tmp
 def test_a_dictionary_that_wants_code_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder_of(tmp_path, {0: [Command()]})
-    assert 'user_item_dict.npy: asks for "posix.system"' in refusal(tmp_path)
+    assert 'user_item_dict.npy: refers to "posix.system"' in refusal(tmp_path)
     assert not (tmp_path / "MARKER").exists()
 
 

@@ -115,7 +115,7 @@ def test_files_of_older_and_newer_numpy_are_read(old):
 def test_any_other_name_is_refused_by_that_name_and_nothing_runs(function, arguments, protocol, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     content = pickle.dumps({0: [Asks(function, *arguments)]}, protocol=protocol)
-    with pytest.raises(InvalidInputError, match=r'^evil\.npy: asks for "[\w.]+"') as raised:
+    with pytest.raises(InvalidInputError, match=r'^evil\.npy: refers to "[\w.]+"') as raised:
         load(content)
     assert function.__qualname__.split(".")[-1] in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -127,13 +127,13 @@ def test_a_name_made_to_deface_the_message_stays_in_one_line():
     content = b"\x80\x04\x8c\x02os\x8c" + bytes([len(name)]) + name + b"\x93."
     with pytest.raises(InvalidInputError) as raised:
         load(content)
-    assert str(raised.value).startswith('evil.npy: asks for "os.x\\ny\\u001b[2J", and only')
+    assert str(raised.value).startswith('evil.npy: refers to "os.x\\ny\\u001b[2J", but only')
 
 
 def test_a_class_hidden_in_an_object_array_is_refused(tmp_path):
     path = tmp_path / "user_item_dict.npy"
     np.save(path, np.array([Asks(os.system, f"touch {tmp_path / 'MARKER'}")], object), allow_pickle=True)
-    with pytest.raises(InvalidInputError, match=r'user_item_dict\.npy: asks for "posix\.system"'):
+    with pytest.raises(InvalidInputError, match=r'user_item_dict\.npy: refers to "posix\.system"'):
         load_object_array(path)
     assert not (tmp_path / "MARKER").exists()
 

@@ -129,7 +129,7 @@ class Command:
         (np.array([[0, -1]]), "has the item -1, expected 0 to"),
         (np.array([[0], [1]]), "has no items"),
         (np.array([0, 1]), "expected rows of a user and items"),
-        (np.array([Command()], object), 'asks for "posix.system"'),
+        (np.array([Command()], object), 'refers to "posix.system"'),
         (np.array([[0, ITEMS]]), "some item has no row"),
     ],
 )

@@ -184,5 +184,5 @@ def test_metadata_that_cannot_be_used_is_an_error(tmp_path, change, message):
 
 
 def test_a_folder_without_metadata_is_no_record_set(tmp_path):
-    with pytest.raises(InvalidRecordSetError, match="it is no record set"):
+    with pytest.raises(InvalidRecordSetError, match="it is not a record set"):
         validate(tmp_path)

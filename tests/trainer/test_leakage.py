@@ -10,7 +10,8 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.comparison.compare import compare
-from tf_metammf.trainer.configuration.configuration import Configuration, TrainingConfiguration
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.sections import TrainingConfiguration
 from tf_metammf.trainer.runs.leakage import find_leakage, require_no_leakage
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.runs.trained_interactions import trained_interactions

@@ -8,6 +8,8 @@ import pytest
 from loopback_cluster import addresses_of, cluster, wait_until
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.runs.checkpointing import Checkpointing
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.training_state import TrainingState
@@ -50,7 +52,7 @@ def test_two_processes_end_as_one_does_whatever_becomes_of_them_on_the_way(halve
     assert {path.name for path in run.folder.iterdir()} == {path.name for path in alone.folder.iterdir()}
 
 
-def test_processes_that_see_different_checkpoints_are_told_to_share_a_file_system(tmp_path):
+def test_processes_that_see_different_checkpoints_are_told_to_share_a_file_system(halves, tmp_path):
     class Group:
         index, size = 1, 2
 
@@ -68,10 +70,7 @@ def test_processes_that_see_different_checkpoints_are_told_to_share_a_file_syste
         Nothing(),
         None,
         TrainingState(),
-        steps=5,
-        epochs=1,
-        patience=0,
-        seconds=0,
+        plan=TrainingPlan.of(Configuration(), halves),
         files=[],
         preemption=None,
         group=Group(),

@@ -15,9 +15,9 @@ from tf_metammf.parts.parts import settings_of
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.repeated_training import train_with_seeds
 from tf_metammf.trainer.runs.references import References, describe_counts, read_references, remarks_on
 from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.seeds import train_with_seeds
 from tf_metammf.trainer.watching.training_curve import draw_training_curve
 
 MONITOR = "ndcg@5"

@@ -36,6 +36,14 @@ class InteractionGraph:
 
     Raises:
         InvalidInputError: The columns differ in length, or an id is out of range.
+
+    Examples:
+        >>> from tf_metammf import InteractionGraph
+        >>> graph = InteractionGraph([0, 0, 1, 1], [0, 2, 2, 2], users=2, items=3)
+        >>> graph.edges
+        3
+        >>> graph.item_degree[:, 0]
+        array([1., 0., 2.], dtype=float32)
     """
 
     def __init__(self, user: ArrayLike, item: ArrayLike, *, users: int, items: int) -> None:

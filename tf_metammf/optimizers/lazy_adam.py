@@ -37,6 +37,15 @@ class LazyAdam(FusedAdam):
     Raises:
         InvalidInputError: ``lazy_rows`` is not an integer of at least 1, or ``amsgrad``, whose running
             maximum has no lazy form here, is asked for.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import LazyAdam
+        >>> table = tf.Variable(tf.ones([3, 1]))
+        >>> gradient = tf.IndexedSlices(tf.constant([[2.0]]), tf.constant([1]), tf.constant([3, 1]))
+        >>> steps = LazyAdam(learning_rate=0.1, lazy_rows=1).apply_gradients([(gradient, table)])
+        >>> table[:, 0].numpy().round(4)  # only row 1 changes
+        array([1. , 0.9, 1. ], dtype=float32)
     """
 
     def __init__(self, learning_rate: Any = 1e-3, *, lazy_rows: int = LAZY_ROWS, **options: Any) -> None:

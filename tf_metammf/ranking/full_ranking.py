@@ -88,6 +88,14 @@ class FullRanking:
     Raises:
         InvalidInputError: An id is out of range, arrays do not match, no positive is left, a metric is unknown,
             or a cut-off is below 1.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tf_metammf import FullRanking
+        >>> ranking = FullRanking(([0, 1], [2, 0]), users=2, items=3, cutoffs=[1])
+        >>> users, items = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]), np.eye(3)
+        >>> ranking.evaluate(users, items)["recall@1"]  # user 0 gets item 2, user 1 gets item 1
+        0.5
     """
 
     def __init__(

@@ -13,7 +13,6 @@ import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, MetaMMFError, TrainingDivergedError, one_line
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.assembly import make_full_ranking
 from tf_metammf.trainer.comparison.comparison_directory import (
     ComparedModel,
     Comparison,
@@ -23,6 +22,7 @@ from tf_metammf.trainer.comparison.comparison_directory import (
 from tf_metammf.trainer.comparison.model_names import check_names
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
+from tf_metammf.trainer.rankings import make_full_ranking
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.run_lock import is_locked, locked
 from tf_metammf.trainer.search.search_space import SearchSpace

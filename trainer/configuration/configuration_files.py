@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.configuration.earlier_configurations import modernized
+from tf_metammf.trainer.configuration.sections import Sections
 from tf_metammf.trainer.configuration.yaml_files import read_mapping, require_sections
 
 PRESETS_FOLDER = files("tf_metammf.trainer.configuration") / "presets"
@@ -55,5 +55,5 @@ def read_configuration(path: str | Path) -> dict[str, Any]:
     """
     file = configuration_file(str(path))
     content = modernized(read_mapping(file))
-    require_sections(content, Configuration, source=str(file))
+    require_sections(content, Sections, source=str(file))
     return content

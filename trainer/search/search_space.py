@@ -20,10 +20,11 @@ from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.parts.parts import setting_names
-from tf_metammf.trainer.configuration.configuration import PLACES, Configuration, part_of
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.configuration.configuration_files import PRESETS_FOLDER, configuration_file, read_configuration
 from tf_metammf.trainer.configuration.configuration_parser import chosen_parts, without_settings_of_others
 from tf_metammf.trainer.configuration.earlier_configurations import modernized
+from tf_metammf.trainer.configuration.sections import PLACES, part_of
 from tf_metammf.trainer.search.search_fields import flat_fields, leaves, nested_fields, searched_fields
 from tf_metammf.trainer.search.search_parameters import KINDS, Parameter, parse_parameter
 

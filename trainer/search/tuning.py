@@ -12,8 +12,7 @@ from typing import Any
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.bounds import check_bounds
-from tf_metammf.trainer.repeated_training import train_with_seeds
+from tf_metammf.trainer.planning.bounds import check_bounds
 from tf_metammf.trainer.runs.resumption import WATCHING
 from tf_metammf.trainer.runs.run_lock import locked
 from tf_metammf.trainer.search.oracles import make_oracle
@@ -23,6 +22,7 @@ from tf_metammf.trainer.search.space_rehearsal import rehearse_space
 from tf_metammf.trainer.search.trial_records import TrialRecord, best_trial, read_trials
 from tf_metammf.trainer.search.trial_tuner import make_tuner
 from tf_metammf.trainer.search.tuning_report import write_report
+from tf_metammf.trainer.seeds import train_with_seeds
 from tf_metammf.trainer.warm_start import check_earlier_run
 from tf_metammf.trainer.watching.tracking import tracker_package
 
@@ -39,7 +39,7 @@ class TuningResults:
         trials: All trials.
         best: The best of them.
         final: Metrics of the best configuration over its seeds, as
-            :func:`tf_metammf.trainer.repeated_training.train_with_seeds` gives them.
+            :func:`tf_metammf.trainer.seeds.train_with_seeds` gives them.
     """
 
     search: SearchDirectory

@@ -1,4 +1,4 @@
-"""Which parts of a configuration go together, read from what each declares."""
+"""Which parts and settings of a configuration go together, read from what each declares."""
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration.configuration import Configuration
@@ -31,3 +31,28 @@ def check_parts(configuration: Configuration) -> None:
             f"training.strategy is {configuration.training.strategy}, and {encoder.name} keeps numbers over a whole "
             "batch that replicas do not share. Use none."
         )
+
+
+def check_served(configuration: Configuration) -> None:
+    """Refuses settings that do not go with parameter servers.
+
+    Raises:
+        InvalidInputError: A setting does not; the message names it.
+    """
+    training = configuration.training
+    refused = {
+        "model.encoder.name": (configuration.model.encoder.name, "mf", "a graph encoder needs all nodes in every step"),
+        "objective.name": (configuration.objective.name, "in_batch_softmax", "the others need all items or a sampler"),
+        "training.deterministic": (training.deterministic, False, "workers do not wait for each other"),
+        "training.mixed_precision": (training.mixed_precision, None, "it has not been tried there"),
+        "training.jit_compile": (training.jit_compile, False, "it has not been tried there"),
+        "training.init_from": (training.init_from, None, "weights are read by one process"),
+        "training.rollbacks": (training.rollbacks, 0, "no process sees the loss of a single step"),
+        "training.profile_steps": (training.profile_steps, 0, "no process sees a single step"),
+    }
+    for name, (found, expected, reason) in refused.items():
+        if found != expected:
+            raise InvalidInputError(
+                f"{name} is {found}; with parameter_server only {expected} is possible: {reason}. Use that, or the "
+                "strategy multi_worker."
+            )

@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.parts.parts import PartKind, PartSettings, settings_of
 from tf_metammf.ranking.metric_names import MetricName
-from tf_metammf.trainer.configuration.configuration import PLACES, Configuration, part_of
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.sections import PLACES, part_of
 
 _LEAST = {
     "training": {
