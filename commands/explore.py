@@ -45,13 +45,14 @@ def run(arguments: Namespace) -> int:
         raise InvalidInputError("explore needs starlette and uvicorn: python -m pip install 'tf-metammf[explore]'")
     if not arguments.model and arguments.endpoint is None:
         raise InvalidInputError("missing: model, or endpoint. See --help.")
+    if arguments.endpoint is not None and len(arguments.model) > 1:
+        raise InvalidInputError(f"--model has {len(arguments.model)} names, expected one with --endpoint.")
     import_tensorflow()
-    from tf_metammf.explorer.server import serve
+    from tf_metammf.explorer.server import ExplorerServer, check_access
     from tf_metammf.explorer.workspace import Workspace, WorkspaceOptions
     from tf_metammf.export.served_model import DEFAULT_MODEL
 
-    if arguments.endpoint is not None and len(arguments.model) > 1:
-        raise InvalidInputError(f"--model has {len(arguments.model)} names, expected one with --endpoint.")
+    check_access(arguments.host, arguments.token)
     options = WorkspaceOptions(
         models=arguments.model if arguments.endpoint is None else [arguments.endpoint],
         served_name=arguments.model[0] if arguments.endpoint is not None and arguments.model else DEFAULT_MODEL,
@@ -60,10 +61,8 @@ def run(arguments: Namespace) -> int:
         media=arguments.media,
         surveyed_users=arguments.survey,
     )
-    serve(Workspace(options), host=arguments.host, port=arguments.port, token=arguments.token, announce=_announce)
-    return 0
-
-
-def _announce(address: str) -> None:
-    print(f"Open {address}", flush=True)
+    server = ExplorerServer(Workspace(options), host=arguments.host, port=arguments.port, token=arguments.token)
+    print(f"Open {server.address}", flush=True)
     logger.info("End with Ctrl-C.")
+    server.run()
+    return 0
