@@ -66,7 +66,7 @@ def project(catalogue: Catalogue, space: str, *, folder: Path | None, report: Pr
         found = _read(cache / name, len(vectors))
         if found is not None:
             return Projection(found, _described(method, len(vectors)))
-    points = _in_square(_by_tsne(vectors, report) if method == "tsne" else principal_components(vectors))
+    points = _in_square(by_tsne(vectors, report=report) if method == "tsne" else principal_components(vectors))
     report(1.0)
     for cache in _caches(folder):
         if _write(cache / name, points):
@@ -101,8 +101,20 @@ def principal_components(vectors: NDArray[np.floating], components: int = 2) -> 
     return found
 
 
-def _by_tsne(vectors: NDArray[np.float32], report: Progress) -> NDArray[np.float64]:
+def by_tsne(vectors: NDArray[np.float32], *, report: Progress) -> NDArray[np.float64]:
+    """t-SNE of at most :data:`LANDMARKS` items; each other item is placed at the middle of its nearest landmarks.
+
+    Reference: van der Maaten, Hinton, JMLR 9, 2008; as scikit-learn computes it.
+
+    Args:
+        vectors: float32 ``[n, d]``, not all the same.
+        report: Takes the progress.
+
+    Returns:
+        float64 ``[n, 2]``.
+    """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     chosen = np.arange(len(vectors))
     if len(chosen) > LANDMARKS:
@@ -110,9 +122,12 @@ def _by_tsne(vectors: NDArray[np.float32], report: Progress) -> NDArray[np.float
     report(0.05)
     landmarks = vectors[chosen].astype(np.float32)
     perplexity = min(30.0, (len(landmarks) - 1) / 3)
-    placed = TSNE(perplexity=perplexity, init="pca", random_state=SEED).fit_transform(
-        landmarks - landmarks.mean(axis=0)
-    )
+    # One thread: its threads wait for each other busily, which is slower on a machine that has other work, such as
+    # answering the page.
+    with threadpool_limits(1):
+        placed = TSNE(perplexity=perplexity, init="pca", random_state=SEED).fit_transform(
+            landmarks - landmarks.mean(axis=0)
+        )
     report(0.7)
     points = np.zeros((len(vectors), 2))
     squares = (landmarks**2).sum(axis=1)

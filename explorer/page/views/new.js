@@ -40,9 +40,10 @@ export function show(place, context) {
     } catch (error) {
       problem.textContent = error.message;
       problem.hidden = false;
+      return;
+    } finally {
+      chooser.value = "";
     }
-    chooser.value = "";
-    context.change({}, { quietly: true });
     await again();
   }
 

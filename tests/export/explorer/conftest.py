@@ -131,10 +131,13 @@ PNG = bytes.fromhex(
 @pytest.fixture(scope="session")
 def open_page() -> Iterator[Callable[..., Page]]:
     """Serves the page over a workspace with the given options, until the end."""
+    from tf_metammf.explorer import projection
     from tf_metammf.explorer.server import ExplorerServer
     from tf_metammf.explorer.workspace import Workspace, WorkspaceOptions
 
     running = []
+    patch = pytest.MonkeyPatch()
+    patch.setattr(projection, "find_spec", lambda name: None)  # principal components: t-SNE takes seconds
 
     def serve(*models: Any, **options: Any) -> Page:
         server = ExplorerServer(Workspace(WorkspaceOptions([str(model) for model in models], **options)))
@@ -147,6 +150,7 @@ def open_page() -> Iterator[Callable[..., Page]]:
     for server, thread in running:
         server.stop()
         thread.join()
+    patch.undo()
 
 
 @pytest.fixture(scope="session")

@@ -198,6 +198,17 @@ def test_principal_components_span_the_largest_variance():
     np.testing.assert_array_equal(projection.principal_components(np.ones((3, 1))), 0)
 
 
+def test_tsne_keeps_clusters_apart_and_places_others_at_their_nearest(monkeypatch):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    monkeypatch.setattr(projection, "LANDMARKS", 60)
+    kind = np.repeat([0, 1], 60)
+    vectors = (RANDOM.normal(size=(120, 8)) + 30 * kind[:, None]).astype(np.float32)
+    points = projection.by_tsne(vectors, report=lambda share: None)
+    middles = np.stack([points[kind == each].mean(axis=0) for each in (0, 1)])
+    nearest = np.linalg.norm(points[:, None] - middles, axis=2).argmin(axis=1)
+    np.testing.assert_array_equal(nearest, kind)
+
+
 def test_a_map_is_kept_beside_the_export_and_read_again(version, tmp_path, monkeypatch):
     catalogue = exported_catalogue(version)
     monkeypatch.setattr(projection, "find_spec", lambda name: None)
