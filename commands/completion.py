@@ -79,8 +79,8 @@ def _commands(parser: Any, name: str = "") -> "Iterator[tuple[str, CommandParser
 
 
 def _offer_settings_of_all_parts(command: "CommandParser") -> None:
-    from tf_metammf.parts import known_parts
-    from tf_metammf.trainer.configuration import PLACES
+    from tf_metammf.parts.parts import known_parts
+    from tf_metammf.trainer.configuration.sections import PLACES
     from tf_metammf.trainer.search.search_fields import field_types
 
     words = {f"{place}.name": list(known_parts(kind)) for kind, place in PLACES.items()}
@@ -98,7 +98,7 @@ def _offer_settings_of_all_parts(command: "CommandParser") -> None:
 
 def _offer_values(command: "CommandParser") -> None:
     from tf_metammf.records.sources import source_names
-    from tf_metammf.trainer.configuration_files import preset_names
+    from tf_metammf.trainer.configuration.configuration_files import preset_names
 
     values: dict[str, Iterable[str]] = {**VALUES, "--source": source_names()}
     values |= dict.fromkeys(("--config", "--models", "--reference"), preset_names())

@@ -3,11 +3,16 @@
 import logging
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.connection_options import add_connection_arguments, client_of_server
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from tf_metammf.export.client import Client
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +28,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="What export wrote, the folder of all versions or one version; two of them to compare. With --endpoint, "
         'the name of the model on the server, by default "model".',
     )
-    parser.add_argument("--endpoint", type=str, help="Query a server: http://HOST:PORT (REST) or grpc://HOST:PORT.")
+    parser.add_argument(
+        "--endpoint", type=str, help="Query a server: http://HOST:PORT, https://HOST, grpc:// or grpcs://."
+    )
+    add_connection_arguments(parser)
     parser.add_argument(
         "--records", type=Path, help="Record set: features for what-if, and ids and interactions for --endpoint."
     )
@@ -50,12 +58,10 @@ def run(arguments: Namespace) -> int:
     import_tensorflow()
     from tf_metammf.explorer.server import ExplorerServer, check_access
     from tf_metammf.explorer.workspace import Workspace, WorkspaceOptions
-    from tf_metammf.export.served_model import DEFAULT_MODEL
 
     check_access(arguments.host, arguments.token)
     options = WorkspaceOptions(
-        models=arguments.model if arguments.endpoint is None else [arguments.endpoint],
-        served_name=arguments.model[0] if arguments.endpoint is not None and arguments.model else DEFAULT_MODEL,
+        models=_models(arguments),
         records=arguments.records,
         titles=arguments.titles,
         media=arguments.media,
@@ -66,3 +72,9 @@ def run(arguments: Namespace) -> int:
     logger.info("End with Ctrl-C.")
     server.run()
     return 0
+
+
+def _models(arguments: Namespace) -> "list[Path | Client]":
+    if arguments.endpoint is None:
+        return [Path(folder) for folder in arguments.model]
+    return [client_of_server(arguments, arguments.model[0] if arguments.model else None)]

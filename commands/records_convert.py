@@ -61,24 +61,19 @@ def run(arguments: Namespace) -> int:
         "splitting": splitting,
         "seed": arguments.seed,
         "shards": arguments.shards,
+        "on_error": arguments.on_error,
     }
     if arguments.beam_pipeline_options is not None:
-        _print_summary(arguments.output, _convert_with_beam(arguments, common))
-        return 0
-    import_tensorflow()
-    from tf_metammf.records.conversion.conversion import convert
+        metadata = _convert_with_beam(arguments, common)
+    else:
+        import_tensorflow()
+        from tf_metammf.records.conversion.conversion import convert
 
-    record_set = convert(
-        arguments.source,
-        Path(arguments.input),
-        Path(arguments.output),
-        **common,
-        on_error=arguments.on_error,
-        show_progress=True,
-    )
-    _print_summary(str(record_set.folder), record_set.metadata)
+        path, output = Path(arguments.input), Path(arguments.output)
+        metadata = convert(arguments.source, path, output, **common, show_progress=True).metadata
+    _print_summary(arguments.output, metadata)
     if arguments.on_error == "skip":
-        print(f"{rejected_file(record_set.folder)}: the rejected rows")
+        print(f"{rejected_file(arguments.output)}: the rejected rows")
     return 0
 
 
@@ -86,11 +81,6 @@ def _convert_with_beam(arguments: Namespace, common: dict[str, Any]) -> Metadata
     if arguments.source != "tabular":
         raise InvalidInputError(
             f"--source is {arguments.source}, but Beam pipelines read only tabular. Write tables, or leave "
-            "--beam_pipeline_options out."
-        )
-    if arguments.on_error != "stop":
-        raise InvalidInputError(
-            f"--on_error is {arguments.on_error}, which Beam pipelines do not support. Leave it or "
             "--beam_pipeline_options out."
         )
     if arguments.beam_k_core_rounds < 1:

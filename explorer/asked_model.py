@@ -5,7 +5,6 @@ import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from tf_metammf.errors import InvalidInputError, MetaMMFError, one_line
 from tf_metammf.explorer.background import Background
@@ -13,6 +12,8 @@ from tf_metammf.explorer.catalogue import Catalogue, exported_catalogue, recorde
 from tf_metammf.explorer.projection import Projection, project
 from tf_metammf.explorer.survey import Survey, take_survey
 from tf_metammf.explorer.text_search import TextSearch
+from tf_metammf.export.client import Client
+from tf_metammf.export.versions import newest_version
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class AskedModel:
         name: str,
         *,
         version: str,
-        client: Any,
+        client: Client,
         catalogue: Catalogue,
         folder: Path | None,
         surveyed_users: int,
@@ -80,9 +81,8 @@ class ModelSource:
     """Where a model comes from, and the version of it that is asked now.
 
     Args:
-        address: A folder of versions, one version, or the address of a server.
+        model: A folder of versions, or one version; or a client of a server.
         name: What the page calls it.
-        served_name: What a server calls the model.
         records: A record set, for what a server does not tell; None where there is none.
         surveyed_users: As :class:`AskedModel` takes it.
 
@@ -93,52 +93,41 @@ class ModelSource:
         InvalidInputError: There is no such model, or it cannot be loaded.
     """
 
-    def __init__(
-        self, address: str, *, name: str, served_name: str, records: str | Path | None, surveyed_users: int
-    ) -> None:
-        self.address = address
+    def __init__(self, model: Path | Client, *, name: str, records: str | Path | None, surveyed_users: int) -> None:
+        self._folder = model if isinstance(model, Path) else None
         self._name = name
-        self._served_name = served_name
-        self._records = records
         self._surveyed_users = surveyed_users
         self._refused: Path | None = None
-        self.current = self._served() if is_server(address) else self._loaded(self._newest())
+        if isinstance(model, Path):
+            self.current = self._loaded(model)
+        else:
+            catalogue = Catalogue() if records is None else recorded_catalogue(records)
+            self.current = self._asked(model, catalogue, version=None)
 
     def reload_if_replaced(self) -> bool:
         """Loads a newer version, if the folder has one; what is asked stays as it was if that fails."""
-        if is_server(self.address):
+        if self._folder is None:
             return False
+        newest: Path | None = None
         try:
-            newest = self._newest()
+            newest = newest_version(self._folder)
             if newest in (self.current.folder, self._refused):
                 return False
             self.current = self._loaded(newest)
         except MetaMMFError as error:
-            if self._refused is None:
-                logger.warning("%s; the version from before stays in use", one_line(error))
-            self._refused = Path(self.address)
+            if newest is not None:
+                logger.warning("%s The version from before stays in use.", one_line(error))
+                self._refused = newest
             return False
         self._refused = None
         logger.info("%s: version %s is in use now", self._name, self.current.version)
         return True
 
-    def _newest(self) -> Path:
-        from tf_metammf.export.versions import newest_version
+    def _loaded(self, folder: Path) -> AskedModel:
+        version = newest_version(folder)
+        return self._asked(Client(version), exported_catalogue(version), version=version)
 
-        return newest_version(Path(self.address))
-
-    def _loaded(self, version: Path) -> AskedModel:
-        from tf_metammf.export.recommender import Recommender
-
-        return self._asked(Recommender(version), exported_catalogue(version), version=version)
-
-    def _served(self) -> AskedModel:
-        from tf_metammf.export.client import Client
-
-        catalogue = Catalogue() if self._records is None else recorded_catalogue(self._records)
-        return self._asked(Client(self.address, self._served_name), catalogue, version=None)
-
-    def _asked(self, client: Any, catalogue: Catalogue, *, version: Path | None) -> AskedModel:
+    def _asked(self, client: Client, catalogue: Catalogue, *, version: Path | None) -> AskedModel:
         return AskedModel(
             self._name,
             version="served" if version is None else version.name,
@@ -149,14 +138,9 @@ class ModelSource:
         )
 
 
-def is_server(address: str) -> bool:
-    """Whether an address is that of a server, not a folder."""
-    return "://" in address
-
-
-def names_of(addresses: Sequence[str]) -> list[str]:
-    """Short names for models: the last part of each address, or the address where two would be the same."""
-    short = [address if is_server(address) else _folder_name(Path(address)) for address in addresses]
+def names_of(models: Sequence[Path | Client]) -> list[str]:
+    """Short names for models: the last part of the path of a folder; with a letter where two would be the same."""
+    short = [_folder_name(model) if isinstance(model, Path) else "served" for model in models]
     if len(set(short)) == len(short):
         return short
     return [f"{letter}: {name}" for letter, name in zip("ABCDEFGH", short, strict=False)]

@@ -1,13 +1,13 @@
 """What a sample of users is recommended, which stands for all of them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.explorer.background import Progress
 from tf_metammf.explorer.catalogue import Catalogue
+from tf_metammf.export.client import Client
 
 PLACES = 50
 USERS_AT_ONCE = 32
@@ -35,7 +35,7 @@ class Survey:
         return self.users[rows[order]], places[order].astype(np.int64) + 1
 
 
-def take_survey(client: Any, catalogue: Catalogue, users: int, *, report: Progress) -> Survey:
+def take_survey(client: Client, catalogue: Catalogue, users: int, *, report: Progress) -> Survey:
     """Asks a model for the first :data:`PLACES` places of a sample of its users.
 
     Args:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.explorer.asked_model import AskedModel, ModelSource, is_server, names_of
+from tf_metammf.explorer.asked_model import AskedModel, ModelSource, names_of
 from tf_metammf.explorer.cards import Cards
 from tf_metammf.explorer.item_table import ItemTable, read_item_table
 from tf_metammf.explorer.media import Media
 from tf_metammf.explorer.placements import RecordedFeatures
 from tf_metammf.explorer.text_search import TextSearch
+from tf_metammf.export.client import Client
 
 SECONDS_BETWEEN_LOOKS = 3.0
 """After how long a folder is looked at again for a newer version."""
@@ -22,16 +23,14 @@ class WorkspaceOptions:
     """What ``tf-metammf explore`` is given.
 
     Attributes:
-        models: Folders of exports, or addresses of servers, at least one.
-        served_name: What servers call the model.
+        models: Folders of exports, or clients of servers, at least one.
         records: A record set; None for none.
         titles: A table of items; None for none.
         media: A folder of pictures and clips; None for none.
         surveyed_users: Users whose recommendations stand for those of all.
     """
 
-    models: Sequence[str]
-    served_name: str = "model"
+    models: Sequence[Path | Client]
     records: Path | None = None
     titles: Path | None = None
     media: Path | None = None
@@ -58,14 +57,8 @@ class Workspace:
         )
         self.features = RecordedFeatures(options.records)
         self.sources = [
-            ModelSource(
-                address,
-                name=name,
-                served_name=options.served_name,
-                records=options.records,
-                surveyed_users=options.surveyed_users,
-            )
-            for address, name in zip(options.models, names_of(options.models), strict=True)
+            ModelSource(model, name=name, records=options.records, surveyed_users=options.surveyed_users)
+            for model, name in zip(options.models, names_of(options.models), strict=True)
         ]
         self._searches: dict[int, tuple[AskedModel, TextSearch]] = {}
         self._closed = threading.Event()
@@ -92,8 +85,7 @@ class Workspace:
 
     def watch(self) -> None:
         """Looks for newer versions, in a thread, until :meth:`close`."""
-        if not all(is_server(source.address) for source in self.sources):
-            threading.Thread(target=self._watch, name="watch for newer versions", daemon=True).start()
+        threading.Thread(target=self._watch, name="watch for newer versions", daemon=True).start()
 
     def close(self) -> None:
         """Ends the watch."""

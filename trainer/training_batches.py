@@ -47,6 +47,7 @@ class TrainingBatches:
             shuffle_seed=self._plan.configuration.training.seed,
             epochs=None,
             first_epoch=epoch,
+            smallest_batch=self._plan.smallest_batch,
             negatives=self._negatives,
             neighbours=self._neighbours,
             input_context=input_context,
@@ -100,5 +101,6 @@ def make_server_dataset(plan: TrainingPlan, data: TrainingData) -> tf.data.Datas
         batch_size=plan.batch_size,
         shuffle_seed=seed,
         epochs=None,
+        smallest_batch=plan.smallest_batch,
         in_shards=True,
     )

@@ -12,6 +12,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.column_roles import item_column_of_features
 from tf_metammf.records.raw_files.delimited_text import TextFormat
+from tf_metammf.records.raw_files.dense_ids import with_ids_of_items
 from tf_metammf.records.raw_files.feature_columns import TOKEN_SEPARATORS, features_from_table, multi_hot_from_table
 from tf_metammf.records.raw_files.feature_files import load_matrix, require_matrix
 from tf_metammf.records.raw_files.named_features import NamedFeatures
@@ -46,7 +47,7 @@ def read_features(
         interacted: Raw item ids that occur in interactions. Rows of a ``.npy`` file without a file
             of ids are taken for the items "0", "1", … only if all of these are among them.
         text: How the file is delimited if it is text; by default recognised.
-        bad_rows: What to do with rows of text that cannot be read; by default the first one is an error.
+        bad_rows: What to do with rows of tables that cannot be read; by default the first one is an error.
 
     Returns:
         The features by raw item id.
@@ -60,6 +61,7 @@ def read_features(
         return _archive(path, item_column)
     item, kinds = feature_columns(path, column_names(path, text), item_column, index=index_columns(path))
     table = read_columns(path, kinds, text=text, bad_rows=bad_rows)
+    table = with_ids_of_items(table, item, bad_rows or BadRows())
     return features_from_table(table, item, [name for name in kinds if name != item])
 
 
@@ -95,6 +97,7 @@ def read_tokens(
     item = _item_column(path, names, item_column)
     require_columns(path, names, [item, column])
     table = read_columns(path, {item: "id", column: "text"}, text=text, bad_rows=bad_rows)
+    table = with_ids_of_items(table, item, bad_rows or BadRows())
     return multi_hot_from_table(table, item, column, separators=TOKEN_SEPARATORS)
 
 

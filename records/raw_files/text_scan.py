@@ -10,12 +10,21 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.line_blocks import Lines, begins_row, is_blank, lines_of_blocks
+
+
+class Cut(NamedTuple):
+    """A position at which a row begins: its byte, and the rows (the header included) and lines before it."""
+
+    position: int
+    rows: int
+    lines: int
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class TextLayout:
         multiline: Whether quoted values hold line breaks.
         rows: Number of rows, the header included, empty lines not.
         longest_row: Bytes of the longest row.
-        cuts: Positions at which rows begin, about ``part_bytes`` apart, ascending from 0.
+        cuts: Where to cut it into parts of about ``part_bytes``, ascending from 0.
     """
 
     delimiter: str
@@ -36,7 +45,7 @@ class TextLayout:
     multiline: bool
     rows: int
     longest_row: int
-    cuts: tuple[int, ...] = (0,)
+    cuts: tuple[Cut, ...] = (Cut(0, 0, 0),)
 
 
 def scan_text(
@@ -120,7 +129,7 @@ def _scanned(
 ) -> tuple[TextLayout, tuple[int, str] | None]:
     """The layout, and the line and reason at which the quotes break the grammar, or None."""
     rows = longest = line = row_start = 0
-    cuts, multiline, goes_on, opened = [0], False, False, 0
+    cuts, multiline, goes_on, opened = [Cut(0, 0, 0)], False, False, 0
     doubtful: int | None = None
     fits: bool | None = None
     for lines in lines_of_blocks(blocks, delimiter, quoted):
@@ -139,13 +148,16 @@ def _scanned(
         if not certain and doubtful is None and (goes_on or lines.goes_on.any()):
             found, fits = _two_readings(lines, delimiter, columns, before=fits)
             doubtful = None if found is None else (opened if goes_on and found == 0 else line + found) + 1
-        rows += int(begins_row(lines, open_before=goes_on).sum())
+        begun = np.cumsum(begins_row(lines, open_before=goes_on))
         ends = lines.offset + lines.stops[~lines.goes_on]
         if len(ends):
             longest = max(longest, int(np.diff(ends, prepend=row_start).max()))
             row_start = int(ends[-1])
-            while part_bytes is not None and ends[-1] > cuts[-1] + part_bytes:
-                cuts.append(int(ends[np.searchsorted(ends, cuts[-1] + part_bytes)]))
+            while part_bytes is not None and ends[-1] > cuts[-1].position + part_bytes:
+                position = int(ends[np.searchsorted(ends, cuts[-1].position + part_bytes)])
+                before = int(np.searchsorted(lines.stops, position - lines.offset)) + 1
+                cuts.append(Cut(position, rows + int(begun[before - 1]), line + before))
+        rows += int(begun[-1])
         if (lines.goes_on[-1] and not goes_on) or len(ends):
             opened = line + (int(np.flatnonzero(~lines.goes_on)[-1]) + 1 if len(ends) else 0)
         goes_on = bool(lines.goes_on[-1])

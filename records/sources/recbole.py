@@ -8,6 +8,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_data import RawData
 from tf_metammf.records.raw_files.delimited_text import UNQUOTED_TAB_SEPARATED, read_text, text_column_names
+from tf_metammf.records.raw_files.dense_ids import with_ids_of_items
 from tf_metammf.records.raw_files.feature_columns import features_from_table, multi_hot_from_table
 from tf_metammf.records.raw_files.feature_files import chosen_modalities
 from tf_metammf.records.raw_files.input_files import fingerprints, only_file, require_file, require_folder
@@ -21,9 +22,6 @@ from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.split_names import splits_of_files
 from tf_metammf.records.raw_files.tables import ColumnKind, require_columns
 from tf_metammf.records.read_request import ReadRequest
-
-SKIPS_ROWS = True
-"""Whether rows that cannot be read can be left out."""
 
 _TYPES = ("token", "token_seq", "float", "float_seq")
 
@@ -224,7 +222,7 @@ def _read_features(
     item = _typed(options.item_column, fields)
     columns = {name: _typed(name, fields) for name in modalities}
     kinds: dict[str, ColumnKind] = {item: "id", **dict.fromkeys(columns.values(), "text")}
-    table = read_text(file, kinds, text=UNQUOTED_TAB_SEPARATED, bad_rows=bad_rows)
+    table = with_ids_of_items(read_text(file, kinds, text=UNQUOTED_TAB_SEPARATED, bad_rows=bad_rows), item, bad_rows)
     features: dict[str, NamedFeatures] = {}
     tokens: dict[str, list[str]] = {}
     for name, column in columns.items():

@@ -6,15 +6,15 @@ import sys
 import pytest
 
 from tf_metammf.commands.completion import SHELLS, VALUES
-from tf_metammf.commands.main import main
+from tf_metammf.commands.main import RECORD_COMMANDS, main
 from tf_metammf.export import indices
-from tf_metammf.parts import known_parts
+from tf_metammf.parts.parts import known_parts
+from tf_metammf.records.bad_rows import ON_ERROR
 from tf_metammf.records.raw_data import SPLITS
-from tf_metammf.records.raw_files.bad_rows import ON_ERROR
-from tf_metammf.records.split_methods import METHODS
-from tf_metammf.records.splitting import SOURCE_METHOD
+from tf_metammf.records.splits.split_methods import METHODS
+from tf_metammf.records.splits.splitting import SOURCE_METHOD
 from tf_metammf.trainer.comparison.ablations import QUESTIONS
-from tf_metammf.trainer.configuration_files import preset_names
+from tf_metammf.trainer.configuration.configuration_files import preset_names
 from tf_metammf.trainer.search.oracles import TUNERS
 
 pytest.importorskip("shtab", reason="the extra completion is not installed")
@@ -45,7 +45,7 @@ def test_bash_completes_commands_options_and_values(capsys, tmp_path):
     script = script_for("bash", capsys)
     (tmp_path / "videos").mkdir()
     assert completed(script, "tr") == ["train"]
-    assert completed(script, "records", "") == ["convert", "describe", "validate", "synthesize"]
+    assert completed(script, "records", "") == list(RECORD_COMMANDS)
     assert completed(script, "train", "--training.ep") == ["--training.epochs"]
     assert completed(script, "train", "--resume", "") == ["auto", "never", "force"]
     assert completed(script, "train", "--mixed_precision", "") == ["bfloat16", "float16", "null"]

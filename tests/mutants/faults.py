@@ -261,7 +261,7 @@ FAULTS = [
         "records/examples.py",
         "presence[name] = widths > 0",
         "presence[name] = widths >= 0",
-        "tests/records/test_reader.py tests/records/test_item_lookup.py",
+        "tests/records/test_item_reader.py tests/records/test_item_lookup.py",
     ),
     Fault(
         "an index of items is off by one record",

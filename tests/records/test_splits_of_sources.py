@@ -279,4 +279,4 @@ def test_a_folder_where_a_file_of_features_is_expected_is_called_one(tmp_path):
     (tmp_path / "videos" / "3.mp4").touch()
     message = refusal(tmp_path, "tabular", features={"visual": "videos"})
     assert "videos: is a folder (with 3.mp4), expected a file" in message
-    assert "no such file" not in message
+    assert "file not found" not in message

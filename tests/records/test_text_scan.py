@@ -37,8 +37,9 @@ def test_rows_of_a_writer_are_counted_and_found(rows, quoting):
     assert layout.multiline == any("\n" in value for row in rows for value in row)
     assert layout.longest_row == max(len(row.encode()) for row in written)
     starts = [len("".join(written[:row]).encode()) for row in range(len(rows))]
-    assert set(layout.cuts) <= {*starts, len(text.encode())}
     lines = [1 + "".join(written[:row]).count("\n") for row in range(len(rows))]
+    whole = (len(text.encode()), len(rows), text.count("\n"))
+    assert set(layout.cuts) <= {*zip(starts, range(len(rows)), [line - 1 for line in lines], strict=True), whole}
     found = rows_of([text.encode()], layout, list(range(len(rows))))
     assert found == [(line, row.rstrip("\n")) for line, row in zip(lines, written, strict=True)]
 

@@ -144,4 +144,4 @@ def test_a_chain_that_cannot_be_followed_is_named(make_records, make_run):
     found = leakage(run, make_records("third", [C], [A], [B]), second)
     assert found.trained == {"validation": 0, "test": 1}
     (unknown,) = found.unknown
-    assert str(start.folder) in unknown and "no longer there" in unknown
+    assert str(start.folder) in unknown and "no longer exists" in unknown

@@ -20,6 +20,7 @@ EPOCHS = 12
 
 def test_two_processes_end_as_one_does_whatever_becomes_of_them_on_the_way(halves, configuration, tmp_path):
     configuration.training.epochs, configuration.training.checkpoint_seconds = EPOCHS, 0
+    configuration.training.batch_size = 140  # two steps an epoch, each with a checkpoint
     (tmp_path / "small.yaml").write_text(configuration.to_yaml())
     run, words = RunDirectory(tmp_path / "run"), command(halves.folder)
 

@@ -176,7 +176,7 @@ def test_what_a_peer_cannot_do_is_refused_by_name(look_alikes, tmp_path, preset,
 def test_a_baseline_has_no_weights_to_begin_with(look_alikes, trained, tmp_path):
     found = settings("mf-bpr")
     start = replace(found, training=replace(found.training, init_from=str(trained("popularity").folder)))
-    with pytest.raises(InvalidInputError, match=r"a run of popularity, which has no weights to begin with"):
+    with pytest.raises(InvalidInputError, match=r"a run of popularity, which has no weights to start from"):
         train(look_alikes, Path(tmp_path) / "run", start, verbose=0)
 
 

@@ -223,7 +223,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
             Path(f"{path}.data").write_bytes(b"half")
             raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
-    with pytest.raises(InvalidInputError, match=r"No space left on device.*The checkpoints before are whole"):
+    with pytest.raises(InvalidInputError, match=r"No space left on device.*Earlier checkpoints are complete"):
         checkpoints.save(FullDisk(), TrainingState(step=2), files=[])
     restored = checkpoint(0.0)
     assert checkpoints.restore(restored, into=tmp_path).step == 1

@@ -277,5 +277,5 @@ def test_damaged_weights_and_a_record_set_that_is_gone_are_named(finished, tmp_p
     with pytest.raises(InvalidInputError, match="is damaged or does not fit"):
         evaluate(run)
     run.write("records", run.read("records") | {"path": str(tmp_path / "gone")})
-    with pytest.raises(InvalidInputError, match="is no longer there"):
+    with pytest.raises(InvalidInputError, match="no longer exists"):
         evaluate(run)

@@ -41,6 +41,9 @@ class InBatchSoftmax(Objective):
     and with ``p(v)`` proportional to the number of training interactions of ``v``. So contrasts in both directions
     are added up, as Radford et al. (ICML 2021) do with pairs of images and texts, where both weigh the same.
 
+    A batch of one row has no negative, and a loss of 0. Datasets of :func:`tf_metammf.records.interactions` with
+    ``smallest_batch=2`` have none.
+
     Args:
         item_frequency: Training interactions of every item, ``[items]``.
         user_frequency: Training interactions of every user, ``[users]``; needed to correct the second direction.

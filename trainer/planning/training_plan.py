@@ -5,6 +5,7 @@ from functools import cached_property
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.parts.parts import known_parts
+from tf_metammf.records.epoch_steps import epoch_steps
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.configuration.configuration import Configuration
@@ -90,7 +91,15 @@ class TrainingPlan:
     @property
     def steps(self) -> int:
         """Steps of an epoch."""
-        return -(-training_edges(self.metadata) // self.batch_size)
+        return epoch_steps(training_edges(self.metadata), self.batch_size, smallest_batch=self.smallest_batch)
+
+    @property
+    def smallest_batch(self) -> int:
+        """Interactions that the last batch of an epoch needs.
+
+        A row alone has no other to be told from: its step would change weights by penalties and momentum alone.
+        """
+        return 2 if self.configuration.objective.contrasts_batch else 1
 
     @cached_property
     def modalities(self) -> list[str]:

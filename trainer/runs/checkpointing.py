@@ -93,6 +93,8 @@ class Checkpointing(keras.callbacks.Callback):
         if restored is None:
             return False
         self.state.replace_with(restored)
+        # Earlier releases had one more step where one row was left for it, and may have stopped before it.
+        self.state.step_of_epoch = min(self.state.step_of_epoch, self.steps - 1)
         # Keras resets the means of an epoch when it begins, also one that is resumed in its middle.
         model = self.trackable.model
         self._means = [variable.numpy() for metric in model.metrics for variable in metric.variables]

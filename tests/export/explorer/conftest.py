@@ -140,7 +140,7 @@ def open_page() -> Iterator[Callable[..., Page]]:
     patch.setattr(projection, "find_spec", lambda name: None)  # principal components: t-SNE takes seconds
 
     def serve(*models: Any, **options: Any) -> Page:
-        server = ExplorerServer(Workspace(WorkspaceOptions([str(model) for model in models], **options)))
+        server = ExplorerServer(Workspace(WorkspaceOptions(list(models), **options)))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         running.append((server, thread))

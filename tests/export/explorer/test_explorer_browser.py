@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from stand_in_server import StandInServer
 
-from tf_metammf.export.recommender import Recommender
+from tf_metammf.export.client import Client
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -62,8 +62,8 @@ def tab(open_tab, page) -> Any:
 
 
 @pytest.fixture(scope="module")
-def recommender(version) -> Recommender:
-    return Recommender(version)
+def recommender(version) -> Client:
+    return Client(version)
 
 
 def base(page) -> str:
@@ -241,7 +241,7 @@ def test_every_control_has_a_name(tab, page):
 def test_a_model_server_that_dies_is_told_until_it_returns(open_tab, open_page, version, record_set):
     with StandInServer(version.parent) as server:
         port = server.rest_port
-        page = open_page(f"http://127.0.0.1:{port}", records=record_set)
+        page = open_page(Client(f"http://127.0.0.1:{port}", timeout=2), records=record_set)
         tab = open_tab(page, expects_failures=True)
         tab.goto(f"{base(page)}/people?user=7")
         tab.locator(".grid .score").first.wait_for()

@@ -15,6 +15,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.explorer.asked_model import ModelSource
 from tf_metammf.explorer.item_table import read_item_table
 from tf_metammf.explorer.media import Media
+from tf_metammf.export.client import Client
 
 
 def test_files_of_items_are_served_and_no_others(page, catalogue, media):
@@ -60,9 +61,8 @@ def test_titles_and_kinds_are_read_as_text(tmp_path, suffix):
         read_item_table(tmp_path / "titles.txt")
 
 
-def source(address, **options) -> ModelSource:
-    known = {"name": "model", "served_name": "model", "records": None, "surveyed_users": 10}
-    return ModelSource(str(address), **(known | options))
+def source(address) -> ModelSource:
+    return ModelSource(address, name="model", records=None, surveyed_users=10)
 
 
 def test_an_export_that_is_replaced_is_asked_anew(catalogue, make_catalogue, version, tmp_path):
@@ -86,7 +86,7 @@ def test_an_export_that_is_replaced_is_asked_anew(catalogue, make_catalogue, ver
 def test_a_server_that_dies_is_told_and_is_asked_again_when_it_returns(open_page, version, record_set, catalogue):
     with StandInServer(version.parent) as server:
         port = server.rest_port
-        page = open_page(f"http://127.0.0.1:{port}", records=record_set)
+        page = open_page(Client(f"http://127.0.0.1:{port}", timeout=2), records=record_set)
         expected = page.get("/api/person", user="7", k=5)
         assert expected["watched"] > 0 and len(expected["recommended"]) == 5
         assert page.get("/api/about")["models"][0]["spaces"] == []

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from tf_metammf.export.recommender import Recommender
+from tf_metammf.export.client import Client
 
 USERS = ["7", 'quote"', "[markup]", "user 12"]
 
 
 @pytest.fixture(scope="module")
-def recommender(version) -> Recommender:
-    return Recommender(version)
+def recommender(version) -> Client:
+    return Client(version)
 
 
 @pytest.fixture(scope="module")
