@@ -38,7 +38,7 @@ EXIT_CODES = (
 RECORD_COMMANDS = ("convert", "describe", "validate", "remove-users", "remove-items", "synthesize")
 WITH_CONFIGURATION = ("train", "tune", "compare")
 """Commands that take fields of a configuration."""
-COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "verify", "quickstart")
+COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "explore", "verify", "quickstart")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
