@@ -105,7 +105,7 @@ def parsed_sections(content: Mapping[str, Any], *, source: str) -> dict[str, Any
     content = modernized(content)
     parts = chosen_parts(content)
     content = checked_content(content, parts, source=source)
-    parser = _parser(configuration_type(parts))
+    parser = _parser(configuration_type(parts))  # type: ignore[arg-type]  # classes are hashable, whatever their instances are
     try:
         parsed = parser.instantiate(parser.parse_object(content))
     except Exception as error:
