@@ -65,7 +65,7 @@ $(BEAM_VENV)/.installed: requirements-beam.lock setup.py pyproject.toml
 	@touch $@
 
 lock:
-	uv pip compile setup.py --extra test --extra tune --universal --python-version 3.11 \
+	uv pip compile setup.py --extra test --extra tune --extra media --universal --python-version 3.11 \
 		--generate-hashes --quiet --output-file requirements.lock --custom-compile-command "make lock"
 
 lock-beam:

@@ -26,6 +26,10 @@ FOLDERS = {
     "tf_metammf.records": "records",
     "tf_metammf.records.beam": "records/beam",
     "tf_metammf.records.conversion": "records/conversion",
+    "tf_metammf.records.media": "records/media",
+    "tf_metammf.records.media.decoding": "records/media/decoding",
+    "tf_metammf.records.media.encoders": "records/media/encoders",
+    "tf_metammf.records.media.encoding": "records/media/encoding",
     "tf_metammf.records.raw_files": "records/raw_files",
     "tf_metammf.records.sources": "records/sources",
     "tf_metammf.records.splits": "records/splits",
@@ -98,6 +102,9 @@ setup(
         "mlflow": ["mlflow-skinny>=3", "sqlalchemy>=2", "alembic>=1.13"],  # all of mlflow wants an older pyarrow
         "wandb": ["wandb>=0.20"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "media": ["av>=18,<19"],  # wheels with FFmpeg's libraries inside
+        "onnx": ["onnxruntime>=1.20"],
+        "sentences": ["sentence-transformers>=5"],
         "beam": ["apache-beam>=2.77,<3"],  # brings protobuf 6; requirements-beam.lock has what fits together
     },
     entry_points={"console_scripts": ["tf-metammf = tf_metammf.commands.main:main"]},

@@ -35,7 +35,7 @@ EXIT_CODES = (
     "interrupted; 138 another process of a distributed training is gone; 143 terminated."
 )
 
-RECORD_COMMANDS = ("convert", "describe", "validate", "synthesize")
+RECORD_COMMANDS = ("extract", "convert", "describe", "validate", "synthesize")
 WITH_CONFIGURATION = ("train", "tune", "compare")
 """Commands that take fields of a configuration."""
 COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "quickstart")
