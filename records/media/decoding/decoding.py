@@ -41,8 +41,6 @@ def decode(request: DecodeRequest, limits: Limits) -> Decoded:
     Returns:
         Frames and windows of sound. A modality that is absent or could not be decoded has a problem instead.
     """
-    import av
-
     try:
         with _opened(request.path, limits) as container:
             return _decode(container, request, limits)
@@ -50,7 +48,7 @@ def decode(request: DecodeRequest, limits: Limits) -> Decoded:
         return failed(request, str(error))
     except MemoryError:
         return failed(request, f"needs more than the {limits.memory:,} MB of memory that it may take")
-    except (av.error.FFmpegError, OSError, ValueError, EOFError, ArithmeticError) as error:
+    except Exception as error:  # whatever a made-up file leads to, it is a fault of this file alone
         return failed(request, f"cannot be decoded ({_plain(error)})")
 
 
@@ -78,7 +76,8 @@ def _decode(container: InputContainer, request: DecodeRequest, limits: Limits) -
 
     decoded, takers = Decoded(), []
     if request.frames is not None:
-        video = next((stream for stream in container.streams.video if not _is_cover(stream)), None)
+        videos = (stream for stream in container.streams.video if not _is_cover(stream))
+        video = next((stream for stream in videos if stream.codec_context is not None), None)
         if video is None:
             decoded.problems["visual"] = Problem("absent", "has no picture")
         else:
@@ -86,7 +85,7 @@ def _decode(container: InputContainer, request: DecodeRequest, limits: Limits) -
             video.codec_context.options = {"max_pixels": str(limits.pixels)}
             takers.append(_Taker("visual", video, FrameSelection(request.frames)))
     if request.sound is not None:
-        sound = next(iter(container.streams.audio), None)
+        sound = next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
         if sound is None:
             decoded.problems["acoustic"] = Problem("absent", "has no sound")
         else:

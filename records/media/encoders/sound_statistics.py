@@ -120,9 +120,8 @@ class Encoder(MediaEncoder):
         size = 2 ** int(np.ceil(np.log2(2 * count)))
         spectrum = tf.signal.rfft(tf.pad(centred, [[0, 0], [0, size - count]]))
         agreement = tf.signal.irfft(spectrum * tf.math.conj(spectrum))
-        # Fewer spectra overlap at a longer lag; a correction beyond twice would only raise noise.
-        overlap = np.maximum((count - np.arange(first, last + 1)) / count, 0.5).astype(np.float32)
-        relative = agreement[:, first : last + 1] / overlap / (agreement[:, :1] + _EPSILON)
+        # Fewer spectra overlap at a longer lag, which prefers a tempo to its half and its third.
+        relative = agreement[:, first : last + 1] / (agreement[:, :1] + _EPSILON)
         best = tf.argmax(relative, axis=1)
         beats = 1 / ((tf.cast(best, tf.float32) + first) * seconds)
         height = tf.clip_by_value(tf.reduce_max(relative, axis=1), 0.0, 1.0)
