@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 WHEEL_VENV := .venv-wheel
 BEAM_VENV := .venv-beam
 DOCS_VENV := .venv-docs
+AUDIT_VENV := .venv-audit
 
-.PHONY: quickstart test lint wheel types docs test-beam lock lock-beam lock-docs clean
+.PHONY: quickstart test lint wheel types docs test-beam audit vulnerabilities lock lock-runtime \
+	lock-beam lock-docs lock-audit clean
 
 quickstart: $(VENV)/.installed
 	@rm -rf quickstart
@@ -64,17 +66,43 @@ $(BEAM_VENV)/.installed: requirements-beam.lock setup.py pyproject.toml
 	$(BEAM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# What a user installs: a bill of materials (CycloneDX), and the licences.
+audit: wheel $(AUDIT_VENV)/.installed
+	mkdir -p build/audit
+	$(AUDIT_VENV)/bin/cyclonedx-py environment --output-reproducible --output-file build/audit/sbom.json \
+		$(WHEEL_VENV)/bin/python
+	$(AUDIT_VENV)/bin/pip-licenses --python=$(WHEEL_VENV)/bin/python --format=csv --with-urls \
+		--output-file=build/audit/licences.csv
+
+# Known vulnerabilities of the locked versions; asks the Python advisory database.
+vulnerabilities: $(AUDIT_VENV)/.installed
+	$(AUDIT_VENV)/bin/pip-audit --disable-pip --require-hashes --requirement requirements-runtime.lock
+
+$(AUDIT_VENV)/.installed: requirements-audit.lock
+	$(PYTHON) -m venv --clear $(AUDIT_VENV)
+	$(AUDIT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-audit.lock
+	@touch $@
+
 lock:
-	uv pip compile setup.py --extra test --extra tune --extra media --universal --python-version 3.11 \
+	uv pip compile setup.py --extra test --extra tune --extra media --extra completion --universal --python-version 3.11 \
 		--generate-hashes --quiet --output-file requirements.lock --custom-compile-command "make lock"
 
 lock-beam:
 	uv pip compile setup.py --extra test --extra beam --universal --python-version 3.11 \
 		--generate-hashes --quiet --output-file requirements-beam.lock --custom-compile-command "make lock-beam"
 
+# What the container installs: no test tools.
+lock-runtime:
+	uv pip compile setup.py --extra tune --universal --python-version 3.11 --constraint requirements.lock \
+		--generate-hashes --quiet --output-file requirements-runtime.lock --custom-compile-command "make lock-runtime"
+
+lock-audit:
+	uv pip compile requirements-audit.in --universal --python-version 3.11 \
+		--generate-hashes --quiet --output-file requirements-audit.lock --custom-compile-command "make lock-audit"
+
 lock-docs:
 	uv pip compile requirements-docs.in --universal --python-version 3.11 \
 		--generate-hashes --quiet --output-file requirements-docs.lock --custom-compile-command "make lock-docs"
 
 clean:
-	rm -rf $(VENV) $(WHEEL_VENV) $(BEAM_VENV) $(DOCS_VENV) build dist quickstart *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WHEEL_VENV) $(BEAM_VENV) $(DOCS_VENV) $(AUDIT_VENV) build dist quickstart *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -38,10 +38,12 @@ FOLDERS = {
     "tf_metammf.trainer.comparison": "trainer/comparison",
     "tf_metammf.trainer.configuration": "trainer/configuration",
     "tf_metammf.trainer.distribution": "trainer/distribution",
+    "tf_metammf.trainer.planning": "trainer/planning",
     "tf_metammf.trainer.runs": "trainer/runs",
     "tf_metammf.trainer.search": "trainer/search",
     "tf_metammf.trainer.watching": "trainer/watching",
     "tf_metammf.export": "export",
+    "tf_metammf.export.deployment": "export/deployment",
     "tf_metammf.commands": "commands",
 }
 
@@ -105,6 +107,7 @@ setup(
         "media": ["av>=18,<19"],  # wheels with FFmpeg's libraries inside
         "onnx": ["onnxruntime>=1.20"],
         "sentences": ["sentence-transformers>=5"],
+        "completion": ["shtab>=1.13"],
         "beam": ["apache-beam>=2.77,<3"],  # brings protobuf 6; requirements-beam.lock has what fits together
     },
     entry_points={"console_scripts": ["tf-metammf = tf_metammf.commands.main:main"]},

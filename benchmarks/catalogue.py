@@ -124,17 +124,18 @@ def measure(record_set: records.RecordSet, configuration: Configuration, *, step
     """Seconds, interactions a second and peak memory, as plain JSON values."""
     import tf_keras as keras
 
-    from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
+    from tf_metammf.trainer.assembly import make_compiled_model
+    from tf_metammf.trainer.planning.training_plan import TrainingPlan
+    from tf_metammf.trainer.training_batches import TrainingBatches
     from tf_metammf.trainer.training_data import TrainingData
 
     keras.utils.set_random_seed(0)
     started = time.perf_counter()
-    data = TrainingData.of(record_set, configuration)
-    model = make_model(configuration, make_objective(configuration.objective, data), data)
-    model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
-    model.optimizer.build(model.trainable_variables)
+    plan = TrainingPlan.of(configuration, record_set)
+    data = TrainingData.of(record_set, plan)
+    model = make_compiled_model(plan, data)
     made = time.perf_counter()
-    batches = make_training_dataset(configuration, data)
+    batches = TrainingBatches(plan, data).beginning_at()
     step = model.make_train_function()
     size = configuration.training.batch_size
 

@@ -37,8 +37,10 @@ from tf_metammf.graphs.neighbourhoods import WholeGraph
 from tf_metammf.model import MetaMMF
 from tf_metammf.parts.parts import settings_of
 from tf_metammf.records.splits.splitting import Splitting, split_interactions
-from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
+from tf_metammf.trainer.assembly import make_compiled_model
 from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
+from tf_metammf.trainer.training_batches import TrainingBatches
 from tf_metammf.trainer.training_data import TrainingData
 
 SEED = 0
@@ -118,12 +120,12 @@ def measure(shape: Shape, folder: Path, steps: int, whole: bool) -> dict[str, An
     configuration = load_configuration(shape.preset)
     configuration.model.encoder = settings_of("encoder", "sage")()
     keras.utils.set_random_seed(SEED)
-    data = TrainingData.of(records.open_record_set(folder), configuration)
-    model = make_model(configuration, make_objective(configuration.objective, data), data)
-    model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
-    model.optimizer.build(model.trainable_variables)
-    batches = make_training_dataset(configuration, data)
-    epoch_steps = -(-len(data.train) // configuration.training.batch_size)
+    record_set = records.open_record_set(folder)
+    plan = TrainingPlan.of(configuration, record_set)
+    data = TrainingData.of(record_set, plan)
+    model = make_compiled_model(plan, data)
+    batches = TrainingBatches(plan, data).beginning_at()
+    epoch_steps = plan.steps
     timed = epoch_steps if whole else min(steps, epoch_steps)
     first = seconds(lambda: model.fit(batches, steps_per_epoch=1, verbose=0))
     fits = [

@@ -104,7 +104,7 @@ def measure(sizes: Sizes, *, repeats: int) -> dict[str, Any]:
 
     from benchmarks.propagation import random_graph
     from tf_metammf.model import MetaMMF
-    from tf_metammf.objectives.objectives import InBatchSoftmax
+    from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
     from tf_metammf.optimizers.fused_adam import FusedAdam
     from tf_metammf.ranking.full_ranking import FullRanking
 

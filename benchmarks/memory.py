@@ -68,21 +68,23 @@ def grown(records: str, settings: dict[str, Any]) -> dict[str, float]:
     import tensorflow as tf
 
     from tf_metammf.records.record_set import open_record_set
-    from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
+    from tf_metammf.trainer.assembly import make_compiled_model
     from tf_metammf.trainer.configuration.configuration import Configuration
-    from tf_metammf.trainer.memory import training_step_bytes
+    from tf_metammf.trainer.planning.memory import training_memory
+    from tf_metammf.trainer.planning.training_plan import TrainingPlan
+    from tf_metammf.trainer.training_batches import TrainingBatches
     from tf_metammf.trainer.training_data import TrainingData
 
     tf.matmul(tf.ones([99, 99]), tf.ones([99, 99]))
     reset_peak_memory()
     before = memory_mib("VmRSS")
     configuration = Configuration.from_mapping(settings)
-    data = TrainingData(open_record_set(records))
-    model = make_model(configuration, make_objective(configuration.objective, data), data)
-    model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
-    model.optimizer.build(model.trainable_variables)
-    model.fit(make_training_dataset(configuration, data), steps_per_epoch=STEPS, verbose=0)
-    estimated = training_step_bytes(configuration, data.record_set.metadata) / 2**20
+    record_set = open_record_set(records)
+    plan = TrainingPlan.of(configuration, record_set)
+    data = TrainingData.of(record_set, plan)
+    model = make_compiled_model(plan, data)
+    model.fit(TrainingBatches(plan, data).beginning_at(), steps_per_epoch=STEPS, verbose=0)
+    estimated = training_memory(plan).total / 2**20
     return {"grown": memory_mib("VmHWM") - before, "estimated": estimated}
 
 

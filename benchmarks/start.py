@@ -80,26 +80,22 @@ def first_step(folder: Path, encoder: str, *, started: float) -> dict[str, float
     with clock.part("import TFRS and this package"):
         from tf_metammf.parts.parts import settings_of
         from tf_metammf.records.record_set import open_record_set
-        from tf_metammf.trainer.assembly import (
-            make_model,
-            make_objective,
-            make_optimizer,
-            make_training_dataset,
-        )
+        from tf_metammf.trainer.assembly import make_compiled_model
         from tf_metammf.trainer.configuration.configuration import load_configuration
+        from tf_metammf.trainer.planning.training_plan import TrainingPlan
+        from tf_metammf.trainer.training_batches import TrainingBatches
         from tf_metammf.trainer.training_data import TrainingData
     configuration = load_configuration("default")
     configuration.model.encoder = settings_of("encoder", encoder)()
     with clock.part("reading the record set"):
-        data = TrainingData(open_record_set(folder))
-        objective = make_objective(configuration.objective, data)
+        record_set = open_record_set(folder)
+        plan = TrainingPlan.of(configuration, record_set)
+        data = TrainingData.of(record_set, plan)
         _ = data.item_features()
     with clock.part("building the model"):
-        model = make_model(configuration, objective, data)
-        model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
-        model.optimizer.build(model.trainable_variables)
+        model = make_compiled_model(plan, data)
     with clock.part("input pipeline, first batch"):
-        batches = iter(make_training_dataset(configuration, data))
+        batches = iter(TrainingBatches(plan, data).beginning_at())
         next(batches)
     train = model.make_train_function()
     with clock.part("tracing the step"):

@@ -25,7 +25,9 @@ from tf_metammf.commands.quickstart import FUSIONS, quickstart_configuration
 from tf_metammf.records.synthesis.synthesis import synthesize
 from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
+from tf_metammf.trainer.assembly import make_compiled_model
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
+from tf_metammf.trainer.training_batches import TrainingBatches
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.watching.tensorboard_logs import WriteModelStatistics, tensorboard_callbacks
 
@@ -88,11 +90,11 @@ class Side:
     def __init__(self, name: str, data: TrainingData, folder: Path) -> None:
         configuration = quickstart_configuration("metammf", FUSIONS["metammf"], seed=SEED, epochs=1)
         keras.utils.set_random_seed(SEED)
-        self.steps = -(-len(data.train) // configuration.training.batch_size)
-        self._model = make_model(configuration, make_objective(configuration.objective, data), data)
+        plan = TrainingPlan.of(configuration, data.record_set)
+        self.steps = plan.steps
+        self._model = make_compiled_model(plan, data)
         self._model.logs_gradient_norm = name in ("all", "norms alone")
-        self._model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
-        self._batches = make_training_dataset(configuration, data)
+        self._batches = TrainingBatches(plan, data).beginning_at()
         self._callbacks: list[keras.callbacks.Callback] = []
         if name in ("metrics", "all"):
             item_ids = data.record_set.item_ids

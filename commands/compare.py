@@ -1,4 +1,4 @@
-"""Compare models on a record set: the same budget of trials and the same seeds for each, with tests of significance."""
+"""Compare models on a record set, with the same trials and seeds for each, and confidence intervals."""
 
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,19 @@ from tf_metammf.trainer.search.search_space import SearchSpace
 def add_arguments(parser: CommandParser) -> None:
     """Adds the arguments of ``tf-metammf compare``."""
     parser.add_argument("--records", type=Path, required=True, help="The record set.")
-    parser.add_argument("--output", type=Path, required=True, help="The directory to create, or to go on with.")
+    parser.add_argument("--output", type=Path, required=True, help="The directory to create or resume.")
     parser.add_argument(
         "--models",
         type=str,
         required=True,
-        help="Presets, YAML files or run directories, with commas between; NAME=FILE says what to call one, quoted "
+        help="Presets, YAML files or run directories, separated by commas; NAME=FILE names one, quoted "
         "where the name has commas, and lattice+metammf is the preset lattice with the fusion metammf.",
     )
     parser.add_argument(
         "--reference",
         type=str | None,
         help="The model that the others are compared with; by default the model that --ablate varied for each of its "
-        "variations, else the first one named.",
+        "variations, otherwise the first model.",
     )
     parser.add_argument("--seeds", type=int, default=5, help="How often each model is trained and tested.")
     parser.add_argument("--trials", type=int, default=0, help="Trials of the search for each model; 0 for none.")
@@ -37,15 +37,15 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--ablate",
         type=str | None,
-        help="Vary each model: depth, rank, meta_units, static, modalities, encoder, with commas between.",
+        help="Vary each model: depth, rank, meta_units, static, modalities, encoder, separated by commas.",
     )
     parser.add_argument(
         "--kinds",
         type=Path | None,
-        help="CSV file of item ids and kinds to colour maps by; by default RECORDS.kinds.csv, if it is there, "
-        "else clusters of the features.",
+        help="CSV file of item ids and kinds to colour maps by; by default RECORDS.kinds.csv, if it exists, "
+        "otherwise clusters of the features.",
     )
-    add_field_options(parser, explanation="The value for all models, in place of that of preset or file.")
+    add_field_options(parser, explanation="The value for all models; overrides the preset or file.")
 
 
 def run(arguments: Namespace) -> int:
@@ -101,7 +101,7 @@ def _ablated(
         varied |= {label: name for label in variations if label != name}
     if len(found) == len(models):
         raise InvalidInputError(
-            f"--ablate {','.join(questions)} varies nothing of {', '.join(models)}. Ask another of "
+            f"--ablate {','.join(questions)} does not apply to {', '.join(models)}. Choose another of "
             f"{', '.join(QUESTIONS)}, or compare without --ablate."
         )
     return found, varied

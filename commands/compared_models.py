@@ -7,10 +7,10 @@ from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.parts.parts import known_parts, setting_names
-from tf_metammf.trainer.configuration.configuration import PLACES
 from tf_metammf.trainer.configuration.configuration_files import preset_names, read_configuration
 from tf_metammf.trainer.configuration.configuration_parser import Parts, chosen_parts
 from tf_metammf.trainer.configuration.earlier_configurations import modernized
+from tf_metammf.trainer.configuration.sections import PLACES
 from tf_metammf.trainer.search.search_fields import leaves, nested_fields
 from tf_metammf.trainer.search.search_space import SearchSpace, load_search_space
 
@@ -40,7 +40,7 @@ def named_models(text: str, *, overrides: Mapping[str, Any], searched: bool) -> 
         place = of_run if of_run.is_file() else Path(file)
         name = name or _name_of(Path(file)) + (f"+{fusion}" if fusion else "")
         if name in models:
-            raise InvalidInputError(f'two models are called "{name}". Name them with NAME=FILE.')
+            raise InvalidInputError(f'two models have the name "{name}". Name them with NAME=FILE.')
         values = _with_fusion(overrides, fusion) if fusion else overrides
         own = _own_fields(values, chosen_parts(read_configuration(place), modernized(values, partial=True)))
         taken |= set(own)

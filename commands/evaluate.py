@@ -14,12 +14,12 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf evaluate``."""
     parser.add_argument("--run", type=Path, required=True, help="The run directory.")
-    parser.add_argument("--records", type=Path, help="Where the record set is now, if it was moved.")
+    parser.add_argument("--records", type=Path, help="Where the record set is now, if it has moved.")
     parser.add_argument("--split", default="test", help="validation or test.")
     parser.add_argument(
         "--json",
         action="store_true",
-        help="Print JSON instead of a table: the metrics; popularity and random, what to hold them against; counts.",
+        help="Print JSON instead of a table: the metrics, popularity and random for comparison, and counts.",
     )
 
 

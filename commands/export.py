@@ -19,48 +19,48 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf export``."""
     parser.add_argument("--run", type=Path, required=True, help="The run directory.")
     parser.add_argument(
-        "--output", type=Path, required=True, help="The folder of all versions, which a server is pointed to."
+        "--output", type=Path, required=True, help="The folder of all versions, which a server watches."
     )
     parser.add_argument(
         "--records",
         type=Path,
-        help="Where the record set is now, if it was moved; with --refresh, the grown record set.",
+        help="Where the record set is now, if it has moved; with --refresh, the grown record set.",
     )
     parser.add_argument("--k", type=int, default=20, help="Items that serving_default and similar_items return.")
     parser.add_argument("--version", type=str, help='Number of the version, or "timestamp"; by default the next one.')
     parser.add_argument("--keep", type=int, help="How many versions to keep; older ones are deleted. Default: all.")
     parser.add_argument(
-        "--deployment", type=Path, help="A folder for files that run a server; those that are there stay as they are."
+        "--deployment", type=Path, help="A folder for files that run a server; existing files are not changed."
     )
-    parser.add_argument("--model_name", type=str, default="model", help="What the server calls the model.")
+    parser.add_argument("--model_name", type=str, default="model", help="The name of the model on the server.")
     parser.add_argument(
         "--batching", action="store_true", help="For a server with --enable_batching, which refuses some signatures."
     )
-    parser.add_argument("--index", default="exact", help="How the best items are found: exact or partitioned.")
+    parser.add_argument("--index", default="exact", help="How to find the best items: exact or partitioned.")
     parser.add_argument(
-        "--index_recall", type=float, default=0.95, help="Share of them that a partitioned index is to find."
+        "--index_recall", type=float, default=0.95, help="Share of them that a partitioned index has to find."
     )
     parser.add_argument(
         "--refresh",
         action="store_true",
-        help="Take in new items, users and interactions from --records, without training.",
+        help="Add new items, users and interactions of --records, without training.",
     )
     parser.add_argument(
         "--trained_on",
         type=Path,
-        help="With --refresh: where the record set of the training is now, if it was moved.",
+        help="With --refresh: where the record set of the training is now, if it has moved.",
     )
     parser.add_argument(
         "--allow_leakage",
         action="store_true",
-        help="With --refresh: also where the run was trained on validation or test interactions of --records.",
+        help="With --refresh: allow a run that was trained on validation or test interactions of --records.",
     )
 
 
 def run(arguments: Namespace) -> int:
     """Exports, and prints the version directory, what was deleted and written beside it, and the signatures."""
     import_tensorflow()
-    from tf_metammf.export.deployment import Deployment
+    from tf_metammf.export.deployment.deployment import Deployment
     from tf_metammf.export.indices import IndexOptions
     from tf_metammf.export.recommender import Recommender
     from tf_metammf.export.retention import delete_old_versions, require_keep

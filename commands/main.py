@@ -1,7 +1,7 @@
 """``tf-metammf``: from raw files to recommendations.
 
-Exit codes: 0 done, 1 findings of ``records validate``, 2 something the user can mend, in one
-line on stderr, 130 interrupted, 138 another process of a distributed training is gone, 143 terminated.
+Exit codes: 0 done, 1 findings of ``records validate`` or ``records extract``, 2 an error the user
+can fix, in one line on stderr, 130 interrupted, 138 another process of a distributed training is gone, 143 terminated.
 """
 
 import os
@@ -31,11 +31,12 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 findings of records validate; 2 something you can mend, in one line on stderr; 130 "
-    "interrupted; 138 another process of a distributed training is gone; 143 terminated."
+    "Exit codes: 0 done; 1 findings of records validate, or media that records extract could not decode; 2 an error you "
+    "can fix, in one line on stderr; 130 interrupted; 138 another process of a distributed training is gone; "
+    "143 terminated."
 )
 
-RECORD_COMMANDS = ("extract", "convert", "describe", "validate", "synthesize")
+RECORD_COMMANDS = ("extract", "convert", "describe", "validate", "remove-users", "remove-items", "synthesize")
 WITH_CONFIGURATION = ("train", "tune", "compare")
 """Commands that take fields of a configuration."""
 COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "quickstart")
@@ -106,7 +107,7 @@ def _refuse_unreadable(words: Sequence[str]) -> None:
     """Refuses arguments that TensorFlow, which takes UTF-8, or the system could not be given."""
     for word in words:
         if "\0" in word:
-            raise InvalidInputError(f"the argument {word!r} has a zero byte, which no path or id can have.")
+            raise InvalidInputError(f"the argument {word!r} has a zero byte, which paths and ids cannot contain.")
         try:
             word.encode("utf-8")
         except UnicodeEncodeError:
@@ -132,7 +133,7 @@ def _refuse_buckets(words: Sequence[str]) -> None:
     for word in words:
         if bucket := re.search(r"^(?:--[\w.]+=)?((?:gs|s3|hdfs|abfss?)://.*)", word):
             raise InvalidInputError(
-                f"{bucket[1]} is an address, and files are read and written by path only; mount it and give the path."
+                f"{bucket[1]} is a URL, and files are read and written by path only. Mount it and give the path."
             )
 
 
@@ -141,14 +142,16 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _parser(words: Sequence[str] = ()) -> "CommandParser":
+    from tf_metammf.commands.completion import PrintCompletion
     from tf_metammf.commands.parser import CommandParser
     from tf_metammf.commands.versions import Versions
 
     parser = CommandParser(prog="tf-metammf", description=_help(tf_metammf), epilog=EXIT_CODES)
     parser.add_argument("--version", action=Versions)
+    parser.add_argument("--print_completion", action=PrintCompletion)
     commands = parser.add_subcommands(dest="command", **_listed("COMMAND"))
-    records = CommandParser(description="Make, look at and check record sets.")
-    commands.add_subcommand("records", records, help="Make, look at and check record sets.")
+    records = CommandParser(description="Create, inspect and validate record sets.")
+    commands.add_subcommand("records", records, help="Create, inspect and validate record sets.")
     record_commands = records.add_subcommands(dest="record_command", **_listed("records COMMAND"))
     for name in RECORD_COMMANDS:
         _add(record_commands, name, _module(f"records_{name}"))
@@ -180,7 +183,7 @@ def _chosen(parsed: "Namespace") -> tuple[ModuleType, "Namespace"]:
 
 
 def _module(name: str) -> ModuleType:
-    return import_module(f"tf_metammf.commands.{name}")
+    return import_module(f"tf_metammf.commands.{name.replace('-', '_')}")
 
 
 def _help(module: ModuleType) -> str:

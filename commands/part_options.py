@@ -7,9 +7,9 @@ from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.parts.parts import PartKind, PartSettings, owners_of, part_name, setting_names
-from tf_metammf.trainer.configuration.configuration import PLACES
 from tf_metammf.trainer.configuration.configuration_files import configuration_file, read_configuration
 from tf_metammf.trainer.configuration.configuration_parser import chosen_parts
+from tf_metammf.trainer.configuration.sections import PLACES
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 Parts = Mapping[PartKind, type[PartSettings]]

@@ -1,4 +1,4 @@
-"""Go the whole way once, on synthetic videos: data, training, evaluation, export, recommendations."""
+"""Run all steps once on synthetic videos: data, training, evaluation, export, recommendations."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="Seed of the data and of both trainings.")
     parser.add_argument("--users", type=int, default=3000, help="Number of synthetic users.")
     parser.add_argument("--items", type=int, default=3000, help="Number of synthetic items.")
-    parser.add_argument("--epochs", type=int, default=25, help="Epochs at most of each training.")
+    parser.add_argument("--epochs", type=int, default=25, help="Maximum epochs of each training.")
 
 
 def run(arguments: Namespace) -> int:
@@ -47,7 +47,7 @@ def run(arguments: Namespace) -> int:
     comparison = compare(
         folder, seed=arguments.seed, users=arguments.users, items=arguments["items"], epochs=arguments.epochs
     )
-    print("4. export of MetaMMF, and questions to the SavedModel")
+    print("4. export of MetaMMF, and queries to the SavedModel")
     version = export_run(comparison.runs["metammf"], folder / "model")
     recommender = Recommender(version)
     _print_recommendations(recommender)
@@ -94,7 +94,7 @@ def compare(
         seed: Of the data and of the trainings.
         users: Number of users.
         items: Number of items.
-        epochs: At most so many epochs a training.
+        epochs: Maximum epochs of each training.
         verbose: As :func:`tf_metammf.trainer.training.train` takes it.
         fusions: Options by name; a name up to a space is that of the fusion.
     """
@@ -104,7 +104,7 @@ def compare(
     from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
     from tf_metammf.records.validation import validate
     from tf_metammf.records.writer import write_record_set
-    from tf_metammf.trainer.assembly import make_full_ranking
+    from tf_metammf.trainer.rankings import make_full_ranking
     from tf_metammf.trainer.training import train
     from tf_metammf.trainer.training_data import TrainingData
 
@@ -153,9 +153,9 @@ def _print_new_item(recommender: Any, data: "SyntheticData") -> None:
     train = data.splits["train"]
     for row, dense in enumerate(users):
         better[row, train.item[train.user == dense]] = False
-    print("   place of a video that was never in the data, among what the user has not seen:")
+    print("   rank of a new video among those that the user has not seen:")
     for user, place, best in zip(ASKED_USERS, places, better.sum(axis=1) + 1, strict=True):
-        print(f"   {user}: {place} (by the true preferences: {best})")
+        print(f"   {user}: {place} (by true preferences: {best})")
 
 
 def _print_comparison(comparison: Comparison) -> None:

@@ -1,4 +1,4 @@
-"""Ask an exported SavedModel, or a server that has it loaded, for recommendations."""
+"""Get recommendations from an exported SavedModel or from a server."""
 
 import logging
 from collections.abc import Sequence
@@ -25,28 +25,28 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         type=str,
-        help="What export wrote, the folder of all versions or one version; with --endpoint the server's name of the "
-        'model, by default "model".',
+        help="The export: the folder of all versions or one version; with --endpoint the name of the model "
+        'on the server, by default "model".',
     )
-    parser.add_argument("--endpoint", type=str, help="Ask a server: http://HOST:PORT (REST) or grpc://HOST:PORT.")
-    parser.add_argument("--timeout", type=float, default=10.0, help="Seconds that the server may take.")
+    parser.add_argument("--endpoint", type=str, help="Query a server: http://HOST:PORT (REST) or grpc://HOST:PORT.")
+    parser.add_argument("--timeout", type=float, default=10.0, help="Seconds to wait for the server.")
     parser.add_argument(
         "--user",
         nargs="+",
         action="extend",
         metavar="ID",
         default=[],
-        help="Raw ids of users, with spaces between; may be given several times. An unknown id with commas is taken "
-        "for several if each of them is known.",
+        help="Raw ids of users, separated by spaces; may be given several times. An unknown id with commas is split at "
+        "its commas if each part is known.",
     )
     parser.add_argument(
         "--history",
         nargs="+",
         metavar="ID",
         default=[],
-        help="Raw ids of items that somebody liked whom the model has never seen.",
+        help="Raw ids of items that an unknown user liked.",
     )
-    parser.add_argument("--k", type=int, default=10, help="At most so many items for each user.")
+    parser.add_argument("--k", type=int, default=10, help="Maximum items for each user.")
     parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
 
 
@@ -88,7 +88,7 @@ def _of_users(asked: "Client | Recommender", users: list[str], k: int) -> "list[
         parts = [part.strip() for part in each.query.split(",")]
         several = [] if each.known or len(parts) == 1 else asked.recommend(parts, k)
         if several and all(part.known for part in several):
-            logger.info('no user is called "%s"; recommending for each of %s', each.query, ", ".join(parts))
+            logger.info('unknown user "%s"; recommending for each of %s', each.query, ", ".join(parts))
             found += several
             continue
         if not each.known:

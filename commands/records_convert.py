@@ -35,10 +35,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--beam_pipeline_options",
         type=str | None,
-        help='convert tables with Apache Beam and its options, as --beam_pipeline_options="--runner=DirectRunner"',
+        help='convert tables with Apache Beam and its options, such as --beam_pipeline_options="--runner=DirectRunner"',
     )
     parser.add_argument(
-        "--beam_k_core_rounds", type=int, default=10, help="rounds that a k-core may take in a pipeline of Beam"
+        "--beam_k_core_rounds", type=int, default=10, help="maximum rounds of a k-core in a Beam pipeline"
     )
     parser.add_class_arguments(Filtering, "filtering")
     parser.add_class_arguments(Splitting, "splitting")
@@ -60,36 +60,26 @@ def run(arguments: Namespace) -> int:
         "splitting": splitting,
         "seed": arguments.seed,
         "shards": arguments.shards,
+        "on_error": arguments.on_error,
     }
     if arguments.beam_pipeline_options is not None:
-        _print_summary(arguments.output, _convert_with_beam(arguments, common))
-        return 0
-    import_tensorflow()
-    from tf_metammf.records.conversion.conversion import convert
+        metadata = _convert_with_beam(arguments, common)
+    else:
+        import_tensorflow()
+        from tf_metammf.records.conversion.conversion import convert
 
-    record_set = convert(
-        arguments.source,
-        Path(arguments.input),
-        Path(arguments.output),
-        **common,
-        on_error=arguments.on_error,
-        show_progress=True,
-    )
-    _print_summary(str(record_set.folder), record_set.metadata)
+        path, output = Path(arguments.input), Path(arguments.output)
+        metadata = convert(arguments.source, path, output, **common, show_progress=True).metadata
+    _print_summary(arguments.output, metadata)
     if arguments.on_error == "skip":
-        print(f"{rejected_file(record_set.folder)}: the rows that were left out")
+        print(f"{rejected_file(arguments.output)}: the rejected rows")
     return 0
 
 
 def _convert_with_beam(arguments: Namespace, common: dict[str, Any]) -> Metadata:
     if arguments.source != "tabular":
         raise InvalidInputError(
-            f"--source is {arguments.source}, and only tabular is read by pipelines of Beam. Write tables, or leave "
-            "--beam_pipeline_options out."
-        )
-    if arguments.on_error != "stop":
-        raise InvalidInputError(
-            f"--on_error is {arguments.on_error}, which pipelines of Beam do not know. Leave it or "
+            f"--source is {arguments.source}, but Beam pipelines read only tabular. Write tables, or leave "
             "--beam_pipeline_options out."
         )
     if arguments.beam_k_core_rounds < 1:

@@ -24,5 +24,5 @@ def run(arguments: Namespace) -> int:
         print(finding)
     if findings:
         return EXIT_FINDINGS
-    print(f"{arguments.records}: all is well")
+    print(f"{arguments.records}: no problems found")
     return 0

@@ -1,4 +1,4 @@
-"""List run directories: how each of them is, and its best validation metric."""
+"""List run directories with their state and best validation metric."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +11,7 @@ from tf_metammf.records.console import print_table, visible
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf runs``."""
-    parser.add_argument("folder", type=Path, help="The folder that holds the run directories, or one of them.")
+    parser.add_argument("folder", type=Path, help="A folder of run directories, or one run directory.")
     parser.add_argument("--json", action="store_true", help="Print JSON.")
 
 

@@ -13,7 +13,7 @@ from tf_metammf.records.console import make_console, print_table
 from tf_metammf.records.record_set import RecordSet, open_record_set
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.configuration.configuration_files import preset_names
-from tf_metammf.trainer.configuration.configuration_parser import configuration_from, configuration_type
+from tf_metammf.trainer.configuration.configuration_parser import configuration_type
 from tf_metammf.trainer.runs.environment import environment_differences
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
@@ -47,8 +47,8 @@ def add_arguments(parser: CommandParser) -> None:
         "--resume",
         default="auto",
         choices=["auto", "never", "force"],
-        help="What to do with a run directory that is there: go on if configuration and data are the same (auto), also "
-        "with other settings where the checkpoints still fit (force), or refuse (never).",
+        help="What to do with an existing run directory: resume if configuration and data are the same (auto), also "
+        "with other settings that its checkpoints fit (force), or refuse (never).",
     )
     parser.add_argument(
         "--print_memory", action="store_true", help="Print how much memory training would take, instead of training."
@@ -64,7 +64,7 @@ def run(arguments: Namespace) -> int:
     source = None if arguments.records else _repeated_run(arguments)
     if source is None and arguments.records is None:
         raise InvalidInputError("missing: records. Give --records, or a run to repeat with --from.")
-    configuration = configuration_from(vars(arguments))
+    configuration = Configuration.from_sections(vars(arguments))
     if source is not None:
         for difference in environment_differences(source.read("environment")):
             print(f"not as in {source.folder}: {difference}", file=sys.stderr)
@@ -105,9 +105,10 @@ def _repeated_run(arguments: Namespace) -> RunDirectory | None:
 def _print_memory(record_set: RecordSet, configuration: Configuration) -> int:
     from rich.table import Table
 
-    from tf_metammf.trainer.memory import training_memory
+    from tf_metammf.trainer.planning.memory import training_memory
+    from tf_metammf.trainer.planning.training_plan import plan_training
 
-    memory = training_memory(configuration, record_set.metadata)
+    memory = training_memory(plan_training(configuration, record_set))
     table = Table()
     table.add_column("memory of training")
     table.add_column("GB", justify="right")

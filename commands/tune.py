@@ -18,15 +18,15 @@ SHOWN = 20
 def add_arguments(parser: CommandParser) -> None:
     """Adds the arguments of ``tf-metammf tune``."""
     parser.add_argument("--records", type=Path, required=True, help="The record set.")
-    parser.add_argument("--output", type=Path, required=True, help="The search directory to create, or to go on with.")
+    parser.add_argument("--output", type=Path, required=True, help="The search directory to create or resume.")
     parser.add_argument("--tuner", default="bayesian", help="bayesian, random or hyperband.")
     parser.add_argument(
-        "--trials", type=int | None, help="Trials at most; by default 30, or one round of hyperband's brackets."
+        "--trials", type=int | None, help="Maximum trials; by default 30, or one round of hyperband's brackets."
     )
     metric = parser.add_argument(
         "--metric",
         type=str | None,
-        help="--metric or --objective: the validation metric to raise; by default evaluation.monitor.",
+        help="--metric or --objective: the validation metric to maximize; by default evaluation.monitor.",
     )
     # As an ordinary alias it would take "--objective.temperature" for a part of itself.
     parser._option_string_actions["--objective"] = metric
@@ -69,7 +69,7 @@ def _print_trials(results: Any) -> None:
     from rich.table import Table
 
     shown = sorted(results.trials, key=lambda trial: (trial.state != "finished", -(trial.value or 0)))[:SHOWN]
-    table = Table(title=f"{len(results.trials)} trials, the best first", title_justify="left")
+    table = Table(title=f"{len(results.trials)} trials, best first", title_justify="left")
     table.add_column("trial")
     for heading in ("validation", "epochs"):
         table.add_column(heading, justify="right")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tf_metammf.export.answers import Recommendations as Recommendations
     from tf_metammf.export.answers import Scores as Scores
     from tf_metammf.export.client import Client as Client
-    from tf_metammf.export.deployment import Deployment as Deployment
+    from tf_metammf.export.deployment.deployment import Deployment as Deployment
     from tf_metammf.export.index import ExactIndex as ExactIndex
     from tf_metammf.export.indices import IndexOptions as IndexOptions
     from tf_metammf.export.partitioned_index import PartitionedIndex as PartitionedIndex
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "Changes": "saved_model",
     "Client": "client",
-    "Deployment": "deployment",
+    "Deployment": "deployment.deployment",
     "ExactIndex": "index",
     "IndexOptions": "indices",
     "ModalityShares": "answers",

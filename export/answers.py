@@ -109,6 +109,6 @@ def require_valid(valid: NDArray[np.bool_], *, first: int = 0) -> None:
     """
     if not valid.all():
         raise InvalidInputError(
-            f"new item {first + int(np.argmin(valid))} has NaN or infinite features. Mend them, or mark the "
+            f"new item {first + int(np.argmin(valid))} has NaN or infinite features. Fix them, or mark the "
             "modality as absent for this item."
         )

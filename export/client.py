@@ -28,7 +28,7 @@ class Client(ServedModel):
 
     Args:
         endpoint: ``http://HOST:PORT`` for the server's REST port, ``grpc://HOST:PORT`` for its gRPC port.
-        model: What the server calls the model. Defaults to ``"model"``.
+        model: The name of the model on the server. Defaults to ``"model"``.
         version: Number of the version to ask; None for the one the server takes itself, the newest.
         label: Label of the version to ask, as the server's configuration has it; instead of ``version``.
         timeout: Seconds that a request may take, retries included. Defaults to 10.
@@ -69,7 +69,7 @@ class Client(ServedModel):
 
         Args:
             user_ids: Raw user ids.
-            k: At most so many items for each. Defaults to 10.
+            k: Maximum number of items for each. Defaults to 10.
             exclude: Raw ids of items that a user must not get, one list a user; unknown ones do no harm.
             exclude_seen: Whether training items of the user are left out. Defaults to True.
 
@@ -84,7 +84,9 @@ class Client(ServedModel):
             raise InvalidInputError(f"k is {k}, expected at least 1.")
         users = ids_of("user_ids", user_ids)
         if exclude is not None and len(exclude) != len(users):
-            raise InvalidInputError(f"exclude has {len(exclude)} lists for {len(users)} users; expected one a user.")
+            raise InvalidInputError(
+                f"exclude has {len(exclude)} lists for {len(users)} users; expected one for each user."
+            )
         unwanted = rows_of_ids("exclude", exclude or [[] for _ in users])
         found: list[Recommendations] = []
         for rows in self._parts(len(users)):
@@ -102,7 +104,7 @@ class Client(ServedModel):
 
         Args:
             histories: Raw item ids, one list a user; unknown ones do no harm, repeated ones count once.
-            k: At most so many items for each. Defaults to 10.
+            k: Maximum number of items for each. Defaults to 10.
 
         Returns:
             One entry a history, in their order; ``query`` is the ids with commas between. A history without a
@@ -135,7 +137,9 @@ class Client(ServedModel):
         """
         users, items = ids_of("user_ids", user_ids), ids_of("item_ids", item_ids)
         if len(users) != len(items):
-            raise InvalidInputError(f"there are {len(users)} user ids and {len(items)} item ids, expected as many.")
+            raise InvalidInputError(
+                f"there are {len(users)} user ids and {len(items)} item ids, expected the same number."
+            )
         found = Scores(np.zeros(len(users), np.float32), np.zeros(len(users), bool), np.zeros(len(users), bool))
         for rows in self._parts(len(users)):
             answer = self.predict("score", {"user_id": users[rows], "item_id": items[rows]})

@@ -15,7 +15,7 @@ class ModelSpec:
     """Which model, and which version of it; neither number nor label is the newest.
 
     Attributes:
-        name: What the server calls the model.
+        name: The name of the model on the server.
         version: Number of the version.
         label: Label of the version in the server's configuration.
 

@@ -54,7 +54,7 @@ def write_labels(file: Path, ids: Sequence[str], *, kind: str) -> None:
         if not raw or "\n" in raw or "\r" in raw:
             raise InvalidInputError(f"{kind} {position} has the id {raw!r}; ids must not be empty or hold line breaks.")
         if raw in seen:
-            raise InvalidInputError(f'{kind} {position} has the id "{raw}", as has another; expected each id once.')
+            raise InvalidInputError(f'{kind} {position} has the id "{raw}" of another one, expected unique ids.')
         seen.add(raw)
     with file.open("w", encoding="utf-8", newline="\n") as lines:
         lines.writelines(f"{raw}\n" for raw in ids)

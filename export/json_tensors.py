@@ -30,8 +30,8 @@ def request_body(signature_name: str, inputs: Mapping[str, NDArray[Any]]) -> byt
     for name, values in inputs.items():
         if 0 in values.shape[:-1]:
             raise InvalidInputError(
-                f'{signature_name}: input "{name}" has the shape {list(values.shape)}, which JSON cannot tell. '
-                "Ask nothing for nothing, or ask over grpc://."
+                f'{signature_name}: input "{name}" has the shape {list(values.shape)}, which JSON cannot express. '
+                "Send at least one row, or use grpc://."
             )
     columns = {
         name: _json_text(values.tolist()) if values.dtype == object else values.tolist()

@@ -132,7 +132,7 @@ def _markdown(card: Mapping[str, Any]) -> str:
 def _metrics(card: Mapping[str, Any]) -> str:
     metrics, references = card.get("metrics"), card.get("references") or {}
     if not metrics:
-        return "The run has none: its training did not get to its end."
+        return "The run has none: its training did not finish."
     columns: dict[str, Mapping[str, float]] = {}
     for split, values in metrics.items():
         columns[split] = values
@@ -150,7 +150,7 @@ def _metrics(card: Mapping[str, Any]) -> str:
 
 def _counts(split: str, counts: Mapping[str, Mapping[str, int]]) -> str:
     lines = describe_counts(counts)
-    return f"Behind the numbers of the {split} split:\n\n" + "\n".join(f"- {line}" for line in lines)
+    return f"What the metrics of the {split} split cover:\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _reservations(card: Mapping[str, Any]) -> str:

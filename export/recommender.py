@@ -59,7 +59,7 @@ class Recommender:
 
         Args:
             user_ids: Raw user ids.
-            k: At most so many items for each. Defaults to 10.
+            k: Maximum number of items for each. Defaults to 10.
             exclude: Raw ids of items that a user must not get, one list a user; unknown ones do no harm.
             exclude_seen: Whether training items of the user are left out. Defaults to True.
 
@@ -73,7 +73,9 @@ class Recommender:
             raise InvalidInputError(f"k is {k}, expected at least 1.")
         users = _ids("user_ids", user_ids)
         if exclude is not None and len(exclude) != len(user_ids):
-            raise InvalidInputError(f"exclude has {len(exclude)} lists for {len(user_ids)} users; expected one a user.")
+            raise InvalidInputError(
+                f"exclude has {len(exclude)} lists for {len(user_ids)} users; expected one for each user."
+            )
         found = self._call(
             "recommend",
             user_id=users,
@@ -89,7 +91,7 @@ class Recommender:
 
         Args:
             histories: Raw item ids, one list a user; unknown ones do no harm, repeated ones count once.
-            k: At most so many items for each. Defaults to 10.
+            k: Maximum number of items for each. Defaults to 10.
 
         Returns:
             One entry a history, in their order; ``query`` is the ids with commas between. A history without a
@@ -240,7 +242,7 @@ def _ids(name: str, ids: Sequence[str]) -> tf.Tensor:
         try:
             raw.encode()
         except UnicodeEncodeError:
-            raise InvalidInputError(f"{name} has {raw!r}, which is no UTF-8 text. Raw ids are UTF-8.") from None
+            raise InvalidInputError(f"{name} has {raw!r}, which is not UTF-8 text. Raw ids are UTF-8.") from None
     return tf.constant(texts, tf.string)
 
 

@@ -46,7 +46,7 @@ def ids_of(name: str, ids: Sequence[str]) -> list[str]:
         try:
             raw.encode()
         except UnicodeEncodeError:
-            raise InvalidInputError(f"{name} has {raw!r}, which is no UTF-8 text. Raw ids are UTF-8.") from None
+            raise InvalidInputError(f"{name} has {raw!r}, which is not UTF-8 text. Raw ids are UTF-8.") from None
     return texts
 
 
@@ -127,5 +127,5 @@ def _text(place: str, value: ArrayLike) -> NDArray[np.object_]:
         try:
             encoded[position] = text.encode() if isinstance(text, str) else text
         except UnicodeEncodeError:
-            raise InvalidInputError(f"{place} has {text!r}, which is no UTF-8 text; give it as bytes.") from None
+            raise InvalidInputError(f"{place} has {text!r}, which is not UTF-8 text; give it as bytes.") from None
     return encoded

@@ -60,7 +60,7 @@ class RestEndpoint:
         try:
             return outputs_of_body(body, signature)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._error("INTERNAL", f"the answer is not that of {name} ({error})") from None
+            raise self._error("INTERNAL", f"the answer does not fit signature {name} ({error})") from None
 
     def signatures(self, timeout: float) -> dict[str, Signature]:
         """Signatures of the model by name."""
@@ -68,7 +68,7 @@ class RestEndpoint:
         try:
             return signatures_of_json(content["metadata"]["signature_def"]["signature_def"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._error("INTERNAL", f"the answer is no metadata of a model ({error})") from None
+            raise self._error("INTERNAL", f"the answer is not model metadata ({error})") from None
 
     def status(self, timeout: float) -> list[VersionStatus]:
         """The versions that the server has or had, in ascending order."""
@@ -81,7 +81,7 @@ class RestEndpoint:
                 for status in content["model_version_status"]
             ]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._error("INTERNAL", f"the answer is no status of a model ({error})") from None
+            raise self._error("INTERNAL", f"the answer is not a model status ({error})") from None
         return sorted(versions, key=lambda status: status.version)
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ class RestEndpoint:
         try:
             return json.loads(body)
         except ValueError:
-            raise self._error("INTERNAL", f"the answer is no JSON ({body[:60]!r})") from None
+            raise self._error("INTERNAL", f"the answer is not JSON ({body[:60]!r})") from None
 
     def _error(self, code: str, reason: str) -> MetaMMFError:
         return serving_error(self._url, code, reason)

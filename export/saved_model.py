@@ -191,7 +191,7 @@ def export_model(
 def _require_exact(model: Baseline, index: IndexOptions | None) -> None:
     if index is not None and index.kind != "exact":
         raise InvalidInputError(
-            f"index is {index.kind}, and {type(model).__name__} has no embeddings to partition. Take exact."
+            f"index is {index.kind}, but {type(model).__name__} has no embeddings to partition. Use exact."
         )
 
 

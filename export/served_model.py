@@ -24,7 +24,7 @@ class ServedModel:
 
     Args:
         endpoint: ``http://HOST:PORT`` for the server's REST port, ``grpc://HOST:PORT`` for its gRPC port.
-        model: What the server calls the model. Defaults to ``"model"``.
+        model: The name of the model on the server. Defaults to ``"model"``.
         version: Number of the version to ask; None for the one the server takes itself, the newest.
         label: Label of the version to ask, as the server's configuration has it; instead of ``version``.
         timeout: Seconds that a request may take, retries included. Defaults to 10.

@@ -60,7 +60,7 @@ def write_serving_assets(
             ask(request.signature, request.inputs)
         latency = [_latency(ask, signatures["serving_default"], samples, rows) for rows in TIMED_BATCH_SIZES]
     except tf.errors.OpError as error:
-        raise InvalidInputError(f"{version}: fails when it is asked ({' '.join(error.message.split())}).") from error
+        raise InvalidInputError(f"{version}: fails when queried ({' '.join(error.message.split())}).") from error
     write_warmup(version, requests)
     write_model_card(version, signatures, mergeable=mergeable, latency=latency, provenance=provenance)
 

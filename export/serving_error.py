@@ -9,9 +9,9 @@ DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
 INVALID_ARGUMENT = "INVALID_ARGUMENT"
 
 _ADVICE = {
-    UNAVAILABLE: "See that the server runs and listens there.",
-    DEADLINE_EXCEEDED: "Allow more time, or ask for less in a request.",
-    "NOT_FOUND": "See which models and versions the server has.",
+    UNAVAILABLE: "Check that the server runs and listens there.",
+    DEADLINE_EXCEEDED: "Allow more time, or send smaller requests.",
+    "NOT_FOUND": "Check which models and versions the server has.",
 }
 
 

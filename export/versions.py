@@ -32,8 +32,8 @@ def version_directory(output: Path, version: int | Literal["timestamp"] | None =
         version = max(int(time.time()), following)
     if not 1 <= version < 2**63:
         raise InvalidInputError(
-            f"--version is {version}, expected a number from 1 to 2^63 - 1, which is what servers count with, or none "
-            "for the next one."
+            f"--version is {version}, expected a number from 1 to 2^63 - 1, the range of servers, or none for the "
+            "next one."
         )
     if version in existing:
         raise InvalidInputError(f"{existing[version]}: already exists. Choose another --version, or none for the next.")
@@ -96,11 +96,11 @@ def newest_version(folder: Path) -> Path:
     if (folder / GRAPH_FILE).is_file():
         return folder
     if not folder.is_dir():
-        raise InvalidInputError(f'{folder}: is no folder. Make an export with "tf-metammf export".')
+        raise InvalidInputError(f'{folder}: is not a folder. Make an export with "tf-metammf export".')
     finished = finished_versions(folder)
     if not finished:
         raise InvalidInputError(
-            f"{folder}: is no export; expected a folder with a number for its name and {GRAPH_FILE} inside. "
+            f"{folder}: is not an export; expected a folder named by a number with {GRAPH_FILE} inside. "
             'Make one with "tf-metammf export".'
         )
     return finished[max(finished)]

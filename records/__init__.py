@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tf_metammf.records.reader import read_items as read_items
     from tf_metammf.records.record_set import RecordSet as RecordSet
     from tf_metammf.records.record_set import open_record_set as open_record_set
+    from tf_metammf.records.removal import remove as remove
     from tf_metammf.records.splits.filtering import Filtering as Filtering
     from tf_metammf.records.splits.splitting import Splitting as Splitting
     from tf_metammf.records.synthesis.synthesis import synthesize as synthesize
@@ -58,6 +59,7 @@ _MODULE_OF = {
     "open_record_set": "record_set",
     "read_interactions": "reader",
     "read_items": "reader",
+    "remove": "removal",
     "synthesize": "synthesis.synthesis",
     "validate": "validation",
     "write_record_set": "writer",

@@ -1,6 +1,7 @@
 """Rows of raw tables that cannot be read: an error, or left out, counted and listed."""
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ class BadRow:
         quoted = f" ({' '.join(shown.split())})" if shown.strip() else ""
         advice = ", or leave such rows out with --on_error skip" if can_be_left_out else ""
         reason = " ".join(self.reason.split())
-        return InvalidInputError(f"{self.file}: {self.place}: {reason}{quoted}. Mend the row{advice}.")
+        return InvalidInputError(f"{self.file}: {self.place}: {reason}{quoted}. Fix the row{advice}.")
 
 
 @dataclass
@@ -54,12 +55,10 @@ class BadRows:
 
     Attributes:
         skip: Whether they are left out; else the first one is an error.
-        could_skip: Whether the error is to say that they can be left out.
         rejected: Those left out so far.
     """
 
     skip: bool = False
-    could_skip: bool = False
     rejected: list[BadRow] = field(default_factory=list)
 
     def add(self, rows: Iterable[BadRow]) -> None:
@@ -70,12 +69,25 @@ class BadRows:
         """
         found = sorted(rows, key=lambda row: row.record)
         if found and not self.skip:
-            raise found[0].error(can_be_left_out=self.could_skip)
+            raise found[0].error(can_be_left_out=True)
         self.rejected.extend(found)
+
+    def none_left(self, path: Path | None = None) -> InvalidInputError:
+        """The error where every row, or every one of a file, was left out; it says what is wrong with the first."""
+        rows = [row for row in self.rejected if path in (None, row.file)]
+        return InvalidInputError(
+            f"{rows[0].file}: all {len(rows):,} rows were left out, as none can be read; {rows[0].place}: "
+            f"{' '.join(rows[0].reason.split())}. Fix the file, or check the options of the source."
+        )
 
     def counts(self) -> dict[str, int]:
         """How many were left out, by kind."""
-        return dict(sorted(Counter(row.kind for row in self.rejected).items()))
+        return counts_by_kind(self.rejected)
+
+
+def counts_by_kind(rows: Iterable[BadRow]) -> dict[str, int]:
+    """How many rows there are of each kind."""
+    return dict(sorted(Counter(row.kind for row in rows).items()))
 
 
 def require_on_error(on_error: str) -> None:
@@ -88,19 +100,18 @@ def require_on_error(on_error: str) -> None:
         raise InvalidInputError(f'on_error is "{on_error}", expected {" or ".join(ON_ERROR)}. Change it.')
 
 
-def rejected_file(output: Path) -> Path:
-    """Where the rows that were left out of a record set are listed: ``OUTPUT.rejected.csv`` beside it."""
-    return output.with_name(f"{output.name}.rejected.csv")
+def rejected_file(output: str | Path) -> str:
+    """Where the rows that were left out of a record set, a path or URL, are listed: ``OUTPUT.rejected.csv``."""
+    return f"{str(output).rstrip('/')}.rejected.csv"
 
 
-def write_rejected(output: Path, rows: Sequence[BadRow]) -> Path:
-    """Lists rows that were left out, beside the record set.
-
-    Columns: file, record (from 1), line (from 1; empty in files without lines), reason, text.
+def write_rejected(output: Path, rows: Sequence[BadRow], *, folder: Path) -> Path:
+    """Lists rows that were left out, beside the record set; see :func:`rejected_text`.
 
     Args:
         output: The record set.
         rows: The rows.
+        folder: The raw data; files are listed by their names in it.
 
     Returns:
         The file; see :func:`rejected_file`.
@@ -108,14 +119,31 @@ def write_rejected(output: Path, rows: Sequence[BadRow]) -> Path:
     Raises:
         InvalidInputError: It cannot be written.
     """
-    path = rejected_file(output)
+    path = Path(rejected_file(output))
     try:
-        with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as lines:
-            writer = csv.writer(lines, lineterminator="\n")
-            writer.writerow(["file", "record", "line", "reason", "text"])
-            for row in sorted(rows, key=lambda row: (row.file.name, row.record)):
-                line = "" if row.line is None else row.line
-                writer.writerow([row.file.name, row.record, line, f"{row.kind}: {row.reason}", row.text])
+        path.write_bytes(rejected_text(rows, folder).encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise InvalidInputError(f"{path}: cannot be written ({error.strerror}). Choose another --output.") from error
     return path
+
+
+def rejected_text(rows: Sequence[BadRow], folder: Path) -> str:
+    """A CSV of rows: file, record (from 1), line (from 1; empty in files without lines), reason, text.
+
+    Args:
+        rows: The rows, in any order.
+        folder: The raw data; files are listed by their names in it.
+    """
+    content = io.StringIO()
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(["file", "record", "line", "reason", "text"])
+    listed = sorted(((_name_in(folder, row.file), row) for row in rows), key=lambda entry: (entry[0], entry[1].record))
+    for name, row in listed:
+        writer.writerow([name, row.record, "" if row.line is None else row.line, f"{row.kind}: {row.reason}", row.text])
+    return content.getvalue()
+
+
+def _name_in(folder: Path, file: Path) -> str:
+    """The name of a file in a folder, or beside a file."""
+    root = folder if file.is_relative_to(folder) and file != folder else folder.parent
+    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()

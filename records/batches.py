@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.epoch_steps import epoch_steps
 from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.neighbours import NeighbourSampler
@@ -21,9 +22,10 @@ class BatchPlan:
     Attributes:
         share: The part of every batch that this pipeline delivers.
         shuffle_seed: Seed of the order of every epoch; None keeps the order on disk.
-        epochs: Number of epochs; None goes on for ever.
+        epochs: Number of epochs; None for endless epochs.
         first_epoch: Number of the first epoch.
         drop_remainder: Whether to leave out the last, smaller batch of an epoch.
+        smallest_batch: Interactions that the last batch of an epoch needs; fewer join the batch before it.
         negatives: Sampler of the negatives of every batch, or None.
         neighbours: Sampler of the neighbourhood of every batch, or None.
     """
@@ -33,12 +35,13 @@ class BatchPlan:
     epochs: int | None = 1
     first_epoch: int = 0
     drop_remainder: bool = False
+    smallest_batch: int = 1
     negatives: NegativeSampler | None = None
     neighbours: NeighbourSampler | None = None
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.epochs < 0:
-            raise InvalidInputError(f"epochs is {self.epochs}, expected at least 0, or None to go on for ever.")
+            raise InvalidInputError(f"epochs is {self.epochs}, expected at least 0, or None for endless epochs.")
         if self.first_epoch < 0:
             raise InvalidInputError(f"first_epoch is {self.first_epoch}, expected at least 0.")
 
@@ -49,13 +52,19 @@ class BatchPlan:
             InvalidInputError: There would be none, for ever.
         """
         batch_size = self.share.batch_size
-        steps = interactions // batch_size if self.drop_remainder else -(-interactions // batch_size)
+        steps = epoch_steps(
+            interactions, batch_size, drop_remainder=self.drop_remainder, smallest_batch=self.smallest_batch
+        )
         if steps == 0 and self.epochs is None:
             raise InvalidInputError(
-                f"{interactions} interactions make no batch of {batch_size}, so endless epochs would never deliver "
-                "anything. Choose a smaller batch_size, or drop_remainder=False."
+                f"{interactions} interactions make no batch of {batch_size}, so endless epochs would yield "
+                "nothing. Choose a smaller batch_size, or drop_remainder=False."
             )
         return steps
+
+    def joins_rest(self, interactions: int) -> bool:
+        """Whether the last batch of so many interactions is larger than the others."""
+        return not self.drop_remainder and self.steps(interactions) * self.share.batch_size < interactions
 
     def epoch_numbers(self) -> tf.data.Dataset:
         """Numbers of the epochs, int64."""
@@ -103,7 +112,9 @@ def in_memory_batches(table: tf.Tensor, names: Sequence[str], plan: BatchPlan) -
         A dataset of known cardinality.
     """
     share, total = plan.share, int(table.shape[0])
-    delivered = plan.steps(total) * share.batches_a_step
+    steps = plan.steps(total)
+    delivered = steps * share.batches_a_step
+    used = steps * share.batch_size if plan.drop_remainder else total
 
     def with_order(epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         order = tf.range(total, dtype=tf.int64)
@@ -114,7 +125,7 @@ def in_memory_batches(table: tf.Tensor, names: Sequence[str], plan: BatchPlan) -
     def epoch_batches(epoch: tf.Tensor, order: tf.Tensor) -> tf.data.Dataset:
         def batch(position: tf.Tensor) -> Batch:
             number = share.batch_number(position)
-            first, end = share.rows(number, total)
+            first, end = share.rows(number, used, steps)
             rows = tf.ensure_shape(order[first:end], [share.replica_batch_size if plan.drop_remainder else None])
             columns = tf.unstack(tf.gather(table, rows), axis=1)
             return plan.with_samples(dict(zip(names, columns, strict=True)), epoch=epoch, number=number)

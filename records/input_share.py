@@ -74,17 +74,18 @@ class InputShare:
         step, position = delivered // self.batches_a_step, delivered % self.batches_a_step
         return step * self.replicas + self.pipeline * self.batches_a_step + position
 
-    def rows(self, batch_number: tf.Tensor, total: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def rows(self, batch_number: tf.Tensor, total: int, steps: int) -> tuple[tf.Tensor, tf.Tensor]:
         """First row, and the one after the last row, of a batch.
 
-        Rows ``[step * batch_size, ...)`` are one step; the last step, if it is smaller, is shared as
-        evenly as it can be.
+        Rows ``[step * batch_size, ...)`` are one step; the last step has all that are left, and if these are no whole
+        batch, they are shared as evenly as they can be.
 
         Args:
             batch_number: From :meth:`batch_number`.
             total: Rows of the epoch.
+            steps: Steps of the epoch.
         """
         step, replica = batch_number // self.replicas, batch_number % self.replicas
         start = step * self.batch_size
-        size = tf.minimum(total - start, self.batch_size)
+        size = tf.where(step == steps - 1, total - start, self.batch_size)
         return start + size * replica // self.replicas, start + size * (replica + 1) // self.replicas

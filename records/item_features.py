@@ -52,7 +52,7 @@ class ItemFeatures:
             if name not in self.features:
                 raise unknown_name("modality", name, self.features)
         if len(set(modalities)) < len(modalities):
-            raise InvalidInputError(f"modalities are {', '.join(modalities)}; expected each one once.")
+            raise InvalidInputError(f"modalities are {', '.join(modalities)}; expected each once.")
         return ItemFeatures(
             features={name: self.features[name] for name in modalities},
             presence={name: self.presence[name] for name in modalities},

@@ -80,7 +80,7 @@ def walk(shard: Path, records: int) -> NDArray[np.int64]:
             if len(header) < HEADER_BYTES or position > size:
                 raise InvalidRecordSetError(
                     f"{shard.name}: record {record} is truncated or damaged. Convert the raw data again, or copy the "
-                    "shard anew."
+                    "shard again."
                 )
     if position != size:
         raise InvalidRecordSetError(
@@ -117,7 +117,7 @@ def _read_index(path: Path, shard: FileEntry) -> NDArray[np.int64]:
     sound = len(content) == shard.records * _OFFSET.itemsize and (ends - starts >= FRAME_BYTES).all()
     if not sound or (shard.records and starts[0] != 0):
         raise InvalidRecordSetError(
-            f"{path.name}: is no index of the {shard.records} records in {Path(shard.path).name}. "
+            f"{path.name}: is not an index of the {shard.records} records in {Path(shard.path).name}. "
             'See "tf-metammf records validate", then convert the raw data again.'
         )
     return starts

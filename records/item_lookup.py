@@ -22,7 +22,7 @@ from tf_metammf.records.record_stream import delivered, records_in_order
 _SHARDS_AT_ONCE = 64
 _TRAILER_BYTES = FRAME_BYTES - HEADER_BYTES
 _LENGTH_BYTES = 8
-_OUT_OF_ORDER = "an item shard has another item where its index leads to; are the items in the order of their ids?"
+_OUT_OF_ORDER = "an item shard has another item than its index says. Are the items in the order of their ids?"
 
 
 class ItemLookup:

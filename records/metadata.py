@@ -125,7 +125,8 @@ class Metadata:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise InvalidRecordSetError(
-                f'{folder}: has no {METADATA_FILE}, so it is no record set. Make one with "tf-metammf records convert".'
+                f"{folder}: has no {METADATA_FILE}, so it is not a record set. "
+                'Make one with "tf-metammf records convert".'
             ) from None
         except (OSError, ValueError) as error:
             raise InvalidRecordSetError(f"{path}: cannot be read ({error}). Convert the raw data again.") from error

@@ -57,7 +57,7 @@ def require_modality_names(names: Iterable[str]) -> None:
     ordered = sorted(names)
     for name in ordered:
         if problem := _problem(name):
-            raise InvalidInputError(f"modality {name!a} cannot be called so: {problem}. Rename its file or column.")
+            raise InvalidInputError(f"modality {name!a} is not a valid name: {problem}. Rename its file or column.")
         other = normalised.setdefault(unicodedata.normalize("NFC", name), name)
         if other != name:
             raise InvalidInputError(

@@ -102,14 +102,15 @@ class SeenItems:
         """
         if users * (items + 1) >= _LARGEST_KEY:
             raise InvalidInputError(
-                f"{users} users times {items} items is more than a sampler can number (2**60). "
+                f"{users} users times {items} items exceeds the limit of a sampler (2**60). "
                 "Split the users, or train without sampled negatives."
             )
         for kind, ids, count in (("user", train.user, users), ("item", train.item, items)):
             if len(ids) and not 0 <= ids.min() <= ids.max() < count:
                 raise InvalidInputError(
                     f"training interactions have {kind} ids from {ids.min()} to {ids.max()}, "
-                    f"expected 0 to {count - 1}. Give the sampler interactions and number of {kind}s of one record set."
+                    f"expected 0 to {count - 1}. Give the sampler interactions and number of {kind}s of the same "
+                    f"record set."
                 )
         keys = np.sort(train.user * items + train.item)
         user, item = np.divmod(keys[np.diff(keys, prepend=-1) > 0], items)
@@ -211,6 +212,6 @@ def _require_something_allowed(allowed: NDArray[np.int64], user_ids: Sequence[st
     user = int(np.argmin(allowed))
     name = f"user {user} (dense id)" if user_ids is None else f'user "{user_ids[user]}"'
     raise InvalidInputError(
-        f"{name} has a training interaction with every item that can be drawn, so there is no negative. Leave this "
-        "user out of training, or train without sampled negatives."
+        f"{name} has a training interaction with every item that can be drawn, so it has no negatives. Leave this user "
+        "out of training, or train without sampled negatives."
     )

@@ -38,6 +38,7 @@ def interactions(
     epochs: int | None = 1,
     first_epoch: int = 0,
     drop_remainder: bool = False,
+    smallest_batch: int = 1,
     negatives: NegativeSampler | None = None,
     neighbours: NeighbourSampler | None = None,
     item_features: ItemLookup | None = None,
@@ -63,9 +64,11 @@ def interactions(
         split: Name of the split.
         batch_size: Interactions of a batch; of a global batch, where ``input_context`` is given.
         shuffle_seed: Seed of the order; None keeps the order on disk.
-        epochs: Number of epochs; None goes on for ever.
+        epochs: Number of epochs; None for endless epochs.
         first_epoch: Number of the first epoch.
         drop_remainder: Whether to leave out the last, smaller batch of an epoch.
+        smallest_batch: Interactions that the last batch of an epoch needs; fewer join the batch before it, which is
+            then larger. An objective whose negatives are the other rows of the batch needs 2.
         negatives: Adds sampled negatives to every batch.
         neighbours: Adds to every batch the sampled neighbourhood of its users, items and negatives.
         item_features: Adds to every batch the features of the items that it needs, each item once. Without it,
@@ -88,8 +91,8 @@ def interactions(
         ``"item_features"`` with ``item_features``: what :meth:`ItemLookup.lookup` gives for the distinct items among
         positives and negatives, in the order of ``tf.unique``, or for the items of the neighbourhood.
         ``B`` is ``batch_size`` (with ``input_context``, its part for one replica); the last batch of an epoch is
-        smaller, and ``B`` not static, unless ``drop_remainder``. The cardinality is known, but for a part of
-        a split beyond the memory budget.
+        smaller, or larger (see ``smallest_batch``), and ``B`` not static, unless ``drop_remainder``. The cardinality
+        is known, but for a part of a split beyond the memory budget.
 
     Raises:
         InvalidInputError: The split is not known, or an argument is out of range.
@@ -105,6 +108,7 @@ def interactions(
         epochs=epochs,
         first_epoch=first_epoch,
         drop_remainder=drop_remainder,
+        smallest_batch=smallest_batch,
         negatives=negatives,
         neighbours=neighbours,
     )

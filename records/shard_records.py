@@ -30,9 +30,9 @@ def read_examples(shard: Path) -> Iterator[tf.train.Example]:
     except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
         kind = "truncated" if "truncated" in error.message.lower() else "damaged"
         raise InvalidRecordSetError(
-            f"{shard.name}: record {number} is {kind}. Convert the raw data again, or copy the shard anew."
+            f"{shard.name}: record {number} is {kind}. Convert the raw data again, or copy the shard again."
         ) from error
     except tf.errors.OpError as error:
         raise InvalidRecordSetError(f"{shard.name}: cannot be read after record {number} ({error.message}).") from error
     except ValueError as error:  # protobuf's DecodeError is one
-        raise InvalidRecordSetError(f"{shard.name}: record {number} is no tf.train.Example ({error}).") from error
+        raise InvalidRecordSetError(f"{shard.name}: record {number} is not a tf.train.Example ({error}).") from error

@@ -60,7 +60,7 @@ def staged_directory(target: Path, *, option: str = "--output") -> Iterator[Path
     except OSError as error:
         raise InvalidInputError(
             f"{target}: could not be written ({error.strerror or error}). "
-            f"Nothing was left there; free space or choose another {option}."
+            f"No partial output was left. Free some space or choose another {option}."
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)

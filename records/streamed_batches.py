@@ -32,6 +32,7 @@ def streamed_batches(record_set: RecordSet, split: str, plan: BatchPlan, *, memo
     entry = metadata.splits[split]
     buffer = records_in_memory(entry.shards, memory_budget // 2)
     steps = plan.steps(entry.interactions)
+    sizes = _batch_sizes(plan, entry.interactions)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         shuffle_seed = plan.shuffle_seed
@@ -49,7 +50,7 @@ def streamed_batches(record_set: RecordSet, split: str, plan: BatchPlan, *, memo
 
         groups = blocks.batch(BLOCKS_MIXED).enumerate()
         interactions = groups.map(columns, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        batches = interactions.rebatch(share.replica_batch_size, drop_remainder=plan.drop_remainder)
+        batches = interactions.rebatch(sizes, drop_remainder=plan.drop_remainder)
         if not plan.samples:
             return batches
         return batches.enumerate().map(
@@ -64,6 +65,20 @@ def streamed_batches(record_set: RecordSet, split: str, plan: BatchPlan, *, memo
     if share.replicas == 1:
         return batches.apply(tf.data.experimental.assert_cardinality(plan.epochs * steps))
     return batches
+
+
+def _batch_sizes(plan: BatchPlan, interactions: int) -> int | tf.Tensor:
+    """Interactions of a batch of one replica: the same for all, or one for each of an epoch.
+
+    Pipelines that read parts of the shards end their epochs at different steps, so a step has more than what is left
+    of one.
+    """
+    share = plan.share
+    if share.pipelines > 1 or not plan.joins_rest(interactions):
+        return share.replica_batch_size
+    steps = plan.steps(interactions)
+    bounds = share.rows(tf.range(steps * share.replicas, dtype=tf.int64), interactions, steps)
+    return bounds[1] - bounds[0]
 
 
 def _permuted(columns: Batch, *, seed: tf.Tensor) -> Batch:

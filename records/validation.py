@@ -85,7 +85,7 @@ def _files(folder: Path, metadata: Metadata) -> Iterator[Finding]:
         if size != entry.bytes:
             yield Finding(entry.path, f"has {size} bytes, metadata.json says {entry.bytes}")
         elif sha256(folder / entry.path) != entry.sha256:
-            yield Finding(entry.path, "has another checksum than metadata.json says")
+            yield Finding(entry.path, "does not match its checksum in metadata.json")
 
 
 def _tfds_metadata(folder: Path, metadata: Metadata) -> Iterator[Finding]:
@@ -106,7 +106,7 @@ def _tfds_metadata(folder: Path, metadata: Metadata) -> Iterator[Finding]:
             if file == _TFDS_INFO and _shard_lengths(content) != {
                 name: [entry.records for entry in entries] for name, entries in shards.items()
             }:
-                yield Finding(f"{part}/{file}", "has other splits, or records in their shards, than metadata.json says")
+                yield Finding(f"{part}/{file}", "does not match the splits or records per shard in metadata.json")
 
 
 def _shard_lengths(dataset_info: Any) -> dict[str, list[int]] | None:
@@ -212,7 +212,10 @@ def _items(folder: Path, metadata: Metadata) -> Iterator[Finding]:
         return
     for name, modality in metadata.modalities.items():
         if present[name] != modality.items:
-            yield Finding(METADATA_FILE, f'modality "{name}" is on {present[name]} items, not on {modality.items}')
+            yield Finding(
+                METADATA_FILE,
+                f'modality "{name}" is on {present[name]} items, metadata.json says {modality.items}',
+            )
     for problem, items in (("is missing", np.flatnonzero(times == 0)), ("occurs twice", np.flatnonzero(times > 1))):
         if len(items):
             yield Finding(ITEMS_FOLDER, f"item {items[0]} {problem}" + _and_others(len(items) - 1))

@@ -238,7 +238,7 @@ def _feature_rows(
         item = items[~finite][0]
         raise InvalidInputError(
             f'modality "{name}": item "{item_ids[item]}" (row {modality.row_of_item[item]}) has NaN or infinite '
-            "values. Mend the features, or leave the item's row out where the modality is missing."
+            "values. Fix the features, or leave the item's row out where the modality is missing."
         )
     if ranges is not None and not exact_in_single_precision(found.dtype):
         here = ValueRanges.of(found)

@@ -11,7 +11,8 @@ from preloaded_process import run_preloaded
 
 from tf_metammf.commands.main import main
 from tf_metammf.parts.parts import known_parts
-from tf_metammf.trainer.configuration.configuration import PLACES, Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.sections import PLACES
 
 PROJECT = Path(__file__).resolve().parents[1]
 FIRST = [PROJECT / "README.md", PROJECT / "docs/tutorial.md"]  # the other pages use what the tutorial makes

@@ -74,7 +74,7 @@ def test_a_graph_without_edges_has_sums_of_zero():
     [
         ([0, USERS], [0, 0], f"user ids from 0 to {USERS}, expected 0 to {USERS - 1}"),
         ([0, 0], [-1, 0], "item ids from -1 to 0"),
-        ([0, 0, 1], [0, 0], "found 3 user ids and 2 item ids, expected as many"),
+        ([0, 0, 1], [0, 0], "found 3 user ids and 2 item ids, expected the same number"),
     ],
 )
 def test_ids_that_are_not_acceptable_are_refused(user, item, message):

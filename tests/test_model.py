@@ -11,7 +11,8 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.fusion.meta_fusion import MetaFusion
 from tf_metammf.fusion.static_fusions import ConcatenationFusion
 from tf_metammf.model import MetaMMF
-from tf_metammf.objectives.objectives import BPR, FullSoftmax, InBatchSoftmax
+from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
+from tf_metammf.objectives.objectives import BPR, FullSoftmax
 from tf_metammf.towers import ItemTower
 
 USERS, ITEMS = 12, 9

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.objectives.objectives import BPR, FullSoftmax, InBatchSoftmax
+from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
+from tf_metammf.objectives.objectives import BPR, FullSoftmax
 
 import tensorflow_recommenders as tfrs  # isort: skip - after the package, which chooses Keras 2
 
@@ -190,8 +191,8 @@ def test_a_temperature_that_is_not_positive_is_refused(temperature):
     ("make", "message"),
     [
         (lambda: InBatchSoftmax([5]), "interactions of 1 items, expected at least 2"),
-        (lambda: InBatchSoftmax([5, 0, 0]), "InBatchSoftmax has nothing else to tell one item from"),
-        (lambda: FullSoftmax([0, 7]), "FullSoftmax has nothing else"),
+        (lambda: InBatchSoftmax([5, 0, 0]), "InBatchSoftmax needs others to compare with"),
+        (lambda: FullSoftmax([0, 7]), "FullSoftmax needs others"),
         (lambda: FullSoftmax([0, 0]), "interactions of 0 items"),
         (lambda: InBatchSoftmax([1, 1], user_frequency=[4], item_to_user_weight=1.0), "interactions of 1 users"),
         (lambda: InBatchSoftmax([1, 1], item_to_user_weight=float("inf")), "item_to_user_weight is inf"),

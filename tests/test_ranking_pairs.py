@@ -46,7 +46,7 @@ def test_a_masked_positive_is_no_positive_and_is_counted() -> None:
         (([0], [0], [0]), ([], []), "positives: found 3 arrays"),
         (([0.0], [0]), ([], []), "positives: user ids are float64, expected integers"),
         (([], []), ([], []), "full ranking: has 0 positives"),
-        (([0], [1]), ([0], [1]), "full ranking: has 1 positives and none that is not masked as well"),
+        (([0], [1]), ([0], [1]), "full ranking: has 1 positives, which are all masked"),
     ],
 )
 def test_pairs_that_do_not_fit_are_refused(

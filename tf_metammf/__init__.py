@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from tf_metammf.fusion.static_fusions import SumFusion as SumFusion
     from tf_metammf.graphs.interaction_graph import InteractionGraph as InteractionGraph
     from tf_metammf.model import MetaMMF as MetaMMF
+    from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax as InBatchSoftmax
     from tf_metammf.objectives.objective import Objective as Objective
     from tf_metammf.objectives.objectives import BPR as BPR
     from tf_metammf.objectives.objectives import FullSoftmax as FullSoftmax
-    from tf_metammf.objectives.objectives import InBatchSoftmax as InBatchSoftmax
     from tf_metammf.optimizers.fused_adam import FusedAdam as FusedAdam
     from tf_metammf.optimizers.lazy_adam import LazyAdam as LazyAdam
     from tf_metammf.ranking.full_ranking import FullRanking as FullRanking
@@ -56,7 +56,7 @@ _MODULE_OF = {
     "FullSoftmax": "objectives.objectives",
     "FusedAdam": "optimizers.fused_adam",
     "GatedFusion": "fusion.static_fusions",
-    "InBatchSoftmax": "objectives.objectives",
+    "InBatchSoftmax": "objectives.in_batch_softmax",
     "InteractionGraph": "graphs.interaction_graph",
     "ItemTower": "towers",
     "LazyAdam": "optimizers.lazy_adam",

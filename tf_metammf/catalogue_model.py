@@ -17,7 +17,7 @@ from tf_metammf.layers.row_blocks import stacked
 from tf_metammf.retrieval_model import RetrievalModel
 from tf_metammf.towers import ItemTower, UserTower
 
-_OTHER_ITEMS = "the batch carries the features of other items than it needs; was its lookup made for another pipeline?"
+_OTHER_ITEMS = "the batch has features of other items than it needs. Was its lookup made for another pipeline?"
 
 ITEMS_AT_ONCE = 4096
 """Items read and encoded in one step when the whole catalogue is."""
@@ -145,8 +145,8 @@ class CatalogueModel(RetrievalModel):
         """What the encoder gives, before its head and the normalisation."""
         if self.streams_features and neighbourhood is None and self.encoder.needs_all_features:
             raise InvalidInputError(
-                f"{type(self.encoder).__name__} on the whole graph needs the features of all items in every step, and "
-                "they are streamed. Sample neighbourhoods, or give the features as a table."
+                f"{type(self.encoder).__name__} on the whole graph needs the features of all items in every step, "
+                "but they are streamed. Sample neighbourhoods, or give the features as a table."
             )
         return self.encoder.embed(
             users,
@@ -248,7 +248,7 @@ class CatalogueModel(RetrievalModel):
     def _table(self) -> FeatureTable:
         if not isinstance(self.item_features, FeatureTable):
             raise InvalidInputError(
-                "the features of the items are streamed, and the batch carries none. Give "
+                "the features of the items are streamed, but the batch has none. Give "
                 "records.interactions(...) the lookup as item_features."
             )
         return self.item_features

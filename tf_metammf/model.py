@@ -86,6 +86,18 @@ class MetaMMF(CatalogueModel):
 
     Raises:
         InvalidInputError: An argument is not acceptable.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tf_metammf import MetaMMF
+        >>> videos = {"visual": np.random.default_rng(0).normal(size=(30, 8))}
+        >>> model = MetaMMF(20, videos, "bpr", fusion_options={"units": (16, 8)}, id_units=8)
+        >>> model.compile("adam")
+        >>> views = {"user": np.arange(20), "item": np.arange(20), "negative": np.full((20, 1), 29)}
+        >>> history = model.fit(views, batch_size=10, verbose=0)
+        >>> users, items = model.embeddings()
+        >>> users.shape, items.shape
+        (TensorShape([20, 16]), TensorShape([30, 16]))
     """
 
     def __init__(
@@ -126,8 +138,8 @@ class MetaMMF(CatalogueModel):
         self.item_features, self.normalize, self.l2 = source, normalize, not_negative("l2", l2)
         if self.streams_features and made.needs_all_items:
             raise InvalidInputError(
-                f"{type(made).__name__} needs the features of all items in every step, and they are streamed. "
-                "Take InBatchSoftmax or BPR, or give the features as a table."
+                f"{type(made).__name__} needs the features of all items in every step, but they are streamed. "
+                "Use InBatchSoftmax or BPR, or give the features as a table."
             )
         known = known_items(item_frequency, self.items)
         self.known_items = placed(tf.constant(known))
@@ -176,8 +188,8 @@ class MetaMMF(CatalogueModel):
         neighbourhood = inputs.get("neighbourhood")
         if self.objective.needs_all_items and neighbourhood is not None:
             raise InvalidInputError(
-                f"{type(self.objective).__name__} needs the embeddings of all items, and sampled neighbourhoods "
-                "have those of the batch. Train on the whole graph, or with another objective."
+                f"{type(self.objective).__name__} needs the embeddings of all items, but sampled neighbourhoods only "
+                "have those of the batch. Train on the whole graph, or use another objective."
             )
         given: dict[str, Any] = {"neighbourhood": neighbourhood, "item_features": inputs.get("item_features")}
         if training and self.encoder.exclude_targets:

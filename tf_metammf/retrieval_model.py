@@ -14,12 +14,12 @@ from tf_metammf.gradient_norms import gradient_norm
 from tf_metammf.layers.keras_version import refuse_keras_3
 from tf_metammf.layers.recommenders import tfrs
 from tf_metammf.layers.replicas import replica_count, size_of_batch
-from tf_metammf.objectives.objectives import InBatchSoftmax
+from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
 
 _SAVE_INSTEAD = (
-    "it holds features and graphs of a data set, which are no part of a configuration. Save its weights with "
+    "it holds features and graphs of a data set, which are not part of a configuration. Save its weights with "
     'save_weights("model.weights.h5"), make the model again with the same arguments and call load_weights; or save '
     'what predict needs, features included, with save("folder").'
 )
@@ -31,7 +31,7 @@ class RetrievalModel(tfrs.Model):
     Args:
         users: Number of users.
         items: Number of items.
-        objective: A task of :mod:`tf_metammf.objectives.objectives`.
+        objective: A task of :mod:`tf_metammf.objectives`.
         **options: Name, dtype and other arguments of a Keras model.
 
     Attributes:
@@ -105,14 +105,14 @@ class RetrievalModel(tfrs.Model):
         contrasts = isinstance(self.objective, InBatchSoftmax)
         if contrasts and (batch_size or static_rows(x)) == 1:
             raise InvalidInputError(
-                "batch_size is 1, but the negatives of InBatchSoftmax are the other items of the batch. Raise it."
+                "batch_size is 1, but the negatives of InBatchSoftmax are the other items of the batch. Increase it."
             )
         trained = super().fit(as_arrays(x), y, batch_size, **options)
         losses = trained.history.get("loss")
         if contrasts and losses and not any(losses):
             raise InvalidInputError(
-                "the loss was 0 in every step, so nothing was learned: each batch had one item alone, and the "
-                "negatives of InBatchSoftmax are the other items of the batch. Give larger batches."
+                "the loss was 0 in every step, so nothing was learned: each batch had only one item, and the "
+                "negatives of InBatchSoftmax are the other items of the batch. Use larger batches."
             )
         return trained
 
@@ -211,7 +211,7 @@ class RetrievalModel(tfrs.Model):
         Raises:
             NotSerializableError: Always; the message says how to save and restore the model.
         """
-        raise NotSerializableError(f"{type(self).__name__} has no configuration to make it from: {_SAVE_INSTEAD}")
+        raise NotSerializableError(f"{type(self).__name__} has no configuration to create it from: {_SAVE_INSTEAD}")
 
     def __reduce__(self) -> Any:
         raise NotSerializableError(f"{type(self).__name__} cannot be pickled: {_SAVE_INSTEAD}")

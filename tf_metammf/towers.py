@@ -31,6 +31,12 @@ class UserTower(Layer):
         users: Number of users.
         units: Width of the embedding.
         initializer: Initialiser of the embeddings. Defaults to ``"glorot_uniform"``, as published.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import UserTower
+        >>> UserTower(users=10, units=4)(tf.constant([0, 3])).shape
+        TensorShape([2, 4])
     """
 
     def __init__(self, users: int, units: int, *, initializer: Any = "glorot_uniform", **options: Any) -> None:
@@ -80,6 +86,15 @@ class ItemTower(Layer):
     Raises:
         InvalidInputError: ``combination`` is unknown, ``id_dropout`` is not in [0, 1), or there
             is neither fusion nor ID embedding.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import ItemTower, MetaFusion
+        >>> tower = ItemTower(items=10, fusion=MetaFusion(units=(16, 8)), id_units=4, standardize=False)
+        >>> videos = {"visual": tf.ones([2, 32]), "acoustic": tf.ones([2, 12])}
+        >>> present = {"visual": tf.ones([2], tf.bool), "acoustic": tf.ones([2], tf.bool)}
+        >>> tower(videos, present, items=tf.constant([0, 3])).shape
+        TensorShape([2, 12])
     """
 
     def __init__(
@@ -203,8 +218,8 @@ class ItemTower(Layer):
         if self.combination == "add":
             if content.shape[-1] != self.id_units:
                 raise InvalidInputError(
-                    f"id_units is {self.id_units}, but the fusion gives {content.shape[-1]} values; to add them, "
-                    "make them the same, or set combination to concatenate."
+                    f"id_units is {self.id_units}, but the fusion gives {content.shape[-1]} values. To add them, make "
+                    "the widths equal, or set combination to concatenate."
                 )
             return content + identity
         return tf.concat([content, identity], axis=-1)

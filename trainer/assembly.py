@@ -1,60 +1,31 @@
-"""From a configuration and a record set to a model, its data and its full ranking."""
+"""From a plan and a record set to a model and its optimiser."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.errors import InvalidInputError
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives.settings import ObjectiveSettings
 from tf_metammf.optimizers.fused_adam import FusedAdam
 from tf_metammf.optimizers.lazy_adam import LazyAdam
-from tf_metammf.ranking.full_ranking import FullRanking
-from tf_metammf.ranking.metric_names import METRICS
-from tf_metammf.records.input_share import InputShare
-from tf_metammf.records.metadata import Metadata
-from tf_metammf.records.negatives import NegativeSampler
-from tf_metammf.records.reader import interactions
-from tf_metammf.trainer.configuration.configuration import Configuration
-from tf_metammf.trainer.graph_training import make_encoder_options, make_neighbour_sampler
-from tf_metammf.trainer.memory import trains_on_whole_graph
-from tf_metammf.trainer.part_checks import check_parts
-from tf_metammf.trainer.runs.worker_group import WorkerGroup
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.training_data import TrainingData
 
 DTYPE_POLICIES = {None: "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
-def make_model(configuration: Configuration, objective: keras.layers.Layer, data: TrainingData) -> MetaMMF:
-    """The model of a configuration for the users, items and features of a record set.
+def make_model(plan: TrainingPlan, data: TrainingData) -> MetaMMF:
+    """The model of a plan for the users, items and features of a record set.
 
     Raises:
         InvalidInputError: A setting is not acceptable, or does not fit the record set.
     """
-    check_parts(configuration)
-    settings, precision = configuration.model, configuration.training.mixed_precision
-    if precision not in DTYPE_POLICIES:
-        raise unknown_name("training.mixed_precision", str(precision), ["bfloat16", "float16"])
-    if data.item_lookup is not None and objective.needs_all_items:
-        raise InvalidInputError(
-            f"objective.name is {configuration.objective.name}, which needs the features of all items in every step: "
-            f"{data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is {data.feature_budget_gb:g}. "
-            "Raise it, or take in_batch_softmax."
-        )
-    if data.item_lookup is not None and configuration.training.strategy == "parameter_server":
-        raise InvalidInputError(
-            f"the features take {data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is "
-            f"{data.feature_budget_gb:g}. With parameter_server the servers hold them: raise the budget."
-        )
-    if data.item_lookup is not None and settings.encoder.uses_features:
-        raise InvalidInputError(
-            f"model.encoder.name is {settings.encoder.name}, which compares the features of all items: "
-            f"{data.feature_bytes / 2**30:.1f} GB, and training.feature_budget_gb is {data.feature_budget_gb:g}. "
-            "Raise it, or take an encoder out of mf, sage and lightgcn, without item_neighbours."
-        )
+    settings, training = plan.configuration.model, plan.configuration.training
+    objective = make_objective(plan.configuration.objective, data)
     features, presence = data.item_features()
+    graph: dict[str, Any] = {"graph": data.interaction_graph()} if settings.encoder.graph else {}
     return MetaMMF(
         data.record_set.metadata.users,
         features,
@@ -64,7 +35,7 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
         fusion=settings.fusion.name if settings.fusion.layer else None,
         fusion_options=settings.fusion.options,
         encoder=settings.encoder.name,
-        encoder_options=make_encoder_options(settings.encoder, data),
+        encoder_options=settings.encoder.options | graph,
         auxiliary=settings.auxiliary.name if settings.auxiliary.layer else None,
         auxiliary_options=settings.auxiliary.options,
         id_units=settings.id_units,
@@ -74,9 +45,22 @@ def make_model(configuration: Configuration, objective: keras.layers.Layer, data
         standardize=settings.standardize,
         normalize=settings.normalize,
         l2=settings.l2,
-        jit_compile=configuration.training.jit_compile,
-        dtype=DTYPE_POLICIES[precision],
+        jit_compile=training.jit_compile,
+        dtype=DTYPE_POLICIES[training.mixed_precision],
     )
+
+
+def make_compiled_model(plan: TrainingPlan, data: TrainingData) -> MetaMMF:
+    """The model of a plan with its optimiser, ready for ``fit``.
+
+    Raises:
+        InvalidInputError: As :func:`make_model`.
+    """
+    model = make_model(plan, data)
+    model.compile(optimizer=make_optimizer(plan))
+    model.optimizer.build(model.trainable_variables)
+    model.logs_gradient_norm = plan.configuration.training.tensorboard == "all"
+    return model
 
 
 def make_objective(settings: ObjectiveSettings, data: TrainingData) -> keras.layers.Layer:
@@ -96,164 +80,20 @@ def make_objective(settings: ObjectiveSettings, data: TrainingData) -> keras.lay
 
 
 def _require_contrast(settings: ObjectiveSettings, data: TrainingData) -> None:
-    if not settings.contrasted:
-        return
-    _require_training_interactions(data)
-    frequencies = {"item": data.item_frequency, "user": data.user_frequency}
+    frequencies = {"item": data.item_frequency, "user": data.user_frequency} if settings.contrasted else {}
     for kind in settings.contrasted:
-        if np.count_nonzero(frequencies[kind]) < 2:
+        found = np.count_nonzero(frequencies[kind])
+        if found < 2:
+            which = f"all training interactions are of one {kind}" if found else "there are no training interactions"
             raise InvalidInputError(
-                f"{data.record_set.folder}: all training interactions are of one {kind}, so {settings.name} has "
-                f"no other {kind} to tell it from. Convert data with at least two of each."
+                f"{data.record_set.folder}: {which}, so {settings.name} has no "
+                f"other {kind} to compare with. Convert data with at least two of each."
             )
 
 
-def _require_training_interactions(data: TrainingData) -> None:
-    if not len(data.train):
-        raise InvalidInputError(f"{data.record_set.folder}: has no training interactions. Convert with another split.")
-
-
-def make_optimizer(configuration: Configuration, metadata: Metadata) -> keras.optimizers.Optimizer:
+def make_optimizer(plan: TrainingPlan) -> keras.optimizers.Optimizer:
     """Adam, lazy for large ID tables where a step leaves most of their rows alone."""
-    settings = configuration.training
-    if settings.lazy_rows is None or trains_on_whole_graph(configuration, metadata):
-        return FusedAdam(settings.learning_rate)
-    return LazyAdam(settings.learning_rate, lazy_rows=settings.lazy_rows)
-
-
-def make_training_dataset(
-    configuration: Configuration,
-    data: TrainingData,
-    *,
-    first_epoch: int = 0,
-    first_step: int = 0,
-    input_context: tf.distribute.InputContext | None = None,
-) -> tf.data.Dataset:
-    """An endless stream of shuffled training batches, epoch after epoch, with negatives where the objective needs them.
-
-    Args:
-        configuration: Objective and training settings.
-        data: The record set.
-        first_epoch: The epoch to begin with.
-        first_step: The step of that epoch to begin with.
-        input_context: Delivers only the part of an input pipeline of a distributed training, in batches for one
-            replica.
-
-    Raises:
-        InvalidInputError: There are no training interactions.
-    """
-    metadata = data.record_set.metadata
-    _require_training_interactions(data)
-    negatives = None
-    if configuration.objective.samples_negatives:
-        negatives = NegativeSampler(
-            data.train,
-            users=metadata.users,
-            items=metadata.items,
-            per_positive=configuration.objective.negatives_per_positive,
-            popularity_power=configuration.objective.negative_popularity_power,
-            seed=configuration.training.seed,
-            user_ids=data.record_set.user_ids,
-        )
-    batches = interactions(
-        data.record_set,
-        "train",
-        batch_size=configuration.training.batch_size,
-        shuffle_seed=configuration.training.seed,
-        epochs=None,
-        first_epoch=first_epoch,
-        negatives=negatives,
-        neighbours=make_neighbour_sampler(configuration, data),
-        input_context=input_context,
-        item_features=data.item_lookup,
-    )
-    if not first_step:
-        return batches
-    share = InputShare.of(configuration.training.batch_size, input_context)
-    return batches.skip(first_step * share.batches_a_step)
-
-
-class TrainingBatches:
-    """The endless training batches of a run, from any step on.
-
-    Those of its beginning are made at once, so that settings which do not fit are refused early, and kept until
-    batches are asked for the first time.
-
-    Args:
-        configuration: Objective, sampler, batch size and seed.
-        data: The record set.
-
-    Raises:
-        InvalidInputError: As :func:`make_training_dataset`.
-    """
-
-    def __init__(self, configuration: Configuration, data: TrainingData) -> None:
-        self._configuration, self._data = configuration, data
-        self._beginning: tf.data.Dataset | None = make_training_dataset(configuration, data)
-
-    def beginning_at(
-        self, epoch: int, step: int, input_context: tf.distribute.InputContext | None = None
-    ) -> tf.data.Dataset:
-        """The batches behind so many finished epochs, and finished steps of the next one."""
-        beginning, self._beginning = self._beginning, None
-        if beginning is not None and input_context is None and not epoch and not step:
-            return beginning
-        return make_training_dataset(
-            self._configuration, self._data, first_epoch=epoch, first_step=step, input_context=input_context
-        )
-
-
-def make_server_dataset(configuration: Configuration, data: TrainingData) -> tf.data.Dataset:
-    """The endless batches of one worker of parameter servers, in an order of its own.
-
-    It is made in the coordinator and runs in every worker: each draws the seed of its order when it begins.
-    """
-    zero, end = tf.constant(0, tf.int64), tf.constant(2**31, tf.int64)
-    # With seeds of 0 this operation draws anew in every process, whatever the global seed.
-    seed = tf.raw_ops.RandomUniformInt(shape=tf.zeros([0], tf.int32), minval=zero, maxval=end)
-    return interactions(
-        data.record_set,
-        "train",
-        batch_size=configuration.training.batch_size,
-        shuffle_seed=seed,
-        epochs=None,
-        in_shards=True,
-    )
-
-
-def make_full_ranking(
-    data: TrainingData,
-    split: str,
-    *,
-    cutoffs: Sequence[int],
-    metrics: Sequence[str] = METRICS,
-    by_kind: bool = True,
-    group: WorkerGroup | None = None,
-) -> FullRanking:
-    """Full ranking of a split: training items masked, and for the test split the validation items too.
-
-    Args:
-        data: The record set.
-        split: The split whose interactions are to be found.
-        cutoffs: K.
-        metrics: Metrics to compute.
-        by_kind: Whether to report warm and cold items apart.
-        group: The processes that share the users; None for this one alone.
-
-    Raises:
-        InvalidInputError: The split is unknown or has no interactions.
-    """
-    masked = {"train": [], "validation": ["train"], "test": ["train", "validation"]}.get(split, ["train"])
-    metadata = data.record_set.metadata
-    if split in metadata.splits and not metadata.splits[split].interactions:
-        raise InvalidInputError(f'{data.record_set.folder}: the split "{split}" is empty. Convert with another split.')
-    return FullRanking(
-        data.interactions_of(split),
-        users=metadata.users,
-        items=metadata.items,
-        masked=[data.interactions_of(other) for other in masked],
-        cutoffs=cutoffs,
-        metrics=metrics,
-        warm_items=data.warm_items if by_kind else None,
-        group=group,
-    )
+    learning_rate = plan.configuration.training.learning_rate
+    if plan.lazy_rows is None:
+        return FusedAdam(learning_rate)
+    return LazyAdam(learning_rate, lazy_rows=plan.lazy_rows)

@@ -2,64 +2,69 @@
 
 import csv
 import math
-from pathlib import Path
+from collections.abc import Sequence
 
 from tf_metammf.baselines.baseline import Baseline
 from tf_metammf.baselines.item_knn import ItemKNN
 from tf_metammf.baselines.popularity import Popularity
 from tf_metammf.baselines.settings import ItemKNNSettings
-from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.ranking.full_ranking import FullRanking
-from tf_metammf.trainer.configuration.configuration import Configuration
-from tf_metammf.trainer.graph_training import interaction_graph
-from tf_metammf.trainer.part_checks import check_parts
-from tf_metammf.trainer.runs.training_state import TrainingState
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
+from tf_metammf.trainer.rankings import final_rankings, validation_ranking
+from tf_metammf.trainer.runs.references import write_references
+from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
+from tf_metammf.trainer.runs.run_in_progress import RunInProgress
+from tf_metammf.trainer.runs.run_lock import locked
 from tf_metammf.trainer.training_data import TrainingData
+from tf_metammf.trainer.watching.run_state import state_written
 
 
-def make_baseline(configuration: Configuration, data: TrainingData) -> Baseline:
-    """Counts a baseline.
-
-    Raises:
-        InvalidInputError: A setting is not acceptable, or does not fit the record set.
-    """
-    check_parts(configuration)
-    settings = configuration.model.encoder
+def make_baseline(plan: TrainingPlan, data: TrainingData) -> Baseline:
+    """Counts a baseline."""
+    settings = plan.configuration.model.encoder
     if not isinstance(settings, ItemKNNSettings):
         return Popularity(data.item_frequency)
     content = None
     if settings.uses_features:
-        if data.item_lookup is not None:
-            raise InvalidInputError(
-                f"item_knn compares the features of all items: {data.feature_bytes / 2**30:.1f} GB, and "
-                f"training.feature_budget_gb is {data.feature_budget_gb:g}. Raise it."
-            )
         features, presence = data.item_features()
         table = FeatureTable(features, presence)  # type: ignore[arg-type]
-        content = ItemContent(table, data.warm_items, standardize=configuration.model.standardize)
-    return ItemKNN(interaction_graph(data), content, neighbours=settings.neighbours, shrinkage=settings.shrinkage)
+        content = ItemContent(table, data.warm_items, standardize=plan.configuration.model.standardize)
+    return ItemKNN(data.interaction_graph(), content, neighbours=settings.neighbours, shrinkage=settings.shrinkage)
 
 
-def keep_baseline(
-    model: Baseline, validation: FullRanking, state: TrainingState, *, monitor: str, weights: Path, history: Path
-) -> None:
-    """Writes a baseline as a training of one epoch would be written.
+def count_baseline(run: RunDirectory, plan: TrainingPlan, data: TrainingData, *, splits: Sequence[str]) -> None:
+    """Counts a baseline and writes its run directory, as a training of one epoch would be written.
 
     Args:
-        model: The baseline.
-        validation: Full ranking of the validation split.
-        state: Takes over that all is done.
-        monitor: The validation metric that is reported.
-        weights: The file of the weights.
-        history: The file of the history.
+        run: The run directory, to create or to write again.
+        plan: What is counted.
+        data: The record set.
+        splits: Splits to rank.
+
+    Raises:
+        InvalidInputError: The monitored metric has nothing to find, or another process is writing there.
     """
+    model = make_baseline(plan, data)
+    validation, rankings = validation_ranking(plan, data), final_rankings(plan, data, splits=splits)
+    monitor, progress = plan.configuration.evaluation.monitor, RunInProgress(run, run)
+    if not run.configuration_file.is_file():
+        create_run_directory(run.folder, plan.configuration, data.record_set)
+    with locked(run.folder), state_written(progress, monitor=monitor):
+        write_references(run, data.item_frequency, rankings, validation)
+        _keep_baseline(model, validation, progress, monitor=monitor)
+        run.write("metrics", {split: ranking.evaluate_model(model) for split, ranking in rankings.items()})
+
+
+def _keep_baseline(model: Baseline, validation: FullRanking, progress: RunInProgress, *, monitor: str) -> None:
+    """Writes weights and history."""
     metrics = validation.evaluate_model(model)
-    model.save_weights(str(weights))
+    model.save_weights(str(progress.run.weights_file))
     row = {"epoch": 0, "loss": math.nan} | {f"val_{name}": value for name, value in metrics.items()}
-    with history.open("w", encoding="utf-8", newline="") as lines:
+    with progress.run.history_file.open("w", encoding="utf-8", newline="") as lines:
         writer = csv.DictWriter(lines, list(row), lineterminator="\n")
         writer.writeheader()
         writer.writerow(row)
+    state = progress.state
     state.epoch, state.best_epoch, state.best_value, state.complete = 1, 1, metrics[monitor], True

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.trainer.assembly import make_full_ranking, make_model, make_objective
+from tf_metammf.model import MetaMMF
+from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.baseline_runs import make_baseline
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
+from tf_metammf.trainer.rankings import make_full_ranking
 from tf_metammf.trainer.runs.leakage import leakage_of, leakage_warning
 from tf_metammf.trainer.runs.references import References
 from tf_metammf.trainer.runs.run_directory import RunDirectory
@@ -28,11 +31,22 @@ def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[An
     Raises:
         InvalidInputError: The record set is not the one of the run.
     """
-    configuration = run.configuration
-    data = TrainingData.of(run.open_records(records), configuration)
-    if configuration.model.is_baseline:
-        return make_baseline(configuration, data), data  # counted anew, from the same interactions
-    model = make_model(configuration, make_objective(configuration.objective, data), data)
+    record_set = run.open_records(records)
+    plan = TrainingPlan.of(run.configuration, record_set)
+    data = TrainingData.of(record_set, plan)
+    if plan.is_baseline:
+        return make_baseline(plan, data), data  # counted anew, from the same interactions
+    model = make_model(plan, data)
+    load_best_weights(model, run)
+    return model, data
+
+
+def load_best_weights(model: MetaMMF, run: RunDirectory) -> None:
+    """Puts the best weights of a run into its model.
+
+    Raises:
+        InvalidInputError: The file of the weights is damaged, or they are those of another model.
+    """
     try:
         model.load_weights(str(run.weights_file))
     except (OSError, ValueError, KeyError) as error:
@@ -40,7 +54,6 @@ def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[An
         raise InvalidInputError(
             f"{run.weights_file}: is damaged or does not fit configuration.yaml ({reason}). Train the model again."
         ) from error
-    return model, data
 
 
 @dataclass(frozen=True)

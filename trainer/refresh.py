@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ class Changes:
         users: Users now.
         users_added: Users that training did not know.
         users_removed: Users of training that are no longer there.
-        items: Items now, all of which were encoded anew.
+        items: Items now, all of which were encoded again.
         items_added: Items that training did not know.
         items_removed: Items of training that are no longer there.
         items_changed: Items of both whose features are others now.
@@ -107,8 +107,9 @@ def refresh(
             missing or of another width, items are new that nothing could represent, or a record set cannot be opened.
     """
     from tf_metammf.records.record_set import open_record_set
-    from tf_metammf.trainer.assembly import make_model, make_objective
+    from tf_metammf.trainer.assembly import make_model
     from tf_metammf.trainer.evaluation import load_model
+    from tf_metammf.trainer.planning.training_plan import TrainingPlan
     from tf_metammf.trainer.runs.leakage import find_leakage, leakage_warning, require_no_leakage
     from tf_metammf.trainer.runs.trained_interactions import trained_interactions
     from tf_metammf.trainer.training_data import TrainingData
@@ -125,15 +126,17 @@ def refresh(
     old, old_data = load_model(run, before.folder)
     _check_modalities(record_set, old.item_features.widths)
     modalities = list(old.item_features.widths)
-    data = TrainingData(record_set, modalities, configuration.training.feature_budget_gb)
-    model = make_model(configuration, make_objective(configuration.objective, data), data)
+    as_trained = replace(configuration, model=replace(configuration.model, modalities=modalities))
+    plan = TrainingPlan.of(as_trained, record_set)
+    data = TrainingData.of(record_set, plan)
+    model = make_model(plan, data)
     users = matched_places(old_data.record_set.user_ids, record_set.user_ids)
     items = matched_places(old_data.record_set.item_ids, record_set.item_ids)
     new_items = model.items - len(items[1])
     if new_items and model.item_tower.fusion is None and not configuration.model.encoder.graph:
         raise InvalidInputError(
-            f"{record_set.folder}: has {new_items} items that {run.folder} was not trained on, and "
-            "that model knows items by their ID alone. Train again, with a fusion for new items to be represented."
+            f"{record_set.folder}: has {new_items} items that {run.folder} was not trained on, and that "
+            "model represents items by their ID alone. Train again with a fusion, which represents new items."
         )
     if not len(users[1]) and not len(items[1]):
         raise InvalidInputError(
@@ -164,7 +167,7 @@ def _check_encoder(run: "RunDirectory") -> None:
     settings = run.configuration.model
     if settings.is_baseline:
         raise InvalidInputError(
-            f"{run.folder}: its encoder is {settings.encoder.name}, which is counted and has no weights to carry over. "
+            f"{run.folder}: its encoder is {settings.encoder.name}, which has no weights to carry over. "
             "Train it on the grown record set, and export that run."
         )
     if settings.encoder.compares_features:

@@ -1,23 +1,21 @@
 """Rehearsal of a training: every refusal that it would begin with, without its features, tables and steps."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.item_lookup import ItemLookup
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.assembly import make_model, make_objective, make_training_dataset
+from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.baseline_runs import make_baseline
-from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.distribution.strategy import find_cluster, make_strategy, require_divisible
+from tf_metammf.trainer.planning.training_plan import TrainingPlan, plan_training
+from tf_metammf.trainer.rankings import validation_ranking
+from tf_metammf.trainer.training_batches import TrainingBatches
 from tf_metammf.trainer.training_data import TrainingData
-from tf_metammf.trainer.validation import validation_ranking
 from tf_metammf.trainer.warm_start import check_earlier_run
 from tf_metammf.trainer.watching.tracking import tracker_package
 
@@ -39,22 +37,19 @@ def rehearse(record_set: RecordSet, configuration: Configuration) -> None:
     Raises:
         InvalidInputError: The configuration is not acceptable or does not fit the data.
     """
-    check_bounds(configuration)
+    plan = plan_training(configuration, record_set)
     if find_cluster(configuration.training.strategy) is None:
-        require_divisible(configuration.training.batch_size, make_strategy(configuration.training.strategy))
+        require_divisible(plan.batch_size, make_strategy(configuration.training.strategy))
     if configuration.training.tracking is not None:
         tracker_package(configuration.training.tracking)
     check_earlier_run(configuration.training, record_set)
-    whole = TrainingData.of(record_set, configuration)
-    metadata = record_set.metadata
-    small = replace(metadata, users=min(metadata.users, LARGEST), items=min(metadata.items, LARGEST))
-    outline = Outline(replace(record_set, metadata=small), whole.modalities, whole.feature_budget_gb, whole)
-    validation_ranking(whole, configuration, None)
-    if configuration.model.is_baseline:
-        make_baseline(configuration, outline)
+    data, outline = TrainingData.of(record_set, plan), Outline.of(record_set, plan)
+    validation_ranking(plan, data)
+    if plan.is_baseline:
+        make_baseline(plan, outline)
         return
-    make_model(configuration, make_objective(configuration.objective, outline), outline)
-    make_training_dataset(configuration, whole)
+    make_model(plan, outline)
+    TrainingBatches(plan, data)
     keras.backend.clear_session()
 
 
@@ -63,38 +58,28 @@ class Outline(TrainingData):
     """A few users and items with drawn interactions and features, in the modalities and widths of a record set.
 
     Attributes:
-        whole: The data that it stands for.
+        incomplete: Modalities that some item of the record set lacks.
     """
 
-    whole: TrainingData | None = None
+    incomplete: frozenset[str] = frozenset()
 
-    @property
-    def feature_bytes(self) -> int:
-        """What the features of all items of the whole take."""
-        return self._whole.feature_bytes
-
-    @cached_property
-    def item_lookup(self) -> ItemLookup | None:
-        """Whether there is one says whether the whole streams its features."""
-        return self._whole.item_lookup
+    @classmethod
+    def of(cls, record_set: RecordSet, plan: TrainingPlan) -> "Outline":
+        """The outline of a record set, for at most :data:`LARGEST` users and items."""
+        metadata = record_set.metadata
+        small = replace(metadata, users=min(metadata.users, LARGEST), items=min(metadata.items, LARGEST))
+        incomplete = {name for name in plan.modalities if metadata.modalities[name].items < metadata.items}
+        return cls(replace(record_set, metadata=small), plan.modalities, incomplete=frozenset(incomplete))
 
     def item_features(self) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.bool_]]]:
         """Drawn features; the first item lacks the modalities that some item lacks."""
         random, metadata = np.random.default_rng(0), self.record_set.metadata
-        widths = {name: entry.width for name, entry in metadata.modalities.items()}
-        chosen = sorted(widths) if self.modalities is None else self.modalities
-        complete = {name: metadata.modalities[name].items == self._whole.record_set.metadata.items for name in chosen}
-        features = {name: random.normal(size=(metadata.items, widths[name])).astype(np.float32) for name in chosen}
-        return features, {name: (np.arange(metadata.items) > 0) | complete[name] for name in chosen}
+        names = self.modalities or []
+        widths = {name: metadata.modalities[name].width for name in names}
+        features = {name: random.normal(size=(metadata.items, widths[name])).astype(np.float32) for name in names}
+        return features, {name: (np.arange(metadata.items) > 0) | (name not in self.incomplete) for name in names}
 
     def _split(self, name: str) -> Interactions:
-        if not len(self._whole.train):
-            raise InvalidInputError(f"{self.record_set.folder}: has no training interactions. Convert again.")
         random, metadata = np.random.default_rng(1), self.record_set.metadata
         count = 4 * max(metadata.users, metadata.items)
         return Interactions(random.integers(metadata.users, size=count), random.integers(metadata.items, size=count))
-
-    @property
-    def _whole(self) -> TrainingData:
-        assert self.whole is not None
-        return self.whole

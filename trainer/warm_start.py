@@ -8,7 +8,7 @@ from typing import Any
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.model import MetaMMF
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.configuration.configuration import TrainingConfiguration
+from tf_metammf.trainer.configuration.sections import TrainingConfiguration
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
 from tf_metammf.trainer.runs.leakage import Leakage, find_leakage, leakage_warning, require_no_leakage
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What was taken over, and what starts anew.
+    """What was taken over, and what was initialised.
 
     Attributes:
         source: The run whose weights were taken.
@@ -115,7 +115,7 @@ def warm_start(
 
     Rows of users and items are matched by raw id, and axes over features or modalities by the name of the modality,
     whose width has to be the same (see :func:`tf_metammf.trainer.weight_transfer.transfer_weights`); what is not
-    matched keeps the values it was initialised with. The optimiser starts anew, and the standardisation is that of the
+    matched keeps the values it was initialised with. The optimiser starts again, and the standardisation is that of the
     new data.
 
     Args:
@@ -173,7 +173,7 @@ def _checked(
     if source.configuration.model.is_baseline:
         raise InvalidInputError(
             f"training.init_from is {source.folder}, a run of {source.configuration.model.encoder.name}, which has no "
-            "weights to begin with. Give a run of a model that is trained."
+            "weights to start from. Give a run of a model that is trained."
         )
     record_set = _records_of(source, records, now)
     earlier = trained_interactions(source, record_set).outside(now)

@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.conversion.conversion import provenance_of, read_request
+from tf_metammf.records.bad_rows import rejected_file, rejected_text
+from tf_metammf.records.conversion.conversion import notes_on_rows_of_features, provenance_of, read_request
 from tf_metammf.records.metadata import METADATA_FILE, Metadata
 from tf_metammf.records.modality_names import require_modality_names
 from tf_metammf.records.raw_files.feature_tables import ids_name
@@ -55,6 +56,7 @@ def convert_with_beam(
     part_bytes: int = 2**24,
     block_rows: int = 2**20,
     k_core_rounds: int = 10,
+    on_error: str = "stop",
 ) -> Metadata:
     """Reads tables in parts on as many workers as the runner has, and writes a record set.
 
@@ -64,7 +66,8 @@ def convert_with_beam(
     which nothing is a record set, is written last.
 
     One worker each holds all distinct ids of users and of items, the numbers of a random order (16 bytes an
-    interaction), and a set of bits for the ids that remain. Interactions and features are never in one place.
+    interaction), a set of bits for the ids that remain, and the rows that were left out. Interactions and features
+    are never in one place.
 
     Args:
         folder: The tables, a path or URL.
@@ -80,6 +83,7 @@ def convert_with_beam(
         part_bytes: Bytes of a file that are read at once.
         block_rows: Interactions that are sorted at once.
         k_core_rounds: Rounds that a k-core may take; a pipeline has a fixed number of steps.
+        on_error: "stop" at a row that cannot be read, or "skip" it; those are listed in ``OUTPUT.rejected.csv``.
 
     Returns:
         What was written.
@@ -90,8 +94,17 @@ def convert_with_beam(
     """
     _require_beam()
     from tf_metammf.records.beam.conversion_pipeline import ConversionPlan, run
+    from tf_metammf.records.beam.interaction_rows import ORIGIN
     from tf_metammf.records.beam.raw_parts import list_files, sha256
-    from tf_metammf.records.beam.written_entries import funnel_of, read_entries, time_unit, write_metadata
+    from tf_metammf.records.beam.rejected_rows import rejected_rows
+    from tf_metammf.records.beam.written_entries import (
+        funnel_of,
+        notes_on_ids,
+        read_entries,
+        time_unit,
+        write_metadata,
+        write_text,
+    )
 
     options, filtering, splitting = options or Options(), filtering or Filtering(), splitting or Splitting()
     if seed < 0:
@@ -99,12 +112,12 @@ def convert_with_beam(
     require_shards(shards)
     if splitting.like is not None:
         raise InvalidInputError(
-            f"like is {splitting.like}, and pipelines of Beam do not read an earlier record set. Convert without "
+            f"like is {splitting.like}, but Beam pipelines do not read an earlier record set. Convert without "
             "Beam, or leave splitting.like out."
         )
     if options.token_columns:
         raise InvalidInputError(
-            "token_columns are given, and pipelines of Beam do not read words. Convert without Beam, or leave "
+            "token_columns are given, but Beam pipelines do not read words. Convert without Beam, or leave "
             "tabular.token_columns out."
         )
     found = list_files(folder)
@@ -122,7 +135,7 @@ def convert_with_beam(
         for modality, file in features.items()
         if file.suffix == ".npy" and ids_name(file.name) in found
     }
-    request = read_request("tabular", filtering, splitting)
+    request = read_request(filtering, splitting, on_error)
     columns = _columns(interactions, options, request)
     if chosen.splits is not None:
         require_no_split_column(Path(folder), columns)
@@ -153,17 +166,25 @@ def convert_with_beam(
         part_bytes=part_bytes,
         block_rows=block_rows,
         k_core_rounds=k_core_rounds,
+        skip=request.bad_rows.skip,
     )
     with _target(output) as place, _user_errors():
         run(plan, place, pipeline_options)
         name = PurePosixPath(folder.rstrip("/")).name if "://" in folder else Path(folder).resolve().name
         entries = read_entries(place)
-        funnel = funnel_of(entries, notes=chosen.notes)
+        rejected = rejected_rows(entries)
+        of_features = len(rejected) - len(rejected_rows(entries, ORIGIN))
+        funnel = funnel_of(
+            entries, notes=(*chosen.notes, *notes_on_ids(entries), *notes_on_rows_of_features(of_features))
+        )
         used = replace(splitting, method=funnel.method)
         require_validation(funnel.splits["validation"].interactions, used)
         source = provenance_of("tabular", options, filtering, used, seed, {"files": fingerprints, **time_unit(entries)})
         timestamps = columns.timestamp is not None
-        return write_metadata(place, entries, name=name, timestamps=timestamps, source=source, funnel=funnel)
+        metadata = write_metadata(place, entries, name=name, timestamps=timestamps, source=source, funnel=funnel)
+    if request.bad_rows.skip:
+        write_text(rejected_file(output), rejected_text(rejected, Path(folder)))
+    return metadata
 
 
 @contextmanager
@@ -217,7 +238,8 @@ def _columns(files: "list[RawFile]", options: Options, request: ReadRequest) -> 
     for file, other in zip(files, columns, strict=True):
         if other != columns[0]:
             raise InvalidInputError(
-                f"{file.path}: has other columns than {files[0].name}, expected the same in all. Write them alike."
+                f"{file.path}: has other columns than {files[0].name}, expected the same in all files. Use the same "
+                f"columns."
             )
     return columns[0]
 
@@ -231,9 +253,7 @@ def _method(splitting: Splitting, columns: InteractionColumns, folder: str) -> t
     method = splitting.method
     if method == SOURCE_METHOD and columns.split is None:
         others = ", ".join(name for name in splitting_methods() if name != SOURCE_METHOD)
-        raise InvalidInputError(
-            f'splitting method "{SOURCE_METHOD}": {folder} has no splits of its own. Choose one of {others}.'
-        )
+        raise InvalidInputError(f'splitting method "{SOURCE_METHOD}": {folder} has no splits. Choose one of {others}.')
     if method in ("leave_last_out", "time") and columns.timestamp is None:
         raise InvalidInputError(
             f'splitting method "{method}" needs timestamps, and {folder} has none. Name their column, or choose '
@@ -247,6 +267,6 @@ def _require_beam() -> None:
         import apache_beam  # noqa: F401
     except ImportError as error:
         raise InvalidInputError(
-            "converting with a pipeline needs Apache Beam, which is not installed. Install the extra in an environment "
-            "of its own, because Beam asks for protobuf 6: pip install 'tf-metammf[beam]'."
+            "converting with a pipeline needs Apache Beam, which is not installed. Install the extra in a separate "
+            "environment, because Beam needs protobuf 6: pip install 'tf-metammf[beam]'."
         ) from error

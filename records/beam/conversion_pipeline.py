@@ -18,8 +18,9 @@ from tf_metammf.records.beam.columns import of_parts
 from tf_metammf.records.beam.filtering import Renumbering
 from tf_metammf.records.beam.raw_parts import RawFile
 from tf_metammf.records.beam.splitting import counts_of_new, require_training, split
-from tf_metammf.records.beam.written_entries import WRITTEN
+from tf_metammf.records.beam.written_entries import ODD, WRITTEN
 from tf_metammf.records.raw_data import SPLITS
+from tf_metammf.records.raw_files.id_spelling import OddIds
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns
 from tf_metammf.records.record_set import ITEMS_FILE, USERS_FILE
 from tf_metammf.records.splits.filtering import Filtering
@@ -48,6 +49,7 @@ class ConversionPlan:
         part_bytes: Bytes of a file that are read at once.
         block_rows: Interactions that are sorted at once.
         k_core_rounds: Rounds that a k-core may take.
+        skip: Whether rows that cannot be read are left out.
     """
 
     interactions: list[RawFile]
@@ -67,6 +69,7 @@ class ConversionPlan:
     part_bytes: int
     block_rows: int
     k_core_rounds: int
+    skip: bool
 
 
 def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> None:
@@ -81,16 +84,18 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
         pipeline_options: Options of Beam.
     """
     with beam.Pipeline(argv=list(pipeline_options)) as pipeline:
-        read, times = interaction_rows.read_interactions(
+        read, times, rejected = interaction_rows.read_interactions(
             pipeline,
             plan.interactions,
             plan.columns,
             splits=plan.splits,
             part_bytes=plan.part_bytes,
             timestamp_format=plan.timestamp_format,
+            skip=plan.skip,
         )
-        described = feature_rows.read_features(
-            pipeline, plan.features, plan.ids_files, plan.item_columns, part_bytes=plan.part_bytes
+        odd_ids: list[Any] = []
+        described, of_features_rejected = feature_rows.read_features(
+            pipeline, plan.features, plan.ids_files, plan.item_columns, part_bytes=plan.part_bytes, skip=plan.skip
         )
         of_rows = interaction_rows.ids_of(read, "item")
         of_features = described | "features: names" >> beam.MapTuple(lambda key, rows: (key, rows[0]))
@@ -101,6 +106,8 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
         )
         feature_rows.overlap(distinct_items, list(plan.features))
         feature_rows.require_distinct(described)
+        for role, found in (("user", distinct_users), ("item", distinct_items)):
+            odd_ids.append(found | f"odd {role}s" >> beam.Map(of_parts(_odd_ids), role))
         user_ids, user_numbers = vocabulary.numbered(distinct_users, "users", partitions=plan.partitions)
         item_ids, item_numbers = vocabulary.numbered(distinct_items, "items", partitions=plan.partitions)
         rows = interaction_rows.with_dense_ids(read, user_numbers, item_numbers, partitions=plan.partitions)
@@ -149,6 +156,9 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
             counts.append(found | f"new {role}s: entry" >> beam.Map(_entry_of_new, role))
         written = [
             *counts,
+            *rejected,
+            *odd_ids,
+            of_features_rejected,
             files.write_interactions(
                 split_rows,
                 output,
@@ -174,6 +184,11 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
             | "written: list" >> beam.combiners.ToList()
             | "written: file" >> beam.Map(_write_list, FileSystems.join(output, WRITTEN))
         )
+
+
+def _odd_ids(part: int, ids: dict[str, set[str]], role: str) -> tuple[str, str, int, dict[str, Any]]:
+    """Ids that are alike are in one part."""
+    return ODD, role, part, vars(OddIds.among(ids.get(interaction_rows.ORIGIN, ())))
 
 
 def _unit_written(_: None, times: Any) -> tuple[str, str, int, dict[str, Any]]:

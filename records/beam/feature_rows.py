@@ -8,6 +8,7 @@ import apache_beam as beam
 import numpy as np
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.beam.columns import collected, of_parts
 from tf_metammf.records.beam.columns import parts as parts_of_ids
 from tf_metammf.records.beam.interaction_rows import ORIGIN
@@ -19,11 +20,13 @@ from tf_metammf.records.beam.raw_parts import (
     parts_of,
     read_lines,
     read_rows,
-    read_table,
 )
-from tf_metammf.records.raw_files.dense_ids import differently_written, near_miss
+from tf_metammf.records.beam.rejected_rows import REJECTED, rejected_entries
+from tf_metammf.records.beam.table_parts import read_table
+from tf_metammf.records.raw_files.dense_ids import with_ids_of_items
 from tf_metammf.records.raw_files.feature_columns import feature_rows, no_features
 from tf_metammf.records.raw_files.feature_tables import feature_columns, no_such_row
+from tf_metammf.records.raw_files.id_spelling import differently_written, near_miss
 from tf_metammf.records.value_ranges import ValueRanges
 
 Widths = dict[str, tuple[int, str]]
@@ -37,7 +40,8 @@ def read_features(
     item_columns: Mapping[str, str | None],
     *,
     part_bytes: int,
-) -> "beam.PCollection[Any]":
+    skip: bool = False,
+) -> "tuple[beam.PCollection[Any], beam.PCollection[Any]]":
     """Reads the features of all modalities in parts.
 
     Args:
@@ -46,19 +50,22 @@ def read_features(
         ids_files: The file of raw ids of those that are matrices and have one.
         item_columns: Of each modality; see :func:`tf_metammf.records.raw_files.feature_tables.read_features`.
         part_bytes: Bytes that are read at once.
+        skip: Whether rows that cannot be read are left out; else the first that a worker finds is an error.
 
     Returns:
         By ``(modality, part)``: the raw ids of some items, their features ``[rows, width]``, and the ranges of these
-        in the precision of the file.
+        in the precision of the file; and entries of the kind "rejected" for the rows that were left out.
     """
     described = [(modality, file, ids_files.get(modality)) for modality, file in sorted(files.items())]
-    return (
+    read = beam.FlatMap(of_parts(_read), dict(item_columns), skip)
+    outputs = (
         pipeline
         | "features: files" >> beam.Create(described)
         | "features: parts" >> beam.FlatMap(of_parts(_parts), part_bytes)
         | "features: spread" >> beam.Reshuffle()
-        | "features: read" >> beam.FlatMap(of_parts(_read), dict(item_columns))
+        | "features: read" >> read.with_outputs(REJECTED, main="read")
     )
+    return outputs["read"], outputs[REJECTED]
 
 
 def widths(features: "beam.PCollection[Any]", files: Mapping[str, RawFile], label: str = "widths") -> Any:
@@ -203,14 +210,16 @@ def _parts(
     ids = None if ids_file is None else read_lines(ids_file)
     if ids is not None and len(ids) != matrix_header(file).shape[0]:
         raise InvalidInputError(
-            f"{file.path}: has {matrix_header(file).shape[0]} rows of features and {len(ids)} items, expected "
-            "one row an item. Write it again."
+            f"{file.path}: has {matrix_header(file).shape[0]} rows of features and {len(ids)} items, expected one "
+            "row per item. Write it again."
         )
     for part in parts_of(file, part_bytes=part_bytes):
         yield modality, part, None if ids is None else ids[part.start : part.stop]
 
 
-def _read(modality: str, part: RawPart, ids: list[str] | None, item_columns: dict[str, str | None]) -> Iterator[Any]:
+def _read(
+    modality: str, part: RawPart, ids: list[str] | None, item_columns: dict[str, str | None], skip: bool
+) -> Iterator[Any]:
     if part.file.suffix == MATRIX:
         names = [str(row) for row in range(part.start, part.stop)] if ids is None else ids
         rows = read_rows(part)
@@ -218,8 +227,11 @@ def _read(modality: str, part: RawPart, ids: list[str] | None, item_columns: dic
         return
     file = part.file
     item, kinds = feature_columns(file.shown, file.names, item_columns.get(modality), index=file.index)
-    table = read_table(part, kinds)
-    if table is not None:
+    bad_rows = BadRows(skip=skip)
+    table = read_table(part, kinds, bad_rows)
+    table = None if table is None else with_ids_of_items(table, item, bad_rows)
+    yield from rejected_entries(modality, bad_rows)
+    if table is not None and len(table):
         found, features, ranges = feature_rows(table, item, [name for name in kinds if name != item])
         if found:
             yield (modality, *part.key), (found, features, ranges)
@@ -247,7 +259,7 @@ def _widths(found: list[dict[tuple[str, int, str], str]], files: dict[str, RawFi
         if widths.setdefault(modality, (width, dtype))[0] != width:
             raise InvalidInputError(
                 f'{files[modality].path}: has {width} values for item "{item}", others have {widths[modality][0]}. '
-                "Mend the record."
+                "Fix the record."
             )
     for modality, file in files.items():
         if modality not in widths:

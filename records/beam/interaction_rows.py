@@ -10,10 +10,13 @@ import numpy as np
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
-from tf_metammf.records.beam.columns import Columns, collected, length, of_parts, starts
-from tf_metammf.records.beam.raw_parts import RawFile, RawPart, parts_of, read_table
+from tf_metammf.records.beam.columns import Columns, collected, length, of_parts, starts, take
+from tf_metammf.records.beam.raw_parts import RawFile, RawPart, parts_of
+from tf_metammf.records.beam.rejected_rows import REJECTED, rejected_entries
+from tf_metammf.records.beam.table_parts import read_table
 from tf_metammf.records.beam.vocabulary import look_up
 from tf_metammf.records.raw_data import SPLITS
+from tf_metammf.records.raw_files.dense_ids import IdColumn
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table, with_ids
 from tf_metammf.records.raw_files.split_names import with_split
 from tf_metammf.records.raw_files.time_columns import with_times
@@ -31,7 +34,8 @@ def read_interactions(
     splits: Sequence[str] | None = None,
     part_bytes: int,
     timestamp_format: str | None = None,
-) -> "tuple[beam.PCollection[Any], Any]":
+    skip: bool = False,
+) -> "tuple[beam.PCollection[Any], Any, list[beam.PCollection[Any]]]":
     """Reads the parts of a table of interactions.
 
     How times are written is known when all parts were looked at, so they are read in a second step.
@@ -43,23 +47,29 @@ def read_interactions(
         splits: The split of every file, if the files are splits.
         part_bytes: Bytes of text that are read at once.
         timestamp_format: How times are written, as ``strptime`` takes it; recognised by default.
+        skip: Whether rows that cannot be read are left out; else the first that a worker finds is an error.
 
     Returns:
         By key of the part ``{"user": distinct ids, "item": distinct ids}`` and the columns, whose users and items
-        are places among these ids; and how times are read, a side input, None where there are none.
+        are places among these ids; how times are read, a side input, None where there are none; and entries of the
+        kind "rejected" for the rows that were left out.
     """
-    read = (
+    outputs = (
         pipeline
         | "interactions: files" >> beam.Create(list(files))
         | "interactions: parts" >> beam.FlatMap(parts_of, part_bytes=part_bytes)
         | "interactions: spread" >> beam.Reshuffle()
-        | "interactions: read" >> beam.FlatMap(_read, columns, splits)
+        | "interactions: read" >> beam.FlatMap(_read, columns, splits, skip).with_outputs(REJECTED, main="read")
     )
+    read, rejected = outputs["read"], [outputs[REJECTED]]
     if columns.timestamp is None:
-        return read, None
+        return read, None, rejected
     facts = read | "times: facts" >> beam.Map(of_parts(_facts), columns.timestamp, timestamp_format)
     reading = collected(facts, "times", _time_reading, files[0].shown, columns.timestamp, timestamp_format)
-    return read | "times: read" >> beam.Map(of_parts(_with_times), columns.timestamp, reading), reading
+    times = read | "times: read" >> beam.FlatMap(of_parts(_with_times), columns.timestamp, reading, skip).with_outputs(
+        REJECTED, main="read"
+    )
+    return times["read"], reading, [*rejected, times[REJECTED]]
 
 
 def with_dense_ids(
@@ -91,14 +101,14 @@ def ids_of(read: "beam.PCollection[Any]", role: str) -> "beam.PCollection[Any]":
     return read | f"{role}s: ids read" >> beam.Map(of_parts(_ids_of), role)
 
 
-def _read(
-    part: RawPart, columns: InteractionColumns, splits: Sequence[str] | None
-) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _read(part: RawPart, columns: InteractionColumns, splits: Sequence[str] | None, skip: bool) -> Iterator[Any]:
     in_file = columns if splits is None else replace(columns, split=None)
-    table = read_table(part, in_file.kinds())
-    if table is None:
+    bad_rows = BadRows(skip=skip)
+    table = read_table(part, in_file.kinds(), bad_rows)
+    table = None if table is None else with_ids(table, in_file, bad_rows)
+    yield from rejected_entries(ORIGIN, bad_rows)
+    if table is None or not len(table):
         return
-    table = with_ids(table, in_file, BadRows())
     if splits is not None:
         table = with_split(table, splits[part.file.number])
     named = interactions_from_table(table, replace(columns, timestamp=None))
@@ -122,10 +132,19 @@ def _time_reading(facts: list[tuple[Any, TimeFacts]], path: Path, name: str, wri
     return time_reading(path, name, joined_facts(ordered), written)
 
 
-def _with_times(key: Any, batch: dict[str, Any], name: str, reading: TimeReading) -> tuple[Any, dict[str, Any]]:
-    times = with_times(batch["times"], name, reading, BadRows()).integers(name)
-    rest = {part: value for part, value in batch.items() if part != "times"}
-    return key, {**rest, "columns": {**batch["columns"], "timestamp": times}}
+def _with_times(key: Any, batch: dict[str, Any], name: str, reading: TimeReading, skip: bool) -> Iterator[Any]:
+    bad_rows = BadRows(skip=skip)
+    read = with_times(batch["times"], name, reading, bad_rows)
+    yield from rejected_entries(ORIGIN, bad_rows)
+    if not len(read):
+        return
+    columns = take(batch["columns"], np.isin(batch["times"].records, read.records))
+    found: dict[str, Any] = {"columns": {**columns, "timestamp": read.integers(name)}}
+    for role in ("user", "item"):  # without ids of rows that were left out
+        used = IdColumn(batch[role], columns[role]).without_unused()
+        found[role] = used.distinct
+        found["columns"][role] = used.codes
+    yield key, found
 
 
 def _ids_of(key: Any, batch: dict[str, Any], role: str) -> tuple[Any, list[str]]:
@@ -140,7 +159,7 @@ def _rows_before(counts: list[tuple[Any, int]]) -> dict[str, Any]:
 
 
 def _no_rows() -> InvalidInputError:
-    return InvalidInputError("the interactions have columns and no rows. Fetch or write the files again.")
+    return InvalidInputError("the interactions have no row that can be read. Fetch or write the files again.")
 
 
 def _dense(entry: tuple[Any, dict[str, Any]], rows: dict[str, Any]) -> Columns:

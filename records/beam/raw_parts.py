@@ -1,9 +1,9 @@
 """Raw files on any file system that Beam knows, in parts: bytes of text, row groups of Parquet, rows of .npy."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,12 +13,11 @@ from apache_beam.io.filesystems import FileSystems
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.raw_files.delimited_text import HEAD_BYTES, TextFormat, parse_part, text_head
+from tf_metammf.records.raw_files.delimited_text import HEAD_BYTES, TextFormat, text_head
 from tf_metammf.records.raw_files.feature_files import require_matrix
 from tf_metammf.records.raw_files.input_files import one_line
 from tf_metammf.records.raw_files.line_blocks import BLOCK_BYTES
-from tf_metammf.records.raw_files.table_files import TEXT_FORMATS, index_of_schema, without_views
-from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns
+from tf_metammf.records.raw_files.table_files import TEXT_FORMATS, index_of_schema
 from tf_metammf.records.raw_files.text_lines import lines_of
 from tf_metammf.records.raw_files.text_scan import TextLayout, scan_text
 
@@ -63,11 +62,21 @@ class RawFile:
 
 @dataclass(frozen=True)
 class RawPart:
-    """A part of a file: bytes of text, numbers of row groups, or rows of a matrix, from ``start`` up to ``stop``."""
+    """A part of a file: bytes of text, numbers of row groups, or rows of a matrix, from ``start`` up to ``stop``.
+
+    Attributes:
+        file: The file.
+        start: Where it begins.
+        stop: Where it stops.
+        records_before: Records of the file before it, the header not counted.
+        lines_before: Lines of the file before it, if it is text.
+    """
 
     file: RawFile
     start: int
     stop: int
+    records_before: int = 0
+    lines_before: int = 0
 
     @property
     def key(self) -> tuple[int, int]:
@@ -98,7 +107,7 @@ def list_files(folder: str) -> dict[str, RawFile]:
 def sha256(file: RawFile) -> str:
     """Hexadecimal SHA-256 of a file, read in blocks."""
     digest = hashlib.sha256()
-    with _opened(file) as content:
+    with opened(file) as content:
         while block := content.read(2**22):
             digest.update(block)
     return digest.hexdigest()
@@ -106,7 +115,7 @@ def sha256(file: RawFile) -> str:
 
 def read_lines(file: RawFile) -> list[str]:
     """All lines of a text file, without their ends."""
-    with _opened(file) as content:
+    with opened(file) as content:
         return lines_of(file.shown, content.read())
 
 
@@ -126,14 +135,14 @@ def looked_over(file: RawFile, text: TextFormat | None, *, part_bytes: int) -> R
     if file.suffix == MATRIX:
         return file
     if file.suffix == PARQUET:
-        schema = _parquet(file, lambda parquet: parquet.schema_arrow)
+        schema = read_parquet(file, lambda parquet: parquet.schema_arrow)
         return replace(file, names=tuple(schema.names), index=tuple(index_of_schema(schema)))
     if text is None or file.suffix not in TEXT_FORMATS:
         raise InvalidInputError(
             f"{file.path}: with --beam_pipeline_options tables are read in parts, which {file.suffix or 'other'} files "
             f"cannot be. Write {', '.join(TEXT_FORMATS)} or {PARQUET}, or leave the option out."
         )
-    with _opened(file) as content:
+    with opened(file) as content:
         head = text_head(file.shown, content.read(HEAD_BYTES), text)
     layout = scan_text(
         file.shown,
@@ -147,7 +156,7 @@ def looked_over(file: RawFile, text: TextFormat | None, *, part_bytes: int) -> R
 
 
 def _blocks(file: RawFile) -> Iterator[bytes]:
-    with _opened(file) as content:
+    with opened(file) as content:
         while block := content.read(BLOCK_BYTES):
             yield block
 
@@ -155,8 +164,9 @@ def _blocks(file: RawFile) -> Iterator[bytes]:
 def parts_of(file: RawFile, *, part_bytes: int) -> Iterator[RawPart]:
     """The parts of a file: about so many bytes of text or of a matrix each, or a row group."""
     if file.suffix == PARQUET:
-        groups = _parquet(file, lambda parquet: parquet.num_row_groups)
-        yield from (RawPart(file, group, group + 1) for group in range(groups))
+        lengths = read_parquet(file, _rows_of_groups)
+        for group, before in enumerate(accumulate(lengths[:-1], initial=0) if lengths else ()):
+            yield RawPart(file, group, group + 1, before)
     elif file.suffix == MATRIX:
         matrix = matrix_header(file)
         rows = max(1, part_bytes // (matrix.shape[1] * matrix.dtype.itemsize))
@@ -164,34 +174,9 @@ def parts_of(file: RawFile, *, part_bytes: int) -> Iterator[RawPart]:
             yield RawPart(file, start, min(start + rows, matrix.shape[0]))
     elif file.layout is not None:
         without_cuts = replace(file, layout=replace(file.layout, cuts=()))
-        for start, stop in pairwise([*file.layout.cuts, file.bytes]):
-            yield RawPart(without_cuts, start, stop)
-
-
-def read_table(part: RawPart, kinds: Mapping[str, ColumnKind]) -> Table | None:
-    """Some columns of a part of a table; None where it has no row.
-
-    Args:
-        part: The part.
-        kinds: What the wanted columns hold, by name.
-
-    Raises:
-        InvalidInputError: A column is missing, or the part cannot be read.
-    """
-    file = part.file
-    require_columns(file.shown, file.names, kinds)
-    if file.suffix == PARQUET:
-        group = _parquet(file, lambda parquet: parquet.read_row_group(part.start, columns=list(kinds)))
-        numbers = np.zeros(group.num_rows, np.int64)
-        return Table(file.shown, without_views(group.select(list(kinds))), numbers) if group.num_rows else None
-    assert file.layout is not None
-    with _opened(file) as content:
-        content.seek(part.start)
-        rows = content.read(part.stop - part.start)
-    if not rows.strip(b"\r\n"):
-        return None
-    table = parse_part(file.shown, rows, file.names if part.start else None, kinds, layout=file.layout)
-    return table if len(table) else None
+        stops = [*(cut.position for cut in file.layout.cuts[1:]), file.bytes]
+        for cut, stop in zip(file.layout.cuts, stops, strict=True):
+            yield RawPart(without_cuts, cut.position, stop, max(cut.rows - 1, 0), cut.lines)
 
 
 @dataclass(frozen=True)
@@ -209,14 +194,14 @@ def matrix_header(file: RawFile) -> MatrixHeader:
     Raises:
         InvalidInputError: The file holds something else, or its rows do not follow each other.
     """
-    with _opened(file) as content:
+    with opened(file) as content:
         try:
             version = np.lib.format.read_magic(content)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, by_column, dtype = read(content)
         except Exception as error:  # damaged headers raise whatever the parser of Python thinks of them
             raise InvalidInputError(
-                f"{file.path}: is no readable .npy file of numbers ({one_line(error)}). Write it again."
+                f"{file.path}: is not a readable .npy file of numbers ({one_line(error)}). Write it again."
             ) from error
         require_matrix(np.broadcast_to(np.empty((), dtype), shape), file.path)
         if by_column:
@@ -231,7 +216,7 @@ def read_rows(part: RawPart) -> NDArray[Any]:
     """The rows of a part of a matrix, ``[rows, width]`` in the type of the file."""
     header = matrix_header(part.file)
     row_bytes = header.shape[1] * header.dtype.itemsize
-    with _opened(part.file) as content:
+    with opened(part.file) as content:
         content.seek(header.offset + part.start * row_bytes)
         found = content.read((part.stop - part.start) * row_bytes)
     if len(found) != (part.stop - part.start) * row_bytes:
@@ -239,18 +224,28 @@ def read_rows(part: RawPart) -> NDArray[Any]:
     return np.frombuffer(found, header.dtype).reshape(-1, header.shape[1])
 
 
-def _parquet(file: RawFile, read: Any) -> Any:
+def _rows_of_groups(parquet: Any) -> list[int]:
+    return [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+
+
+def read_parquet(file: RawFile, read: Any) -> Any:
+    """What a function reads from an opened ``ParquetFile``.
+
+    Raises:
+        InvalidInputError: It cannot be read.
+    """
     import pyarrow
     import pyarrow.parquet
 
     try:
-        with _opened(file) as content:
+        with opened(file) as content:
             return read(pyarrow.parquet.ParquetFile(content))
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise InvalidInputError(
-            f"{file.path}: is no readable Parquet file ({one_line(error)}). Fetch or write it again."
+            f"{file.path}: is not a readable Parquet file ({one_line(error)}). Fetch or write it again."
         ) from error
 
 
-def _opened(file: RawFile) -> Any:
+def opened(file: RawFile) -> Any:
+    """The bytes of a file, to be read."""
     return FileSystems.open(file.path, compression_type=CompressionTypes.UNCOMPRESSED)

@@ -12,7 +12,8 @@ import apache_beam as beam
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.records.raw_files.dense_ids import alike, in_order
+from tf_metammf.records.raw_files.dense_ids import in_order
+from tf_metammf.records.raw_files.id_spelling import alike
 
 Names = tuple[Any, list[str]]
 """The key of a batch, and the distinct raw ids in it."""

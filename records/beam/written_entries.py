@@ -8,13 +8,20 @@ from typing import Any
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from tf_metammf.records.bad_rows import counts_by_kind
+from tf_metammf.records.beam.interaction_rows import ORIGIN
+from tf_metammf.records.beam.rejected_rows import rejected_rows
 from tf_metammf.records.beam.shards import publish
 from tf_metammf.records.funnel import Funnel, SplitCounts
 from tf_metammf.records.metadata import METADATA_FILE, FileEntry, Metadata, ModalityEntry, SplitEntry
 from tf_metammf.records.raw_data import SPLITS
+from tf_metammf.records.raw_files.id_spelling import OddIds
 
 WRITTEN = "written.json"
 """The list of all entries, until the metadata are written."""
+
+ODD = "odd ids"
+"""The kind of entries for :class:`OddIds`."""
 
 
 def read_entries(output: str) -> list[Any]:
@@ -33,10 +40,11 @@ def funnel_of(entries: list[Any], *, notes: tuple[str, ...]) -> Funnel:
     new = {role: entry for kind, role, _, entry in entries if kind == "new"}
     ((method, reason),) = ((name, entry["reason"]) for kind, name, _, entry in entries if kind == "method")
     shards = [(split, entry["interactions"]) for kind, split, _, entry in entries if kind == "interactions"]
+    rejected = rejected_rows(entries, ORIGIN)
     lengths = {name: sum(count for split, count in shards if split == name) for name in SPLITS}
     return Funnel(
-        rows_read=rows["read"],
-        rejected={},
+        rows_read=rows["read"] + len(rejected),
+        rejected=counts_by_kind(rejected),
         below_threshold=rows["read"] - rows["rated"],
         repeats=rows["rated"] - rows["distinct"],
         outside_k_core=rows["distinct"] - rows["kept"],
@@ -47,6 +55,24 @@ def funnel_of(entries: list[Any], *, notes: tuple[str, ...]) -> Funnel:
         features_without_interaction=items["features_without_interaction"],
         notes=notes,
     )
+
+
+def notes_on_ids(entries: list[Any]) -> tuple[str, ...]:
+    """What the user should know of the ids of interactions; see :class:`OddIds`."""
+    notes: list[str] = []
+    for role in ("user", "item"):
+        found = OddIds()
+        for content in (content for kind, of, _, content in entries if (kind, of) == (ODD, role)):
+            example = content["example"] and tuple(content["example"])
+            found = found.joined(OddIds(**{**content, "missing": tuple(content["missing"]), "example": example}))
+        notes.extend(found.notes(role))
+    return tuple(notes)
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a text file on any file system."""
+    with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as content:
+        content.write(text.encode("utf-8", "backslashreplace"))
 
 
 def time_unit(entries: list[Any]) -> dict[str, str]:

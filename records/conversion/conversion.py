@@ -16,7 +16,7 @@ from tf_metammf.records.modality_names import require_modality_names
 from tf_metammf.records.raw_data import SPLITS, RawData
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.record_set import RecordSet, open_record_set
-from tf_metammf.records.sources import load_source, source_names
+from tf_metammf.records.sources import load_source
 from tf_metammf.records.splits.default_split import interactions_of_new
 from tf_metammf.records.splits.filtering import Dropped, Filtering, filter_interactions
 from tf_metammf.records.splits.splitting import (
@@ -74,7 +74,7 @@ def convert(
     require_absent(output)
     if seed < 0:
         raise InvalidInputError(f"seed is {seed}, expected at least 0.")
-    request = read_request(source, filtering, splitting, on_error)
+    request = read_request(filtering, splitting, on_error)
     if splitting.like is not None:
         open_record_set(splitting.like)  # a mistake there need not wait for the data
     read = _with_note_on_rows(module.read(path, options, request=request), request.bad_rows)
@@ -91,36 +91,32 @@ def convert(
         data, division.splits, output, seed=seed, shards=shards, funnel=funnel, show_progress=show_progress
     )
     if request.bad_rows.skip:
-        write_rejected(output, request.bad_rows.rejected)
+        write_rejected(output, request.bad_rows.rejected, folder=path)
     return record_set
 
 
 def _with_note_on_rows(read: RawData, bad_rows: BadRows) -> RawData:
     """The same with a note on rows that were left out and are none of interactions."""
     rows = len(bad_rows.rejected) - sum(read.rows_rejected.values())
-    if not rows:
-        return read
-    return replace(read, notes=(*read.notes, f"Rows of features that could not be read and were left out: {rows:,}."))
+    return replace(read, notes=(*read.notes, *notes_on_rows_of_features(rows)))
 
 
-def read_request(source: str, filtering: Filtering, splitting: Splitting, on_error: str = "stop") -> ReadRequest:
+def notes_on_rows_of_features(rows: int) -> tuple[str, ...]:
+    """What the user should know where some rows of features were left out."""
+    return (f"Rows of features that could not be read and were left out: {rows:,}.",) if rows else ()
+
+
+def read_request(filtering: Filtering, splitting: Splitting, on_error: str = "stop") -> ReadRequest:
     """What a conversion needs of a source: ratings and splits only where something is done with them.
 
     Raises:
-        InvalidInputError: ``on_error`` is unknown, or the source cannot leave rows out.
+        InvalidInputError: ``on_error`` is unknown.
     """
     require_on_error(on_error)
-    could_skip = getattr(load_source(source), "SKIPS_ROWS", False)
-    if on_error == "skip" and not could_skip:
-        names = [name for name in source_names() if getattr(load_source(name), "SKIPS_ROWS", False)]
-        raise InvalidInputError(
-            f"on_error is skip, and rows of the source {source} cannot be left out; those of {', '.join(names)} can. "
-            "Leave it out, or convert with another source."
-        )
     return ReadRequest(
         ratings=filtering.rating_threshold is not None,
         splits=splitting.method in (None, SOURCE_METHOD),
-        bad_rows=BadRows(skip=on_error == "skip", could_skip=could_skip),
+        bad_rows=BadRows(skip=on_error == "skip"),
     )
 
 

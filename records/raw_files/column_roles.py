@@ -40,8 +40,8 @@ def interaction_columns(path: Path, found: Sequence[str], named: Mapping[str, st
     if user is None or item is None:
         missing = "item" if user else "user"
         raise InvalidInputError(
-            f"{path}: has the columns {listed(found)}; none of them looks like the {missing} "
-            f"({', '.join(_SPELLINGS[missing])}). Mend the header, name it with --tabular.{missing}_column, or say "
+            f"{path}: has the columns {listed(found)}; none of them is recognised as the {missing} "
+            f"({', '.join(_SPELLINGS[missing])}). Fix the header, name it with --tabular.{missing}_column, or say "
             "with --tabular.separator what divides the columns."
         )
     if user == item:
@@ -62,7 +62,7 @@ def column_of_role(path: Path, found: Sequence[str], *, role: str, named: str | 
     matches = [name for name in found if _folded(name) in _SPELLINGS[role]]
     if len(matches) > 1:
         raise InvalidInputError(
-            f"{path}: the columns {', '.join(matches)} all look like the {role}. Choose one with "
+            f"{path}: the columns {', '.join(matches)} are all recognised as the {role}. Choose one with "
             f"--tabular.{role}_column."
         )
     return matches[0] if matches else None

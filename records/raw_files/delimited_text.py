@@ -15,7 +15,8 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.input_files import require_file
 from tf_metammf.records.raw_files.line_blocks import blocks_of
-from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns, require_rows
+from tf_metammf.records.raw_files.row_places import RowPlaces, TextRows
+from tf_metammf.records.raw_files.tables import ColumnKind, Table, require_columns
 from tf_metammf.records.raw_files.text_rows import read_row_by_row, unreadable_text
 from tf_metammf.records.raw_files.text_scan import TextLayout, scan_text
 
@@ -83,12 +84,14 @@ def text_head(path: Path, head: bytes, text: TextFormat) -> TextHead:
     Raises:
         InvalidInputError: It is no delimited text.
     """
+    if head.startswith((b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ")):
+        raise InvalidInputError(f"{path}: is compressed, expected text. Unpack it.")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InvalidInputError(f"{path}: is UTF-16 text, expected UTF-8. Save it as UTF-8.")
     if b"\0" in head:
         line = head[: head.index(b"\0")].count(b"\n") + 1
         raise InvalidInputError(
-            f"{path}: line {line} holds a NUL byte, which text has not. Fetch or write the file again."
+            f"{path}: line {line} holds a NUL byte, which text must not contain. Fetch or write the file again."
         )
     first = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     header = first.split(b"\n", 1)[0]
@@ -113,7 +116,7 @@ def read_text(
         bad_rows: What to do with rows that cannot be read; by default the first one is an error.
 
     Returns:
-        These columns, at least one row long.
+        These columns; without rows only if all were left out.
 
     Raises:
         InvalidInputError: The file is missing or empty, a column is missing, a row has too many
@@ -128,24 +131,32 @@ def read_text(
     )
     if layout.rows < 2:
         raise InvalidInputError(f"{path}: has columns and no rows. Fetch or write the file again.")
-    options = read_options(layout)
+    options, places = read_options(layout), TextRows(path, layout)
     bad_rows = bad_rows or BadRows()
     rejected = len(bad_rows.rejected)
     try:
-        table = Table(path, _read_with(path, kinds, layout, options), layout=layout)
+        table = Table(path, _read_with(path, kinds, layout, options), places=places)
     except pyarrow.ArrowException as error:
-        table = read_row_by_row(path, None, kinds, layout=layout, options=options, bad_rows=bad_rows)
+        content = path.read_bytes()
+        table = read_row_by_row(path, content, kinds, layout=layout, options=options, places=places, bad_rows=bad_rows)
         if len(table) == layout.rows - 1:  # nothing is wrong with any row
             raise unreadable_text(path, error) from error
     if len(table) + len(bad_rows.rejected) - rejected != layout.rows - 1:
         raise InvalidInputError(
             f"{path}: has {layout.rows - 1} rows, and {len(table)} of them were read. Check its quotes and line breaks."
         )
-    return require_rows(table)
+    return table
 
 
 def parse_part(
-    path: Path, part: bytes, names: Sequence[str] | None, kinds: Mapping[str, ColumnKind], *, layout: TextLayout
+    path: Path,
+    part: bytes,
+    names: Sequence[str] | None,
+    kinds: Mapping[str, ColumnKind],
+    *,
+    layout: TextLayout,
+    places: RowPlaces,
+    bad_rows: BadRows,
 ) -> Table:
     """Reads some columns of a part of a text file.
 
@@ -155,22 +166,27 @@ def parse_part(
         names: Names of the columns; None if the part begins with the header.
         kinds: What the wanted columns hold, by name.
         layout: The layout of the file.
+        places: Where the rows of the part stand in the file.
+        bad_rows: What to do with rows that cannot be read.
 
     Returns:
-        These columns; no row knows its number.
+        These columns, maybe without rows.
 
     Raises:
-        InvalidInputError: A row has too many or too few values, or a value is not of its kind.
+        InvalidInputError: A row cannot be read and is not to be left out.
     """
     import pyarrow
 
     options = read_options(layout, names)
     try:
         columns = _read_with(pyarrow.BufferReader(part), kinds, layout, options)
-        return Table(path, columns, np.zeros(columns.num_rows, np.int64))
+        return Table(path, columns, places.records_before + np.arange(1, columns.num_rows + 1), places)
     except pyarrow.ArrowException as error:
-        read_row_by_row(path, part, kinds, layout=layout, options=options, bad_rows=BadRows())
-        raise unreadable_text(path, error) from error
+        rejected = len(bad_rows.rejected)
+        table = read_row_by_row(path, part, kinds, layout=layout, options=options, places=places, bad_rows=bad_rows)
+        if len(bad_rows.rejected) == rejected:  # nothing is wrong with any row
+            raise unreadable_text(path, error) from error
+        return table
 
 
 def read_options(layout: TextLayout, names: Sequence[str] | None = None) -> pyarrow.csv.ReadOptions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.tables import Table
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ class IdColumn:
     def dense(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Of every row, the position of its id in ``ids``, which holds all of them; int64 ``[n]``."""
         return positions(self.distinct, ids)[self.codes]
+
+    def without_unused(self) -> IdColumn:
+        """The same column without ids that do not occur, as categories of Parquet may."""
+        used = np.bincount(self.codes, minlength=len(self.distinct)) > 0
+        if used.all():
+            return self
+        kept = [raw for raw, is_used in zip(self.distinct, used, strict=True) if is_used]
+        return IdColumn(kept, (np.cumsum(used) - 1)[self.codes])
 
 
 def positions(wanted: Sequence[str], ids: Sequence[str]) -> NDArray[np.int64]:
@@ -59,20 +68,76 @@ def id_column(table: Table, name: str) -> IdColumn:
     lacking = lacks_id(table, name)
     if lacking.any():
         raise table.bad_rows(np.flatnonzero(lacking)[:1], "no id", f'column "{name}" has no id')[0].error()
-    return _without_unused(_encoded(table, name))
+    return _encoded(table, name).without_unused()
+
+
+def with_utf8(table: Table, name: str, bad_rows: BadRows) -> Table:
+    """The rows whose id in a column of text is UTF-8, which neither Parquet nor bytes promise.
+
+    Args:
+        table: A table.
+        name: The column.
+        bad_rows: Takes the other rows.
+
+    Raises:
+        InvalidInputError: There are others, and they are not to be left out.
+    """
+    import pyarrow
+
+    column = table.columns[name]
+    if pyarrow.types.is_integer(column.type) or not _can_be_ids(column.type):
+        return table
+    encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+    raw = encoded.dictionary.cast(pyarrow.large_binary())
+    try:
+        raw.cast(pyarrow.large_string())
+        return table
+    except pyarrow.ArrowInvalid:
+        broken = np.array([value is not None and not _is_utf8(value) for value in raw.to_pylist()], bool)
+    rows = np.zeros(len(table), bool)
+    rows[~table.missing(name)] = broken[encoded.indices.drop_null().to_numpy()]
+    reason = f'column "{name}" holds text that is not UTF-8'
+    bad_rows.add(table.bad_rows(np.flatnonzero(rows), "not UTF-8", reason))
+    return table.filtered(~rows)
+
+
+def with_ids_of_items(table: Table, name: str, bad_rows: BadRows) -> Table:
+    """The rows of a table of items that have an id in a column; see :func:`with_utf8`."""
+    table = with_utf8(table, name, bad_rows)
+    lacking = lacks_id(table, name)
+    bad_rows.add(table.bad_rows(np.flatnonzero(lacking), "no item", f'column "{name}" has no id'))
+    return table.filtered(~lacking)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def lacks_id(table: Table, name: str) -> NDArray[np.bool_]:
-    """Which rows have no id, or an empty one, in a column; bool ``[n]``."""
-    missing = table.missing(name)
-    if missing.all():
-        return missing
-    column = _encoded(table.filtered(~missing), name)
-    empty = np.array([not raw for raw in column.distinct], bool)
-    lacking = missing.copy()
-    if empty.any():
-        lacking[~missing] = empty[column.codes]
-    return lacking
+    """Which rows have no id, or one of nothing but spaces, in a column; bool ``[n]``."""
+    return table.missing(name) | rows_with_id(table, name, is_blank)[0]
+
+
+def is_blank(raw: str) -> bool:
+    """Whether an id is nothing but spaces."""
+    return not raw or raw.isspace()
+
+
+def rows_with_id(table: Table, name: str, *conditions: Callable[[str], bool]) -> list[NDArray[np.bool_]]:
+    """Which rows have an id in a column for which a condition holds; bool ``[n]`` for each condition."""
+    given = ~table.missing(name)
+    found = [np.zeros(len(table), bool) for _ in conditions]
+    if given.any():
+        column = _encoded(table.filtered(given), name)
+        for rows, condition in zip(found, conditions, strict=True):
+            holds = np.fromiter(map(condition, column.distinct), bool, len(column.distinct))
+            if holds.any():
+                rows[given] = holds[column.codes]
+    return found
 
 
 def _encoded(table: Table, name: str) -> IdColumn:
@@ -81,15 +146,15 @@ def _encoded(table: Table, name: str) -> IdColumn:
     column = table.columns[name]
     if pyarrow.types.is_floating(column.type):
         column = _whole_numbers(table, name)
+    if not _can_be_ids(column.type):
+        raise table.wrong_type(name, "text or whole numbers")
     if not pyarrow.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    if not _can_be_ids(column.type.value_type):
-        raise table.wrong_type(name, "text or whole numbers")
     encoded = column.unify_dictionaries().combine_chunks()
     try:
         distinct = encoded.dictionary.cast(pyarrow.string()).to_pylist()
-    except pyarrow.ArrowInvalid as error:
-        raise InvalidInputError(f'{table.path}: column "{name}" holds text that is not UTF-8. Mend it.') from error
+    except (pyarrow.ArrowInvalid, UnicodeDecodeError) as error:
+        raise InvalidInputError(f'{table.path}: column "{name}" holds text that is not UTF-8. Fix it.') from error
     return IdColumn(["" if raw is None else raw for raw in distinct], encoded.indices.to_numpy().astype(np.int64))
 
 
@@ -101,35 +166,6 @@ def _whole_numbers(table: Table, name: str) -> pyarrow.ChunkedArray:
     if not (np.abs(values) <= 2**53).all() or (values != np.floor(values)).any():
         raise table.wrong_type(name, "text or whole numbers")
     return pyarrow.chunked_array([values.astype(np.int64)])
-
-
-def near_miss(interacted: Set[str], described: Set[str]) -> tuple[str, str] | None:
-    """An id of interactions without features and one of features without interactions that look like the same.
-
-    They do if they differ in spaces around them, zeros before a number, or the ``.0`` that pandas gives to whole
-    numbers where some are missing.
-
-    Returns:
-        The id of the interactions and that of the features, or None.
-    """
-    lonely = {alike(raw): raw for raw in sorted(interacted - described)}
-    pairs = ((lonely[alike(raw)], raw) for raw in sorted(described - interacted) if alike(raw) in lonely)
-    return next(pairs, None) if lonely else None
-
-
-def alike(raw: str) -> str:
-    """What ids have in common that look like the same one; see :func:`near_miss`."""
-    raw = raw.strip()
-    number = raw.removesuffix(".0")
-    return number.lstrip("0") or "0" if number.isdecimal() else raw
-
-
-def differently_written(modality: str, interacted: str, described: str) -> InvalidInputError:
-    """The error for two ids that :func:`near_miss` found."""
-    return InvalidInputError(
-        f'modality "{modality}": the interactions have item "{interacted}" where the features have "{described}"; '
-        "neither is in the other. Write the same ids in both."
-    )
 
 
 def in_order(ids: Iterable[str]) -> list[str]:
@@ -151,19 +187,11 @@ def in_order(ids: Iterable[str]) -> list[str]:
     return list(distinct.take(order).to_pylist())
 
 
-def _without_unused(column: IdColumn) -> IdColumn:
-    """The same column without ids that do not occur, as categories of Parquet may."""
-    used = np.bincount(column.codes, minlength=len(column.distinct)) > 0
-    if used.all():
-        return column
-    kept = [raw for raw, is_used in zip(column.distinct, used, strict=True) if is_used]
-    return IdColumn(kept, (np.cumsum(used) - 1)[column.codes])
-
-
-def _can_be_ids(value_type: object) -> bool:
+def _can_be_ids(column_type: pyarrow.DataType) -> bool:
     import pyarrow
 
     types = pyarrow.types
+    value_type = column_type.value_type if types.is_dictionary(column_type) else column_type
     checks = (
         types.is_integer,
         types.is_string,

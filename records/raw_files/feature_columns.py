@@ -39,6 +39,8 @@ def features_from_table(table: Table, item_column: str, feature_columns: Sequenc
         InvalidInputError: A column holds something else, lists differ in length, an item occurs
             twice, or no item has features.
     """
+    if not len(table):
+        raise no_features(table.path, feature_columns)
     ids, features, ranges = feature_rows(table, item_column, feature_columns)
     if not ids:
         raise no_features(table.path, feature_columns)
@@ -49,7 +51,7 @@ def features_from_table(table: Table, item_column: str, feature_columns: Sequenc
 def feature_rows(
     table: Table, item_column: str, feature_columns: Sequence[str]
 ) -> tuple[list[str], NDArray[np.float32], ValueRanges]:
-    """Takes features from some rows of a table of items, maybe from none; see :func:`features_from_table`.
+    """Takes features from some rows of a table of items, at least one; see :func:`features_from_table`.
 
     Returns:
         The raw ids of all items that have features here, float32 ``[rows, width]``, and the ranges of the values
@@ -141,6 +143,7 @@ def _lists(table: Table, name: str, item_column: str) -> tuple[NDArray[np.bool_]
     import pyarrow.compute
 
     # Chunk by chunk, as all features together may be more than one Arrow array can hold.
+    _require_one_reading(table, name)
     chunks = [_split_text(chunk) if _is_text(chunk.type) else chunk for chunk in table.columns[name].chunks]
     if not all(_is_list(chunk.type) for chunk in chunks):
         raise table.wrong_type(name, "numbers or lists of numbers")
@@ -151,7 +154,7 @@ def _lists(table: Table, name: str, item_column: str) -> tuple[NDArray[np.bool_]
         row = int(np.argmax(present & (lengths != width)))
         raise InvalidInputError(
             f'{table.path}: column "{name}" has {lengths[row]} values for item '
-            f'"{table.columns[item_column][row].as_py()}", others have {width}. Mend the record.'
+            f'"{table.columns[item_column][row].as_py()}", others have {width}. Fix the record.'
         )
     parts = [_flattened(chunk, width, table=table, name=name) for chunk in chunks]
     values = np.concatenate([values for values, _ in parts])
@@ -171,10 +174,30 @@ def _flattened(lists: pyarrow.Array, width: int, *, table: Table, name: str) -> 
         numbers, exact = flat.cast(pyarrow.float32(), safe=False), _exact(flat)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
         raise InvalidInputError(
-            f'{table.path}: column "{name}" does not hold numbers ({one_line(error)}). Mend the column.'
+            f'{table.path}: column "{name}" does not hold numbers ({one_line(error)}). Fix the column.'
         ) from error
     ranges = ValueRanges.of(exact.reshape(-1, width or 1)[:, :width])
     return numbers.to_numpy(zero_copy_only=False).reshape(-1, width or 1)[:, :width], ranges
+
+
+def _require_one_reading(table: Table, name: str) -> None:
+    """Refuses lists in text whose commas may be decimal points: "1,5 2,5", or "1,5" in every row."""
+    import pyarrow.compute
+
+    column = table.columns[name]
+    if not _is_text(column.type):
+        return
+    filled = column.filter(pyarrow.compute.fill_null(pyarrow.compute.match_substring_regex(column, r"\S"), False))
+    commas = pyarrow.compute.match_substring_regex(filled, r"[0-9]\s*,")
+    others = pyarrow.compute.match_substring_regex(filled, r"[^\s,;]\s*;|[^\s,;\[(]\s+[^\s,;\])]")
+    both = pyarrow.compute.and_(commas, others).to_numpy()
+    pair = pyarrow.compute.match_substring_regex(filled, r"^\s*[+-]?[0-9]+,[0-9]+\s*$").to_numpy()
+    if both.any() or (len(pair) and pair.all()):
+        value = filled[int(np.argmax(both))].as_py()
+        raise InvalidInputError(
+            f'{table.path}: column "{name}" has "{" ".join(value.split())}", whose commas may divide values or be '
+            'decimal points. Write decimal points as ".", and lists as "[1, 5]".'
+        )
 
 
 def _split_text(text: pyarrow.Array) -> pyarrow.Array:

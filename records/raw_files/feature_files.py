@@ -53,7 +53,7 @@ class MatrixFile:
         """
         mapped = _mapped(self.path)
         if (mapped.shape, mapped.dtype) != (self.shape, self.dtype):
-            raise InvalidInputError(f"{self.path}: changed while it was read. Convert again when it is whole.")
+            raise InvalidInputError(f"{self.path}: changed while it was being read. Convert again when it is complete.")
         return np.asarray(mapped)[rows]
 
 
@@ -80,7 +80,7 @@ def _mapped(path: Path) -> NDArray[Any]:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # damaged headers raise whatever the parser of Python thinks of them
         raise InvalidInputError(
-            f"{path}: is no readable .npy file of numbers ({one_line(error)}). Write it again."
+            f"{path}: is not a readable .npy file of numbers ({one_line(error)}). Write it again."
         ) from error
     if not isinstance(matrix, np.ndarray):
         matrix.close()
@@ -121,7 +121,7 @@ def load_row_matrices(files: Mapping[str, Path]) -> dict[str, MatrixFile]:
         found = ", ".join(f"{files[name].name} {len(matrix)}" for name, matrix in matrices.items())
         folder = next(iter(files.values())).parent
         raise InvalidInputError(
-            f"{folder}: the feature files differ in rows ({found}), expected one row an item in each. "
+            f"{folder}: the feature files differ in rows ({found}), expected one row per item in each. "
             "Write them again, or leave one out with the option modalities."
         )
     return matrices
@@ -149,7 +149,7 @@ def files_by_modality(files: Iterable[Path], endings: Sequence[str]) -> dict[str
         modality = MODALITY_NAMES.get(name, name)
         if modality in found:
             raise InvalidInputError(
-                f'{file.parent}: {found[modality].name} and {file.name} are both of the modality "{modality}". '
+                f'{file.parent}: {found[modality].name} and {file.name} both belong to the modality "{modality}". '
                 "Move one of them away."
             )
         found[modality] = file
@@ -160,7 +160,7 @@ def notes_on_user_features(files: Iterable[Path], endings: Sequence[str]) -> tup
     """Says which feature files are left out because their names say that they are of users, a sentence each."""
     named = [(file, _what_has_features(file, endings)) for file in sorted(files)]
     return tuple(
-        f"{file.name} was left out: by its name it holds features of users, and modalities are of items."
+        f"{file.name} was left out: its name says user features, and modalities belong to items."
         for file, name in named
         if name is not None and _is_of_users(name)
     )

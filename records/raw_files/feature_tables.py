@@ -12,6 +12,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.column_roles import item_column_of_features
 from tf_metammf.records.raw_files.delimited_text import TextFormat
+from tf_metammf.records.raw_files.dense_ids import with_ids_of_items
 from tf_metammf.records.raw_files.feature_columns import TOKEN_SEPARATORS, features_from_table, multi_hot_from_table
 from tf_metammf.records.raw_files.feature_files import load_matrix, require_matrix
 from tf_metammf.records.raw_files.named_features import NamedFeatures
@@ -49,7 +50,7 @@ def read_features(
         interacted: Raw item ids that occur in interactions. Rows of a ``.npy`` file without a file
             of ids are taken for the items "0", "1", … only if all of these are among them.
         text: How the file is delimited if it is text; by default recognised.
-        bad_rows: What to do with rows of text that cannot be read; by default the first one is an error.
+        bad_rows: What to do with rows of tables that cannot be read; by default the first one is an error.
 
     Returns:
         The features by raw item id.
@@ -63,6 +64,7 @@ def read_features(
         return _archive(path, item_column)
     item, kinds = feature_columns(path, column_names(path, text), item_column, index=index_columns(path))
     table = read_columns(path, kinds, text=text, bad_rows=bad_rows)
+    table = with_ids_of_items(table, item, bad_rows or BadRows())
     return features_from_table(table, item, [name for name in kinds if name != item])
 
 
@@ -91,12 +93,14 @@ def read_tokens(
     """
     if path.suffix not in (*TEXT_FORMATS, ".parquet"):
         raise InvalidInputError(
-            f"{path}: is no table, and --tabular.token_columns names a column of it. Leave the modality out of it."
+            f"{path}: is not a table, and --tabular.token_columns names a column of it. Remove the modality from "
+            f"that option."
         )
     names = column_names(path, text)
     item = _item_column(path, names, item_column)
     require_columns(path, names, [item, column])
     table = read_columns(path, {item: "id", column: "text"}, text=text, bad_rows=bad_rows)
+    table = with_ids_of_items(table, item, bad_rows or BadRows())
     return multi_hot_from_table(table, item, column, separators=TOKEN_SEPARATORS)
 
 
@@ -200,7 +204,7 @@ def _item_column(path: Path, names: Sequence[str], item_column: str | None) -> s
     item = item_column_of_features(path, names, item_column)
     if item is None:
         raise InvalidInputError(
-            f"{path}: has the columns {listed(names)}; none of them looks like the item. Call it "
+            f"{path}: has the columns {listed(names)}; none of them is recognised as the item. Call it "
             f'"{item_column or "item_id"}", or name it with --tabular.feature_item_columns.'
         )
     return item

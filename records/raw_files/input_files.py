@@ -25,14 +25,14 @@ def require_file(path: Path) -> None:
         InvalidInputError: It does not exist, is no file or has no bytes.
     """
     if path.is_dir():
-        inside = f"with {_listed(path)}" if any(path.iterdir()) else "with nothing in it"
+        inside = f"with {_listed(path)}" if any(path.iterdir()) else "empty"
         raise InvalidInputError(
-            f"{path}: is a folder ({inside}), expected a file. Name a file; features of an item are one row of numbers "
-            "in a table or matrix, which has to be computed from videos, images or sounds first."
+            f"{path}: is a folder ({inside}), expected a file. Name a file. The features of an item are one row of "
+            "numbers in a table or matrix; compute them from videos, images or sounds first."
         )
     if not path.is_file():
         beside = f" It is not among {_listed(path.parent)}." if path.parent.is_dir() else ""
-        raise InvalidInputError(f"{path}: there is no such file.{beside} Check the input and its options.")
+        raise InvalidInputError(f"{path}: file not found.{beside} Check the input and its options.")
     if path.stat().st_size == 0:
         raise InvalidInputError(f"{path}: is empty, expected raw data. Fetch or write the file again.")
 

@@ -12,12 +12,14 @@ from tf_metammf.records.bad_rows import BadRow, BadRows
 from tf_metammf.records.raw_data import SPLITS, Interactions, RawData
 from tf_metammf.records.raw_files.dense_ids import (
     IdColumn,
-    differently_written,
     id_column,
     in_order,
+    is_blank,
     lacks_id,
-    near_miss,
+    rows_with_id,
+    with_utf8,
 )
+from tf_metammf.records.raw_files.id_spelling import OddIds, differently_written, near_miss
 from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.split_names import SPLIT_LABELS, with_split, with_split_column
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, joined, require_same_columns
@@ -92,21 +94,43 @@ def interactions_from_tables(
     Raises:
         InvalidInputError: A column does not hold what it has to, or no row can be read.
     """
-    require_same_columns(tables)
     bad_rows = bad_rows or BadRows()
-    tables = [with_ids(table, columns, bad_rows) for table in tables]
-    reading = None
+    tables, unit = readable_rows(tables, columns, bad_rows, timestamp_format=timestamp_format, source=source)
+    if splits is not None:
+        tables = [with_split(table, split) for table, split in zip(tables, splits, strict=True)]
+        columns = with_split_column(columns)
+    whole = joined([table for table in tables if len(table)])
+    return interactions_from_table(whole, columns, time_unit=unit)
+
+
+def readable_rows(
+    tables: Sequence[Table],
+    columns: InteractionColumns,
+    bad_rows: BadRows,
+    *,
+    timestamp_format: str | None = None,
+    source: str,
+) -> tuple[list[Table], str | None]:
+    """The rows with ids and times that can be read; see :func:`interactions_from_tables`.
+
+    Returns:
+        The tables with these rows, at least one in all, times as int64; and what times are stored in, see
+        :class:`tf_metammf.records.raw_files.timestamps.TimeReading`.
+
+    Raises:
+        InvalidInputError: A row cannot be read and is not to be left out, or none can be read.
+    """
+    require_same_columns(tables)
+    tables = [with_ids(table, columns, bad_rows, source=source) for table in tables]
+    unit = None
     if columns.timestamp is not None and any(map(len, tables)):
         facts = joined_facts(time_facts(table.columns[columns.timestamp], timestamp_format) for table in tables)
         reading = time_reading(tables[0].path, columns.timestamp, facts, timestamp_format, source=source)
         tables = [with_times(table, columns.timestamp, reading, bad_rows, source=source) for table in tables]
-    if splits is not None:
-        tables = [with_split(table, split) for table, split in zip(tables, splits, strict=True)]
-        columns = with_split_column(columns)
-    whole = joined([table for table in tables if len(table)] or tables[:1])
-    if not len(whole):
-        raise bad_rows.rejected[0].error()
-    return interactions_from_table(whole, columns, time_unit=reading.unit if reading else None)
+        unit = reading.unit
+    if not any(map(len, tables)):
+        raise bad_rows.none_left()
+    return tables, unit
 
 
 def interactions_from_table(
@@ -123,17 +147,20 @@ def interactions_from_table(
     )
 
 
-def with_ids(table: Table, columns: InteractionColumns, bad_rows: BadRows) -> Table:
+def with_ids(table: Table, columns: InteractionColumns, bad_rows: BadRows, *, source: str = "tabular") -> Table:
     """The rows that have a user, an item and, where there are such columns, something for a time and a known split.
 
     Args:
         table: Some interactions.
         columns: Which column is what.
         bad_rows: Takes the other rows.
+        source: Name of the source, whose options messages name.
 
     Raises:
         InvalidInputError: There are others, and they are not to be left out.
     """
+    for name in (columns.user, columns.item, columns.split):
+        table = table if name is None else with_utf8(table, name, bad_rows)
     found: list[BadRow] = []
     sound = np.ones(len(table), bool)
 
@@ -141,18 +168,29 @@ def with_ids(table: Table, columns: InteractionColumns, bad_rows: BadRows) -> Ta
         found.extend(table.bad_rows(np.flatnonzero(rows & sound), kind, reason, shown=shown))
         sound[rows] = False
 
-    for role, name in (("user", columns.user), ("item", columns.item)):
-        leave_out(lacks_id(table, name), f"no {role}", f'column "{name}" has no id')
+    names = {"user": columns.user, "item": columns.item}
+    of_role = {role: rows_with_id(table, name, name.__eq__, is_blank, _has_line_break) for role, name in names.items()}
+    header = of_role["user"][0] & of_role["item"][0]
+    leave_out(header, "header once more", "repeats the header, as files do that were laid end to end")
+    for role, name in names.items():
+        _, blank, broken = of_role[role]
+        leave_out(table.missing(name) | blank, f"no {role}", f'column "{name}" has no id')
+        leave_out(broken, f"line break in {role}", f'column "{name}" has a line break in its id')
     if columns.timestamp is not None:
         leave_out(lacks_time(table, columns.timestamp), "no time", f'column "{columns.timestamp}" has no time')
     if columns.split is not None:
+        or_none = ", or '' for none" if source == "tabular" else ""
         reason = (
-            f'column "{columns.split}" holds "{{}}"; {_EXPECTED} (name another column with --tabular.split_column, or '
-            "'' for none)"
+            f'column "{columns.split}" holds "{{}}"; {_EXPECTED} (name another column with --{source}.split_column'
+            f"{or_none})"
         )
         leave_out(_has_no_split(table, columns.split), "unknown split", reason, columns.split)
     bad_rows.add(found)
     return table.filtered(sound)
+
+
+def _has_line_break(raw: str) -> bool:
+    return "\n" in raw or "\r" in raw
 
 
 def raw_data(
@@ -196,6 +234,7 @@ def raw_data(
         timestamp=named.timestamp,
         rating=named.rating,
     )
+    ids = {"user": named.user, "item": named.item}
     splits = None
     if named.split is not None:
         splits = {split: interactions.take(named.split == label) for label, split in enumerate(SPLITS)}
@@ -209,7 +248,7 @@ def raw_data(
         provenance=provenance | ({} if named.time_unit is None else {"timestamp_unit": named.time_unit}),
         rows_read=rows_read,
         rows_rejected=rows_rejected or {},
-        notes=notes,
+        notes=(*notes, *(note for kind in ids for note in OddIds.among(ids[kind].distinct).notes(kind))),
     )
 
 

@@ -30,7 +30,7 @@ class NamedFeatures:
         if len(self.item_ids) != len(self.features):
             raise InvalidInputError(
                 f"{self.origin}: has {len(self.features)} rows of features and {len(self.item_ids)} items, expected "
-                "one row an item. Write it again."
+                "one row per item. Write it again."
             )
         raw, times = next(iter(Counter(self.item_ids).most_common(1)), ("", 1))
         if times > 1:

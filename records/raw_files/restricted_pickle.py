@@ -42,7 +42,9 @@ def load_object_array(path: Path) -> NDArray[Any]:
         try:
             dtype = _read_header(file)
         except Exception as error:  # damaged headers raise whatever the parser of Python thinks of them
-            raise InvalidInputError(f"{path}: is no readable .npy file ({one_line(error)}). Write it again.") from error
+            raise InvalidInputError(
+                f"{path}: is not a readable .npy file ({one_line(error)}). Write it again."
+            ) from error
         if dtype.hasobject:
             content = restricted_load(file, str(path))
             if isinstance(content, np.ndarray):
@@ -53,7 +55,7 @@ def load_object_array(path: Path) -> NDArray[Any]:
     try:
         return np.load(path, allow_pickle=False)
     except Exception as error:  # damaged headers raise whatever the parser of Python thinks of them
-        raise InvalidInputError(f"{path}: is no readable .npy file ({one_line(error)}). Write it again.") from error
+        raise InvalidInputError(f"{path}: is not a readable .npy file ({one_line(error)}). Write it again.") from error
 
 
 def restricted_load(file: IO[bytes], name: str) -> object:
@@ -75,7 +77,7 @@ def restricted_load(file: IO[bytes], name: str) -> object:
         raise
     except Exception as error:  # bytes made to harm, or damaged, raise whatever they run into
         raise InvalidInputError(
-            f"{name}: is no readable pickle ({type(error).__name__}: {one_line(error)}). Fetch or write it again."
+            f"{name}: is not a readable pickle ({type(error).__name__}: {one_line(error)}). Fetch or write it again."
         ) from error
 
 
@@ -101,15 +103,15 @@ class _Unpickler(pickle.Unpickler):
         stand_in = _STAND_INS.get((package, name))
         if stand_in is None:
             raise InvalidInputError(
-                f"{self._name}: asks for {json.dumps(f'{module}.{name}')}, and only {_ALLOWED} are read from a pickle. "
-                "Do not trust this file; have the data written as plain arrays."
+                f"{self._name}: refers to {json.dumps(f'{module}.{name}')}, but only {_ALLOWED} are read from a "
+                "pickle. Do not trust this file; ask for the data as plain arrays."
             )
         return stand_in()
 
     def persistent_load(self, identifier: object) -> NoReturn:
         raise InvalidInputError(
-            f"{self._name}: asks for an object outside of the file, and only {_ALLOWED} are read from a pickle. "
-            "Do not trust this file; have the data written as plain arrays."
+            f"{self._name}: refers to an object outside the file, but only {_ALLOWED} are read from a pickle. Do "
+            "not trust this file; ask for the data as plain arrays."
         )
 
 

@@ -103,8 +103,8 @@ def _files_of_splits(folder: Path, tables: list[str]) -> list[str]:
     for split, files in by_split.items():
         if len(files) > 1:
             raise InvalidInputError(
-                f"{folder}: {', '.join(files)} all look like the {split} split. Move the others away, or name the "
-                "parts with a pattern with --tabular.interactions."
+                f"{folder}: {', '.join(files)} are all recognised as the {split} split. Move the others away, or "
+                "name the parts with a pattern with --tabular.interactions."
             )
     return [file for files in by_split.values() for file in files]
 

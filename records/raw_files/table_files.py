@@ -121,7 +121,8 @@ def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     require_file(path)
     if path.suffix not in (".npz", ".npy"):
         raise InvalidInputError(
-            f'{path}: has the unknown ending "{path.suffix}", expected one of {", ".join(TABLE_SUFFIXES)}. Rename it.'
+            f'{path}: has the unknown extension "{path.suffix}", expected one of '
+            f"{', '.join(TABLE_SUFFIXES)}. Rename it."
         )
     try:
         content = np.load(path, allow_pickle=False)
@@ -133,7 +134,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         raise
     except Exception as error:  # a damaged archive raises whatever zipfile, zlib or NumPy think of it
         raise InvalidInputError(
-            f"{path}: is no readable {path.suffix} file of plain arrays ({one_line(error)}). Write it again."
+            f"{path}: is not a readable {path.suffix} file of plain arrays ({one_line(error)}). Write it again."
         ) from error
 
 
@@ -197,4 +198,4 @@ def without_views(columns: pyarrow.Table) -> pyarrow.Table:
 
 
 def _unreadable_parquet(path: Path, error: Exception) -> InvalidInputError:
-    return InvalidInputError(f"{path}: is no readable Parquet file ({one_line(error)}). Fetch or write it again.")
+    return InvalidInputError(f"{path}: is not a readable Parquet file ({one_line(error)}). Fetch or write it again.")

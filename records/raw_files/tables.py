@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRow
-from tf_metammf.records.raw_files.line_blocks import blocks_of
-from tf_metammf.records.raw_files.text_scan import TextLayout, rows_of
+from tf_metammf.records.raw_files.row_places import RowPlaces
 
 if TYPE_CHECKING:
     import pyarrow
@@ -31,13 +30,13 @@ class Table:
         path: The file, for messages.
         columns: The columns by name, of one length.
         records: Number of each row among those of the file, from 1, int64 ``[n]``; None where all rows are here.
-        layout: How the rows are laid out in the file, if it is text.
+        places: Where the rows stand in the file; None where that is not known, and in files without lines.
     """
 
     path: Path
     columns: pyarrow.Table
     records: NDArray[np.int64] | None = None
-    layout: TextLayout | None = None
+    places: RowPlaces | None = None
 
     def __len__(self) -> int:
         return int(self.columns.num_rows)
@@ -64,15 +63,9 @@ class Table:
             shown: A column.
         """
         records = rows + 1 if self.records is None else self.records[rows]
-        places: list[tuple[int | None, str]] = []
-        if self.layout is not None:
-            places.extend(rows_of(blocks_of(self.path), self.layout, records))
-        else:
-            for row in self.columns.take(rows).to_pylist():
-                places.append((None, ",".join("" if value is None else str(value) for value in row.values())))
-        values = (
-            [""] * len(rows) if shown is None else [str(value) for value in self.columns[shown].take(rows).to_pylist()]
-        )
+        columns = self.columns.take(rows)
+        places = texts_of_rows(columns) if self.places is None else self.places.find(records)
+        values = [""] * len(rows) if shown is None else _shown_values(columns[shown])
         return [
             BadRow(self.path, int(record), kind, reason.replace("{}", value), text, line)
             for record, value, (line, text) in zip(records, values, places, strict=True)
@@ -133,7 +126,29 @@ class Table:
     def wrong_type(self, name: str, expected: str) -> InvalidInputError:
         """The error for a column of another type than expected."""
         found = self.columns[name].type
-        return InvalidInputError(f'{self.path}: column "{name}" holds {found}, expected {expected}. Mend the column.')
+        return InvalidInputError(f'{self.path}: column "{name}" holds {found}, expected {expected}. Fix the column.')
+
+
+def texts_of_rows(columns: pyarrow.Table) -> list[tuple[int | None, str]]:
+    """The rows of a file without lines as :meth:`RowPlaces.find` gives them: all columns with commas between."""
+    values = zip(*(_shown_values(column) for column in columns.columns), strict=True)
+    return [(None, ",".join(row)) for row in values]
+
+
+def _shown_values(column: pyarrow.ChunkedArray) -> list[str]:
+    """Values as messages show them, those that Python has no type for included; "" for a missing one."""
+    import pyarrow
+
+    types = pyarrow.types
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if types.is_temporal(column.type):  # of which Python has neither nanoseconds nor all years
+        column = column.cast(pyarrow.string())
+    text_types = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    if any(is_text(column.type) for is_text in text_types):
+        texts = column.cast(pyarrow.large_binary()).to_pylist()
+        return ["" if text is None else text.decode("utf-8", "backslashreplace") for text in texts]
+    return ["" if value is None else str(value) for value in column.to_pylist()]
 
 
 def is_number(column_type: pyarrow.DataType) -> bool:
@@ -161,7 +176,8 @@ def joined(tables: Sequence[Table]) -> Table:
         columns = pyarrow.concat_tables([table.columns for table in tables], promote_options="permissive")
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
         raise InvalidInputError(
-            f"{first.path}: its columns and those of the other parts differ in type ({error}). Write all parts alike."
+            f"{first.path}: its columns and those of the other parts differ in type ({error}). Use the same columns "
+            f"in all parts."
         ) from error
     return Table(first.path, columns)
 
@@ -177,7 +193,7 @@ def require_same_columns(tables: Sequence[Table]) -> None:
         if other.names != first.names:
             raise InvalidInputError(
                 f"{other.path}: has the columns {listed(other.names)} where {first.path.name} has "
-                f"{listed(first.names)}. Write all parts alike."
+                f"{listed(first.names)}. Use the same columns in all parts."
             )
 
 
@@ -192,11 +208,11 @@ def require_columns(path: Path, found: Iterable[str], expected: Iterable[str]) -
     if not set(expected) <= times.keys():
         raise InvalidInputError(
             f"{path}: has the columns {listed(found)}; expected {listed(expected)}. "
-            "Name the columns with the source's options, or mend the header."
+            "Name the columns with the source's options, or fix the header."
         )
     for name in expected:
         if times[name] > 1:
-            raise InvalidInputError(f'{path}: has {times[name]} columns "{name}", expected one. Mend the header.')
+            raise InvalidInputError(f'{path}: has {times[name]} columns "{name}", expected one. Fix the header.')
 
 
 def listed(names: Sequence[str], *, most: int = 20) -> str:

@@ -36,5 +36,5 @@ def lines_of(path: PurePath, content: bytes) -> list[str]:
         raise InvalidInputError(f"{path}: is not UTF-8 text ({error.reason}). Write it again.") from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise InvalidInputError(f"{path}: line {line} holds a NUL byte, which text has not. Write it again.")
+        raise InvalidInputError(f"{path}: line {line} holds a NUL byte, which text must not contain. Write it again.")
     return [line.removesuffix("\r") for line in text.rstrip("\r\n").split("\n")]

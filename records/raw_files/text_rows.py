@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRow, BadRows
 from tf_metammf.records.raw_files.input_files import one_line
-from tf_metammf.records.raw_files.line_blocks import blocks_of
+from tf_metammf.records.raw_files.row_places import RowPlaces
 from tf_metammf.records.raw_files.tables import ColumnKind, Table
-from tf_metammf.records.raw_files.text_scan import TextLayout, rows_of
+from tf_metammf.records.raw_files.text_scan import TextLayout
 
 if TYPE_CHECKING:
     import pyarrow
@@ -33,21 +33,23 @@ _KINDS = {
 
 def read_row_by_row(
     path: Path,
-    part: bytes | None,
+    content: bytes,
     kinds: Mapping[str, ColumnKind],
     *,
     layout: TextLayout,
     options: pyarrow.csv.ReadOptions,
+    places: RowPlaces,
     bad_rows: BadRows,
 ) -> Table:
     """Reads some columns of a text of which some row cannot be read; slower than reading it at once.
 
     Args:
         path: The file, for messages.
-        part: Some rows of the file; None for all of it.
+        content: The file, or some rows of it.
         kinds: What the wanted columns hold, by name.
         layout: The layout of the file.
         options: Options of the reader, with the names of the columns where there is no header.
+        places: Where these rows stand in the file.
         bad_rows: Takes the rows that cannot be read.
 
     Returns:
@@ -59,12 +61,12 @@ def read_row_by_row(
     import pyarrow
     import pyarrow.csv
 
-    content, is_text = _in_utf8(path.read_bytes() if part is None else part)
+    content, is_text = _in_utf8(content)
     lacking: dict[int, int] = {}
     header_rows = 0 if options.column_names else 1
 
     def left_out(row: pyarrow.csv.InvalidRow) -> str:
-        lacking[row.number - header_rows] = row.actual_columns
+        lacking[row.number - header_rows + places.records_before] = row.actual_columns
         expected[0] = row.expected_columns
         return "skip"
 
@@ -86,7 +88,8 @@ def read_row_by_row(
         )
     except (pyarrow.ArrowException, UnicodeError) as error:
         raise unreadable_text(path, error) from error
-    numbers = np.setdiff1d(np.arange(1, table.num_rows + len(lacking) + 1), list(lacking))
+    records = places.records_before + np.arange(1, table.num_rows + len(lacking) + 1)
+    numbers = np.setdiff1d(records, list(lacking))
     found = {
         record: ("wrong number of values", f"has {count} values, expected {expected[0]}")
         for record, count in lacking.items()
@@ -98,21 +101,19 @@ def read_row_by_row(
         for row in wrong:
             value = table[name][int(row)].as_py().decode("utf-8").replace(_NOT_UTF8, "")
             found.setdefault(int(numbers[row]), (what, f'column "{name}" has "{value}", expected {wanted}'))
-    records = sorted(found)
-    blocks = blocks_of(path) if part is None else [part]
-    places = rows_of(blocks, layout, np.array(records, np.int64) - 1 + header_rows)
+    wrong_records = np.array(sorted(found), np.int64)
     bad_rows.add(
-        BadRow(path, 0, *found[record], text) if part is not None else BadRow(path, record, *found[record], text, line)
-        for record, (line, text) in zip(records, places, strict=True)
+        BadRow(path, record, *found[record], text, line)
+        for record, (line, text) in zip(wrong_records.tolist(), places.find(wrong_records), strict=True)
     )
     sound = ~np.isin(numbers, list(found))
     kept = pyarrow.table(columns).filter(sound)
-    return Table(path, kept, records=numbers[sound], layout=layout if part is None else None)
+    return Table(path, kept, records=numbers[sound], places=places)
 
 
 def unreadable_text(path: Path, error: Exception) -> InvalidInputError:
     """The error for a text that pyarrow does not read, whatever its rows hold."""
-    return InvalidInputError(f"{path}: {one_line(error)}. Mend the file.")
+    return InvalidInputError(f"{path}: {one_line(error)}. Fix the file.")
 
 
 def _in_utf8(content: bytes) -> tuple[bytes, bool]:

@@ -10,12 +10,21 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.line_blocks import Lines, begins_row, is_blank, lines_of_blocks
+
+
+class Cut(NamedTuple):
+    """A position at which a row begins: its byte, and the rows (the header included) and lines before it."""
+
+    position: int
+    rows: int
+    lines: int
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class TextLayout:
         multiline: Whether quoted values hold line breaks.
         rows: Number of rows, the header included, empty lines not.
         longest_row: Bytes of the longest row.
-        cuts: Positions at which rows begin, about ``part_bytes`` apart, ascending from 0.
+        cuts: Where to cut it into parts of about ``part_bytes``, ascending from 0.
     """
 
     delimiter: str
@@ -36,7 +45,7 @@ class TextLayout:
     multiline: bool
     rows: int
     longest_row: int
-    cuts: tuple[int, ...] = (0,)
+    cuts: tuple[Cut, ...] = (Cut(0, 0, 0),)
 
 
 def scan_text(
@@ -71,7 +80,7 @@ def scan_text(
             return layout
         if quoted or not _reads_unquoted(blocks(), delimiter, columns):
             raise InvalidInputError(
-                f"{path}: line {broken[0]}: {broken[1]}. Mend the quotes, or say --tabular.quoted false if they are "
+                f"{path}: line {broken[0]}: {broken[1]}. Fix the quotes, or say --tabular.quoted false if they are "
                 "part of the values."
             )
     return _scanned(path, blocks(), delimiter, False, columns, part_bytes, certain=True)[0]
@@ -120,31 +129,35 @@ def _scanned(
 ) -> tuple[TextLayout, tuple[int, str] | None]:
     """The layout, and the line and reason at which the quotes break the grammar, or None."""
     rows = longest = line = row_start = 0
-    cuts, multiline, goes_on, opened = [0], False, False, 0
+    cuts, multiline, goes_on, opened = [Cut(0, 0, 0)], False, False, 0
     doubtful: int | None = None
     fits: bool | None = None
     for lines in lines_of_blocks(blocks, delimiter, quoted):
         if b"\0" in lines.content:
             at = int(np.searchsorted(lines.stops, lines.content.index(b"\0"), "right"))
             raise InvalidInputError(
-                f"{path}: line {line + at + 1} holds a NUL byte, which text has not. Fetch or write the file again."
+                f"{path}: line {line + at + 1} holds a NUL byte, which text must not contain. Fetch or write the "
+                f"file again."
             )
         if lines.spoiled is not None:
             at = int(np.searchsorted(lines.stops, lines.spoiled, "right"))
             shown = lines.content[lines.spoiled : lines.spoiled + 20].decode("utf-8", "replace").split("\n")[0]
-            reason = f"after the quote that closes a value stands {shown[1:].strip()!r}, expected the next column"
+            reason = f"after the quote that closes a value comes {shown[1:].strip()!r}, expected the next column"
             return TextLayout(delimiter, quoted, multiline, rows, longest), (line + at + 1, reason)
         multiline = multiline or bool(lines.goes_on.any())
         if not certain and doubtful is None and (goes_on or lines.goes_on.any()):
             found, fits = _two_readings(lines, delimiter, columns, before=fits)
             doubtful = None if found is None else (opened if goes_on and found == 0 else line + found) + 1
-        rows += int(begins_row(lines, open_before=goes_on).sum())
+        begun = np.cumsum(begins_row(lines, open_before=goes_on))
         ends = lines.offset + lines.stops[~lines.goes_on]
         if len(ends):
             longest = max(longest, int(np.diff(ends, prepend=row_start).max()))
             row_start = int(ends[-1])
-            while part_bytes is not None and ends[-1] > cuts[-1] + part_bytes:
-                cuts.append(int(ends[np.searchsorted(ends, cuts[-1] + part_bytes)]))
+            while part_bytes is not None and ends[-1] > cuts[-1].position + part_bytes:
+                position = int(ends[np.searchsorted(ends, cuts[-1].position + part_bytes)])
+                before = int(np.searchsorted(lines.stops, position - lines.offset)) + 1
+                cuts.append(Cut(position, rows + int(begun[before - 1]), line + before))
+        rows += int(begun[-1])
         if (lines.goes_on[-1] and not goes_on) or len(ends):
             opened = line + (int(np.flatnonzero(~lines.goes_on)[-1]) + 1 if len(ends) else 0)
         goes_on = bool(lines.goes_on[-1])

@@ -1,12 +1,15 @@
 """Columns of times in tables of raw data."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.tables import Table
-from tf_metammf.records.raw_files.timestamps import TimeReading, leave_out, read_times, time_facts, time_reading
+from tf_metammf.records.raw_files.time_advice import leave_out, say_how
+from tf_metammf.records.raw_files.timestamps import TimeReading, read_times
 
 
 def lacks_time(table: Table, name: str) -> NDArray[np.bool_]:
@@ -45,30 +48,9 @@ def with_times(table: Table, name: str, reading: TimeReading, bad_rows: BadRows,
     except InvalidInputError as error:
         raise InvalidInputError(f'{table.path}: column "{name}": {error}') from error
     reason = (
-        f'column "{name}" has "{{}}", which is no time, has more than 64 bits or 9 digits after the point, or is '
-        f"written otherwise than in other rows (say how with --tabular.timestamp_format, {leave_out(source)})"
+        f'column "{name}" has "{{}}", which is not a time, has more than 64 bits or 9 digits after the point, or is '
+        f"written otherwise than in other rows. {say_how(source)}, {leave_out(source)}"
     )
     bad_rows.add(table.bad_rows(np.flatnonzero(~fits), "unreadable time", reason, shown=name))
     columns = table.columns.set_column(table.names.index(name), name, pyarrow.array(times))
-    return Table(table.path, columns, table.records, table.layout).filtered(fits)
-
-
-def exact_times(table: Table, name: str, *, source: str) -> tuple[NDArray[np.int64], str | None]:
-    """A column of times in full precision.
-
-    Args:
-        table: A table.
-        name: The column.
-        source: Name of the source, whose options messages name.
-
-    Returns:
-        int64 ``[n]``, and what is stored; see :class:`TimeReading`.
-
-    Raises:
-        InvalidInputError: A time is missing or cannot be read.
-    """
-    lacking = lacks_time(table, name)
-    if lacking.any():
-        raise table.bad_rows(np.flatnonzero(lacking)[:1], "no time", f'column "{name}" has no time')[0].error()
-    reading = time_reading(table.path, name, time_facts(table.columns[name]), source=source)
-    return with_times(table, name, reading, BadRows(), source=source).integers(name), reading.unit
+    return replace(table, columns=columns).filtered(fits)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.raw_files.time_advice import leave_out, say_how
 from tf_metammf.records.raw_files.time_forms import BILLION, FORMS, ReadTimes, read_number, reader_of_form
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def time_reading(
     if 0 < facts.aware[form] < facts.fits[form]:
         raise InvalidInputError(
             f'{path}: column "{name}" has {facts.aware[form]} times with an offset from UTC and '
-            f"{facts.fits[form] - facts.aware[form]} without; expected all alike. Write the offset of each, "
+            f"{facts.fits[form] - facts.aware[form]} without; expected all or none. Write the offset of each, "
             f"{leave_out(source)}."
         )
     return TimeReading(form, facts.digits[form], written)
@@ -176,11 +177,6 @@ def read_times(column: pyarrow.ChunkedArray, reading: TimeReading) -> tuple[NDAr
     return read.whole * factor + read.billionths // 10 ** (9 - reading.digits), read.fits
 
 
-def leave_out(source: str) -> str:
-    """How to do without a column of times, for messages."""
-    return f"or leave the column out with --{source}.timestamp_column ''"
-
-
 def _form(path: Path, name: str, facts: TimeFacts, written: str | None, source: str) -> str:
     families = {"number": facts.fits["number"], "iso": facts.fits["iso"], "slashes": facts.slashes}
     form = max(families, key=lambda family: families[family])
@@ -188,8 +184,8 @@ def _form(path: Path, name: str, facts: TimeFacts, written: str | None, source: 
         expected = f'times as "{written}"' if written is not None else "numbers or dates"
         found = "" if facts.strange is None else f' such as "{facts.strange}"'
         raise InvalidInputError(
-            f'{path}: column "{name}" holds values{found}, expected {expected}. Say how times are written with '
-            f"--tabular.timestamp_format, such as '%d %b %Y %H:%M', {leave_out(source)}."
+            f'{path}: column "{name}" holds values{found}, expected {expected}. '
+            f"{say_how(source, '%d %b %Y %H:%M')}, {leave_out(source)}."
         )
     if form != "slashes":
         return form
@@ -199,10 +195,10 @@ def _form(path: Path, name: str, facts: TimeFacts, written: str | None, source: 
     if orders:
         raise InvalidInputError(
             f'{path}: column "{name}" may have the day first or the month first, as in "{facts.example}"; every row '
-            "fits both. Say which with --tabular.timestamp_format, such as '%d/%m/%Y %H:%M' or '%m/%d/%Y %H:%M'."
+            f"fits both. {say_how(source, '%d/%m/%Y %H:%M', '%m/%d/%Y %H:%M')}."
         )
     raise InvalidInputError(
-        f'{path}: column "{name}" has the day first in some rows and the month first in others. Write all alike, '
+        f'{path}: column "{name}" has the day first in some rows and the month first in others. Use one order, '
         f"{leave_out(source)}."
     )
 

@@ -3,8 +3,8 @@
 A source module defines
 
 - ``Options``: a frozen dataclass whose fields all have defaults, documented under "Attributes";
-- ``read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData``;
-- ``SKIPS_ROWS = True``, if it can leave out rows that cannot be read, as ``request.bad_rows`` says;
+- ``read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData``, which leaves out rows that
+  cannot be read, or stops at the first, as ``request.bad_rows`` says;
 
 and its docstring's first line says what it reads. It imports TensorFlow, TFDS and pyarrow only
 inside functions, so that the command line can list it without loading them.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
 from tf_metammf.records.raw_files.feature_files import MODALITY_NAMES, chosen_modalities, load_row_matrices
 from tf_metammf.records.raw_files.input_files import fingerprints, only_file, require_folder
@@ -25,7 +26,7 @@ class Options:
     Attributes:
         modalities: Names of the modalities to keep; all of them by default.
         item_offset: What to subtract from an item number to get its row in the feature files;
-            by default the number of users if the numbers call for it, else 0.
+            by default the number of users if the numbers require it, otherwise 0.
     """
 
     modalities: tuple[str, ...] | None = None
@@ -50,7 +51,8 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     Args:
         path: The folder.
         options: Modalities and offset.
-        request: What the conversion needs; the layout has neither ratings nor rows.
+        request: What to do with pairs that are not two possible numbers; by default the first one is an error. The
+            layout has no ratings.
 
     Returns:
         The data, with splits where there are files of splits.
@@ -60,7 +62,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
             number is out of range or ambiguous; the modalities disagree about the items; or the
             dictionary and the files of splits about the interactions.
     """
-    del request
+    bad_rows = (request or ReadRequest()).bad_rows
     require_folder(path)
     split_files = _split_files(path)
     has_dictionary = any(path.glob("user_item_dict*.npy")) or "train" not in split_files
@@ -68,8 +70,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     feature_files = _feature_files(path, options)
     features = load_row_matrices(feature_files)
     items = len(next(iter(features.values())))
-    dictionary = None if dictionary_file is None else read_dictionary(dictionary_file)
-    parts = {split: read_pairs(file) for split, file in split_files.items()}
+    dictionary, parts = _read_pairs(dictionary_file, split_files, bad_rows, items=items, options=options)
     read = [*([] if dictionary is None else [dictionary]), *parts.values()]
     users = max(pairs.users for pairs in read)
     offsets = _item_offsets(dictionary, list(parts.values()), users, items, options)
@@ -91,7 +92,37 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
         modalities={name: ModalityFeatures(matrix, np.arange(items)) for name, matrix in features.items()},
         splits=splits,
         provenance={"files": fingerprints(path, [*files, *feature_files.values()])},
+        rows_rejected=bad_rows.counts(),
     )
+
+
+def _read_pairs(
+    dictionary_file: Path | None, split_files: dict[str, Path], bad_rows: BadRows, *, items: int, options: Options
+) -> tuple[UserItemPairs | None, dict[str, UserItemPairs]]:
+    """The pairs of the dictionary and of the files of splits.
+
+    Which items have a row depends on the offset. If it is not given, it follows from all items, and an item without
+    a row is an error of the file and not of a pair.
+    """
+
+    def with_rows(pairs: UserItemPairs, rejected: BadRows) -> UserItemPairs:
+        if options.item_offset is None:
+            return pairs
+        rows = pairs.item - options.item_offset
+        reason = (
+            f"has the item {{}}, which minus {options.item_offset} is none of the {items} rows of the feature files"
+        )
+        return pairs.without((rows < 0) | (rows >= items), rejected, kind="item without features", reason=reason)
+
+    parts = {split: with_rows(read_pairs(file, bad_rows), bad_rows) for split, file in split_files.items()}
+    if dictionary_file is None:
+        return None, parts
+    # It may hold the pairs of the splits once more: those that are listed already are not listed again.
+    listed = {row.text for row in bad_rows.rejected}
+    of_dictionary = BadRows(skip=bad_rows.skip)
+    dictionary = with_rows(read_dictionary(dictionary_file, of_dictionary), of_dictionary)
+    bad_rows.add(row for row in of_dictionary.rejected if row.text not in listed)
+    return dictionary, parts
 
 
 def _split_files(folder: Path) -> dict[str, Path]:
@@ -106,8 +137,8 @@ def _split_files(folder: Path) -> dict[str, Path]:
         full = [name for name in names if named[name]["full"]]
         if len(full or names) > 1:
             raise InvalidInputError(
-                f"{folder}: {', '.join(full or names)} all look like the {split} split; expected one. Move the others "
-                "away."
+                f"{folder}: {', '.join(full or names)} are all recognised as the {split} split; expected one. Move "
+                "the others away."
             )
         files[split] = folder / (full or names)[0]
     return files
@@ -198,12 +229,13 @@ def _item_offset(number: NDArray[np.int64], users: int, items: int, *, file: Pat
     if not fitting:
         tried = f"0 or {users}" if options.item_offset is None else str(options.item_offset)
         raise InvalidInputError(
-            f"{file}: has items {smallest} to {largest}, and the feature files {items} rows; less {tried}, some item "
-            "has no row. Write a row for every item, or give --mmgcn.item_offset."
+            f"{file}: has items {smallest} to {largest}, and the feature files {items} rows; minus {tried}, some item "
+            "has no row. Write a row for every item, or give --mmgcn.item_offset, with which --on_error skip leaves "
+            "such items out."
         )
     if len(fitting) > 1:
         raise InvalidInputError(
-            f"{file}: items {smallest} to {largest} may be rows of the feature files ({items}) as they are or less "
-            f"the number of users ({users}). Say which with --mmgcn.item_offset 0 or {users}."
+            f"{file}: items {smallest} to {largest} may be rows of the feature files ({items}) either as they are or "
+            f"minus the number of users ({users}). Say which with --mmgcn.item_offset 0 or {users}."
         )
     return fitting[0]

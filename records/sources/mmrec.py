@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRow, BadRows
 from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
 from tf_metammf.records.raw_files.delimited_text import UNQUOTED_TAB_SEPARATED, read_text, text_column_names
 from tf_metammf.records.raw_files.feature_files import (
@@ -15,9 +16,8 @@ from tf_metammf.records.raw_files.feature_files import (
     notes_on_user_features,
 )
 from tf_metammf.records.raw_files.input_files import fingerprints, only_file
-from tf_metammf.records.raw_files.interaction_table import split_labels
+from tf_metammf.records.raw_files.interaction_table import InteractionColumns, readable_rows, split_labels
 from tf_metammf.records.raw_files.tables import ColumnKind, Table
-from tf_metammf.records.raw_files.time_columns import exact_times
 from tf_metammf.records.read_request import ReadRequest
 
 _FEATURE_ENDING = "_feat"
@@ -57,7 +57,8 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     Args:
         path: The folder.
         options: Columns and modalities.
-        request: What the conversion needs; everything by default.
+        request: What the conversion needs, and what to do with rows that cannot be read; by default everything, and
+            the first such row is an error.
 
     Returns:
         The data, with the splits of the folder.
@@ -66,22 +67,35 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
         InvalidInputError: A file is missing, empty or malformed, a number is out of range, or
             the modalities disagree about the number of items.
     """
+    request = request or ReadRequest()
     interaction_file = only_file(path, "*.inter")
     feature_files = _feature_files(path, options)
     features = load_row_matrices(feature_files)
     items = len(next(iter(features.values())))
-    table = _read_interactions(interaction_file, options, request or ReadRequest())
-    interactions, unit = _interactions(table, options)
-    _check_numbers(interactions, items, table=table, options=options)
+    columns = _columns(interaction_file, options, request)
+    kinds: dict[str, ColumnKind] = {**columns.kinds(), columns.user: "integer", columns.item: "integer"}
+    table = read_text(interaction_file, kinds, text=UNQUOTED_TAB_SEPARATED, bad_rows=request.bad_rows)
+    rows_read = len(table) + len(request.bad_rows.rejected)
+    table = _with_numbers(table, columns, items, request.bad_rows)
+    (table,), unit = readable_rows([table], columns, request.bad_rows, source="mmrec")
+    interactions = Interactions(
+        user=table.integers(columns.user),
+        item=table.integers(columns.item),
+        timestamp=None if columns.timestamp is None else table.integers(columns.timestamp),
+        rating=None if columns.rating is None else table.numbers(columns.rating),
+    )
+    labels = split_labels(table, options.split_column)
     return RawData(
         name=interaction_file.stem,
         user_ids=[str(user) for user in range(int(interactions.user.max()) + 1)],
         item_ids=[str(item) for item in range(items)],
         interactions=interactions,
         modalities={name: ModalityFeatures(matrix, np.arange(items)) for name, matrix in features.items()},
-        splits=_splits(interactions, table, options),
+        splits={split: interactions.take(labels == label) for label, split in enumerate(SPLITS)},
         provenance={"files": fingerprints(path, [interaction_file, *feature_files.values()])}
         | ({} if unit is None else {"timestamp_unit": unit}),
+        rows_read=rows_read,
+        rows_rejected=request.bad_rows.counts(),
         notes=notes_on_user_features(path.glob("*.npy"), [_FEATURE_ENDING]),
     )
 
@@ -95,53 +109,43 @@ def _feature_files(folder: Path, options: Options) -> dict[str, Path]:
     return {name: files[name] for name in chosen_modalities(files, options.modalities)}
 
 
-def _read_interactions(file: Path, options: Options, request: ReadRequest) -> Table:
+def _columns(file: Path, options: Options, request: ReadRequest) -> InteractionColumns:
     present = text_column_names(file, UNQUOTED_TAB_SEPARATED)
-    kinds: dict[str, ColumnKind] = dict.fromkeys((options.user_column, options.item_column), "integer")
-    kinds[options.split_column] = "id"
-    if request.ratings and options.rating_column in present:
-        kinds[options.rating_column] = "number"
-    if options.timestamp_column in present:
-        kinds[options.timestamp_column] = "time"
-    return read_text(file, kinds, text=UNQUOTED_TAB_SEPARATED)
-
-
-def _interactions(table: Table, options: Options) -> tuple[Interactions, str | None]:
-    """The interactions, and what their timestamps are stored in."""
-    timestamp, unit = None, None
-    if options.timestamp_column in table.names:
-        timestamp, unit = exact_times(table, options.timestamp_column, source="mmrec")
-    interactions = Interactions(
-        user=table.integers(options.user_column),
-        item=table.integers(options.item_column),
-        timestamp=timestamp,
-        rating=table.numbers(options.rating_column) if options.rating_column in table.names else None,
+    return InteractionColumns(
+        options.user_column,
+        options.item_column,
+        rating=options.rating_column if request.ratings and options.rating_column in present else None,
+        timestamp=options.timestamp_column if options.timestamp_column in present else None,
+        split=options.split_column,
     )
-    return interactions, unit
 
 
-def _check_numbers(interactions: Interactions, items: int, *, table: Table, options: Options) -> None:
-    for column, numbers in ((options.user_column, interactions.user), (options.item_column, interactions.item)):
-        if numbers.min() < 0:
-            row = int(np.argmax(numbers < 0))
-            raise InvalidInputError(
-                f'{table.path}: record {row + 1} has {numbers[row]} in column "{column}"; numbers start at 0. Mend it.'
-            )
-    largest_user = max(_LARGEST_USER, 10 * len(interactions))
-    if interactions.user.max() > largest_user:
-        row = int(np.argmax(interactions.user > largest_user))
-        raise InvalidInputError(
-            f"{table.path}: record {row + 1} has user {interactions.user[row]}; every number up to the largest is a "
-            f"user, and {len(interactions)} interactions cannot be of so many. Number the users from 0 without gaps."
-        )
-    if interactions.item.max() >= items:
-        row = int(np.argmax(interactions.item >= items))
-        raise InvalidInputError(
-            f"{table.path}: record {row + 1} has item {interactions.item[row]}, but the feature files have rows 0 to "
-            f"{items - 1}. Write feature files with a row for every item."
-        )
-
-
-def _splits(interactions: Interactions, table: Table, options: Options) -> dict[str, Interactions]:
-    labels = split_labels(table, options.split_column)
-    return {split: interactions.take(labels == label) for label, split in enumerate(SPLITS)}
+def _with_numbers(table: Table, columns: InteractionColumns, items: int, bad_rows: BadRows) -> Table:
+    """The rows whose numbers can be those of a user and of a row of the feature files; a missing number stays."""
+    found: list[BadRow] = []
+    sound = np.ones(len(table), bool)
+    largest_user = max(_LARGEST_USER, 10 * len(table))
+    expected = {
+        columns.user: (
+            largest_user,
+            "user",
+            f"{largest_user} at most: every number up to the largest is a user, and {len(table)} interactions cannot "
+            "have more. Number the users from 0 without gaps",
+        ),
+        columns.item: (
+            items - 1,
+            "item",
+            f"0 to {items - 1}, the rows of the feature files. Write feature files with a row for every item",
+        ),
+    }
+    for name, (largest, role, wanted) in expected.items():
+        numbers = table.columns[name].fill_null(0).to_numpy()
+        for rows, reason in (
+            (numbers < 0, f'column "{name}" has {{}}; numbers start at 0'),
+            (numbers > largest, f'column "{name}" has {role} {{}}, expected {wanted}'),
+        ):
+            rows = np.flatnonzero(rows & sound)
+            found.extend(table.bad_rows(rows, f"{role} out of range", reason, shown=name))
+            sound[rows] = False
+    bad_rows.add(found)
+    return table.filtered(sound)

@@ -8,6 +8,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_data import RawData
 from tf_metammf.records.raw_files.delimited_text import UNQUOTED_TAB_SEPARATED, read_text, text_column_names
+from tf_metammf.records.raw_files.dense_ids import with_ids_of_items
 from tf_metammf.records.raw_files.feature_columns import features_from_table, multi_hot_from_table
 from tf_metammf.records.raw_files.feature_files import chosen_modalities
 from tf_metammf.records.raw_files.input_files import fingerprints, only_file, require_file, require_folder
@@ -21,9 +22,6 @@ from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.split_names import splits_of_files
 from tf_metammf.records.raw_files.tables import ColumnKind, require_columns
 from tf_metammf.records.read_request import ReadRequest
-
-SKIPS_ROWS = True
-"""Whether rows that cannot be read can be left out."""
 
 _TYPES = ("token", "token_seq", "float", "float_seq")
 
@@ -130,8 +128,7 @@ def _interaction_files(folder: Path) -> _InteractionFiles:
     others = sorted(file for _, file in words if file not in of_splits and file != f"{name}.inter")
     if others:
         raise InvalidInputError(
-            f"{folder}: has {', '.join(others)} beside the benchmark files of {name}. Move the ones that are not meant "
-            "away."
+            f"{folder}: has {', '.join(others)} beside the benchmark files of {name}. Move the others away."
         )
     whole = folder / f"{name}.inter"
     parts = [folder / files[0] for files in by_split.values()]
@@ -150,7 +147,7 @@ def _read_interactions(
     for file, of_file in zip(files, columns, strict=True):
         if of_file != columns[0]:
             raise InvalidInputError(
-                f"{file}: has other fields than {files[0].name}, expected the same in all. Write them alike."
+                f"{file}: has other fields than {files[0].name}, expected the same in all files. Use the same fields."
             )
     tables = [
         read_text(file, columns[0].kinds(), text=UNQUOTED_TAB_SEPARATED, bad_rows=request.bad_rows) for file in files
@@ -198,7 +195,7 @@ def _fields(file: Path) -> dict[str, str]:
         if not name or field_type not in _TYPES:
             raise InvalidInputError(
                 f'{file}: has "{column}" in its header, expected field:type with one of the types '
-                f"{', '.join(_TYPES)}. Mend the header."
+                f"{', '.join(_TYPES)}. Fix the header."
             )
         fields[name] = field_type
     return fields
@@ -225,7 +222,7 @@ def _read_features(
     item = _typed(options.item_column, fields)
     columns = {name: _typed(name, fields) for name in modalities}
     kinds: dict[str, ColumnKind] = {item: "id", **dict.fromkeys(columns.values(), "text")}
-    table = read_text(file, kinds, text=UNQUOTED_TAB_SEPARATED, bad_rows=bad_rows)
+    table = with_ids_of_items(read_text(file, kinds, text=UNQUOTED_TAB_SEPARATED, bad_rows=bad_rows), item, bad_rows)
     features: dict[str, NamedFeatures] = {}
     tokens: dict[str, list[str]] = {}
     for name, column in columns.items():

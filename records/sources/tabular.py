@@ -23,9 +23,6 @@ from tf_metammf.records.raw_files.table_files import (
 )
 from tf_metammf.records.read_request import ReadRequest
 
-SKIPS_ROWS = True
-"""Whether rows that cannot be read can be left out."""
-
 
 @dataclass(frozen=True)
 class Options:

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_data import RawData
+from tf_metammf.records.raw_files.dense_ids import id_column, with_ids_of_items
 from tf_metammf.records.raw_files.input_files import require_folder
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_tables, raw_data
 from tf_metammf.records.raw_files.named_features import NamedFeatures
@@ -57,7 +59,8 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     Args:
         path: The folder of prepared sets.
         options: The set and its columns.
-        request: What the conversion needs; everything by default.
+        request: What the conversion needs, and what to do with examples that lack an id or a time, or whose time
+            cannot be read; by default everything, and the first such example is an error.
 
     Returns:
         The data, without splits.
@@ -90,15 +93,18 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
             )
     tokens = {name: _tokens(info.features[column], column, origin) for name, column in options.features.items()}
     table, features = _read_columns(_batches(path, columns, options), columns, tokens, origin=origin, options=options)
+    interactions = interactions_from_tables([require_rows(table)], columns, bad_rows=request.bad_rows, source="tfds")
     return raw_data(
         info.name,
-        interactions_from_tables([require_rows(table)], columns, source="tfds"),
+        interactions,
         features,
         provenance={
             "dataset": info.full_name,
             "split": options.split,
             "tokens": {name: names for name, names in tokens.items() if names},
         },
+        rows_read=len(table),
+        rows_rejected=request.bad_rows.counts(),
     )
 
 
@@ -123,8 +129,8 @@ def _tokens(feature: Any, column: str, origin: Path) -> list[str]:
         return label.names or [str(number) for number in range(label.num_classes)]
     if not _is_numeric(feature.np_dtype) or len(feature.shape) > 1 or None in feature.shape:
         raise InvalidInputError(
-            f'{origin}: column "{column}" holds {feature}, expected class labels, or as many numbers for every item. '
-            "Choose another column with --tfds.features."
+            f'{origin}: column "{column}" holds {feature}, expected class labels, or the same number '
+            "of values for every item. Choose another column with --tfds.features."
         )
     return []
 
@@ -176,19 +182,21 @@ def _read_columns(
     import pyarrow
 
     parts: list[pyarrow.Table] = []
-    row_of_item: dict[Any, int] = {}
+    first: list[pyarrow.Table] = []
+    known: set[Any] = set()
     features: dict[str, list[NDArray[np.float32]]] = {name: [] for name in tokens}
     ranges: dict[str, ValueRanges] = {}
     for batch in batches:
         parts.append(pyarrow.table({name: pyarrow.array(_plain(batch[name])) for name in columns.kinds()}))
         new = []
         for position, raw in enumerate(batch[columns.item].tolist()):
-            if raw not in row_of_item:
-                row_of_item[raw] = len(row_of_item)
+            if raw not in known and raw == raw:  # NaN is no id, and never known
+                known.add(raw)
                 new.append(position)
+        first.append(parts[-1].take(new))
         for name, column in options.features.items() if new else ():
             values = batch[column][new].reshape(len(new), -1)
-            features[name].append(_encoded(values, tokens[name]))
+            features[name].append(_encoded(values, tokens[name], f'{origin}: column "{column}"'))
             if not tokens[name]:
                 here = ValueRanges.of(values)
                 ranges[name] = ranges[name].joined(here) if name in ranges else here
@@ -196,8 +204,13 @@ def _read_columns(
         raise InvalidInputError(f'{origin}: the split "{options.split}" is empty. Choose another with --tfds.split.')
     for name, of_modality in ranges.items():
         of_modality.require_distinct(f'{origin}: column "{options.features[name]}"')
-    item_ids = [raw.decode() if isinstance(raw, bytes) else str(raw) for raw in row_of_item]
-    named = {name: NamedFeatures(item_ids, np.concatenate(rows), str(origin)) for name, rows in features.items()}
+    described = Table(origin, pyarrow.concat_tables(first))
+    # Interactions without an item are reported as such.
+    kept = with_ids_of_items(described, columns.item, BadRows(skip=True))
+    rows = np.arange(len(described)) if kept.records is None else kept.records - 1
+    ids = id_column(kept, columns.item)
+    item_ids = [ids.distinct[code] for code in ids.codes]
+    named = {name: NamedFeatures(item_ids, np.concatenate(of)[rows], str(origin)) for name, of in features.items()}
     return Table(origin, pyarrow.concat_tables(parts)), named
 
 
@@ -206,12 +219,16 @@ def _plain(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.float32) if values.dtype.name == "bfloat16" else values
 
 
-def _encoded(values: NDArray[Any], tokens: list[str]) -> NDArray[np.float32]:
+def _encoded(values: NDArray[Any], tokens: list[str], column: str) -> NDArray[np.float32]:
     """Features ``[rows, width]`` of class labels ``[rows, n]`` (multi-hot) or of numbers (as they are)."""
     if not tokens:
         with np.errstate(over="ignore"):  # what overflows is infinite, and refused when it is written
             return values.astype(np.float32)
     features = np.zeros((len(values), len(tokens)), np.float32)
-    row, column = np.nonzero(values >= 0)
-    features[row, values[row, column]] = 1
+    if values.max(initial=-1) >= len(tokens):
+        raise InvalidInputError(
+            f"{column} has the class {values.max()}, and the set names {len(tokens)} classes. Prepare the set again."
+        )
+    row, place = np.nonzero(values >= 0)
+    features[row, values[row, place]] = 1
     return features

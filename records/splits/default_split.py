@@ -46,7 +46,10 @@ def method_of_times(counts: Sequence[int], of_new_users: Sequence[int], *, held_
     """
     for name, count, expected in zip(SPLITS, counts, held_out, strict=True):
         if expected and not count:
-            return "leave_last_out", f"there are times, and too few different ones to split by time: {name} gets none"
+            return (
+                "leave_last_out",
+                f"there are times, but too few different ones to split by time: {name} would be empty",
+            )
     share = sum(of_new_users[1:]) / max(1, sum(counts[1:]))
     found = f"by time, {share:.1%} of the held-out interactions are of users without training interactions"
     if share > MOST_NEW_USERS:

@@ -11,14 +11,14 @@ from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, 
 
 @dataclass(frozen=True)
 class Filtering:
-    """What to drop before the interactions are split, in the order of the fields.
+    """Filters that are applied before the split, in the order of the fields.
 
     Attributes:
-        rating_threshold: Keep only interactions rated at least so; a missing rating counts as
+        rating_threshold: Keep only interactions with at least this rating; a missing rating counts as
             too low. None keeps all.
         deduplicate: Keep one interaction of a user with an item: the earliest one where there
             are timestamps, else the first one read.
-        k_core: Drop users and items with fewer interactions than this, again and again until
+        k_core: Drop users and items with fewer interactions than this, repeatedly until
             none is left to drop. 0 keeps all, and with them items without any interaction.
     """
 
@@ -70,7 +70,7 @@ def filter_interactions(data: RawData, filtering: Filtering) -> tuple[RawData, D
             f"{data.name}: none of {len(interactions)} interactions passes the filtering "
             f"(rating_threshold {filtering.rating_threshold}, k_core {filtering.k_core}): {dropped.below_threshold} "
             f"are below the threshold, {dropped.repeats} are repeats, {dropped.outside_k_core} are outside the k-core. "
-            "Relax it."
+            "Relax the filtering."
         )
     interactions, split_of = replace(_rows(interactions, kept), rating=None), split_of[kept]
     if filtering.k_core:
@@ -167,7 +167,7 @@ def _in_k_core(user: NDArray[np.int64], item: NDArray[np.int64], k: int) -> NDAr
 
 
 def _without_unused_ids(data: RawData, interactions: Interactions) -> tuple[RawData, Interactions]:
-    """Drops users and items without interactions and numbers the others anew, in the same order."""
+    """Drops users and items without interactions and renumbers the others in the same order."""
     users, user = np.unique(interactions.user, return_inverse=True)
     items, item = np.unique(interactions.item, return_inverse=True)
     data = replace(

@@ -17,12 +17,12 @@ from tf_metammf.records.splits.filtering import pooled
 from tf_metammf.records.splits.split_methods import METHODS, Unsplit
 
 SOURCE_METHOD = "source"
-AS_ASKED = "as asked for"
+AS_ASKED = "as requested"
 
 
 @dataclass(frozen=True)
 class Splitting:
-    """How interactions are divided into training, validation and test.
+    """How to split interactions into training, validation and test.
 
     The methods:
 
@@ -57,7 +57,7 @@ class Splitting:
     items are drawn among new items alone.
 
     Attributes:
-        method: source, random, leave_last_out, time or cold_start; chosen by the rule above by default.
+        method: source, random, leave_last_out, time or cold_start; by default chosen by the data, see docs/records.md.
         validation: Share of validation, at least 0.
         test: Share of test, at least 0; together with validation below 1.
         cold_items: Share of the items kept out of training by cold_start, above 0 and below 1,
@@ -78,7 +78,7 @@ class Splitting:
         if not (self.validation >= 0 and self.test >= 0 and self.validation + self.test < 1):
             raise InvalidInputError(
                 f"validation is {self.validation} and test is {self.test}; expected shares of at least 0 that leave "
-                "something to training. Change them."
+                "some interactions for training. Change them."
             )
         if not 0 < self.cold_items < 1:
             raise InvalidInputError(f"cold_items is {self.cold_items}, expected a share between 0 and 1. Change it.")
@@ -164,7 +164,7 @@ def require_validation(interactions: int, splitting: Splitting) -> None:
     }.get(splitting.method or "", "Give validation a larger share, filter less, choose another splitting method")
     raise InvalidInputError(
         f'splitting method "{splitting.method}" leaves no interactions for validation, by which training chooses its '
-        f"best epoch. {where}, or set the share of validation to 0 for a record set that is not trained on."
+        f"best epoch. {where}, or set the share of validation to 0 if you do not train on the record set."
     )
 
 
@@ -204,7 +204,7 @@ def _as_before(data: RawData, splitting: Splitting, earlier: RecordSet) -> tuple
 def _own_splits(data: RawData) -> dict[str, Interactions]:
     if data.splits is None:
         raise InvalidInputError(
-            f'splitting method "{SOURCE_METHOD}": the source of {data.name} has no splits of its own. '
+            f'splitting method "{SOURCE_METHOD}": the source of {data.name} has no splits. '
             f"Choose one of {', '.join(sorted(METHODS))}."
         )
     return data.splits

@@ -1,8 +1,8 @@
 """Commands and programs as processes of their own that begin with everything imported.
 
-They are forked from a process that does nothing but import, for importing TensorFlow takes longer than a small
-training. TensorFlow has not started in it: devices, threads and the variables of the environment are those of each
-process. A test of how a command starts, or of what it imports, starts it from nothing.
+They are forked from a process that imports and converts functions and does nothing else, for each of the two takes
+longer than a small training. TensorFlow has not started in it: devices, threads and the variables of the environment
+are those of each process. A test of how a command starts, or of what it imports, starts it from nothing.
 """
 
 import atexit
@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
+from unittest.mock import patch
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
@@ -29,6 +30,7 @@ _CONTEXT.set_forkserver_preload(
         "tensorboard.plugins.hparams.summary",
         "matplotlib.figure",
         "matplotlib.backends.backend_agg",
+        "converted_functions",
     ]
 )
 
@@ -56,6 +58,7 @@ class PreloadedProcess:
         variables = dict(os.environ if environment is None else environment)
         streams = str(out or os.devnull), str(err or os.devnull)
         words = [str(word) for word in words]
+        _start_server()
         self._process = _CONTEXT.Process(target=_run, args=(words, variables, str(folder or Path.cwd()), *streams))
         self._process.daemon = True
         self._process.start()
@@ -93,6 +96,13 @@ def run_preloaded(words: Sequence[str | Path], **options: object) -> subprocess.
         out, err = Path(folder) / "out", Path(folder) / "err"
         code = PreloadedProcess(words, out=out, err=err, **options).wait()
         return subprocess.CompletedProcess(words, code, *(file.read_text(errors="replace") for file in (out, err)))
+
+
+def _start_server() -> None:
+    """Starts the process that is forked, unless it runs; it imports modules of this folder too."""
+    found = [str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, found))):
+        forkserver.ensure_running()
 
 
 def _run(words: list[str], environment: dict[str, str], folder: str, *streams: str) -> None:

@@ -32,7 +32,7 @@ def _as_before(monkeypatch):
 def test_a_line_has_time_level_and_message(options, levels, capsys):
     begin_log(**options)
     begin_log(**options)  # a second command in the process does not double the lines
-    logger = logging.getLogger("tf_metammf.trainer.fitting")
+    logger = logging.getLogger("tf_metammf.trainer.replica_training")
     for level in ("debug", "info", "warning"):
         getattr(logger, level)("a %s line", level)
     printed = capsys.readouterr()

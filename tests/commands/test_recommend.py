@@ -30,8 +30,8 @@ def _model(monkeypatch):
     ("words", "asked", "said"),
     [
         (["a", "b", "--user", "c"], ["a", "b", "c"], ""),
-        (["a,b"], ["a", "b"], 'no user is called "a,b"; recommending for each of a, b'),
-        (["c", "a, b"], ["c", "a", "b"], 'no user is called "a, b"'),
+        (["a,b"], ["a", "b"], 'unknown user "a,b"; recommending for each of a, b'),
+        (["c", "a, b"], ["c", "a", "b"], 'unknown user "a, b"'),
         (["x,y"], ["x,y"], ""),
         (["a,nobody"], ["a,nobody"], 'the user "a,nobody" is unknown: popular items'),
         (["nobody"], ["nobody"], 'the user "nobody" is unknown: popular items'),

@@ -171,4 +171,4 @@ def test_a_run_is_exported_by_the_command_with_warm_up_and_model_card(seen, tmp_
     assert card["configuration"]["model"]["encoder"]["name"] == "popularity"
     assert (assets / "tf_serving_warmup_requests").is_file()
     assert main([*words, "--refresh", "--records", str(tmp_path / "records")]) == 2
-    assert "its encoder is popularity, which is counted and has no weights" in capsys.readouterr().err
+    assert "its encoder is popularity, which has no weights" in capsys.readouterr().err

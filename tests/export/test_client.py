@@ -141,7 +141,7 @@ BAD_REQUESTS = [
     ("serving_default", {"user_id": [7]}, 'input "user_id" has 7, expected text'),
     ("serving_default", {"user_id": [["7"]]}, "has the shape \\[1, 1\\], expected string \\[\\?\\]"),
     ("serving_default", {"user_id": "7"}, "has the shape \\[\\], expected string"),
-    ("serving_default", {"user_id": ["\udcff"]}, "no UTF-8 text; give it as bytes"),
+    ("serving_default", {"user_id": ["\udcff"]}, "not UTF-8 text; give it as bytes"),
     ("no_such", {}, 'has no signature "no_such", it has encode_items, '),
 ]
 
@@ -195,7 +195,7 @@ def test_a_bad_request_that_is_sent_all_the_same_is_refused_by_the_server_and_ha
 @pytest.mark.parametrize("options", [{"model": "other"}, {"version": 99}])
 def test_a_model_or_version_that_is_not_there_is_not_found(client, options):
     with Client(client._name.rpartition(":")[0], **options) as other:
-        with pytest.raises(ServingError, match=r"NOT_FOUND: .*See which models and versions") as refused:
+        with pytest.raises(ServingError, match=r"NOT_FOUND: .*Check which models and versions") as refused:
             other.recommend(["7"])
         assert refused.value.code == "NOT_FOUND"
         with pytest.raises(ServingError, match="NOT_FOUND"):

@@ -35,7 +35,7 @@ def test_a_server_that_is_unavailable_for_a_moment_is_asked_again(catalogue, sta
         assert client.recommend([catalogue.user_ids[3]])[0].known
         assert stand_in.unavailable == 0
         stand_in.unavailable = 6
-        with pytest.raises(ServingError, match=r"UNAVAILABLE: The server has too much to do\. See that the"):
+        with pytest.raises(ServingError, match=r"UNAVAILABLE: The server has too much to do\. Check that the"):
             client.status()
         assert stand_in.unavailable == 0
 
@@ -53,7 +53,7 @@ def test_other_errors_are_not_asked_for_again(stand_in, scheme, monkeypatch):
 @SCHEMES
 def test_a_server_that_is_not_there_is_told_in_one_line(scheme):
     client = Client(f"{scheme}://127.0.0.1:{free_port()}", retries=Retries(count=1, first=0.0))
-    told = rf"^{scheme}://127.0.0.1:\d+: UNAVAILABLE: .*See that the server"
+    told = rf"^{scheme}://127.0.0.1:\d+: UNAVAILABLE: .*Check that the server"
     with client, pytest.raises(ServingError, match=told) as error:
         client.recommend(["7"])
     assert "\n" not in str(error.value)
@@ -85,7 +85,7 @@ def test_a_server_that_is_slow_exceeds_the_deadline_and_answers_the_next_request
     with Client(stand_in.endpoint(scheme)) as client, Client(stand_in.endpoint(scheme), timeout=2) as hasty:
         hasty.recommend([catalogue.user_ids[3]])
         stand_in.delay = 5
-        with pytest.raises(ServingError, match=r"DEADLINE_EXCEEDED: .*Allow more time, or ask for less") as refused:
+        with pytest.raises(ServingError, match=r"DEADLINE_EXCEEDED: .*Allow more time, or send smaller") as refused:
             hasty.recommend([catalogue.user_ids[3]])
         assert refused.value.code == "DEADLINE_EXCEEDED"
         stand_in.delay = 0.0
@@ -159,7 +159,7 @@ def test_an_answer_that_is_not_a_model_servers_is_told_as_such():
         with Client(f"http://127.0.0.1:{pages.server_port}") as client:
             with pytest.raises(ServingError, match=r"NOT_FOUND: HTTP 404 <h1>It works</h1>"):
                 client.recommend(["7"])
-            with pytest.raises(ServingError, match="INTERNAL: the answer is no JSON"):
+            with pytest.raises(ServingError, match="INTERNAL: the answer is not JSON"):
                 client.status()
         pages.shutdown()
 

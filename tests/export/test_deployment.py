@@ -1,5 +1,8 @@
 """Files for servers: as the server, Compose and Kubernetes read them."""
 
+import json
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,9 +13,19 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.client import Client
-from tf_metammf.export.deployment import Deployment
+from tf_metammf.export.deployment.compose import compose
+from tf_metammf.export.deployment.deployment import Deployment
+from tf_metammf.export.deployment.server_configuration import batching_parameters
 
-FILES = ["models.config", "batching_parameters.txt", "compose.yaml", "kubernetes.yaml"]
+KUBERNETES = (
+    "autoscaler",
+    "deployment",
+    "disruption-budget",
+    "network-policy",
+    "service",
+    "service-account",
+    "versions-claim",
+)
 
 
 def batching_parameters_message():
@@ -84,36 +97,125 @@ def test_the_health_check_of_compose_sees_the_model(stand_in, deployment, folder
         assert subprocess.run(words, check=False, timeout=600).returncode == code
 
 
-def test_the_manifest_has_a_deployment_with_probes_and_a_service_for_it(folder):
-    documents = yaml.safe_load_all((folder / "kubernetes.yaml").read_text())
-    configuration, deployment, service = documents
-    assert [one["kind"] for one in (configuration, deployment, service)] == ["ConfigMap", "Deployment", "Service"]
+def manifest(folder, name):
+    return yaml.safe_load((folder / "kubernetes" / f"{name}.yaml").read_text())
+
+
+def test_kustomize_takes_all_manifests_and_the_configuration_files(folder):
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert set(kustomization["resources"]) == {f"kubernetes/{name}.yaml" for name in KUBERNETES}
+    (generated,) = kustomization["configMapGenerator"]
+    assert all((folder / name).is_file() for name in generated["files"])
+    volumes = manifest(folder, "deployment")["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "configuration", "configMap": {"name": generated["name"]}} in volumes
+    assert generated["options"]["disableNameSuffixHash"]  # the pods refer to it by this name
+
+
+def test_the_deployment_has_probes_and_a_service_for_it(folder):
+    deployment, service = manifest(folder, "deployment"), manifest(folder, "service")
     pod = deployment["spec"]["template"]
     assert deployment["spec"]["selector"]["matchLabels"] == pod["metadata"]["labels"] == service["spec"]["selector"]
     (container,) = pod["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"grpc": 8500, "rest": 8501}
-    assert container["readinessProbe"]["httpGet"] == {"path": "/v1/models/videos", "port": "rest"}
+    for probe in ("startupProbe", "readinessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/v1/models/videos", "port": "rest"}
     assert {port["targetPort"] for port in service["spec"]["ports"]} == set(ports)
     assert {mount["name"] for mount in container["volumeMounts"]} == {
         volume["name"] for volume in pod["spec"]["volumes"]
     }
-    assert configuration["data"]["models.config"] == (folder / "models.config").read_text()
-    assert configuration["data"]["batching_parameters.txt"] == (folder / "batching_parameters.txt").read_text()
+    claims = [volume["persistentVolumeClaim"] for volume in pod["spec"]["volumes"] if "persistentVolumeClaim" in volume]
+    assert claims == [{"claimName": manifest(folder, "versions-claim")["metadata"]["name"], "readOnly": True}]
+
+
+def test_a_pod_has_no_rights_that_it_does_not_need(folder):
+    pod = manifest(folder, "deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] != 0
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["serviceAccountName"] == manifest(folder, "service-account")["metadata"]["name"]
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_memory_is_that_of_two_versions(tmp_path):
+    for version in ("1", "2"):
+        (tmp_path / "versions" / version).mkdir(parents=True)
+        (tmp_path / "versions" / version / "variables").write_bytes(bytes(8 * 2**20))
+    Deployment(tmp_path / "versions", "videos").write(tmp_path)
+    (container,) = manifest(tmp_path, "deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["requests"]["memory"] == f"{512 + 20}Mi"  # 2 x 1.25 x 8 MiB
+    assert container["resources"]["limits"]["memory"] == f"{2 * (512 + 20)}Mi"
+
+
+def test_replicas_are_the_autoscalers_and_one_stays_while_nodes_are_drained(folder):
+    deployment, autoscaler = manifest(folder, "deployment"), manifest(folder, "autoscaler")
+    budget = manifest(folder, "disruption-budget")
+    assert "replicas" not in deployment["spec"]
+    assert autoscaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+    assert autoscaler["spec"]["minReplicas"] > budget["spec"]["minAvailable"] >= 1
+    assert budget["spec"]["selector"] == deployment["spec"]["selector"]
+
+
+def test_only_the_ports_of_the_server_are_reachable_and_it_calls_nobody(folder):
+    policy = manifest(folder, "network-policy")["spec"]
+    assert policy["podSelector"] == manifest(folder, "deployment")["spec"]["selector"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"] and policy["egress"] == []
+    assert {port["port"] for rule in policy["ingress"] for port in rule["ports"]} == {8500, 8501}
+    assert all(rule["from"] for rule in policy["ingress"])
+
+
+def test_prometheus_and_grafana_ask_for_numbers_that_the_server_reports(folder):
+    monitoring = (folder / "monitoring.config").read_text()
+    endpoint = yaml.safe_load((folder / "monitoring" / "service-monitor.yaml").read_text())["spec"]["endpoints"][0]
+    assert "enable: true" in monitoring and f'path: "{endpoint["path"]}"' in monitoring
+    rules = yaml.safe_load((folder / "monitoring" / "alerts.yaml").read_text())["spec"]["groups"][0]["rules"]
+    dashboard = json.loads((folder / "monitoring" / "dashboard.json").read_text())
+    panels = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    known = {"request_count", "request_latency_bucket"}
+    used = re.findall(r":tensorflow:serving:(\w+)", " ".join([*panels, *(rule["expr"] for rule in rules)]))
+    assert set(used) == known
+    assert all('model_name="videos"' in one for one in panels if ":serving:" in one)
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl, which has Kustomize")
+@pytest.mark.parametrize("monitored", [False, True])
+def test_kustomize_joins_the_manifests(folder, monitored):
+    file = folder / "kustomization.yaml"
+    if monitored:
+        file.write_text(file.read_text().replace("# components", "components"))
+    done = subprocess.run(["kubectl", "kustomize", folder], check=True, capture_output=True, text=True, timeout=600)
+    documents = list(yaml.safe_load_all(done.stdout))
+    assert len(documents) == len(KUBERNETES) + 1 + 3 * monitored  # the ConfigMap; two more resources and another one
+    for document in documents:
+        if "monitoring.coreos.com" not in document["apiVersion"]:
+            validate = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate").validate
+            validate(document, "1.34", strict=True)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, which is part of Prometheus")
+def test_prometheus_takes_the_alerts(folder, tmp_path):
+    rules = yaml.safe_load((folder / "monitoring" / "alerts.yaml").read_text())["spec"]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules))
+    subprocess.run(["promtool", "check", "rules", tmp_path / "rules.yaml"], check=True, timeout=600)
 
 
 def test_a_server_batches_where_that_was_asked_for(tmp_path):
     Deployment(tmp_path, "videos", batching=True).write(tmp_path)
     (service,) = yaml.safe_load((tmp_path / "compose.yaml").read_text())["services"].values()
-    deployment = list(yaml.safe_load_all((tmp_path / "kubernetes.yaml").read_text()))[1]
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    (container,) = manifest(tmp_path, "deployment")["spec"]["template"]["spec"]["containers"]
+    (generated,) = yaml.safe_load((tmp_path / "kustomization.yaml").read_text())["configMapGenerator"]
+    assert "batching_parameters.txt" in generated["files"]
     for words in (service["command"], container["args"]):
         assert "--enable_batching=true" in words
         assert "--batching_parameters_file=/configuration/batching_parameters.txt" in words
 
 
-def test_a_client_sends_no_more_rows_than_a_batching_server_takes(deployment):
-    parameters = text_format.Parse(deployment.batching_parameters(), batching_parameters_message())
+def test_a_client_sends_no_more_rows_than_a_batching_server_takes():
+    parameters = text_format.Parse(batching_parameters(), batching_parameters_message())
     assert Client("http://127.0.0.1:1")._rows <= parameters.max_batch_size.value
 
 
@@ -122,20 +224,20 @@ def test_files_that_are_there_are_the_users_and_stay(deployment, folder):
     (folder / "models.config").unlink()
     assert deployment.write(folder) == [folder / "models.config"]
     assert (folder / "compose.yaml").read_text() == "services: {}"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
 
 
 @pytest.mark.parametrize(
     ("name", "resource"), [("Videos_v2.1", "videos-v2-1"), ("2nd", "model-2nd"), ("a" * 80, "a" * 50)]
 )
 def test_kubernetes_gets_a_name_that_it_takes(tmp_path, name, resource):
-    for document in yaml.safe_load_all(Deployment(tmp_path, name).kubernetes()):
-        assert document["metadata"]["name"] == resource
-        assert document["kind"] != "Deployment" or f"/v1/models/{name}" in str(document)
+    Deployment(tmp_path, name).write(tmp_path)
+    for file in ("deployment", "service", "autoscaler"):
+        assert manifest(tmp_path, file)["metadata"]["name"] == resource
+    assert f"/v1/models/{name}" in str(manifest(tmp_path, "deployment"))
 
 
 def test_a_path_that_compose_would_read_otherwise_is_written_for_it(tmp_path):
-    (service,) = yaml.safe_load(Deployment(tmp_path / "a$b", "m").compose(tmp_path))["services"].values()
+    (service,) = yaml.safe_load(compose(Deployment(tmp_path / "a$b", "m"), tmp_path))["services"].values()
     assert service["volumes"][0]["source"] == "./a$$b"
 
 

@@ -14,8 +14,9 @@ from stand_in_server import StandInServer
 from tf_metammf.commands.main import main
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.assembly import make_model, make_objective
+from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.training_data import TrainingData
 
@@ -41,9 +42,8 @@ def run(tmp_path_factory) -> RunDirectory:
     record_set = write_record_set(data, splits, folder / "records")
     configuration = Configuration.from_mapping({"model": {"fusion": {"units": [8, 4]}, "id_units": 4}})
     directory = create_run_directory(folder / "run", configuration, record_set)
-    training_data = TrainingData(record_set)
-    objective = make_objective(configuration.objective, training_data)
-    make_model(configuration, objective, training_data).save_weights(str(directory.weights_file))
+    plan = TrainingPlan.of(configuration, record_set)
+    make_model(plan, TrainingData.of(record_set, plan)).save_weights(str(directory.weights_file))
     return directory
 
 
@@ -153,8 +153,8 @@ def test_recommend_uses_the_saved_model_alone(run, model_folder):
     ("words", "message"),
     [
         (["recommend", "--model", "{folder}/models"], "missing: user or history. See --help."),
-        (["recommend", "--model", "{folder}/nothing", "--user", "u1"], "nothing: is no folder"),
-        (["recommend", "--model", "{folder}/run", "--user", "u1"], "run: is no export"),
+        (["recommend", "--model", "{folder}/nothing", "--user", "u1"], "nothing: is not a folder"),
+        (["recommend", "--model", "{folder}/run", "--user", "u1"], "run: is not an export"),
         (["recommend", "--model", "{folder}/models", "--user", "u1", "--k", "0"], "k is 0, expected at least 1"),
         (["export", "--run", "{folder}/records", "--output", "{folder}/other"], "records: has no configuration.yaml"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--k", "0"], "--k is 0"),

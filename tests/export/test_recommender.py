@@ -101,7 +101,7 @@ def test_new_items_have_a_place_for_every_user(catalogue, recommender):
     ("arguments", "message"),
     [
         ({"user_ids": "17"}, r'user_ids is the text "17", expected a list of ids: \["17"\]'),
-        ({"user_ids": ["17", "\udcff"]}, r"user_ids has '\\udcff', which is no UTF-8 text"),
+        ({"user_ids": ["17", "\udcff"]}, r"user_ids has '\\udcff', which is not UTF-8 text"),
         ({"user_ids": ["17"], "k": 0}, "k is 0, expected at least 1"),
         ({"user_ids": ["17", "18"], "exclude": [["a"]]}, "exclude has 1 lists for 2 users"),
     ],
@@ -140,10 +140,10 @@ def test_features_that_do_not_fit_are_refused_by_name(recommender, features, mes
 
 
 def test_a_folder_without_an_export_is_refused_with_what_to_do(tmp_path):
-    with pytest.raises(InvalidInputError, match="is no folder"):
+    with pytest.raises(InvalidInputError, match="is not a folder"):
         Recommender(tmp_path / "nowhere")
     (tmp_path / "latest").mkdir()
-    with pytest.raises(InvalidInputError, match=r'is no export; expected .* a number .*"tf-metammf export"'):
+    with pytest.raises(InvalidInputError, match=r'is not an export; expected .* a number .*"tf-metammf export"'):
         Recommender(tmp_path)
 
 

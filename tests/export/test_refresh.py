@@ -11,12 +11,15 @@ import pytest
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.recommender import Recommender
-from tf_metammf.export.saved_model import export_run
+from tf_metammf.export.saved_model import export_refreshed, export_run
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
+from tf_metammf.records.record_set import open_record_set
+from tf_metammf.records.removal import remove
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.assembly import make_model, make_objective
+from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.refresh import refresh
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.training_data import TrainingData
@@ -85,8 +88,8 @@ def make_run(tmp_path_factory):
         settings = {"fusion": {"units": [8, 4]}, "id_units": 4, "normalize": False} | model
         configuration = Configuration.from_mapping({"model": settings, "training": training or {}})
         run = create_run_directory(folder / "run", configuration, record_set)
-        data = TrainingData(record_set, feature_budget_gb=configuration.training.feature_budget_gb)
-        model = make_model(configuration, make_objective(configuration.objective, data), data)
+        plan = TrainingPlan.of(configuration, record_set)
+        model = make_model(plan, TrainingData.of(record_set, plan))
         if model.item_tower.missing_modalities.trainable:
             model.item_tower.missing_modalities.stand_ins.assign(np.linspace(-1, 1, sum(WIDTHS.values())))
         model.save_weights(str(run.weights_file))
@@ -254,6 +257,28 @@ def other_modalities(data: RawData) -> RawData:
     return replace(data, modalities={"visual": data.modalities["acoustic"], "acoustic": data.modalities["acoustic"]})
 
 
+def test_who_was_removed_is_in_no_file_of_a_refreshed_export(make_run, tmp_path):
+    data = raw_data()
+    forgotten = "someone@example.org"
+    named = replace(data, user_ids=[forgotten, *data.user_ids[1:]], item_ids=["private clip", *data.item_ids[1:]])
+    run = make_run(before=named)
+    old = export_run(run, tmp_path / "old")
+    smaller = remove(
+        open_record_set(run.folder.parent / "records"),
+        tmp_path / "smaller",
+        users=[forgotten],
+        items=["private clip"],
+    ).record_set
+    new, _ = export_refreshed(run, tmp_path / "new", records=smaller.folder)
+
+    def found(folder):
+        contents = [file.read_bytes() for file in folder.rglob("*") if file.is_file()]
+        return {raw for raw in (forgotten, "private clip") if any(raw.encode() in content for content in contents)}
+
+    assert found(old) == {forgotten, "private clip"}
+    assert found(new) == set()
+
+
 def test_other_modalities_are_refused_by_name(run, tmp_path):
     write(other_modalities(grown(raw_data())), tmp_path / "other")
     with pytest.raises(InvalidInputError, match=r'has .*"visual" of width 4, but the run was trained on .*width 6'):
@@ -293,7 +318,7 @@ def test_ids_that_have_all_been_renamed_are_refused(run, tmp_path):
 def test_a_record_set_of_training_that_was_moved_is_asked_for_by_the_option_that_names_it(make_run, tmp_path):
     run = make_run()
     (run.folder.parent / "records").rename(tmp_path / "moved")
-    with pytest.raises(InvalidInputError, match=r"no longer there. Say where it is with --trained_on"):
+    with pytest.raises(InvalidInputError, match=r"no longer exists. Give its place with --trained_on"):
         refresh(run, run.folder.parent / "grown")
     found = refresh(run, run.folder.parent / "grown", trained_on=tmp_path / "moved")
     assert found.changes.items_added == NEW_ITEMS
@@ -301,7 +326,7 @@ def test_a_record_set_of_training_that_was_moved_is_asked_for_by_the_option_that
 
 def test_new_items_of_a_model_that_knows_ids_alone_are_refused(make_run):
     run = make_run(fusion={"name": "none"})
-    with pytest.raises(InvalidInputError, match=r"3 items .* knows items by their ID alone"):
+    with pytest.raises(InvalidInputError, match=r"3 items .* represents items by their ID alone"):
         refresh(run, run.folder.parent / "grown")
 
 

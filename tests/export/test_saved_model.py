@@ -86,7 +86,7 @@ def test_a_disk_that_is_full_leaves_nothing_and_is_told_in_one_line(catalogue, t
         ({"k": 0}, "--k is 0"),
         ({"version": 0}, "--version is 0"),
         ({"user_ids": ["one", "two"]}, "the model has 21 users, but there are 2 user ids"),
-        ({"item_ids": ["twice"] * 200}, 'item 1 has the id "twice", as has another'),
+        ({"item_ids": ["twice"] * 200}, 'item 1 has the id "twice" of another one'),
         ({"item_ids": [""] * 200}, "item 0 has the id ''"),
         ({"item_ids": ["a\rb"] * 200}, "must not be empty or hold line breaks"),
     ],

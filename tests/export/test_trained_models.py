@@ -12,7 +12,7 @@ from tf_metammf.export.saved_model import export_model
 from tf_metammf.fusion.modality_shares import catalogue_shares
 from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.model import MetaMMF
-from tf_metammf.objectives.objectives import InBatchSoftmax
+from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
 from tf_metammf.records.synthesis.synthesis import SyntheticData, synthesize
 from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -204,17 +204,19 @@ def main() -> int:
     while time.monotonic() < end:
         for target, inputs in TARGETS.items():
             examples += EXAMPLES_AT_ONCE
-            found = _finding(target, inputs, examples)
-            if found is not None and found[0] not in findings:
-                findings[found[0]] = found[1]
-                print(f"--- {target.__name__}\n{found[1]}", flush=True)
+            for place, shown in _findings(target, inputs, examples):
+                if place not in findings:
+                    findings[place] = shown
+                    print(f"--- {target.__name__}\n{shown}", flush=True)
     print(f"{examples:,} examples, {len(findings)} findings")
     return int(bool(findings))
 
 
-def _finding(
+def _findings(
     target: Callable[..., None], inputs: tuple[SearchStrategy[Any], SearchStrategy[Any]], number: int
-) -> tuple[str, str] | None:
+) -> Iterator[tuple[str, str]]:
+    """What other examples find: the place of each failure, and what to print."""
+
     @seed(number)
     @settings(
         max_examples=EXAMPLES_AT_ONCE,
@@ -231,15 +233,17 @@ def _finding(
 
     try:
         run()
-    except BaseException as error:  # also of Hypothesis, and groups of several findings
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        frames = traceback.extract_tb(error.__traceback__)
-        ours = [frame for frame in frames if "records" in frame.filename]
-        place = f"{ours[-1].filename}:{ours[-1].lineno}" if ours else target.__name__
-        notes = "\n".join(getattr(error, "__notes__", []))
-        return f"{type(error).__name__} {place}", f"{type(error).__name__}: {error}\n{place}\n{notes}"
-    return None
+    except BaseExceptionGroup as several:  # of Hypothesis, where examples fail in different ways
+        yield from (_shown(target, error) for error in several.exceptions)
+    except Exception as error:
+        yield _shown(target, error)
+
+
+def _shown(target: Callable[..., None], error: BaseException) -> tuple[str, str]:
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "records" in frame.filename]
+    place = f"{ours[-1].filename}:{ours[-1].lineno}" if ours else target.__name__
+    notes = "\n".join(getattr(error, "__notes__", []))
+    return f"{type(error).__name__} {place}", f"{type(error).__name__}: {error}\n{place}\n{notes}"
 
 
 if __name__ == "__main__":

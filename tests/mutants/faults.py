@@ -15,7 +15,7 @@ class Fault(NamedTuple):
 
 
 FUSION, OBJECTIVES, RANKING = "tf_metammf/fusion/", "tf_metammf/objectives/objectives.py", "tf_metammf/ranking/"
-ENCODERS, RUNS = "tf_metammf/encoders/", "trainer/runs/"
+ENCODERS, RUNS, SOFTMAX = "tf_metammf/encoders/", "trainer/runs/", "tf_metammf/objectives/in_batch_softmax.py"
 
 FAULTS = [
     Fault(
@@ -69,21 +69,21 @@ FAULTS = [
     ),
     Fault(
         "the correction of sampling has the wrong sign",
-        OBJECTIVES,
+        SOFTMAX,
         "offsets -= rows_of(log_probability, ids)",
         "offsets += rows_of(log_probability, ids)",
         "tests/test_objectives.py",
     ),
     Fault(
         "accidental hits count as negatives",
-        OBJECTIVES,
+        SOFTMAX,
         "tf.tensor_scatter_nd_sub(scores, places, tf.gather(log_occurrences, positive))",
         "tf.tensor_scatter_nd_add(scores, places, tf.gather(log_occurrences, positive))",
         "tests/test_objectives.py",
     ),
     Fault(
         "the second direction has no weight",
-        OBJECTIVES,
+        SOFTMAX,
         "return loss + self.item_to_user_weight * backward",
         "return loss + backward",
         "tests/test_objectives.py",
@@ -261,7 +261,7 @@ FAULTS = [
         "records/examples.py",
         "presence[name] = widths > 0",
         "presence[name] = widths >= 0",
-        "tests/records/test_reader.py tests/records/test_item_lookup.py",
+        "tests/records/test_item_reader.py tests/records/test_item_lookup.py",
     ),
     Fault(
         "an index of items is off by one record",

@@ -20,8 +20,10 @@ os.environ |= {
 import tensorflow as tf
 
 from tf_metammf.records.record_set import open_record_set
-from tf_metammf.trainer.assembly import make_model, make_objective, make_optimizer, make_training_dataset
+from tf_metammf.trainer.assembly import make_compiled_model
 from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
+from tf_metammf.trainer.training_batches import TrainingBatches
 from tf_metammf.trainer.training_data import TrainingData
 
 CPU, STEPS = "CPU:0", 3
@@ -31,12 +33,12 @@ def held(records: str, settings: dict) -> int:
     before = tf.config.experimental.get_memory_info(CPU)["current"]
     tf.config.experimental.reset_memory_stats(CPU)
     configuration = Configuration.from_mapping(settings)
-    data = TrainingData(open_record_set(records))
-    model = make_model(configuration, make_objective(configuration.objective, data), data)
-    model.compile(optimizer=make_optimizer(configuration, data.record_set.metadata))
-    model.optimizer.build(model.trainable_variables)
+    record_set = open_record_set(records)
+    plan = TrainingPlan.of(configuration, record_set)
+    data = TrainingData.of(record_set, plan)
+    model = make_compiled_model(plan, data)
     step = tf.function(model.train_step)
-    for batch in make_training_dataset(configuration, data).take(STEPS):
+    for batch in TrainingBatches(plan, data).beginning_at().take(STEPS):
         step(batch)
     return tf.config.experimental.get_memory_info(CPU)["peak"] - before
 

@@ -158,7 +158,7 @@ def test_features_that_are_no_numbers_are_refused(value, raw, tmp_path):
 def test_names_of_modalities_that_cannot_work_are_refused(raw, tmp_path):
     options = load_source("tabular").Options(features={"item": "image_feat.npz"})
     message = refusal("tabular", raw, tmp_path / "records", options=options)
-    assert "modality 'item' cannot be called so" in message
+    assert "modality 'item' is not a valid name" in message
 
 
 @pytest.mark.parametrize("modality", ["my frames", "2d", "图像", "ä"])
@@ -198,7 +198,7 @@ def test_a_disk_that_is_full_leaves_nothing(raw, tmp_path):
     try:
         message = refusal("tabular", raw, mounted / "records")
         assert "records: could not be written (" in message
-        assert "free space or choose another --output" in message
+        assert "Free some space or choose another --output" in message
     finally:
         subprocess.run(["umount", str(mounted)], check=True)
 
@@ -281,7 +281,7 @@ def test_real_data_are_converted_whole(source, folder, counts, tmp_path):
 def test_beam_reads_tables_alone(tmp_path, capsys):
     words = ["records", "convert", "--source", "mmrec", "--input", str(tmp_path), "--output", str(tmp_path / "videos")]
     assert main([*words, "--beam_pipeline_options=--runner=DirectRunner"]) == 2
-    assert "--source is mmrec, and only tabular is read by pipelines of Beam" in capsys.readouterr().err
+    assert "--source is mmrec, but Beam pipelines read only tabular" in capsys.readouterr().err
 
 
 def test_a_missing_beam_is_named_with_what_to_install(tmp_path, capsys, monkeypatch):

@@ -170,7 +170,7 @@ def test_filtering_comes_first(tmp_path):
 
 
 def test_an_earlier_set_that_is_none_and_a_method_that_cannot_go_on_are_refused(tmp_path):
-    with pytest.raises(InvalidRecordSetError, match="is no record set"):
+    with pytest.raises(InvalidRecordSetError, match="is not a record set"):
         record_set_of(tmp_path / "new", YESTERDAY, splitting=Splitting(like=str(tmp_path)))
     old = record_set_of(tmp_path / "old", YESTERDAY, splitting=Splitting("time"))
     with pytest.raises(InvalidInputError, match='"time" needs timestamps'):

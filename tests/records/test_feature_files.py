@@ -35,5 +35,5 @@ def test_no_part_of_the_file_stays_mapped(file):
 def test_a_file_that_changes_while_it_is_read_is_named(file):
     matrix = load_matrix(file)
     np.save(file, MATRIX[:, :5])
-    with pytest.raises(InvalidInputError, match=r"image_feat\.npy: changed while it was read"):
+    with pytest.raises(InvalidInputError, match=r"image_feat\.npy: changed while it was being read"):
         matrix[np.arange(3)]

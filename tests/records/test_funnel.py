@@ -104,10 +104,10 @@ def test_a_damaged_funnel_is_named(change, converted, tmp_path):
 
 def test_the_funnel_is_printed_with_everything_in_it(capsys):
     splits = {"train": SplitCounts(700), "validation": SplitCounts(0), "test": SplitCounts(200, 50, 20)}
-    funnel = Funnel(1234, {"no [user]": 4}, 100, 200, 30, splits, "time", "as asked for", 5, 6, None, ("A note.",))
+    funnel = Funnel(1234, {"no [user]": 4}, 100, 200, 30, splits, "time", "as requested", 5, 6, None, ("A note.",))
     print_funnel(funnel)
     printed = capsys.readouterr().out
-    for text in ("1,234", "no [user]", "100", "200", "30", "700", "A note.", "Split by time: as asked for."):
+    for text in ("1,234", "no [user]", "100", "200", "30", "700", "A note.", "Split by time: as requested."):
         assert text in printed
     assert "The validation split is empty: train needs one." in printed
     assert "Of the test interactions, 25.0% are of users and 10.0% on items that training never saw." in printed

@@ -88,7 +88,7 @@ def test_validation_names_a_damaged_index(folder, change, problem):
     changed(index_of(folder, 2), change)
     place = "items/items-all-00002-of-00003.offsets: "
     found = [str(finding) for finding in validate(folder)]
-    assert found[0] == f"{place}has another checksum than metadata.json says"
+    assert found[0] == f"{place}does not match its checksum in metadata.json"
     assert found[1].startswith(f"{place}says that {problem}") and len(found) == 2
 
 
@@ -101,7 +101,7 @@ def test_an_index_of_another_size_is_not_opened(folder):
 
 def test_an_index_that_cannot_be_one_is_named_before_anything_is_looked_up(folder):
     changed(index_of(folder, 1), lambda starts: starts.sort(kind="stable") or starts.__setitem__(5, 2**40))
-    with pytest.raises(InvalidRecordSetError, match=r"^items-all-00001-of-00003\.offsets: is no index of the 100"):
+    with pytest.raises(InvalidRecordSetError, match=r"^items-all-00001-of-00003\.offsets: is not an index of the 100"):
         records.ItemLookup(records.open_record_set(folder))
 
 

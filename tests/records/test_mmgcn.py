@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
+from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.sources.mmgcn import Options, read
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "metammf_sample"
@@ -75,7 +77,9 @@ def test_the_offset_can_be_given_and_has_to_be_where_two_fit(tmp_path):
     assert read(tmp_path, Options(item_offset=0)).interactions.item.tolist() == [3, 3]
     assert read(tmp_path, Options(item_offset=3)).interactions.item.tolist() == [0, 0]
     assert read(tmp_path, Options(item_offset=2)).interactions.item.tolist() == [1, 1]
-    assert "less 4, some item has no row" in refusal(tmp_path, Options(item_offset=4))
+    assert "has the item 3, which minus 4 is none of the 4 rows of the feature files" in refusal(
+        tmp_path, Options(item_offset=4)
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,7 @@ def test_a_dictionary_that_is_not_acceptable_is_refused(dictionary, message, tmp
 def test_a_dictionary_that_wants_code_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder_of(tmp_path, {0: [Command()]})
-    assert 'user_item_dict.npy: asks for "posix.system"' in refusal(tmp_path)
+    assert 'user_item_dict.npy: refers to "posix.system"' in refusal(tmp_path)
     assert not (tmp_path / "MARKER").exists()
 
 
@@ -112,7 +116,7 @@ def test_a_truncated_dictionary_is_refused(tmp_path):
     folder_of(tmp_path, DICTIONARY)
     content = (tmp_path / "user_item_dict.npy").read_bytes()
     (tmp_path / "user_item_dict.npy").write_bytes(content[:-5])
-    assert "is no readable pickle" in refusal(tmp_path)
+    assert "is not a readable pickle" in refusal(tmp_path)
 
 
 def test_missing_and_disagreeing_files_are_refused(tmp_path):
@@ -131,3 +135,46 @@ def test_the_sample_of_the_authors_has_its_counts():
     assert (len(data.user_ids), len(data.item_ids), len(data.interactions)) == (100, 1141, 2071)
     assert {name: modality.width for name, modality in data.modalities.items()} == {"acoustic": 128, "textual": 100}
     np.testing.assert_array_equal(data.modalities["textual"].features, np.load(SHARED / "t_feat_sample.npy"))
+
+
+def rows_left_out(folder, options=None):
+    bad_rows = BadRows(skip=True)
+    data = read(folder, options or Options(), request=ReadRequest(bad_rows=bad_rows))
+    assert sum(data.rows_rejected.values()) == len(bad_rows.rejected)
+    return data, [(row.file.name, row.record, row.kind, row.text) for row in bad_rows.rejected]
+
+
+def test_pairs_that_are_no_numbers_or_out_of_range_are_left_out(tmp_path):
+    folder_of(tmp_path, {0: [2, -1, 0], "one": [1], 2: ["x", 1, 1.5], -3: [], 10**8: [2]})
+    assert "record 2: has the item -1, expected 0 to 1000000000" in refusal(tmp_path)
+    data, left_out = rows_left_out(tmp_path)
+    assert pairs(data) == [("0", 2), ("0", 0), ("2", 1)]
+    assert data.user_ids == ["0", "1", "2"]
+    assert [entry[1:] for entry in left_out] == [
+        (2, "item out of range", "0,-1"),
+        (4, "user is no number", "'one',1"),
+        (5, "item is no number", "2,'x'"),
+        (7, "item is no number", "2,1.5"),
+        (8, "user out of range", "100000000,2"),
+        (9, "user out of range", "-3"),
+    ]
+    folder_of(tmp_path, {0: ["x"], 1: ["y"]})
+    with pytest.raises(InvalidInputError, match="all 2 rows were left out, as none can be read; record 1: has the it"):
+        rows_left_out(tmp_path)
+
+
+def test_items_without_features_are_left_out_only_where_the_offset_is_known(tmp_path):
+    folder_of(tmp_path, {0: [3, 9], 2: [5]})
+    with pytest.raises(InvalidInputError, match="item_offset, with which --on_error skip leaves such items out"):
+        rows_left_out(tmp_path)
+    data, left_out = rows_left_out(tmp_path, Options(item_offset=2))
+    assert pairs(data) == [("0", 1), ("2", 3)]
+    assert [entry[1:] for entry in left_out] == [(2, "item without features", "0,9")]
+
+
+def test_a_pair_that_the_dictionary_and_a_split_have_is_left_out_once(tmp_path):
+    folder_of(tmp_path, {0: [2, -1], 1: [1, -5]})
+    np.save(tmp_path / "val.npy", np.array([[0, 2], [0, -1]]))
+    data, left_out = rows_left_out(tmp_path)
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 1, "validation": 1, "test": 0}
+    assert [(file, text) for file, _, _, text in left_out] == [("val.npy", "0,-1"), ("user_item_dict.npy", "1,-5")]

@@ -1,10 +1,13 @@
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.conversion.conversion import convert
 from tf_metammf.records.sources.mmrec import Options, read
+from tf_metammf.records.splits.splitting import Splitting
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "tiktok"
 
@@ -76,14 +79,17 @@ def test_modalities_can_be_chosen_and_an_unknown_one_is_answered_with_the_neares
         (HEADER + "0\t1\t0\n0\t1\n", "line 3: has 2 values, expected 3"),
         (HEADER + "0\t1\t0\n0\tone\t0\n", 'line 3: column "itemID" has "one", expected a whole number'),
         (HEADER + "0\t1\t0\n0\t1.5\t0\n", 'has "1.5", expected a whole number'),
-        (HEADER + "0\t1\t0\n\t1\t0\n", 'line 3: column "userID" has no value'),
-        (HEADER + "0\t1\t0\n0\t-1\t0\n", 'record 2 has -1 in column "itemID"; numbers start at 0'),
-        (HEADER + "0\t1\t0\n-7\t1\t0\n", 'record 2 has -7 in column "userID"'),
-        (HEADER + "0\t1\t0\n9999999\t1\t0\n", "record 2 has user 9999999"),
-        (HEADER + "0\t1\t0\n0\t4\t0\n", "record 2 has item 4, but the feature files have rows 0 to 3"),
-        (HEADER + "0\t1\t0\n999999999999\t1\t0\n", "record 2 has user 999999999999"),
+        (HEADER + "0\t1\t0\n\t1\t0\n", 'line 3: column "userID" has no id'),
+        (HEADER + "0\t1\t0\n0\t-1\t0\n", 'line 3: column "itemID" has -1; numbers start at 0'),
+        (HEADER + "0\t1\t0\n-7\t1\t0\n", 'line 3: column "userID" has -7'),
+        (HEADER + "0\t1\t0\n9999999\t1\t0\n", 'line 3: column "userID" has user 9999999'),
+        (
+            HEADER + "0\t1\t0\n0\t4\t0\n",
+            'line 3: column "itemID" has item 4, expected 0 to 3, the rows of the feature files',
+        ),
+        (HEADER + "0\t1\t0\n999999999999\t1\t0\n", 'line 3: column "userID" has user 999999999999'),
         (HEADER + "0\t1\t3\n", 'line 2: column "x_label" holds "3"; expected train, validation, test or 0, 1, 2'),
-        (HEADER + "0\t1\t0\n0\t1\t\n", 'line 3: column "x_label" has no id'),
+        (HEADER + "0\t1\t0\n0\t1\t\n", 'line 3: column "x_label" holds ""; expected train'),
         (
             "userID\titemID\tx_label\ttimestamp\n0\t1\t0\tnoon\n",
             'column "timestamp" holds values such as "noon", expected numbers',
@@ -103,7 +109,7 @@ def test_interactions_that_are_not_acceptable_are_refused(text, message, tmp_pat
         (np.ones((4, 0)), "holds float64 [4, 0]"),
         (np.ones((4, 2), bool), "holds bool [4, 2]"),
         (np.array([["a", "b"]] * 4), "holds <U1 [4, 2]"),
-        (np.array([[{}]] * 4, object), "image_feat.npy: is no readable .npy file of numbers"),
+        (np.array([[{}]] * 4, object), "image_feat.npy: is not a readable .npy file of numbers"),
     ],
 )
 def test_features_that_are_not_acceptable_are_refused(matrix, message, tmp_path):
@@ -119,9 +125,9 @@ def test_missing_empty_and_ambiguous_files_are_refused(tmp_path):
     (tmp_path / "image_feat.npy").touch()
     assert "image_feat.npy: is empty" in refusal(tmp_path)
     (tmp_path / "image_feat.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00")
-    assert "is no readable .npy file" in refusal(tmp_path)
+    assert "is not a readable .npy file" in refusal(tmp_path)
     folder_of(tmp_path, image=np.ones((4, 2)), video=np.ones((4, 2)))
-    assert 'image_feat.npy and video_feat.npy are both of the modality "visual"' in refusal(tmp_path)
+    assert 'image_feat.npy and video_feat.npy both belong to the modality "visual"' in refusal(tmp_path)
     (tmp_path / "more.inter").write_text(HEADER + ROWS)
     assert "several files match *.inter: clips.inter, more.inter" in refusal(tmp_path)
 
@@ -135,3 +141,25 @@ def test_the_tiktok_set_has_its_published_counts():
         assert len(data.splits[name]) == count
         np.testing.assert_array_equal(data.splits[name].item, table[table[:, 2] == label, 1])
     assert {name: modality.width for name, modality in data.modalities.items()} == {"acoustic": 128, "visual": 128}
+
+
+def test_rows_that_cannot_be_read_are_left_out_and_listed(tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    bad = "0\tx\t0\n0\t1\n\t1\t0\n0\t-1\t0\n0\t4\t0\n9999999\t1\t0\n0\t1\t7\n"
+    folder_of(folder, text=HEADER + "0\t1\t0\n" + bad + ROWS)
+    splitting = Splitting(method="source")
+    converted = convert("mmrec", folder, tmp_path / "videos", on_error="skip", splitting=splitting)
+    funnel = converted.metadata.funnel
+    assert (funnel.rows_read, sum(split.interactions for split in funnel.splits.values())) == (12, 4)
+    assert (converted.metadata.users, funnel.repeats) == (4, 1)
+    with (tmp_path / "videos.rejected.csv").open(encoding="utf-8", newline="") as file:
+        listed = list(csv.DictReader(file))
+    assert [(row["file"], int(row["record"]), int(row["line"])) for row in listed] == [
+        ("clips.inter", record, record + 1) for record in range(2, 9)
+    ]
+    assert [row["text"] for row in listed] == bad.splitlines()
+    assert [row["reason"].partition(":")[0] for row in listed] == [
+        *("unreadable number", "wrong number of values", "no user", "item out of range", "item out of range"),
+        *("user out of range", "unknown split"),
+    ]

@@ -133,7 +133,7 @@ def test_a_user_who_has_seen_everything_is_named(power):
         ((0, 0), {"per_positive": 0}, "per_positive is 0, expected at least 1"),
         ((0, 0), {"popularity_power": -1.0}, "popularity_power is -1.0"),
         ((0, 0), {"popularity_power": float("nan")}, "popularity_power is nan"),
-        ((0, 0), {"users": 2**40, "items": 2**30}, "more than a sampler can number"),
+        ((0, 0), {"users": 2**40, "items": 2**30}, "exceeds the limit of a sampler"),
         ((0, 9), {}, "item ids from 9 to 9, expected 0 to 6"),
         ((-1, 0), {}, "user ids from -1 to -1, expected 0 to 3"),
     ],

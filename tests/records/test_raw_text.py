@@ -200,12 +200,12 @@ def test_views_of_text_in_parquet_are_read(tmp_path):
 
 def test_headers_that_hold_anything_are_answered_in_one_line(tmp_path):
     (tmp_path / "views.csv").write_text('"a\nb",c\n1,2\n')
-    assert "has the columns a b, c; none of them looks like the user" in refusal(tmp_path / "views.csv")
+    assert "has the columns a b, c; none of them is recognised as the user" in refusal(tmp_path / "views.csv")
     np.save(tmp_path / "image_feat.npy", np.ones((2, 2)))
     content = (tmp_path / "image_feat.npy").read_bytes()
     (tmp_path / "image_feat.npy").write_bytes(content[:20] + b"(" * 20 + content[40:])
     folder_of(tmp_path)
-    assert "image_feat.npy: is no readable .npy file" in refusal(tmp_path)
+    assert "image_feat.npy: is not a readable .npy file" in refusal(tmp_path)
 
 
 def test_a_conversion_lists_the_rows_it_left_out(tmp_path):
@@ -222,8 +222,6 @@ def test_a_conversion_lists_the_rows_it_left_out(tmp_path):
     assert len(lines) == 5  # the rating that is not read stops nothing
     with pytest.raises(InvalidInputError, match="or leave such rows out with --on_error skip"):
         convert("tabular", tmp_path / "views.csv", tmp_path / "others")
-    with pytest.raises(InvalidInputError, match="rows of the source mmgcn cannot be left out; those of recbole, tab"):
-        convert("mmgcn", tmp_path, tmp_path / "others", on_error="skip")
 
 
 def test_bad_rows_of_features_leave_the_item_without_the_modality(tmp_path):
@@ -254,9 +252,9 @@ def test_bad_rows_of_recbole_are_left_out(tmp_path):
 
 def test_a_column_that_is_not_needed_stops_nothing(tmp_path):
     (tmp_path / "views.csv").write_text("user,item,rating,split\na,x,good,spare\nb,y,3.5,1\n")
-    request = read_request("tabular", Filtering(), Splitting(method="random"))
+    request = read_request(Filtering(), Splitting(method="random"))
     assert len(read(tmp_path / "views.csv", Options(), request=request).interactions) == 2
-    needed = read_request("tabular", Filtering(rating_threshold=3), Splitting())
+    needed = read_request(Filtering(rating_threshold=3), Splitting())
     with pytest.raises(InvalidInputError, match='column "rating" has "good", expected a number'):
         read(tmp_path / "views.csv", Options(), request=needed)
     (tmp_path / "views.csv").write_text("user,item,time\na,x,noon\n")

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -250,71 +249,6 @@ def test_read_interactions_gives_what_the_raw_data_had(small_raw_data, small_rec
         np.testing.assert_array_equal(*(table[np.lexsort(table.T)] for table in rows))
 
 
-def expected_features(data: RawData, modality: str) -> tuple[np.ndarray, np.ndarray]:
-    raw = data.modalities[modality]
-    features = np.zeros((len(data.item_ids), raw.width), np.float32)
-    for item, row in enumerate(raw.row_of_item):
-        if row >= 0:
-            features[item] = raw.features[row]
-    return features, raw.row_of_item >= 0
-
-
-def test_read_items_gives_features_and_presence_by_item(small_raw_data, small_record_set):
-    read = records.read_items(small_record_set)
-    assert read.modalities == ("acoustic", "visual")
-    assert read.widths == {"acoustic": 4, "visual": 6}
-    for modality in read.modalities:
-        features, presence = expected_features(small_raw_data, modality)
-        np.testing.assert_array_equal(read.features[modality], features)
-        np.testing.assert_array_equal(read.presence[modality], presence)
-
-
-def item_batches(record_set: records.RecordSet, **arguments: object) -> Iterator[dict]:
-    return records.items(record_set, **arguments).as_numpy_iterator()
-
-
-@pytest.mark.parametrize("shuffle_seed", [None, 4])
-def test_items_come_once_each_with_their_features(small_raw_data, small_record_set, shuffle_seed):
-    read = list(item_batches(small_record_set, batch_size=64, shuffle_seed=shuffle_seed))
-    assert [len(batch["item"]) for batch in read] == [64, 64, 64, 64, 44]
-    order = np.concatenate([batch["item"] for batch in read])
-    assert (order.tolist() == list(range(300))) == (shuffle_seed is None)
-    assert sorted(order.tolist()) == list(range(300))
-    for modality in ("acoustic", "visual"):
-        features, presence = expected_features(small_raw_data, modality)
-        np.testing.assert_array_equal(np.concatenate([batch["features"][modality] for batch in read]), features[order])
-        np.testing.assert_array_equal(np.concatenate([batch["presence"][modality] for batch in read]), presence[order])
-
-
-def test_item_batches_have_static_widths(small_record_set):
-    spec = records.items(small_record_set, batch_size=10, drop_remainder=True).element_spec
-    assert spec == {
-        "item": tf.TensorSpec([10], tf.int64),
-        "features": {"acoustic": tf.TensorSpec([10, 4], tf.float32), "visual": tf.TensorSpec([10, 6], tf.float32)},
-        "presence": {"acoustic": tf.TensorSpec([10], tf.bool), "visual": tf.TensorSpec([10], tf.bool)},
-    }
-
-
-@pytest.mark.parametrize("workers", [2, 5])  # fewer than the three shards, and more
-def test_workers_share_the_items(small_record_set, workers):
-    read = [
-        batch["item"].tolist()
-        for worker in range(workers)
-        for batch in item_batches(
-            small_record_set, batch_size=10 * workers, shuffle_seed=1, input_context=context(worker, workers, workers)
-        )
-    ]
-    assert sorted(flat(read)) == list(range(300))
-
-
-def test_selecting_modalities_keeps_alphabetical_order_and_refuses_unknown_ones(small_record_set):
-    read = records.read_items(small_record_set)
-    assert read.select(["visual", "acoustic"]).modalities == ("acoustic", "visual")
-    assert read.select(["visual"]).features["visual"] is read.features["visual"]
-    with pytest.raises(InvalidInputError, match='unknown modality "visuall"; did you mean "visual"'):
-        read.select(["visuall"])
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -355,3 +289,37 @@ def test_a_split_beyond_memory_is_read_whatever_the_global_seed(small_record_set
     dataset = records.interactions(small_record_set, batch_size=32, shuffle_seed=3, memory_budget=0)
     users = np.concatenate([batch["user"] for batch in dataset.as_numpy_iterator()])
     np.testing.assert_array_equal(np.sort(users), np.sort(records.read_interactions(small_record_set, "train").user))
+
+
+@pytest.mark.parametrize("memory_budget", [STREAMED, IN_MEMORY])
+@pytest.mark.parametrize(("batch_size", "smallest", "rest"), [(41, 2, 1), (41, 1, 1), (100, 11, 11), (100, 12, 11)])
+def test_too_few_interactions_for_a_batch_join_the_one_before(numbered, memory_budget, batch_size, smallest, rest):
+    arguments = {"batch_size": batch_size, "memory_budget": memory_budget, "shuffle_seed": 3, "epochs": 2}
+    read = batches(numbered, smallest_batch=smallest, **arguments)
+    whole = 411 // batch_size
+    joined = [*[batch_size] * (whole - 1), batch_size + rest]
+    expected = joined if smallest > rest else [*[batch_size] * whole, rest]
+    assert [len(batch) for batch in read] == 2 * expected
+    # The same interactions in the same order: only the border between the last two batches is gone.
+    assert flat(read) == flat(batches(numbered, **arguments))
+    assert batches(numbered, smallest_batch=smallest, drop_remainder=True, **arguments) == batches(
+        numbered, drop_remainder=True, **arguments
+    )
+
+
+def test_a_split_of_less_than_a_batch_is_one_batch(small_record_set):
+    count = small_record_set.metadata.splits["train"].interactions
+    for memory_budget in (STREAMED, IN_MEMORY):
+        read = records.interactions(
+            small_record_set, batch_size=count + 5, smallest_batch=count + 1, memory_budget=memory_budget
+        )
+        assert [len(batch["user"]) for batch in read] == [count]
+
+
+@pytest.mark.parametrize("memory_budget", [STREAMED, IN_MEMORY])
+def test_replicas_share_a_last_batch_that_others_joined(numbered, memory_budget):
+    arguments = {"batch_size": 82, "shuffle_seed": 5, "smallest_batch": 2, "memory_budget": memory_budget}
+    alone = batches(numbered, epochs=2, **arguments)  # 411 are 5 x 82 + 1
+    shared = batches(numbered, epochs=2, input_context=context(0, 1, 2), **arguments)
+    assert [len(batch) for batch in shared] == 2 * [*[41] * 8, 41, 42]
+    assert [flat(shared[step : step + 2]) for step in range(0, len(shared), 2)] == alone

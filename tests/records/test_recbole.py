@@ -89,7 +89,7 @@ def test_interactions_that_are_not_acceptable_are_refused(inter, message, tmp_pa
 @pytest.mark.parametrize(
     ("item", "message"),
     [
-        (None, "clips.item: there is no such file. It is not among clips.inter"),
+        (None, "clips.item: file not found. It is not among clips.inter"),
         ("", "clips.item: is empty"),
         ("item_id:token\ttitle:token_seq\nb\tx\n", "has no field of the type float_seq; its fields are item_id, title"),
         ("id:token\tframes:float_seq\nb\t1\n", "has the columns id, frames; expected item_id"),

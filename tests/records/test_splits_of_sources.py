@@ -129,7 +129,7 @@ class Command:
         (np.array([[0, -1]]), "has the item -1, expected 0 to"),
         (np.array([[0], [1]]), "has no items"),
         (np.array([0, 1]), "expected rows of a user and items"),
-        (np.array([Command()], object), 'asks for "posix.system"'),
+        (np.array([Command()], object), 'refers to "posix.system"'),
         (np.array([[0, ITEMS]]), "some item has no row"),
     ],
 )
@@ -205,7 +205,7 @@ def test_tables_that_leave_open_what_the_splits_are_are_refused(tmp_path):
     assert (named.splits, len(named.interactions)) == (None, 1)
     (tmp_path / "interactions.csv").unlink()
     (tmp_path / "train.tsv").write_text("user\titem\n0\t1\n")
-    assert "train.csv, train.tsv all look like the train split" in refusal(tmp_path, "tabular", features={})
+    assert "train.csv, train.tsv are all recognised as the train split" in refusal(tmp_path, "tabular", features={})
     (tmp_path / "train.tsv").unlink()
     for name in ("train", "valid", "test"):
         (tmp_path / f"{name}.csv").write_text("user,item,split\n0,1,train\n")
@@ -269,7 +269,7 @@ def test_features_of_users_are_no_modality_and_make_no_items(source, ending, nam
     assert list(data.modalities) == ["visual"]
     assert data.item_ids == ["0", "1", "2", "3"]
     assert data.notes == (
-        f"{name}_{ending}.npy was left out: by its name it holds features of users, and modalities are of items.",
+        f"{name}_{ending}.npy was left out: its name says user features, and modalities belong to items.",
     )
 
 
@@ -279,4 +279,4 @@ def test_a_folder_where_a_file_of_features_is_expected_is_called_one(tmp_path):
     (tmp_path / "videos" / "3.mp4").touch()
     message = refusal(tmp_path, "tabular", features={"visual": "videos"})
     assert "videos: is a folder (with 3.mp4), expected a file" in message
-    assert "no such file" not in message
+    assert "file not found" not in message

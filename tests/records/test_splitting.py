@@ -257,7 +257,7 @@ def test_a_method_by_time_needs_timestamps(method):
 
 
 def test_a_source_without_splits_has_none_to_take():
-    with pytest.raises(InvalidInputError, match="no splits of its own"):
+    with pytest.raises(InvalidInputError, match="has no splits"):
         split_interactions(data_of([(0, 0, 0)]), Splitting("source"), seed=0)
 
 

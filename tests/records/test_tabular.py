@@ -20,7 +20,9 @@ INTERACTIONS = {
 }
 FRAMES = {"item": ["b", "z", "a 1"], "f0": [1.0, 3.0, 5.0], "f1": [2.0, 4.0, 6.0]}
 
-raw_ids = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x00"), min_size=1, max_size=8)
+raw_ids = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x00"), min_size=1, max_size=8).filter(
+    lambda raw: not raw.isspace()
+)
 
 
 def write(path, columns):
@@ -216,7 +218,7 @@ def test_files_can_be_named(tmp_path):
     assert 'did you mean "visual"' in refusal(
         tmp_path, interactions="log.tsv", features={"visual": "frames.parquet"}, modalities=("visuals",)
     )
-    assert "frames.csv: there is no such file. It is not among frames.parquet, log.tsv" in refusal(
+    assert "frames.csv: file not found. It is not among frames.parquet, log.tsv" in refusal(
         tmp_path, interactions="log.tsv", features={"visual": "frames.csv"}
     )
 
@@ -226,11 +228,14 @@ def test_files_can_be_named(tmp_path):
     [
         ("", "is empty"),
         ("user,item\n", "has columns and no rows"),
-        ("user,video,item\n1,2,3\n", "the columns video, item all look like the item. Choose one with --tabular.item"),
-        ("user,thing\n1,2\n", "has the columns user, thing; none of them looks like the item (item, itemid,"),
+        (
+            "user,video,item\n1,2,3\n",
+            "the columns video, item are all recognised as the item. Choose one with --tabular.item",
+        ),
+        ("user,thing\n1,2\n", "has the columns user, thing; none of them is recognised as the item (item, itemid,"),
         (
             "user,item\n1,2\n1,2,3\n",
-            "line 3: has 3 values, expected 2 (1,2,3). Mend the row.",
+            "line 3: has 3 values, expected 2 (1,2,3). Fix the row, or leave such rows out",
         ),
         ("user,item\n1,2\n1\n", "line 3: has 1 values, expected 2"),
         ("user,item\n1,2\n,2\n", 'line 3: column "user" has no id (,2)'),
@@ -250,7 +255,7 @@ def test_interactions_that_are_not_acceptable_are_refused(text, message, tmp_pat
     [
         ("", "is empty"),
         ("item\nb\n", 'expected features beside "item"'),
-        ("thing,f0\nb,1\n", "none of them looks like the item"),
+        ("thing,f0\nb,1\n", "none of them is recognised as the item"),
         ("item,f0,f1\nb,1,2\nc,1,x\n", 'line 3: column "f1" has "x", expected a number'),
         ("item,f0,f0\nb,1,2\n", 'has 2 columns "f0", expected one'),
         ("item,f0,f1\nb,1,2\nb,3,4\n", 'has item "b" 2 times, expected once'),
@@ -276,9 +281,9 @@ def test_arrays_that_are_not_acceptable_are_refused(tmp_path):
     np.savez(file, item=np.ones((2, 2)), features=np.ones((2, 2)))
     assert "item holds float64 [2, 2], expected raw item ids" in refusal(tmp_path)
     np.savez(file, item=np.array([{}, {}], object), features=np.ones((2, 2)))
-    assert "is no readable .npz file of plain arrays" in refusal(tmp_path)
+    assert "is not a readable .npz file of plain arrays" in refusal(tmp_path)
     file.write_bytes(b"PK\x03\x04 damaged")
-    assert "is no readable .npz file of plain arrays" in refusal(tmp_path)
+    assert "is not a readable .npz file of plain arrays" in refusal(tmp_path)
     file.unlink()
     np.save(tmp_path / "image_feat.npy", np.ones((2, 2)))
     (tmp_path / "image_feat_ids.txt").write_text("a\nb\nc\n")
@@ -298,9 +303,9 @@ def test_interaction_arrays_that_are_not_acceptable_are_refused(tmp_path):
 
 def test_a_file_of_no_known_or_another_format_is_refused(tmp_path):
     (tmp_path / "views.xlsx").write_text("x")
-    assert 'has the unknown ending ".xlsx", expected one of .csv, .tsv, .parquet' in refusal(tmp_path / "views.xlsx")
+    assert 'has the unknown extension ".xlsx", expected one of .csv, .tsv, .parquet' in refusal(tmp_path / "views.xlsx")
     (tmp_path / "views.parquet").write_text("user,item\n1,2\n")
-    assert "is no readable Parquet file" in refusal(tmp_path / "views.parquet")
+    assert "is not a readable Parquet file" in refusal(tmp_path / "views.parquet")
     (tmp_path / "views.csv").write_bytes(b"user,item\n\xff\xfe,2\n")
     assert 'line 2: column "user" has "\\xff\\xfe", expected text in UTF-8' in refusal(tmp_path / "views.csv")
 
@@ -312,6 +317,6 @@ def test_missing_and_ambiguous_files_are_refused(tmp_path):
     assert "has no feature file called NAME_features or NAME_feat" in refusal(tmp_path)
     write(tmp_path / "image_feat.csv", FRAMES)
     write(tmp_path / "image_features.csv", FRAMES)
-    assert 'image_feat.csv and image_features.csv are both of the modality "visual"' in refusal(tmp_path)
+    assert 'image_feat.csv and image_features.csv both belong to the modality "visual"' in refusal(tmp_path)
     write(tmp_path / "ratings.csv", INTERACTIONS)
     assert "found interactions.csv, ratings.csv. Name it with --tabular.interactions" in refusal(tmp_path, features={})

@@ -37,8 +37,9 @@ def test_rows_of_a_writer_are_counted_and_found(rows, quoting):
     assert layout.multiline == any("\n" in value for row in rows for value in row)
     assert layout.longest_row == max(len(row.encode()) for row in written)
     starts = [len("".join(written[:row]).encode()) for row in range(len(rows))]
-    assert set(layout.cuts) <= {*starts, len(text.encode())}
     lines = [1 + "".join(written[:row]).count("\n") for row in range(len(rows))]
+    whole = (len(text.encode()), len(rows), text.count("\n"))
+    assert set(layout.cuts) <= {*zip(starts, range(len(rows)), [line - 1 for line in lines], strict=True), whole}
     found = rows_of([text.encode()], layout, list(range(len(rows))))
     assert found == [(line, row.rstrip("\n")) for line, row in zip(lines, written, strict=True)]
 
@@ -61,7 +62,7 @@ def test_quotes_quote_only_where_they_fit(text, rows, quoted):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('"u","i"\n"a","b\n"c","d"\n', "line 3: after the quote that closes a value stands"),
+        ('"u","i"\n"a","b\n"c","d"\n', "line 3: after the quote that closes a value comes"),
         ('u,i\na,"x, y"\nb,"c\nd,e\n', "line 3: a value opens with a quote and the file ends"),
         ('u,i\na,"Heat\nRocky"\n', None),
         ('u,i,y\na,"Heat,1\nb,Rocky",2\n', "line 2 opens a quote that a later line closes, and without quotes"),

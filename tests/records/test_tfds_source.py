@@ -6,7 +6,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.conversion.conversion import convert
+from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.sources.tfds import Options, read
 from tf_metammf.records.splits.splitting import Splitting
 
@@ -175,3 +177,34 @@ def test_damaged_files_are_refused(prepared):
     (shard,) = prepared.glob("clips/*/*tfrecord*")
     shard.write_bytes(shard.read_bytes()[:-9])
     assert 'the files of "clips" cannot be read' in refusal(prepared, CLIPS)
+
+
+def test_examples_that_cannot_be_read_are_left_out_and_listed(tmp_path):
+    rows = [
+        WATCHED[0],
+        {**WATCHED[1], "clip": ""},
+        {**WATCHED[2], "clip": b"caf\xe9"},
+        {**WATCHED[3], "when": "noon"},
+        {**WATCHED[3], "when": "7"},
+    ]
+    features = tfds.features.FeaturesDict({**FEATURES, "when": tfds.features.Text()})
+    prepare(tmp_path, features, [{**row, "when": str(row["when"])} for row in rows])
+    with pytest.raises(InvalidInputError, match=r'clips/1\.0\.0: record 3: column "clip" holds text that is not UTF-8'):
+        convert("tfds", tmp_path, tmp_path / "videos", options=CLIPS)
+    splitting = Splitting(validation=0, test=0)
+    converted = convert("tfds", tmp_path, tmp_path / "videos", options=CLIPS, splitting=splitting, on_error="skip")
+    funnel = converted.metadata.funnel
+    assert (funnel.rows_read, funnel.rejected) == (5, {"no item": 1, "not UTF-8": 1, "unreadable time": 1})
+    assert converted.item_ids == ["b", "c"]
+    listed = (tmp_path / "videos.rejected.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[:2] for line in listed[1:]] == [["clips/1.0.0", str(record)] for record in (2, 3, 4)]
+    assert listed[2].endswith(r',"5,caf\xe9,10"')
+
+
+def test_items_of_fractions_and_their_features_have_the_same_ids(tmp_path):
+    features = tfds.features.FeaturesDict({"user": tf.int64, "item": tf.float64, "size": tf.float32})
+    rows = [{"user": 1, "item": item, "size": item} for item in (2.0, 3.0, np.nan)]
+    options = Options(dataset="clips", user_column="user", item_column="item", features={"size": "size"})
+    data = read(prepare(tmp_path, features, rows), options, request=ReadRequest(bad_rows=BadRows(skip=True)))
+    assert data.item_ids == ["2", "3"]
+    assert data.modalities["size"].features.tolist() == [[2], [3]]

@@ -89,7 +89,7 @@ def test_tfds_metadata_that_tfds_cannot_read_are_named(tmp_path):
     info = folder / "interactions" / "dataset_info.json"
     info.write_text(info.read_text().replace('"validation"', '"valuation"'))
     assert findings(folder) == [
-        "interactions/dataset_info.json: has other splits, or records in their shards, than metadata.json says",
+        "interactions/dataset_info.json: does not match the splits or records per shard in metadata.json",
         "items/features.json: is not JSON (Expecting value: line 1 column 1 (char 0))",
     ]
 
@@ -101,7 +101,7 @@ def test_a_truncated_shard_is_named_with_its_record(tmp_path):
     path.write_bytes(path.read_bytes()[:-5])
     assert findings(record_set.folder) == [
         f"{entry.path}: has {entry.bytes - 5} bytes, metadata.json says {entry.bytes}",
-        f"{entry.path}: record 2 is truncated. Convert the raw data again, or copy the shard anew.",
+        f"{entry.path}: record 2 is truncated. Convert the raw data again, or copy the shard again.",
     ]
 
 
@@ -114,8 +114,8 @@ def test_a_flipped_bit_is_named_with_its_record(tmp_path, record):
     content[record * (len(content) // entry.records) + 20] ^= 4
     path.write_bytes(content)
     assert findings(record_set.folder) == [
-        f"{entry.path}: has another checksum than metadata.json says",
-        f"{entry.path}: record {record} is damaged. Convert the raw data again, or copy the shard anew.",
+        f"{entry.path}: does not match its checksum in metadata.json",
+        f"{entry.path}: record {record} is damaged. Convert the raw data again, or copy the shard again.",
     ]
 
 
@@ -184,5 +184,5 @@ def test_metadata_that_cannot_be_used_is_an_error(tmp_path, change, message):
 
 
 def test_a_folder_without_metadata_is_no_record_set(tmp_path):
-    with pytest.raises(InvalidRecordSetError, match="it is no record set"):
+    with pytest.raises(InvalidRecordSetError, match="it is not a record set"):
         validate(tmp_path)

@@ -190,7 +190,7 @@ def test_a_disk_that_is_full_is_one_clear_line_and_leaves_nothing(tmp_path):
     process = subprocess.run([sys.executable, "-c", WRITER_ON_A_FULL_DISK, target], capture_output=True, text=True)
     last = process.stderr.strip().splitlines()[-1]
     assert last.startswith(f"tf_metammf.errors.InvalidInputError: {target}: could not be written (")
-    assert "Nothing was left there; free space or choose another --output." in last
+    assert "No partial output was left. Free some space or choose another --output." in last
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,8 +9,10 @@ import pytest
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.writer import write_record_set
+from tf_metammf.trainer.comparison import compare as compare_module
 from tf_metammf.trainer.configuration.configuration import Configuration
-from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
+from tf_metammf.trainer.search.search_space import SearchSpace, load_search_space
 from tf_metammf.trainer.training import train
 
 USERS, ITEMS = 40, 30
@@ -67,6 +69,35 @@ def configuration() -> Configuration:
 def small() -> Callable[[], Configuration]:
     """Makes the small configuration, for fixtures that outlive a test."""
     return _small_configuration
+
+
+@pytest.fixture(scope="session")
+def neighbours() -> Callable[..., SearchSpace]:
+    """Makes the search space of item neighbours, so many, or a choice of them; counted within a moment."""
+
+    def space(count: object, **more: object) -> SearchSpace:
+        fields = {"model": {"peer": {"neighbours": count}}, "evaluation": {"k": [3, 5], "monitor": "ndcg@5"}, **more}
+        return load_search_space("item-knn", overrides=fields, default_ranges=False)
+
+    return space
+
+
+@pytest.fixture
+def begun(monkeypatch) -> list[str]:
+    """The run directories that a comparison would train, as ``MODEL/seed-N``; nothing is trained."""
+    found = []
+
+    def train(records, folder, configuration, **_):
+        found.append(f"{folder.parent.name}/{folder.name}")
+        return create_run_directory(folder, configuration, records)
+
+    def write_lists(_run, _records, file):
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+
+    monkeypatch.setattr(compare_module, "train", train)
+    monkeypatch.setattr(compare_module, "_write_lists", write_lists)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def test_ablations_ask_of_a_model_only_about_what_it_has(halves, small):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--models", "popularity,item-knn", "--ablate", "depth,rank"], "varies nothing of popularity, item-knn"),
+        (["--models", "popularity,item-knn", "--ablate", "depth,rank"], "does not apply to popularity, item-knn"),
         (["--models", "default", "--ablate", "depth", "--trials", "2"], "Give --trials or --ablate, not both"),
         (["--models", "default", "--ablate", "depht"], 'unknown ablation "depht"; did you mean "depth"'),
     ],

@@ -9,10 +9,12 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.parts.parts import settings_of
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.assembly import make_objective, make_training_dataset
-from tf_metammf.trainer.bounds import check_bounds
+from tf_metammf.trainer.assembly import make_objective
 from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
 from tf_metammf.trainer.configuration.configuration_files import preset_names
+from tf_metammf.trainer.planning.bounds import check_bounds
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
+from tf_metammf.trainer.training_batches import TrainingBatches
 from tf_metammf.trainer.training_data import TrainingData
 
 
@@ -67,7 +69,7 @@ def data_of(tmp_path_factory):
         ids = ["ann", "bob", "zoë"], ["item 0", "item 1", "item 2"]
         folder = tmp_path_factory.mktemp("records") / "set"
         record_set = write_record_set(RawData("few", *ids, train, {}, {"train": train}), {"train": train}, folder)
-        return TrainingData.of(record_set, Configuration())
+        return TrainingData(record_set)
 
     return make
 
@@ -87,5 +89,7 @@ def test_interactions_that_leave_a_softmax_one_candidate_are_refused(pairs, opti
 
 def test_a_user_without_negatives_has_a_raw_id(data_of):
     configuration = replace(Configuration(), objective=settings_of("objective", "bpr")())
+    configuration.model.fusion = settings_of("fusion", "none")()
+    data = data_of((0, 0), (2, 0), (2, 1), (2, 2))
     with pytest.raises(InvalidInputError, match='user "zoë" has a training interaction with every item'):
-        make_training_dataset(configuration, data_of((0, 0), (2, 0), (2, 1), (2, 2)))
+        TrainingBatches(TrainingPlan.of(configuration, data.record_set), data)

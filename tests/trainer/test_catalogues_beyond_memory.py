@@ -12,17 +12,19 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.saved_model import export_run
 from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.model import MetaMMF
-from tf_metammf.objectives.objectives import BPR, FullSoftmax, InBatchSoftmax
+from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
+from tf_metammf.objectives.objectives import BPR, FullSoftmax
 from tf_metammf.records.item_lookup import ItemLookup
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer import training_data
-from tf_metammf.trainer.assembly import make_model, make_objective, make_training_dataset
+from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import evaluate
-from tf_metammf.trainer.graph_training import fan_outs
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.training import train
+from tf_metammf.trainer.training_batches import TrainingBatches
 from tf_metammf.trainer.training_data import TrainingData
 
 USERS, ITEMS, STEPS = 20, 60, 4
@@ -67,10 +69,11 @@ def configured(*, streamed: bool, model: dict | None = None, **objective: object
 def trained(record_set: RecordSet, configuration: Configuration) -> tuple[list[float], MetaMMF]:
     """Losses of the first steps, and the model after them."""
     keras.utils.set_random_seed(3)
-    data = TrainingData.of(record_set, configuration)
-    model = make_model(configuration, make_objective(configuration.objective, data), data)
+    plan = TrainingPlan.of(configuration, record_set)
+    data = TrainingData.of(record_set, plan)
+    model = make_model(plan, data)
     model.compile(optimizer=keras.optimizers.Adam(configuration.training.learning_rate))
-    batches = make_training_dataset(configuration, data).take(STEPS)
+    batches = TrainingBatches(plan, data).beginning_at().take(STEPS)
     step = tf.function(model.train_step, input_signature=[batches.element_spec])
     return [float(step(batch)["loss"]) for batch in batches], model
 
@@ -111,17 +114,19 @@ def test_nothing_is_read_for_a_model_that_fuses_nothing(record_set):
 
 def test_the_budget_counts_the_modalities_in_use(record_set):
     size = 4 * ITEMS * 5
+    configuration = configured(streamed=False, model={"modalities": ["visual"]})
     for budget, looked_up in ((size, False), (size - 1, True)):
-        data = TrainingData(record_set, ["visual"], feature_budget_gb=budget / 2**30)
-        assert data.feature_bytes == size
-        assert (data.item_lookup is not None) == looked_up
+        configuration.training.feature_budget_gb = budget / 2**30
+        plan = TrainingPlan.of(configuration, record_set)
+        assert plan.feature_bytes == size
+        assert (TrainingData.of(record_set, plan).item_lookup is not None) == looked_up
 
 
 def test_scores_of_a_batch_are_those_of_the_embeddings(record_set):
-    configuration = configured(streamed=True, name="bpr")
-    data = TrainingData.of(record_set, configuration)
-    model = make_model(configuration, BPR(), data)
-    batch = next(iter(make_training_dataset(configuration, data)))
+    plan = TrainingPlan.of(configured(streamed=True, name="bpr"), record_set)
+    data = TrainingData.of(record_set, plan)
+    model = make_model(plan, data)
+    batch = next(iter(TrainingBatches(plan, data).beginning_at()))
     users, items = (embeddings.numpy() for embeddings in model.embeddings())
     expected = (users[batch["user"]] * items[batch["item"]]).sum(1)
     np.testing.assert_allclose(model(batch), expected, atol=1e-5)
@@ -129,13 +134,14 @@ def test_scores_of_a_batch_are_those_of_the_embeddings(record_set):
 
 def test_neighbourhoods_are_sampled_beyond_the_budget_of_the_features(record_set):
     for streamed, chosen in ((False, None), (True, [10, 10])):
-        assert fan_outs(configured(streamed=streamed, model={"encoder": "sage"}), record_set.metadata) == chosen
+        plan = TrainingPlan.of(configured(streamed=streamed, model={"encoder": "sage"}), record_set)
+        assert plan.fan_outs == chosen
 
 
 @pytest.mark.parametrize("encoder", ["mf", "sage"])
 def test_full_softmax_beyond_the_budget_is_refused(record_set, tmp_path, encoder):
     configuration = configured(streamed=True, model={"encoder": encoder}, name="full_softmax")
-    message = "objective.name is full_softmax, which needs the features of all items .*Raise it, or take in_batch"
+    message = "objective.name is full_softmax, which needs the features of all items .*Increase it, or use in_batch"
     with pytest.raises(InvalidInputError, match=message):
         train(record_set, tmp_path / "run", configuration, verbose=0)
     assert not (tmp_path / "run").exists()
@@ -145,14 +151,14 @@ def test_what_a_stream_cannot_give_is_refused_by_the_model(record_set):
     lookup, frequency = ItemLookup(record_set), np.ones(ITEMS)
     with pytest.raises(InvalidInputError, match="FullSoftmax needs the features of all items in every step"):
         MetaMMF(USERS, lookup, FullSoftmax(frequency))
-    with pytest.raises(InvalidInputError, match="presence was given beside a source of features"):
+    with pytest.raises(InvalidInputError, match="presence was given with a FeatureSource"):
         MetaMMF(USERS, lookup, BPR(), presence={"visual": np.ones(ITEMS, bool)})
     batch = {name: tf.constant([0, 1], tf.int64) for name in ("user", "item")}
     model = MetaMMF(USERS, lookup, InBatchSoftmax(frequency), fusion_options={"units": (4,), "rank": 2})
-    with pytest.raises(InvalidInputError, match="the features of the items are streamed, and the batch carries none"):
+    with pytest.raises(InvalidInputError, match="the features of the items are streamed, but the batch has none"):
         model.compute_loss(batch)
     others = lookup.lookup(tf.constant([1, 0], tf.int64))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="carries the features of other items than it needs"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="has features of other items than it needs"):
         model.compute_loss(batch | {"item_features": others})
 
 

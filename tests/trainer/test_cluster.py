@@ -36,7 +36,7 @@ def test_the_chief_is_the_first_of_those_that_train(addresses, role, index, numb
 @pytest.mark.parametrize(
     ("strategy", "addresses", "role", "index", "message"),
     [
-        ("multi_worker", SERVERS, "worker", 0, 'role "ps" has no part in multi_worker, expected chief and worker'),
+        ("multi_worker", SERVERS, "worker", 0, 'role "ps" is not part of multi_worker, expected chief and worker'),
         ("multi_worker", {**TWO, "evaluator": ["x:1"]}, "worker", 0, "leave the evaluator out"),
         ("multi_worker", TWO, "worker", 2, "the task is worker 2, but the cluster lists 2 of that role"),
         ("multi_worker", TWO, "chief", 0, "the task is chief 0, but the cluster lists 0"),

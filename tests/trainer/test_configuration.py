@@ -74,9 +74,13 @@ def test_a_folder_of_the_name_of_a_preset_does_not_hide_it(tmp_path, monkeypatch
     assert load_configuration("tiktok") == load_configuration(preset_path("tiktok"))
 
 
-def test_a_configuration_loads_neither_tensorflow_nor_numpy():
-    program = (
-        "import sys; from tf_metammf.trainer.configuration.configuration import Configuration; Configuration;"
-        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'numpy', 'tf_keras')))"
-    )
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("configuration.configuration", ("tensorflow", "tf_keras", "numpy")),
+        ("planning.memory", ("tensorflow", "tf_keras")),
+    ],
+)
+def test_configurations_and_plans_load_no_tensorflow(module, absent):
+    program = f"import sys, tf_metammf.trainer.{module}; sys.exit(any(name in sys.modules for name in {absent}))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -9,8 +9,8 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import evaluate, load_model
-from tf_metammf.trainer.graph_training import make_encoder_options
-from tf_metammf.trainer.memory import fan_outs, whole_graph_step_bytes
+from tf_metammf.trainer.planning.model_size import whole_graph_step_bytes
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.training import train
 from tf_metammf.trainer.training_data import TrainingData
 
@@ -43,8 +43,7 @@ def test_a_graph_encoder_learns_and_is_evaluated_alike_later(encoder, graph, hal
 
 
 def test_no_edge_of_another_split_enters_the_graph(halves):
-    data = TrainingData(halves)
-    graph = make_encoder_options(configured("lightgcn").model.encoder, data)["graph"]
+    graph = TrainingData(halves).interaction_graph()
     pairs = read_interactions(halves, "train")
     edges = set(zip(graph.edge_user.tolist(), graph.edge_item.tolist(), strict=True))
     assert edges == set(zip(pairs.user.tolist(), pairs.item.tolist(), strict=True))
@@ -72,10 +71,10 @@ def test_neighbourhoods_are_sampled_where_the_whole_graph_is_beyond_the_budget(h
     needed = whole_graph_step_bytes(configured("sage").model, halves.metadata) / 2**30
     within = configured("sage", budget_gb=1.01 * needed)
     beyond = configured("sage", budget_gb=0.99 * needed)
-    assert fan_outs(within, halves.metadata) is None
-    assert fan_outs(beyond, halves.metadata) == [10, 10]
-    assert fan_outs(configured("sage", fan_outs=[4, 3]), halves.metadata) == [4, 3]
-    assert fan_outs(configured("mf", budget_gb=0.0), halves.metadata) is None
+    assert TrainingPlan.of(within, halves).fan_outs is None
+    assert TrainingPlan.of(beyond, halves).fan_outs == [10, 10]
+    assert TrainingPlan.of(configured("sage", fan_outs=[4, 3]), halves).fan_outs == [4, 3]
+    assert TrainingPlan.of(configured("mf", budget_gb=0.0), halves).fan_outs is None
 
 
 @pytest.mark.parametrize(

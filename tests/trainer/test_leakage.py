@@ -10,7 +10,8 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.comparison.compare import compare
-from tf_metammf.trainer.configuration.configuration import Configuration, TrainingConfiguration
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.sections import TrainingConfiguration
 from tf_metammf.trainer.runs.leakage import find_leakage, require_no_leakage
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.runs.trained_interactions import trained_interactions
@@ -82,7 +83,7 @@ def test_the_remedy_is_one_that_helps(make_records, make_run):
     run = make_run("run", second, start=make_run("run 1", first))
     for before, leaking, remedy in [
         (first, make_run("other", first), f"with --splitting.like '{first.folder}', "),
-        (second, run, f"in the runs that it began from, not in {second.folder}. Train on {second.folder} without"),
+        (second, run, f"in earlier runs, not in {second.folder}. Train on {second.folder} without"),
     ]:
         with pytest.raises(InvalidInputError, match=re.escape(remedy)):
             require_no_leakage(leakage(leaking, second, before), second, weights="run", before=before, allow="say so")
@@ -130,7 +131,7 @@ def test_searches_and_comparisons_refuse_before_the_first_training(make_records,
         compare(now, tmp_path / "compared", {"one": space, "other": space}, seeds=1, trials=1)
     assert not (tmp_path / "search").exists() and not (tmp_path / "compared").exists()
     check_earlier_run(TrainingConfiguration(init_from=settings["training"]["init_from"], allow_leakage=True), now)
-    with pytest.raises(InvalidInputError, match=r"no longer there. Say where it is with training.init_from_records"):
+    with pytest.raises(InvalidInputError, match=r"no longer exists. Give its place with training.init_from_records"):
         shutil.move(before.folder, tmp_path / "moved")
         check_earlier_run(TrainingConfiguration(init_from=settings["training"]["init_from"]), now)
 
@@ -143,4 +144,4 @@ def test_a_chain_that_cannot_be_followed_is_named(make_records, make_run):
     found = leakage(run, make_records("third", [C], [A], [B]), second)
     assert found.trained == {"validation": 0, "test": 1}
     (unknown,) = found.unknown
-    assert str(start.folder) in unknown and "no longer there" in unknown
+    assert str(start.folder) in unknown and "no longer exists" in unknown

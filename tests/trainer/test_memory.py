@@ -12,9 +12,10 @@ from tf_metammf.commands.main import main
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.assembly import make_model, make_objective
+from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.configuration.configuration import Configuration
-from tf_metammf.trainer.memory import training_memory, training_step_bytes
+from tf_metammf.trainer.planning.memory import TrainingMemory, training_memory
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.training_data import TrainingData
 
 USERS, ITEMS, INTERACTIONS, WIDTH = 250_000, 6_000, 200_000, 600
@@ -59,9 +60,13 @@ def held(videos) -> list[int]:
     return json.loads(ran.stdout.splitlines()[-1])
 
 
+def memory_of(settings: dict, record_set: RecordSet) -> TrainingMemory:
+    return training_memory(TrainingPlan.of(Configuration.from_mapping(settings), record_set))
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_estimate_is_near_what_tensorflow_holds(name, held, videos):
-    memory = training_memory(Configuration.from_mapping(SETTINGS[name]), videos.metadata)
+    memory = memory_of(SETTINGS[name], videos)
     # Arrays of NumPy are not in the account: the interactions, and the features before they are on the device.
     on_the_host = memory.interactions + memory.features // 2
     expected = held[list(SETTINGS).index(name)] + on_the_host
@@ -72,7 +77,7 @@ def test_scores_are_counted_for_the_distinct_items_and_users_of_a_batch(videos):
     drawn = np.random.default_rng(1)
     size = BY_SCORES["training"]["batch_size"]
     distinct = [np.mean([len(np.unique(drawn.integers(0, n, size))) for _ in range(20)]) for n in (ITEMS, USERS)]
-    step = training_memory(Configuration.from_mapping(BY_SCORES), videos.metadata).step
+    step = memory_of(BY_SCORES, videos).step
     assert step == pytest.approx(2 * 4 * size * sum(distinct), rel=0.005)
 
 
@@ -80,7 +85,7 @@ def test_scores_are_counted_for_the_distinct_items_and_users_of_a_batch(videos):
     ("settings", "part", "expected"),
     [
         ({}, "features", 2 * 4 * ITEMS * WIDTH),
-        ({"model": {"fusion": {"name": "none"}}}, "features", 2 * 4 * ITEMS * WIDTH),
+        ({"model": {"fusion": {"name": "none"}}}, "features", 0),
         ({"model": {"fusion": {"name": "none"}}}, "weights", 3 * 4 * 64 * (USERS + ITEMS)),
         (
             {"model": {"fusion": {"name": "concatenation", "units": [8, 64]}}},
@@ -101,18 +106,18 @@ def test_scores_are_counted_for_the_distinct_items_and_users_of_a_batch(videos):
     ],
 )
 def test_every_part_is_counted(settings, part, expected, videos):
-    assert training_memory(Configuration.from_mapping(settings), videos.metadata).parts[part] == expected
+    assert memory_of(settings, videos).parts[part] == expected
 
 
 def test_weights_are_those_of_the_model(halves):
     for hidden, sizes in ((8, {"rank": 3}), (6, {"rank": None, "meta_hidden_units": 6})):
         fusion = {"units": [8, 4], "meta_units": 2, **sizes}
         configuration = Configuration.from_mapping({"model": {"encoder": "sage", "fusion": fusion, "id_units": 4}})
-        data = TrainingData(halves)
-        model = make_model(configuration, make_objective(configuration.objective, data), data)
+        plan = TrainingPlan.of(configuration, halves)
+        model = make_model(plan, TrainingData.of(halves, plan))
         kernels = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights if weight.shape.rank > 1)
         absence = 2 * hidden  # the kernel of the absence of a modality, which is too small to count
-        assert training_memory(configuration, halves.metadata).weights == 12 * (kernels - absence)
+        assert training_memory(plan).weights == 12 * (kernels - absence)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +134,8 @@ def test_weights_are_those_of_the_model(halves):
     ],
 )
 def test_settings_that_need_more_are_estimated_higher(setting, more, videos):
-    metadata = replace(videos.metadata, users=1_000)
-    usual = training_step_bytes(Configuration(), metadata)
-    assert (training_step_bytes(Configuration.from_mapping(setting), metadata) > usual) == more
+    few = replace(videos, metadata=replace(videos.metadata, users=1_000))
+    assert (memory_of(setting, few).total > memory_of({}, few).total) == more
 
 
 def test_the_command_prints_the_parts_and_trains_nothing(halves, tmp_path, capsys):

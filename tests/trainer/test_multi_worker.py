@@ -8,6 +8,8 @@ import pytest
 from loopback_cluster import addresses_of, cluster, wait_until
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.runs.checkpointing import Checkpointing
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.training_state import TrainingState
@@ -18,6 +20,7 @@ EPOCHS = 12
 
 def test_two_processes_end_as_one_does_whatever_becomes_of_them_on_the_way(halves, configuration, tmp_path):
     configuration.training.epochs, configuration.training.checkpoint_seconds = EPOCHS, 0
+    configuration.training.batch_size = 140  # two steps an epoch, each with a checkpoint
     (tmp_path / "small.yaml").write_text(configuration.to_yaml())
     run, words = RunDirectory(tmp_path / "run"), command(halves.folder)
 
@@ -26,7 +29,7 @@ def test_two_processes_end_as_one_does_whatever_becomes_of_them_on_the_way(halve
         processes["worker", 1].send_signal(signal.SIGTERM)
         assert [process.wait(timeout=600) for process in processes.values()] == [143, 143]
     before = finished_epochs(run)
-    assert "the same command goes on from there" in (tmp_path / "worker-0.err").read_text()
+    assert "the same command resumes from there" in (tmp_path / "worker-0.err").read_text()
 
     with cluster(words, addresses_of({"worker": 2}), folder=tmp_path) as processes:
         wait_until(lambda: finished_epochs(run) >= before + 2)
@@ -50,7 +53,7 @@ def test_two_processes_end_as_one_does_whatever_becomes_of_them_on_the_way(halve
     assert {path.name for path in run.folder.iterdir()} == {path.name for path in alone.folder.iterdir()}
 
 
-def test_processes_that_see_different_checkpoints_are_told_to_share_a_file_system(tmp_path):
+def test_processes_that_see_different_checkpoints_are_told_to_share_a_file_system(halves, tmp_path):
     class Group:
         index, size = 1, 2
 
@@ -68,10 +71,7 @@ def test_processes_that_see_different_checkpoints_are_told_to_share_a_file_syste
         Nothing(),
         None,
         TrainingState(),
-        steps=5,
-        epochs=1,
-        patience=0,
-        seconds=0,
+        plan=TrainingPlan.of(Configuration(), halves),
         files=[],
         preemption=None,
         group=Group(),

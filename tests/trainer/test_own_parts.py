@@ -168,7 +168,7 @@ def test_the_loss_of_a_task_of_tfrs_is_what_the_task_says():
         ({"objective": MeanFusion()}, "expected a name such as"),
         ({"objective": "own_parts:NoLayer"}, "the objective is <own_parts.NoLayer"),
         ({"objective": "bp"}, 'unknown objective "bp"; did you mean "bpr"'),
-        ({"objective": BPR(), "objective_options": {"temperature": 2.0}}, "given as a layer, and there are options"),
+        ({"objective": BPR(), "objective_options": {"temperature": 2.0}}, "is a layer, but there are options"),
         ({"encoder": MeanFusion()}, "expected a name or a layer that extends"),
         ({"encoder": "popularity"}, '"popularity" is a baseline'),
         ({"encoder": "own_parts:MeanFusion"}, "own_parts:MeanFusion: "),

@@ -8,8 +8,9 @@ from loopback_cluster import addresses_of, cluster, start, wait_until
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration.configuration import Configuration
-from tf_metammf.trainer.distribution.server_training import check_served
+from tf_metammf.trainer.distribution.server_process import check_server_path
 from tf_metammf.trainer.evaluation import evaluate
+from tf_metammf.trainer.planning.training_plan import plan_training
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 ROLES = {"ps": 2, "worker": 2, "chief": 1}
@@ -67,13 +68,17 @@ def epochs(run: RunDirectory) -> int:
         ({"training": {"profile_steps": 1}}, "training.profile_steps is 1"),
     ],
 )
-def test_what_does_not_go_with_servers_is_refused_by_name(settings, message, tmp_path):
-    run = RunDirectory(tmp_path / "run")
+def test_what_does_not_go_with_servers_is_refused_by_name(settings, message, halves):
+    plan_training(configured({}), halves)
     with pytest.raises(InvalidInputError, match=message):
-        check_served(Configuration.from_mapping(settings), run)
-    check_served(Configuration(), run)
+        plan_training(configured(settings), halves)
+
+
+def configured(settings: dict) -> Configuration:
+    training = {"strategy": "parameter_server", **settings.get("training", {})}
+    return Configuration.from_mapping({**settings, "training": training})
 
 
 def test_a_path_that_servers_cannot_read_from_is_refused(tmp_path):
     with pytest.raises(InvalidInputError, match=r"\[lr=0\.1\]: the servers .* Choose another --run"):
-        check_served(Configuration(), RunDirectory(tmp_path / "[lr=0.1]"))
+        check_server_path(tmp_path / "[lr=0.1]")

@@ -141,11 +141,11 @@ def test_a_fusion_can_be_put_into_a_peer(look_alikes, tmp_path):
 @pytest.mark.parametrize(
     ("preset", "change", "message"),
     [
-        ("bm3", {"objective.name": "bpr"}, r"objective\.name is bpr, and bm3 brings all of its loss\. Set it to none"),
-        ("popularity", {"objective.name": "bpr"}, r"bpr, and popularity is counted and not trained\. Set it to none"),
-        ("lightgcn", {"objective": {"name": "none"}}, r"objective\.name is none, and lightgcn has no loss of its own"),
-        ("invrl", {"objective": {"name": "full_softmax"}}, r"and invrl has a loss that needs sampled negatives\. Take"),
-        ("freedom", {"objective": {}}, r"Take bpr, or set model\.encoder\.content_weight to 0\."),
+        ("bm3", {"objective.name": "bpr"}, r"objective\.name is bpr, and bm3 has its own loss\. Set it to none"),
+        ("popularity", {"objective.name": "bpr"}, r"bpr, and popularity is not trained\. Set it to none"),
+        ("lightgcn", {"objective": {"name": "none"}}, r"objective\.name is none, and lightgcn has no loss"),
+        ("invrl", {"objective": {"name": "full_softmax"}}, r"and invrl has a loss that needs sampled negatives\. Use"),
+        ("freedom", {"objective": {}}, r"Use bpr, or set model\.encoder\.content_weight to 0\."),
         ("item-knn", {"training.strategy": "mirrored"}, r"training\.strategy is mirrored, and item_knn keeps numbers"),
         (
             "lattice",
@@ -176,7 +176,7 @@ def test_what_a_peer_cannot_do_is_refused_by_name(look_alikes, tmp_path, preset,
 def test_a_baseline_has_no_weights_to_begin_with(look_alikes, trained, tmp_path):
     found = settings("mf-bpr")
     start = replace(found, training=replace(found.training, init_from=str(trained("popularity").folder)))
-    with pytest.raises(InvalidInputError, match=r"a run of popularity, which has no weights to begin with"):
+    with pytest.raises(InvalidInputError, match=r"a run of popularity, which has no weights to start from"):
         train(look_alikes, Path(tmp_path) / "run", start, verbose=0)
 
 

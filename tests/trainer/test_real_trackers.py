@@ -106,7 +106,7 @@ def test_a_tracked_run_that_is_terminated_leaves_with_its_code_and_is_ended(name
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 143, errors
-    assert "the same command goes on from there" in errors and "tracking failed" not in errors
+    assert "the same command resumes from there" in errors and "tracking failed" not in errors
     run = RunDirectory(tmp_path / "run")
     assert run.read("state")["state"] == "stopped"
     if name == "mlflow":

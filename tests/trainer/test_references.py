@@ -15,9 +15,9 @@ from tf_metammf.parts.parts import settings_of
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.repeated_training import train_with_seeds
 from tf_metammf.trainer.runs.references import References, describe_counts, read_references, remarks_on
 from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.seeds import train_with_seeds
 from tf_metammf.trainer.watching.training_curve import draw_training_curve
 
 MONITOR = "ndcg@5"
@@ -86,8 +86,8 @@ def test_a_model_that_is_ahead_and_was_trained_long_enough_needs_no_remark(finis
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (0.075, "the model is behind popularity (0.1560) on test ndcg@5: 0.0750"),
-        (0.01, "the model is behind popularity (0.1560) and a random ranking (0.0300) on test ndcg@5: 0.0100"),
+        (0.075, "the model is worse than popularity (0.1560) on test ndcg@5: 0.0750"),
+        (0.01, "the model is worse than popularity (0.1560) and a random ranking (0.0300) on test ndcg@5: 0.0100"),
         (0.156, None),
         (0.2, None),
     ],
@@ -147,13 +147,13 @@ def test_train_and_evaluate_print_what_is_behind_the_numbers_and_warn(copied, ca
     assert main(["train", "--from", str(copied.folder), "--run", str(copied.folder)]) == 0
     printed = capsys.readouterr()
     popularity = copied.read("references")["test"]["popularity"][configuration.evaluation.monitor]
-    assert f"behind popularity ({popularity:.4f}) and a random ranking" in printed.err
+    assert f"worse than popularity ({popularity:.4f}) and a random ranking" in printed.err
     assert "all items: 40 users, 30 items, 120 interactions to find" in printed.out
     assert "cold items: none" in printed.out and "cold items: 40 users, 2 items" in printed.out
 
     assert main(["evaluate", "--run", str(copied.folder)]) == 0
     printed = capsys.readouterr()
-    assert "behind popularity" not in printed.err
+    assert "worse than popularity" not in printed.err
     assert f"{popularity:.4f}" in printed.out and "random" in printed.out
 
     assert main(["evaluate", "--run", str(copied.folder), "--json"]) == 0

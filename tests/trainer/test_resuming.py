@@ -119,7 +119,7 @@ def test_sigterm_writes_a_checkpoint_and_leaves_with_its_code(command, uninterru
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 143
-    assert "the same command goes on from there" in errors
+    assert "the same command resumes from there" in errors
     state = RunDirectory(run).read("state")
     assert state["state"] == "stopped" and 0 < state["step"] < 54
     assert [path for path in (run / "checkpoints").iterdir() if path.name.endswith(f"{state['step']:010d}")]
@@ -223,7 +223,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
             Path(f"{path}.data").write_bytes(b"half")
             raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
-    with pytest.raises(InvalidInputError, match=r"No space left on device.*The checkpoints before are whole"):
+    with pytest.raises(InvalidInputError, match=r"No space left on device.*Earlier checkpoints are complete"):
         checkpoints.save(FullDisk(), TrainingState(step=2), files=[])
     restored = checkpoint(0.0)
     assert checkpoints.restore(restored, into=tmp_path).step == 1

@@ -39,7 +39,7 @@ def test_the_command_prints_a_table_and_json(runs, capsys):
     assert main(["runs", str(runs), "--json"]) == 0
     assert [run["state"] for run in json.loads(capsys.readouterr().out)] == ["finished", "killed", "failed"]
     assert main(["runs", str(runs / "nowhere")]) == 2
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err
 
 
 def test_a_run_is_repeated_from_its_directory_alone(finished, tmp_path, capsys):

@@ -69,7 +69,7 @@ def test_drawn_numbers_have_five_digits_and_stay_within_their_bounds():
         ("{model: {l2: {choice: [0.1, 0.1]}}}", "model.l2: found 0.1 twice in its choice"),
         ("{model: {fusion: {rank: {choice: [4, true]}}}}", "model.fusion.rank: found True .* expected int or null"),
         ("{model: {fusion: {units: {choice: [[a]]}}}}", r"model.fusion.units: found \['a'\] .* expected list of int"),
-        ("{evaluation: {monitor: {choice: [a]}}}", "evaluation.monitor is to be the same in all trials"),
+        ("{evaluation: {monitor: {choice: [a]}}}", "evaluation.monitor has to be the same in all trials"),
         ("{training: {epochs: many}}", "training.epochs"),
     ],
 )

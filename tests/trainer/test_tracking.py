@@ -192,11 +192,11 @@ def test_every_trial_of_a_search_is_a_run_also_one_that_goes_on_with_another(mlf
 def test_a_search_refuses_choices_of_a_tracker_and_one_that_is_not_there(halves, by_mlflow, tmp_path, monkeypatch):
     content = asdict(by_mlflow)
     content["training"]["tracking"] = {"choice": ["mlflow", "wandb"]}
-    with pytest.raises(InvalidInputError, match=r"training\.tracking has choices, and changes nothing"):
+    with pytest.raises(InvalidInputError, match=r"training\.tracking has choices, but does not change"):
         tune(halves, tmp_path / "out", SearchSpace.from_mapping(content))
     content["training"] |= {"tracking": "wandb", "learning_rate": {"log_range": [1e-3, 0.1]}}
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(InvalidInputError, match=r"training\.tracking is wandb, and that package is not installed"):
+    with pytest.raises(InvalidInputError, match=r"training\.tracking is wandb, but that package is not installed"):
         tune(halves, tmp_path / "out", SearchSpace.from_mapping(content))
     assert not (tmp_path / "out").exists()
 
@@ -214,7 +214,7 @@ def test_a_tracker_that_fails_on_the_way_is_a_warning_and_training_goes_on(
     by_mlflow.training.epochs = 1
     assert train(halves, tmp_path / "run", by_mlflow, verbose=0).is_finished
     # The epoch, the metrics of the whole, the end.
-    assert caplog.messages.count("tracking failed, training goes on: division by zero") == 3
+    assert caplog.messages.count("tracking failed, training continues: division by zero") == 3
 
 
 def test_a_tracker_that_cannot_begin_is_an_error_in_a_new_run_and_a_warning_in_one_that_goes_on(
@@ -224,14 +224,14 @@ def test_a_tracker_that_cannot_begin_is_an_error_in_a_new_run_and_a_warning_in_o
         raise ValueError("no API key configured")
 
     monkeypatch.setattr(sys.modules["wandb"], "init", refuse)
-    with pytest.raises(InvalidInputError, match=r"wandb could not begin \(no API key configured\)"):
+    with pytest.raises(InvalidInputError, match=r"wandb could not start \(no API key configured\)"):
         train(halves, tmp_path / "run", by_wandb, verbose=0)
     followed = RunDirectory(shutil.copytree(finished.folder, tmp_path / "followed"))
     followed.write("tracking", {"wandb": {"project": "tf-metammf", "run_id": "abc"}})
     by_wandb.training.epochs = finished.configuration.training.epochs + 1
     train(halves, followed.folder, by_wandb, resume="force", verbose=0)
     assert followed.read("state")["epoch"] == by_wandb.training.epochs
-    assert "wandb could not begin, training goes on without it: no API key configured" in caplog.text
+    assert "wandb could not start, training continues without it: no API key configured" in caplog.text
 
 
 @pytest.mark.parametrize(

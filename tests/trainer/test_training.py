@@ -142,7 +142,7 @@ def test_a_divergence_after_the_first_epoch_keeps_its_weights_and_its_state(
         return tf.where(steps > 7, float("nan"), loss)
 
     monkeypatch.setattr(MetaMMF, "compute_loss", diverging)
-    with pytest.raises(TrainingDivergedError, match=r"at step 8; training stopped. The weights of epoch 1"):
+    with pytest.raises(TrainingDivergedError, match=r"at step 8; training stopped. The best weights, of epoch 1"):
         train(halves, tmp_path / "run", configuration, verbose=0)
     run = open_run_directory(tmp_path / "run")
     state = run.read("state")
@@ -277,5 +277,5 @@ def test_damaged_weights_and_a_record_set_that_is_gone_are_named(finished, tmp_p
     with pytest.raises(InvalidInputError, match="is damaged or does not fit"):
         evaluate(run)
     run.write("records", run.read("records") | {"path": str(tmp_path / "gone")})
-    with pytest.raises(InvalidInputError, match="is no longer there"):
+    with pytest.raises(InvalidInputError, match="no longer exists"):
         evaluate(run)

@@ -7,9 +7,10 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.writer import write_record_set
-from tf_metammf.trainer.assembly import make_model, make_objective
+from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import evaluate, load_model
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.training import train
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.warm_start import warm_start
@@ -35,8 +36,9 @@ def grown(tmp_path_factory):
 
 
 def fresh(grown, configuration):
-    data = TrainingData(grown)
-    return make_model(configuration, make_objective(configuration.objective, data), data), data
+    plan = TrainingPlan.of(configuration, grown)
+    data = TrainingData.of(grown, plan)
+    return make_model(plan, data), data
 
 
 def test_rows_are_matched_by_raw_id_and_the_others_keep_their_own(finished, grown, configuration):

@@ -40,6 +40,17 @@ class AuxiliaryLoss(Layer):
 
     One of your own extends this class and defines :meth:`call`. Weights are made in ``build((None, width))``, which is
     called with the width of the fused vectors.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import AuxiliaryLoss
+        >>> class ShortVectors(AuxiliaryLoss):
+        ...     def call(self, batch, seen, sampled, *, training):
+        ...         return 0.1 * tf.reduce_mean(tf.square(seen.fused))
+        >>> from tf_metammf.auxiliary.auxiliary_loss import ItemViews
+        >>> items = ItemViews(tf.constant([0, 1]), tf.ones([2, 4]), {}, {})
+        >>> round(float(ShortVectors()({}, items, None, training=True)), 4)
+        0.1
     """
 
     Settings: ClassVar[type[AuxiliarySettings]] = AuxiliarySettings

@@ -7,7 +7,7 @@ import tf_keras as keras
 
 
 class Baseline(keras.Model):
-    """A model that is counted and not trained.
+    """A model that is not trained.
 
     Its scores are not dot products of embeddings. An export has the signatures that need none.
     """

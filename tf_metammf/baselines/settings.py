@@ -9,7 +9,7 @@ from tf_metammf.parts.parts import Searched
 
 @dataclass
 class PopularitySettings(EncoderSettings):
-    """Settings of the ranking by popularity, which is counted and not trained."""
+    """Settings of the ranking by popularity, which is not trained."""
 
     name: Literal["popularity"] = "popularity"
 

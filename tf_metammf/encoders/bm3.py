@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from tf_metammf.encoders.content_encoder import ContentEncoder
 from tf_metammf.encoders.lightgcn import LightGCN
 from tf_metammf.encoders.peer_settings import BM3Settings
 from tf_metammf.encoders.settings import EncoderSettings
@@ -19,7 +20,7 @@ from tf_metammf.layers.layer_arguments import share
 from tf_metammf.layers.replicas import mean_over_batch
 
 
-class BM3(LightGCN):
+class BM3(ContentEncoder, LightGCN):
     """Bootstrapped multi-modal model (Zhou et al., Bootstrap Latent Representations for Multi-modal Recommendation,
     WWW 2023, section 3).
 
@@ -49,7 +50,6 @@ class BM3(LightGCN):
     """
 
     Settings: ClassVar[type[EncoderSettings]] = BM3Settings
-    compares_features = True
     embeds_new_items = False
 
     def __init__(
@@ -62,8 +62,7 @@ class BM3(LightGCN):
         content_weight: float = 1.0,
         **options: Any,
     ) -> None:
-        super().__init__(graph, layers=layers, **options)
-        self.item_content = content
+        super().__init__(graph, content=content, layers=layers, **options)
         self.target_dropout = share("BM3", "target_dropout", target_dropout)
         self.content_weight = content_weight
         self.projections: dict[str, tuple[tf.Variable, tf.Variable]] = {}

@@ -21,6 +21,22 @@ class Encoder(Layer):
     An encoder of your own extends this class. It has to define :meth:`embed`, :meth:`embed_all` and
     :meth:`embed_new_items`; what else it overrides is used, too. Weights are made in ``build((None, width))``, which is
     called with the width of what the towers give.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import Encoder
+        >>> class HalvedUsers(Encoder):
+        ...     def embed(self, users, items, *, represent_users, represent_items, **_):
+        ...         return represent_users(users) / 2, represent_items(items)
+        ...
+        ...     def embed_all(self, users, items):
+        ...         return users / 2, items
+        ...
+        ...     def embed_new_items(self, representations, features, presence):
+        ...         return representations
+        >>> users, items = HalvedUsers().embed_all(tf.ones([2, 4]), tf.ones([3, 4]))
+        >>> users[0].numpy()
+        array([0.5, 0.5, 0.5, 0.5], dtype=float32)
     """
 
     Settings: ClassVar[type[EncoderSettings]] = EncoderSettings

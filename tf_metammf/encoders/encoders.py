@@ -14,7 +14,7 @@ def encoder_settings(name: str, options: dict[str, Any]) -> EncoderSettings:
     """The settings of an encoder that is given by its name and constructor arguments.
 
     Raises:
-        InvalidInputError: There is no such encoder, or it is counted and not trained.
+        InvalidInputError: There is no such encoder, or it is not trained.
     """
     kind = cast(type[EncoderSettings], settings_of("encoder", name))
     if not kind.trained:

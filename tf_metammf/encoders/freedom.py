@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tf_metammf.encoders.lightgcn import LightGCN
+from tf_metammf.encoders.content_encoder import ItemGraphEncoder
 from tf_metammf.encoders.peer_settings import FREEDOMSettings
 from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.errors import InvalidInputError, unknown_name
@@ -14,14 +14,14 @@ from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.modalities import scope_name
 from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.graphs.item_graph import similar_items
-from tf_metammf.graphs.neighbourhoods import Neighbourhoods, NoNeighbours
+from tf_metammf.graphs.neighbourhoods import Neighbourhoods
 from tf_metammf.graphs.nodes import UsersAndItems
 from tf_metammf.layers.dropout import uniform
 from tf_metammf.layers.layer_arguments import positive_integer, share
 from tf_metammf.layers.replicas import mean_over_batch
 
 
-class FREEDOM(LightGCN):
+class FREEDOM(ItemGraphEncoder):
     """Freezing and denoising graph structures (Zhou & Shen, A Tale of Two Graphs, MM 2023).
 
     * Items: for every modality an unweighted graph of the ``k`` most similar items by cosine, normalised
@@ -54,8 +54,6 @@ class FREEDOM(LightGCN):
     """
 
     Settings: ClassVar[type[EncoderSettings]] = FREEDOMSettings
-    compares_features = True
-    embeds_new_items = False
 
     def __init__(
         self,
@@ -70,8 +68,7 @@ class FREEDOM(LightGCN):
         content_weight: float = 1e-3,
         **options: Any,
     ) -> None:
-        super().__init__(graph, layers=layers, **options)
-        self.item_content = content
+        super().__init__(graph, content=content, layers=layers, **options)
         self.item_layers = positive_integer("FREEDOM", "item_layers", item_layers)
         self.pruning = share("FREEDOM", "pruning", pruning)
         self.content_weight = content_weight
@@ -92,13 +89,6 @@ class FREEDOM(LightGCN):
         for _ in range(self.item_layers):
             rows = self.item_graph.propagate(rows)
         return of_users, of_items + rows
-
-    def embed_new_items(
-        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
-        """Those of LightGCN: an item that is not in the catalogue has no place in the graph of items."""
-        nobody = tf.zeros([0, representations.shape[-1]], representations.dtype)
-        return super().propagate(nobody, representations, NoNeighbours(), training=False)[1]
 
     def build(self, input_shape: Any) -> None:
         """Makes the projections of the modalities to the width of the towers."""

@@ -29,7 +29,7 @@ class GraphEncoder(Encoder):
         graph: The training interactions.
         layers: Number of layers, at least 1.
         content: The features of all items, for edges between them; :class:`tf_metammf.MetaMMF` gives them.
-        item_neighbours: Edges from every item to so many others, the most similar in every modality; see
+        item_neighbours: Edges from every item to this many others, the most similar in every modality; see
             :func:`similar_items`. The embedding of an item is then the propagated one plus the mean over these edges
             of the tower outputs there, ``S x_0``, as in FREEDOM (Zhou & Shen, MM 2023, equation 9). Items that are not
             in the catalogue have none. Not with sampled neighbourhoods. Defaults to 0: none.

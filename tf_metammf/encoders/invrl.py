@@ -30,7 +30,7 @@ class InvRL(VBPR):
     * Recommender: :class:`tf_metammf.encoders.vbpr.VBPR` of ``m * f_i``.
 
     Published settings: UltraGCN as the recommender, 64 wide, 10 environments.
-    Deviations: the recommender; all is trained at once, interactions being put into environments anew in every step,
+    Deviations: the recommender; all is trained at once, interactions are assigned to environments again in every step,
     where the paper iterates clustering and mask to convergence and then trains the recommender; the users of the
     models of the environments have one table ``p_u``, and each model a ``W_e`` of its own; ``mu`` begins at 0.5.
 

@@ -1,23 +1,22 @@
 """LATTICE: graphs of similar items, partly learned, on top of LightGCN."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tf_metammf.encoders.lightgcn import LightGCN
+from tf_metammf.encoders.content_encoder import ItemGraphEncoder
 from tf_metammf.encoders.peer_settings import LATTICESettings
 from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.modalities import scope_name
 from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.graphs.item_graph import ItemGraph, nearest_neighbours, normalized
-from tf_metammf.graphs.neighbourhoods import Neighbourhoods, NoNeighbours
+from tf_metammf.graphs.neighbourhoods import Neighbourhoods
 from tf_metammf.graphs.nodes import UsersAndItems
 from tf_metammf.layers.layer_arguments import positive_integer, share
 
 
-class LATTICE(LightGCN):
+class LATTICE(ItemGraphEncoder):
     """Latent structure mining (Zhang et al., Mining Latent Structures for Multimedia Recommendation, MM 2021).
 
     * For every modality ``m`` a graph of the ``k`` most similar items by cosine, of the features, ``S_m``, and of their
@@ -28,7 +27,7 @@ class LATTICE(LightGCN):
       ``h^N / |h^N|`` (equation 12), that of a user LightGCN's.
 
     Published settings: BPR, 64 wide, ``k = 10``, one layer over items.
-    Deviations: which items are neighbours in ``A_m`` is found anew every ``refresh_steps`` steps and not in each; how
+    Deviations: which items are neighbours in ``A_m`` changes every ``refresh_steps`` steps and not in each; how
     similar they are is computed, with its gradient, in every step.
 
     Args:
@@ -47,8 +46,6 @@ class LATTICE(LightGCN):
     """
 
     Settings: ClassVar[type[EncoderSettings]] = LATTICESettings
-    compares_features = True
-    embeds_new_items = False
 
     def __init__(
         self,
@@ -63,8 +60,7 @@ class LATTICE(LightGCN):
         refresh_steps: int = 100,
         **options: Any,
     ) -> None:
-        super().__init__(graph, layers=layers, **options)
-        self.item_content = content
+        super().__init__(graph, content=content, layers=layers, **options)
         self.neighbours = min(positive_integer("LATTICE", "neighbours", neighbours), content.items)
         self.item_layers = positive_integer("LATTICE", "item_layers", item_layers)
         self.initial_weight = share("LATTICE", "initial_weight", initial_weight)
@@ -104,13 +100,6 @@ class LATTICE(LightGCN):
                 ]
             )
         return of_users, of_items + tf.math.l2_normalize(rows, axis=1)
-
-    def embed_new_items(
-        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
-        """Those of LightGCN: an item that is not in the catalogue has no place in the graphs of items."""
-        nobody = tf.zeros([0, representations.shape[-1]], representations.dtype)
-        return super().propagate(nobody, representations, NoNeighbours(), training=False)[1]
 
     def _learned_graphs(self, *, training: bool) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         """Neighbours ``[items, k]`` and normalised similarities, by modality."""

@@ -27,6 +27,14 @@ class LightGCN(GraphEncoder):
 
     Raises:
         InvalidInputError: An argument is not acceptable.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import InteractionGraph, LightGCN
+        >>> graph = InteractionGraph([0, 1], [0, 2], users=2, items=3)
+        >>> users, items = LightGCN(graph, layers=1).embed_all(tf.ones([2, 4]), 3 * tf.ones([3, 4]))
+        >>> users[:, 0].numpy()  # (1 + 3) / 2
+        array([2., 2.], dtype=float32)
     """
 
     Settings: ClassVar[type[EncoderSettings]] = LightGCNSettings

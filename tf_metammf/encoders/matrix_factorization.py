@@ -13,7 +13,15 @@ from tf_metammf.graphs.nodes import UsersAndItems
 
 @keras.saving.register_keras_serializable("tf_metammf")
 class MatrixFactorization(Encoder):
-    """Takes the tower outputs as the embeddings: MetaMMF_MF of the paper (section 3.4)."""
+    """Takes the tower outputs as the embeddings: MetaMMF_MF of the paper (section 3.4).
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import MatrixFactorization
+        >>> users, items = MatrixFactorization().embed_all(tf.ones([2, 4]), tf.ones([3, 4]))
+        >>> tf.matmul(users, items, transpose_b=True).shape  # scores
+        TensorShape([2, 3])
+    """
 
     Settings: ClassVar[type[EncoderSettings]] = MatrixFactorizationSettings
     passes_towers_through = True

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_metammf.encoders.content_encoder import ContentEncoder
 from tf_metammf.encoders.graph_encoder import GraphEncoder
 from tf_metammf.encoders.peer_settings import MMGCNSettings
 from tf_metammf.encoders.settings import EncoderSettings
@@ -17,7 +18,7 @@ from tf_metammf.graphs.nodes import UsersAndItems
 from tf_metammf.layers.layer_arguments import positive_integer
 
 
-class MMGCN(GraphEncoder):
+class MMGCN(ContentEncoder, GraphEncoder):
     """Multi-modal graph convolution network (Wei et al., MMGCN, MM 2019, sections 3.1 to 3.4).
 
     For every modality ``m``, with ``x^0`` the features of items and learned preferences of users, and ``x_id`` the
@@ -45,7 +46,6 @@ class MMGCN(GraphEncoder):
     """
 
     Settings: ClassVar[type[EncoderSettings]] = MMGCNSettings
-    compares_features = True
     embeds_new_users = False
 
     def __init__(
@@ -58,8 +58,7 @@ class MMGCN(GraphEncoder):
         negative_slope: float = 0.01,
         **options: Any,
     ) -> None:
-        super().__init__(graph, layers=layers, **options)
-        self.item_content = content
+        super().__init__(graph, content=content, layers=layers, **options)
         self.units = positive_integer("MMGCN", "units", units)
         self.negative_slope = negative_slope
         self.preferences = {

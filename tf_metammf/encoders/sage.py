@@ -37,6 +37,14 @@ class SAGE(GraphEncoder):
 
     Raises:
         InvalidInputError: An argument is not acceptable.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import SAGE, InteractionGraph
+        >>> graph = InteractionGraph([0, 1], [0, 2], users=2, items=3)
+        >>> users, items = SAGE(graph).embed_all(tf.ones([2, 4]), tf.ones([3, 4]))
+        >>> users.shape, items.shape
+        (TensorShape([2, 4]), TensorShape([3, 4]))
     """
 
     Settings: ClassVar[type[EncoderSettings]] = SAGESettings

@@ -31,7 +31,7 @@ class EncoderSettings(PartSettings):
     needs_negatives: ClassVar[bool] = False
     """Whether its own loss needs sampled negatives in every batch."""
     needs_objective: ClassVar[bool] = True
-    """Whether it has to be trained with an objective; without, it brings all of its loss."""
+    """Whether it has to be trained with an objective; without, it has its own loss."""
     counts_over_batches: ClassVar[bool] = False
     """Whether it keeps numbers over whole batches, which replicas do not share."""
 
@@ -104,7 +104,7 @@ class MatrixFactorizationSettings(EncoderSettings):
     """No encoder: scores are dot products of what the towers give.
 
     Attributes:
-        name: mf.
+        name: The name of the encoder.
     """
 
     name: Literal["mf"] = "mf"
@@ -165,7 +165,7 @@ class SampledGraphEncoderSettings(EdgeDropoutEncoderSettings):
     """Settings of a graph encoder that can be trained on sampled neighbourhoods.
 
     Attributes:
-        item_neighbours: Edges from every item to so many others with the most similar features, in each modality; 0
+        item_neighbours: Edges from every item to this many others with the most similar features, in each modality; 0
             for none.
         fan_outs: Neighbours that a training step samples of a node, one number for each layer, or null
             for the whole graph where this budget and that of the features allow it.

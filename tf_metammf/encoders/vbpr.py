@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tf_metammf.encoders.encoder import Encoder, Represent
+from tf_metammf.encoders.content_encoder import ContentEncoder
+from tf_metammf.encoders.encoder import Represent
 from tf_metammf.encoders.peer_settings import VBPRSettings
 from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.features.item_content import ItemContent
@@ -13,7 +14,7 @@ from tf_metammf.graphs.nodes import UsersAndItems
 from tf_metammf.layers.layer_arguments import copied, positive_integer
 
 
-class VBPR(Encoder):
+class VBPR(ContentEncoder):
     """Visual Bayesian personalised ranking (He & McAuley, VBPR, AAAI 2016, equations 3 and 4).
 
     ``score(u, i) = b_i + g_u . g_i + t_u . (E f_i) + b' . f_i`` with the features ``f_i`` of the item, latent factors
@@ -36,13 +37,11 @@ class VBPR(Encoder):
     """
 
     Settings: ClassVar[type[EncoderSettings]] = VBPRSettings
-    compares_features = True
 
     def __init__(
         self, content: ItemContent, users: int, *, units: int = 64, initializer: Any = "glorot_uniform", **options: Any
     ) -> None:
-        super().__init__(**{"autocast": False, **options})
-        self.item_content = content
+        super().__init__(content=content, **{"autocast": False, **options})
         self.units = positive_integer("VBPR", "units", units)
         self.preferences = self.add_weight("preferences", (users, units), initializer=copied(initializer))
         self.item_biases = self.add_weight("item_biases", (content.items, 1), initializer="zeros")

@@ -95,7 +95,7 @@ def _check(batch: Any) -> None:
 
 def _labels() -> InvalidInputError:
     return InvalidInputError(
-        f"the data have labels or weights, which the objective has no use for; {_EXPECTED}, and no y, sample_weight or "
+        f"the data have labels or weights, which the objective does not use; {_EXPECTED}, and no y, sample_weight or "
         "class_weight."
     )
 

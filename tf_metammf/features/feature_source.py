@@ -114,7 +114,7 @@ def check_finite(modality: str, features: NDArray[np.floating], presence: NDArra
     broken = np.flatnonzero(presence & ~np.isfinite(features).all(axis=1))
     if len(broken):
         raise InvalidInputError(
-            f'modality "{modality}": item {first + broken[0]} has NaN or infinite features. Mend them or mark the '
+            f'modality "{modality}": item {first + broken[0]} has NaN or infinite features. Fix them or mark the '
             "modality as absent for this item."
         )
 

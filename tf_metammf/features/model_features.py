@@ -39,7 +39,7 @@ def feature_source(
                 'name, such as {"visual": array}, or a FeatureSource.'
             )
         if presence is not None:
-            raise InvalidInputError("presence was given beside a source of features, which knows it. Leave it out.")
+            raise InvalidInputError("presence was given with a FeatureSource, which contains it. Leave it out.")
         return features if used else FeatureTable({}, items=features.items)
     if used and not features:
         raise InvalidInputError(

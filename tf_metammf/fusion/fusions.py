@@ -23,6 +23,11 @@ def make_fusion(fusion: str | keras.layers.Layer, **options: Any) -> keras.layer
     Raises:
         InvalidInputError: The name is unknown, an option is not one of the fusion's, or ``fusion``
             is neither a name nor a Keras 2 layer.
+
+    Examples:
+        >>> from tf_metammf import make_fusion
+        >>> make_fusion("gated", units=(16, 8)).units
+        (16, 8)
     """
     if isinstance(fusion, str):
         kind = fusion_class(fusion)

@@ -53,6 +53,16 @@ class MetaDense(Layer):
 
     Reference: Liu et al., Dynamic Multimodal Fusion via Meta-Learning Towards Micro-Video
     Recommendation, ACM TOIS 42(2), 2023, arXiv 2501.07110.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import MetaDense
+        >>> layer = MetaDense(units=3, rank=2)
+        >>> features, meta_information = tf.ones([5, 4]), tf.ones([5, 2])
+        >>> layer((features, meta_information)).shape
+        TensorShape([5, 3])
+        >>> layer.count_params()  # M [4, 3], A [4, 2], B [2, 3], C [2, 2]
+        30
     """
 
     def __init__(

@@ -49,6 +49,17 @@ class MetaFusion(FusionLayer):
 
     Reference: Liu et al., Dynamic Multimodal Fusion via Meta-Learning Towards Micro-Video
     Recommendation, ACM TOIS 42(2), 2023, arXiv 2501.07110.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import MetaFusion
+        >>> fusion = MetaFusion(units=(16, 8), meta_units=4, rank=2)
+        >>> videos = {"visual": tf.ones([5, 32]), "acoustic": tf.ones([5, 12])}
+        >>> fusion(videos).shape
+        TensorShape([5, 8])
+        >>> mask = {"visual": tf.ones([5], tf.bool), "acoustic": tf.zeros([5], tf.bool)}
+        >>> fusion(videos, mask=mask).shape
+        TensorShape([5, 8])
     """
 
     def __init__(

@@ -39,6 +39,12 @@ class MetaInformation(Layer):
 
     Reference: Liu et al., Dynamic Multimodal Fusion via Meta-Learning Towards Micro-Video
     Recommendation, ACM TOIS 42(2), 2023, arXiv 2501.07110. The absence term is an addition.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import MetaInformation
+        >>> MetaInformation(units=5)(tf.ones([3, 44])).shape
+        TensorShape([3, 5])
     """
 
     def __init__(

@@ -41,6 +41,16 @@ class MissingModalities(Layer):
     Raises:
         InvalidInputError: ``dropout`` is not in [0, 1), the input is not a dictionary of ``[batch,
             width]``, or the mask has other modalities than the input.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import MissingModalities
+        >>> videos = {"visual": tf.ones([2, 3]), "acoustic": tf.ones([2, 2])}
+        >>> present = {"visual": tf.constant([True, False]), "acoustic": tf.constant([True, True])}
+        >>> complete, mask = MissingModalities()(videos, mask=present)
+        >>> complete["visual"].numpy()  # before training a missing modality is zero
+        array([[1., 1., 1.],
+               [0., 0., 0.]], dtype=float32)
     """
 
     def __init__(

@@ -69,7 +69,7 @@ class MetaFusionSettings(LayeredFusionSettings):
 
     Attributes:
         meta_units: Width of the meta information.
-        meta_hidden_units: Hidden width of what extracts it, or null for that of the features.
+        meta_hidden_units: Hidden width of the network that extracts it; null for the width of the features.
         rank: Rank of the CP decomposition, or null for full tensors.
     """
 

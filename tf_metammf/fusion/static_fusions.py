@@ -48,6 +48,13 @@ class ConcatenationFusion(StaticFusion):
 
     Raises:
         InvalidInputError: An argument or the input is not acceptable.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import ConcatenationFusion
+        >>> videos = {"visual": tf.ones([5, 32]), "acoustic": tf.ones([5, 12])}
+        >>> ConcatenationFusion(units=(16, 8))(videos).shape
+        TensorShape([5, 8])
     """
 
     def build(self, input_shape: Any) -> None:
@@ -113,6 +120,13 @@ class SumFusion(ProjectionFusion):
 
     ``y = sum_m present_m p_m / sum_m present_m``. The sum is divided by the number of modalities so
     that vectors of items that lack one are as long as the others. See :class:`ProjectionFusion`.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import SumFusion
+        >>> videos = {"visual": tf.ones([5, 32]), "acoustic": tf.ones([5, 12])}
+        >>> SumFusion(units=(16, 8))(videos).shape
+        TensorShape([5, 8])
     """
 
     def _modality_weights(
@@ -129,6 +143,13 @@ class GatedFusion(ProjectionFusion):
     ``y = sum_m present_m sigmoid(G_m [x_1; ...; x_M] + g_m) * p_m``, the gated multimodal unit of
     Arevalo et al., Gated Multimodal Units for Information Fusion, arXiv 1702.01992, with an MLP in
     place of its tanh projection. See :class:`ProjectionFusion`.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import GatedFusion
+        >>> videos = {"visual": tf.ones([5, 32]), "acoustic": tf.ones([5, 12])}
+        >>> GatedFusion(units=(16, 8))(videos).shape
+        TensorShape([5, 8])
     """
 
     def build(self, input_shape: Any) -> None:
@@ -151,6 +172,13 @@ class AttentionFusion(ProjectionFusion):
     ``y = sum_m a_m p_m`` with ``a = softmax_m(v . tanh(V p_m + b) + c)`` over the present modalities,
     ``V [units[-1], units[-1]]`` and ``v`` shared by all of them; after Hori et al., Attention-Based
     Multimodal Fusion for Video Description, ICCV 2017. See :class:`ProjectionFusion`.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import AttentionFusion
+        >>> videos = {"visual": tf.ones([5, 32]), "acoustic": tf.ones([5, 12])}
+        >>> AttentionFusion(units=(16, 8))(videos).shape
+        TensorShape([5, 8])
     """
 
     def build(self, input_shape: Any) -> None:

@@ -36,12 +36,22 @@ class InteractionGraph:
 
     Raises:
         InvalidInputError: The columns differ in length, or an id is out of range.
+
+    Examples:
+        >>> from tf_metammf import InteractionGraph
+        >>> graph = InteractionGraph([0, 0, 1, 1], [0, 2, 2, 2], users=2, items=3)
+        >>> graph.edges
+        3
+        >>> graph.item_degree[:, 0]
+        array([1., 0., 2.], dtype=float32)
     """
 
     def __init__(self, user: ArrayLike, item: ArrayLike, *, users: int, items: int) -> None:
         user_ids, item_ids = _ids("user", user, users), _ids("item", item, items)
         if user_ids.shape != item_ids.shape:
-            raise InvalidInputError(f"found {user_ids.size} user ids and {item_ids.size} item ids, expected as many.")
+            raise InvalidInputError(
+                f"found {user_ids.size} user ids and {item_ids.size} item ids, expected the same number."
+            )
         keys = np.unique(user_ids * items + item_ids)
         self.users = users
         self.items = items
@@ -127,7 +137,7 @@ def _ids(kind: str, values: ArrayLike, count: int) -> NDArray[np.int64]:
     if len(ids) and not 0 <= ids.min() <= ids.max() < count:
         raise InvalidInputError(
             f"the graph has {kind} ids from {ids.min()} to {ids.max()}, expected 0 to {count - 1}. Give it "
-            f"interactions and number of {kind}s of one record set."
+            f"interactions and number of {kind}s of the same record set."
         )
     return ids
 

@@ -25,6 +25,18 @@ class Objective(keras.layers.Layer, tfrs.tasks.base.Task):
 
     An objective of your own extends this class and defines :meth:`candidates` and :meth:`call`. Its loss is a mean over
     the batch.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import Objective
+        >>> class SquaredDistance(Objective):
+        ...     def candidates(self, batch):
+        ...         return batch["item"]
+        ...
+        ...     def call(self, queries, candidates, batch):
+        ...         return tf.reduce_mean(tf.square(queries - candidates))
+        >>> float(SquaredDistance()(tf.zeros([2, 4]), tf.ones([2, 4]), {"item": tf.constant([0, 1])}))
+        1.0
     """
 
     Settings: ClassVar[type[ObjectiveSettings]] = ObjectiveSettings
@@ -92,7 +104,7 @@ def make_objective(
         return _named_objective(objective, dict(options or {}), item_frequency)
     if options:
         raise InvalidInputError(
-            f"the objective is given as a layer, and there are options: {', '.join(sorted(options))}. Give them to its "
+            f"the objective is a layer, but there are options: {', '.join(sorted(options))}. Give them to its "
             "constructor."
         )
     if isinstance(objective, Objective):

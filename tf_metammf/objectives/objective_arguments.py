@@ -35,5 +35,5 @@ def require_several(kind: str, contrast: str, frequency: NDArray[np.integer]) ->
     if np.count_nonzero(counts) < 2:
         raise InvalidInputError(
             f"{kind}_frequency counts interactions of {np.count_nonzero(counts)} {kind}s, expected at least 2: "
-            f"{contrast} has nothing else to tell one {kind} from."
+            f"{contrast} needs others to compare with."
         )

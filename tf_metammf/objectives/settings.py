@@ -87,7 +87,7 @@ class InBatchSoftmaxSettings(ScaledObjectiveSettings):
     name: Literal["in_batch_softmax"] = "in_batch_softmax"
     item_to_user_weight: float = 0.0
 
-    layer = "tf_metammf.objectives.objectives:InBatchSoftmax"
+    layer = "tf_metammf.objectives.in_batch_softmax:InBatchSoftmax"
     takes_item_frequency = True
     contrasts_batch = True
     lower_bounds = MappingProxyType({"item_to_user_weight": 0})

@@ -18,6 +18,14 @@ class FusedAdam(keras.optimizers.Adam):
     operation does not know, it is Keras' Adam.
 
     It takes the arguments of ``tf_keras.optimizers.Adam``.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import FusedAdam
+        >>> weight = tf.Variable([1.0])
+        >>> steps = FusedAdam(learning_rate=0.1).apply_gradients([(tf.constant([2.0]), weight)])
+        >>> round(float(weight[0]), 4)
+        0.9
     """
 
     def update_step(self, gradient: Any, variable: tf.Variable) -> None:

@@ -32,11 +32,20 @@ class LazyAdam(FusedAdam):
         learning_rate: Step size. Defaults to 1e-3.
         lazy_rows: Rows from which on a table is updated lazily, at least 1. Defaults to :data:`LAZY_ROWS`.
         **options: Other arguments of ``tf_keras.optimizers.Adam``. ``jit_compile`` defaults to False here: XLA would
-            compile the update anew for every number of rows.
+            compile the update again for every number of rows.
 
     Raises:
         InvalidInputError: ``lazy_rows`` is not an integer of at least 1, or ``amsgrad``, whose running
             maximum has no lazy form here, is asked for.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from tf_metammf import LazyAdam
+        >>> table = tf.Variable(tf.ones([3, 1]))
+        >>> gradient = tf.IndexedSlices(tf.constant([[2.0]]), tf.constant([1]), tf.constant([3, 1]))
+        >>> steps = LazyAdam(learning_rate=0.1, lazy_rows=1).apply_gradients([(gradient, table)])
+        >>> table[:, 0].numpy().round(4)  # only row 1 changes
+        array([1. , 0.9, 1. ], dtype=float32)
     """
 
     def __init__(self, learning_rate: Any = 1e-3, *, lazy_rows: int = LAZY_ROWS, **options: Any) -> None:

@@ -88,6 +88,14 @@ class FullRanking:
     Raises:
         InvalidInputError: An id is out of range, arrays do not match, no positive is left, a metric is unknown,
             or a cut-off is below 1.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tf_metammf import FullRanking
+        >>> ranking = FullRanking(([0, 1], [2, 0]), users=2, items=3, cutoffs=[1])
+        >>> users, items = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]), np.eye(3)
+        >>> ranking.evaluate(users, items)["recall@1"]  # user 0 gets item 2, user 1 gets item 1
+        0.5
     """
 
     def __init__(
@@ -224,7 +232,7 @@ class FullRanking:
         if not usable:
             raise InvalidInputError(
                 "full ranking: scores are NaN or infinite, expected finite numbers (or minus infinity for an item "
-                "that must not be recommended). Look at the embeddings and at the loss of the training."
+                "that must not be recommended). Check the embeddings and the training loss."
             )
 
     def _result(self, ranked: Ranked) -> dict[str, float]:
@@ -255,6 +263,6 @@ def _checked_embeddings(embeddings: Any, *, what: str, rows: int) -> Any:
     if len(broken):
         raise InvalidInputError(
             f"full ranking: {len(broken)} of {rows} {what} embeddings hold NaN or infinite values (the first is "
-            f"row {broken[0]}), expected finite numbers. Look at the loss: the training has probably diverged."
+            f"row {broken[0]}), expected finite numbers. Check the training loss: the training has probably diverged."
         )
     return embeddings

@@ -73,8 +73,8 @@ def ranking_pairs(
     relevant_keys = np.setdiff1d(positive_keys, masked_keys, assume_unique=True)
     if not len(relevant_keys):
         raise InvalidInputError(
-            f"full ranking: has {len(positive_keys)} positives and none that is not masked as well, so there is "
-            "nothing to look for. Evaluate a split with interactions of its own."
+            f"full ranking: has {len(positive_keys)} positives, which are all masked, so there is "
+            "nothing to find. Evaluate a split with other interactions."
         )
     ranked_users = np.unique(relevant_keys // items)
     blocks = math.ceil(len(ranked_users) / maximum_block_rows)

@@ -13,7 +13,6 @@ import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, MetaMMFError, TrainingDivergedError, one_line
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.assembly import make_full_ranking
 from tf_metammf.trainer.comparison.comparison_directory import (
     ComparedModel,
     Comparison,
@@ -23,6 +22,7 @@ from tf_metammf.trainer.comparison.comparison_directory import (
 from tf_metammf.trainer.comparison.model_names import check_names
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
+from tf_metammf.trainer.rankings import make_full_ranking
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.run_lock import is_locked, locked
 from tf_metammf.trainer.search.search_space import SearchSpace
@@ -103,8 +103,8 @@ def compare(
             time.sleep(POLL_SECONDS)  # other processes have what is left
     if diverged:
         raise TrainingDivergedError(
-            f"{'; '.join(diverged.values())} The other models are trained. Leave out what diverged, or give it other "
-            "settings and another name."
+            f"{'; '.join(diverged.values())} The other models are trained. Remove the diverged ones, or give them "
+            "other settings and other names."
         )
     return comparison
 
@@ -123,7 +123,7 @@ def _train(
 
         logger.info("%s: searching settings, %s trials", model.name, comparison.trials)
         found = tune(record_set, model.folder / "search", model.space, tuner=tuner, trials=comparison.trials, seeds=0)
-        assert found is not None, "this process is no worker of a search"
+        assert found is not None, "this process is not a search worker"
         configuration = model.space.configuration(found.best.parameters)
     for seed in comparison.seeds:
         if model.lists(seed).is_file():
@@ -161,8 +161,8 @@ def _check(record_set: RecordSet, models: Mapping[str, SearchSpace], *, seeds: i
 
         if process_role() != "alone":
             raise InvalidInputError(
-                f"{', '.join(VARIABLES)} are set, and the processes of a comparison share its models, not the trials "
-                "of one. Unset them, and start the same command several times."
+                f"{', '.join(VARIABLES)} are set, but the processes of a comparison share models, not the trials of "
+                "one model. Unset them, and start the same command several times."
             )
 
 
@@ -171,21 +171,21 @@ def _check_comparable(models: Mapping[str, SearchSpace], *, trials: int) -> None
     if len({json.dumps(evaluation, sort_keys=True) for evaluation in evaluations.values()}) > 1:
         shown = "; ".join(f"{name}: {evaluation}" for name, evaluation in evaluations.items())
         raise InvalidInputError(
-            f"the models are not evaluated alike ({shown}). Give all the same evaluation.k and monitor."
+            f"the models are evaluated differently ({shown}). Give all the same evaluation.k and evaluation.monitor."
         )
     for name, space in models.items():
         strategy = _first_configuration(space).training.strategy
         if strategy in ("multi_worker", "parameter_server"):
             raise InvalidInputError(
-                f"{name}: training.strategy is {strategy}, and the processes of a comparison share its models, not one "
-                "training. Take none or mirrored."
+                f"{name}: training.strategy is {strategy}, but the processes of a comparison share models, not one "
+                "training. Use none or mirrored."
             )
         if not trials and space.parameters:
             raise InvalidInputError(
                 f"{name}: has ranges ({', '.join(space.parameters)}), and --trials is 0. Give trials, or single values."
             )
         if trials and not space.parameters and not _first_configuration(space).model.is_baseline:
-            raise InvalidInputError(f"{name}: has no range and no choice to search. Give one, or 0 trials.")
+            raise InvalidInputError(f"{name}: has no range and no choice to search. Give one, or --trials 0.")
 
 
 def _unreadable(models: Mapping[str, SearchSpace]) -> dict[str, str]:
@@ -214,7 +214,7 @@ def _require_trainable(refusals: Mapping[str, str], *, order: Sequence[str]) -> 
     """Refuses models that cannot be trained, all at once."""
     if refusals:
         shown = " ".join(f'"{name}": {refusals[name].removesuffix(".")}.' for name in order if name in refusals)
-        raise InvalidInputError(f"{len(refusals)} of the models cannot be trained, so none was. {shown}")
+        raise InvalidInputError(f"{len(refusals)} of the models cannot be trained, so none was trained. {shown}")
 
 
 def _first_configuration(space: SearchSpace) -> Configuration:

@@ -150,7 +150,7 @@ def _continued(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     ]
     if differences:
         raise InvalidInputError(
-            f"{folder}: was started for another comparison ({'; '.join(differences)}). Choose another --output, or "
+            f"{folder}: belongs to another comparison ({'; '.join(differences)}). Choose another --output, or "
             "give the same; only models and --seeds may change."
         )
     return {**description, "tuner": asked["tuner"]}

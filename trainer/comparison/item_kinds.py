@@ -64,7 +64,7 @@ def read_kinds(path: str | Path, record_set: RecordSet) -> ItemKinds:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInputError(f"{path}: cannot be read as kinds of items ({error}).") from error
     if short := next((row for row in rows if len(row) < 2), None):
-        raise InvalidInputError(f"{path}: has the row {short}, expected item id and kind. Mend it.")
+        raise InvalidInputError(f"{path}: has the row {short}, expected item id and kind. Fix it.")
     place = {raw: item for item, raw in enumerate(record_set.item_ids)}
     found = {place[row[0]]: row[1] for row in rows[1:] if row[0] in place}
     if not found:

@@ -14,11 +14,12 @@ from tf_metammf.ranking.user_metrics import UserLists
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.reader import read_items
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.assembly import make_full_ranking
 from tf_metammf.trainer.comparison.comparison_directory import ComparedModel, Comparison
 from tf_metammf.trainer.comparison.references import choose_references
 from tf_metammf.trainer.comparison.significance import difference, holm
-from tf_metammf.trainer.memory import training_memory
+from tf_metammf.trainer.planning.memory import training_memory
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
+from tf_metammf.trainer.rankings import make_full_ranking
 from tf_metammf.trainer.runs.references import RANKINGS, References
 from tf_metammf.trainer.training_data import TrainingData
 
@@ -153,7 +154,7 @@ def _of_model(
         "of users": np.stack([each[metric] for each in of_users]),
         "seconds": _spread([state["seconds"] for state in states]),
         "epochs": _spread([state["epoch"] for state in states]),
-        "memory_bytes": training_memory(runs[0].configuration, metadata).total,
+        "memory_bytes": training_memory(TrainingPlan(runs[0].configuration, metadata)).total,
         "parameters": int(contents[0]["parameters"]),
         "searched": list(model.space.parameters),
     }

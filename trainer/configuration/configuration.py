@@ -1,161 +1,28 @@
-"""The configuration of a training run: typed, with every default in one place.
-
-The defaults are the preset ``default``: what was found best on validation data, not on one
-data set alone (see ``docs/configuration.md``). No TensorFlow is imported here.
-"""
+"""The configuration of a training run, from Python values, a YAML file or a preset. No TensorFlow is imported here."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Self
 
-import yaml
-
-from tf_metammf.auxiliary.settings import AuxiliarySettings, NoAuxiliarySettings
-from tf_metammf.encoders.settings import EncoderSettings, MatrixFactorizationSettings
-from tf_metammf.fusion.settings import FusionSettings, MetaFusionSettings
-from tf_metammf.objectives.settings import InBatchSoftmaxSettings, ObjectiveSettings
-from tf_metammf.parts.parts import PartKind, PartSettings
-
-PLACES: dict[PartKind, str] = {
-    "fusion": "model.fusion",
-    "encoder": "model.encoder",
-    "auxiliary": "model.auxiliary",
-    "objective": "objective",
-}
-"""Where a configuration has its parts."""
+from tf_metammf.trainer.configuration.configuration_files import configuration_file, read_configuration
+from tf_metammf.trainer.configuration.configuration_parser import parsed_sections
+from tf_metammf.trainer.configuration.sections import ModelConfiguration, Sections
 
 
 @dataclass
-class ModelConfiguration:
-    """Towers, encoder and score.
+class Configuration(Sections):
+    """Everything a training run depends on besides its record set.
 
     Attributes:
-        encoder: What happens between towers and score.
-        fusion: How the modalities of an item become one vector.
-        auxiliary: A loss that is added to that of the objective.
-        modalities: Modalities to use, or null for all of the record set.
-        id_units: Width of the item ID embedding; 0 for content alone.
-        combination: How fused vector and ID embedding are joined: concatenate or add.
-        id_dropout: Share of items in a training batch that lose their ID part, where content is fused with it.
-        modality_dropout: Probability that a modality of an item is hidden in training.
-        standardize: Whether features are standardised with statistics of the training items.
-        normalize: Whether embeddings are L2-normalised before scoring.
-        l2: L2 penalty on dense weights and on the embedding rows of the batch.
+        model: Towers, encoder and score.
+        objective: What is minimised.
+        training: How it is minimised.
+        evaluation: How it is judged.
     """
-
-    encoder: EncoderSettings = field(default_factory=MatrixFactorizationSettings)
-    fusion: FusionSettings = field(default_factory=MetaFusionSettings)
-    auxiliary: AuxiliarySettings = field(default_factory=NoAuxiliarySettings)
-    modalities: list[str] | None = None
-    id_units: int = 64
-    combination: Literal["concatenate", "add"] = "add"
-    id_dropout: float = 0.0
-    modality_dropout: float = 0.0
-    standardize: bool = True
-    normalize: bool = True
-    l2: float = 0.0
-
-    @property
-    def is_baseline(self) -> bool:
-        """Whether nothing is trained."""
-        return not self.encoder.trained
-
-    @property
-    def fuses(self) -> bool:
-        """Whether features of items are fused into a vector."""
-        return bool(self.fusion.layer) and self.encoder.trained
-
-    @property
-    def uses_features(self) -> bool:
-        """Whether features of items are fused, or looked at by the encoder."""
-        return self.fuses or self.encoder.uses_features
-
-
-@dataclass
-class TrainingConfiguration:
-    """How it is minimised.
-
-    Attributes:
-        epochs: At most so many passes over the training interactions.
-        batch_size: Interactions in a step.
-        learning_rate: Of Adam.
-        lazy_rows: ID tables with at least so many rows are updated by lazy Adam, which changes only the rows
-            that a step uses; null for none.
-        mixed_precision: bfloat16 or float16 to compute towers and encoder with 16 bits; null for float32.
-        jit_compile: Whether XLA compiles the fusion of a training step.
-        strategy: Devices that share a step: none for one, mirrored for all GPUs of the machine, multi_worker for
-            those of all machines of the cluster in TF_CONFIG, parameter_server for its workers and servers.
-        feature_budget_gb: Size in GB of the features of all items, above which they are not held as a table but read
-            from the record set for every batch.
-        patience: Epochs without a better validation metric after which training stops; 0 never stops early.
-        seed: Of initialisation, order of the data, negatives and dropout.
-        init_from: A finished run whose weights to begin with, rows matched by raw id; null to begin anew.
-        init_from_records: Where the record set of that run is now, if it was moved; null for where it was.
-        allow_leakage: Whether init_from may name a run that was trained on interactions that are validation or test
-            interactions now.
-        deterministic: Whether the same seed gives the same bits, at the price of slower operations.
-        checkpoint_seconds: Least time between two checkpoints, which come at ends of steps or epochs.
-        checkpoints: How many of the last ones are kept.
-        rollbacks: How often training may go back to the last checkpoint, with half the learning rate, when the
-            loss becomes NaN, infinite or a spike.
-        spike_factor: A loss above so many times the median of the last 100 steps is a spike.
-        tensorboard: What is written for TensorBoard: metrics, or all for norms, modality shares and embeddings, too.
-        profile_steps: Steps that TensorBoard's profiler watches, after the first ones; 0 for none.
-        tracking: mlflow or wandb to log the run there, too; null for nowhere.
-    """
-
-    epochs: int = 100
-    batch_size: int = 2048
-    learning_rate: float = 1e-3
-    lazy_rows: int | None = 100_000
-    mixed_precision: Literal["bfloat16", "float16"] | None = None
-    jit_compile: bool = False
-    strategy: Literal["none", "mirrored", "multi_worker", "parameter_server"] = "none"
-    feature_budget_gb: float = 4.0
-    patience: int = 10
-    seed: int = 0
-    init_from: str | None = None
-    init_from_records: str | None = None
-    allow_leakage: bool = False
-    deterministic: bool = False
-    checkpoint_seconds: float = 60.0
-    checkpoints: int = 2
-    rollbacks: int = 0
-    spike_factor: float = 10.0
-    tensorboard: Literal["metrics", "all"] = "metrics"
-    profile_steps: int = 0
-    tracking: Literal["mlflow", "wandb"] | None = None
-
-
-@dataclass
-class EvaluationConfiguration:
-    """How it is judged: full ranking, training items masked.
-
-    Attributes:
-        k: Cut-offs.
-        monitor: Validation metric that early stopping and the choice of weights follow.
-    """
-
-    k: list[int] = field(default_factory=lambda: [10, 20, 50])
-    monitor: str = "ndcg@20"
-
-
-@dataclass
-class Configuration:
-    """Everything a training run depends on besides its record set."""
-
-    model: ModelConfiguration = field(default_factory=ModelConfiguration)
-    objective: ObjectiveSettings = field(default_factory=InBatchSoftmaxSettings)
-    training: TrainingConfiguration = field(default_factory=TrainingConfiguration)
-    evaluation: EvaluationConfiguration = field(default_factory=EvaluationConfiguration)
-
-    def to_yaml(self) -> str:
-        """The configuration as YAML that ``train --config`` takes."""
-        return yaml.safe_dump(asdict(self), sort_keys=False)
 
     @classmethod
-    def from_mapping(cls, content: Mapping[str, Any], *, source: str = "configuration") -> "Configuration":
+    def from_mapping(cls, content: Mapping[str, Any], *, source: str = "configuration") -> Self:
         """A configuration from nested plain values; what is left out keeps its default.
 
         Args:
@@ -166,17 +33,21 @@ class Configuration:
             InvalidInputError: A section or field is unknown, does not belong to the chosen part, or has a value of
                 the wrong type.
         """
-        from tf_metammf.trainer.configuration.configuration_parser import parse_configuration
+        return cls.from_sections(parsed_sections(content, source=source))
 
-        return parse_configuration(content, source=source)
+    @classmethod
+    def from_sections(cls, sections: Mapping[str, Any]) -> Self:
+        """The configuration of sections as the parser makes them, whose types follow from the chosen parts.
 
-
-def part_of(configuration: Configuration, kind: PartKind) -> PartSettings:
-    """The settings of the part of a kind."""
-    found: Any = configuration
-    for name in PLACES[kind].split("."):
-        found = getattr(found, name)
-    return cast(PartSettings, found)
+        Args:
+            sections: Each section by its name; other entries are left aside.
+        """
+        values = {each.name: sections[each.name] for each in fields(cls)}
+        model = values["model"]
+        values["model"] = ModelConfiguration(
+            **{each.name: getattr(model, each.name) for each in fields(ModelConfiguration)}
+        )
+        return cls(**values)
 
 
 def load_configuration(path: str | Path) -> Configuration:
@@ -185,6 +56,4 @@ def load_configuration(path: str | Path) -> Configuration:
     Raises:
         InvalidInputError: The file cannot be read or is not a configuration.
     """
-    from tf_metammf.trainer.configuration.configuration_files import configuration_file, read_configuration
-
     return Configuration.from_mapping(read_configuration(path), source=str(configuration_file(str(path))))

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.configuration.earlier_configurations import modernized
+from tf_metammf.trainer.configuration.sections import Sections
 from tf_metammf.trainer.configuration.yaml_files import read_mapping, require_sections
 
 PRESETS_FOLDER = files("tf_metammf.trainer.configuration") / "presets"
@@ -44,7 +44,7 @@ def configuration_file(name: str) -> Path:
         raise InvalidInputError(f"{name}: is a folder, expected a YAML file or a preset: {', '.join(preset_names())}.")
     nearest = get_close_matches(path.stem, preset_names(), n=1, cutoff=0.6)
     guess = f' Did you mean the preset "{nearest[0]}"?' if nearest else " Give a YAML file or a preset."
-    raise InvalidInputError(f"{name}: there is no such file.{guess}")
+    raise InvalidInputError(f"{name}: file not found.{guess}")
 
 
 def read_configuration(path: str | Path) -> dict[str, Any]:
@@ -55,5 +55,5 @@ def read_configuration(path: str | Path) -> dict[str, Any]:
     """
     file = configuration_file(str(path))
     content = modernized(read_mapping(file))
-    require_sections(content, Configuration, source=str(file))
+    require_sections(content, Sections, source=str(file))
     return content

@@ -13,16 +13,16 @@ from jsonargparse import ArgumentParser
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.parts.parts import PartKind, PartSettings, known_parts, owners_of, part_name, setting_names, settings_of
-from tf_metammf.trainer.configuration.configuration import PLACES, Configuration, ModelConfiguration, part_of
 from tf_metammf.trainer.configuration.configuration_messages import plain_message
 from tf_metammf.trainer.configuration.earlier_configurations import modernized
+from tf_metammf.trainer.configuration.sections import PLACES, ModelConfiguration, Sections, part_of
 
 Parts = Mapping[PartKind, type[PartSettings]]
 
 
 def default_parts() -> dict[PartKind, type[PartSettings]]:
     """Settings of the parts of the default configuration."""
-    return {kind: type(part_of(Configuration(), kind)) for kind in PLACES}
+    return {kind: type(part_of(Sections(), kind)) for kind in PLACES}
 
 
 def chosen_parts(*contents: Mapping[str, Any]) -> dict[PartKind, type[PartSettings]]:
@@ -73,17 +73,17 @@ def without_settings_of_others(content: Mapping[str, Any], parts: Parts) -> dict
     return result
 
 
-def configuration_type(parts: Parts) -> type[Configuration]:
-    """The type of a configuration with these parts: :class:`Configuration`, its fields of their types."""
+def configuration_type(parts: Parts) -> type[Sections]:
+    """The type of the sections of a configuration with these parts, its fields of their types."""
     return _configuration_type(tuple(sorted(parts.items())))
 
 
 @cache
-def _configuration_type(parts: tuple[tuple[PartKind, type[PartSettings]], ...]) -> type[Configuration]:
+def _configuration_type(parts: tuple[tuple[PartKind, type[PartSettings]], ...]) -> type[Sections]:
     given = dict(parts)
     of_model = [kind for kind, place in PLACES.items() if place.startswith("model.")]
     model = _narrowed(ModelConfiguration, {kind: given[kind] for kind in of_model})
-    return cast(type[Configuration], _narrowed(Configuration, {"model": model, "objective": given["objective"]}))
+    return cast(type[Sections], _narrowed(Sections, {"model": model, "objective": given["objective"]}))
 
 
 def _narrowed(section: type, types: Mapping[str, type]) -> type:
@@ -91,18 +91,17 @@ def _narrowed(section: type, types: Mapping[str, type]) -> type:
     return make_dataclass(section.__name__, changed, bases=(section,), namespace={"__doc__": section.__doc__})
 
 
-def configuration_from(sections: Mapping[str, Any]) -> Configuration:
-    """The configuration of parsed sections, of the type that every configuration has."""
-    values = {each.name: sections[each.name] for each in fields(Configuration)}
-    model = values["model"]
-    values["model"] = ModelConfiguration(
-        **{each.name: getattr(model, each.name) for each in fields(ModelConfiguration)}
-    )
-    return Configuration(**values)
+def parsed_sections(content: Mapping[str, Any], *, source: str) -> dict[str, Any]:
+    """The sections of a configuration from nested plain values, each of the type that follows from the chosen parts.
 
+    Args:
+        content: The values, of which some may be left out.
+        source: Where they come from, for messages.
 
-def parse_configuration(content: Mapping[str, Any], *, source: str) -> Configuration:
-    """A configuration from nested plain values; see :meth:`Configuration.from_mapping`."""
+    Raises:
+        InvalidInputError: A section or field is unknown, does not belong to the chosen part, or has a value of the
+            wrong type.
+    """
     content = modernized(content)
     parts = chosen_parts(content)
     content = checked_content(content, parts, source=source)
@@ -112,7 +111,7 @@ def parse_configuration(content: Mapping[str, Any], *, source: str) -> Configura
         parsed = parser.instantiate(parser.parse_object(content))
     except Exception as error:
         raise InvalidInputError(f"{source}: {plain_message(str(error))}") from error
-    return configuration_from(vars(parsed))
+    return vars(parsed)
 
 
 def checked_content(content: Mapping[str, Any], parts: Parts, *, source: str) -> dict[str, Any]:
@@ -160,9 +159,7 @@ def _check_fields(content: Mapping[str, Any], section: type, *, source: str, pla
             raise unknown_name(f"field of {source}:", f"{place}{name}", [f"{place}{each}" for each in known])
         if is_dataclass(hints[name]):
             if not isinstance(value, Mapping):
-                raise InvalidInputError(
-                    f"{source}: {place}{name} is {value!r}, expected a section with fields of its own."
-                )
+                raise InvalidInputError(f"{source}: {place}{name} is {value!r}, expected a section with fields.")
             _check_fields(value, cast(type, hints[name]), source=source, place=f"{place}{name}.")
 
 

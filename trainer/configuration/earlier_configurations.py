@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tf_metammf.parts.parts import PartKind, known_parts, owners_of, setting_names
-from tf_metammf.trainer.configuration.configuration import PLACES
+from tf_metammf.trainer.configuration.sections import PLACES
 
 _SECTIONS = ("graph", "peer")
 _OTHERS: tuple[PartKind, PartKind] = ("fusion", "objective")

@@ -45,7 +45,7 @@ def read_mapping(file: Path) -> dict[str, Any]:
     if content is None:
         raise InvalidInputError(f"{file}: is empty, expected sections such as model and training.")
     if not isinstance(content, dict):
-        raise InvalidInputError(f"{file}: is no configuration; expected sections such as model and training.")
+        raise InvalidInputError(f"{file}: is not a configuration; expected sections such as model and training.")
     return content
 
 
@@ -66,7 +66,7 @@ def require_sections(content: Mapping[str, Any], kind: type, *, source: str) -> 
         section = content[field.name]
         if not isinstance(section, Mapping):
             found = "is empty" if section is None else f"is {section}"
-            raise InvalidInputError(f"{source}: {field.name} {found}, expected a section with fields of its own.")
+            raise InvalidInputError(f"{source}: {field.name} {found}, expected a section with fields.")
         require_sections(section, cast(type, field.type), source=f"{source}: {field.name}")
 
 

@@ -53,7 +53,7 @@ class Cluster:
         text = os.environ.get(VARIABLE, "")
         if not text.strip():
             raise InvalidInputError(
-                f"training.strategy is {strategy}, whose processes find each other by {VARIABLE}, and that is not set. "
+                f"training.strategy is {strategy}, whose processes find each other by {VARIABLE}, which is not set. "
                 f"Set it in every process, such as {_EXAMPLES[strategy]}."
             )
         try:
@@ -99,7 +99,7 @@ class Cluster:
         for role in [*self.addresses, self.role]:
             if role not in known:
                 raise InvalidInputError(
-                    f'{VARIABLE}: the role "{role}" has no part in {strategy}, expected {" and ".join(known)}.'
+                    f'{VARIABLE}: the role "{role}" is not part of {strategy}, expected {" and ".join(known)}.'
                     + (" Validation is part of training; leave the evaluator out." if role == "evaluator" else "")
                 )
         for role, listed in self.addresses.items():

@@ -1,10 +1,12 @@
 """Workers and parameter servers: processes that do what the chief says, until its training is over."""
 
 import time
+from pathlib import Path
 
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError, WorkerLostError
+from tf_metammf.records.tensorflow_paths import PATTERN_CHARACTERS, is_pattern
 from tf_metammf.trainer.distribution.cluster import Cluster
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
@@ -25,7 +27,7 @@ def serve(cluster: Cluster, run: RunDirectory) -> None:
 
     Raises:
         InvalidInputError: This process cannot listen at its address, or the training failed.
-        WorkerLostError: The chief stopped before the training was at its end.
+        WorkerLostError: The chief stopped before the end of training.
     """
     started = time.time()
     try:
@@ -45,11 +47,26 @@ def serve(cluster: Cluster, run: RunDirectory) -> None:
     del server
     if ending == "stopped":
         raise WorkerLostError(
-            f"{cluster.name}: the chief of {run.folder} stopped before the training was at its end. Start all "
-            "processes again with the same command: training goes on from the newest checkpoint."
+            f"{cluster.name}: the chief of {run.folder} stopped before the end of training. Start all "
+            "processes again with the same command: training resumes from the newest checkpoint."
         )
     if ending != "finished":
-        raise InvalidInputError(f"{cluster.name}: the training of {run.folder} {ending}; see what its chief says.")
+        raise InvalidInputError(f"{cluster.name}: the training of {run.folder} {ending}; see the output of its chief.")
+
+
+def check_server_path(folder: Path) -> None:
+    """Refuses a run directory whose checkpoints servers could not read.
+
+    Servers read their parts of a checkpoint by its path, of which TensorFlow takes some characters for a pattern.
+
+    Raises:
+        InvalidInputError: The path has one of them.
+    """
+    if is_pattern(folder):
+        raise InvalidInputError(
+            f"{folder}: the servers of parameter_server cannot read checkpoints from a path with one of "
+            f"{' '.join(sorted(PATTERN_CHARACTERS))}. Choose another --run."
+        )
 
 
 def _ending(run: RunDirectory, *, since: float) -> str | None:

@@ -37,5 +37,5 @@ def lost_workers_named(run: RunDirectory, cluster: Cluster | None) -> Iterator[N
     if lost and cluster is not None:
         raise WorkerLostError(
             f"{cluster.name}: another process of the training is gone ({lost}). Start all of them again with the same "
-            f"command: training goes on from the newest checkpoint of {run.folder}."
+            f"command: training resumes from the newest checkpoint of {run.folder}."
         )

@@ -1,1 +1,1 @@
-"""Run directories: what is kept of a training, and how it goes on from there."""
+"""Run directories: what is kept of a training, and how it resumes."""

@@ -3,14 +3,16 @@
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
 from tf_metammf.trainer.runs.preemption import Preemption
+from tf_metammf.trainer.runs.run_in_progress import RunInProgress
 from tf_metammf.trainer.runs.training_state import TrainingState
 from tf_metammf.trainer.runs.worker_group import WorkerGroup
 
@@ -28,10 +30,7 @@ class Checkpointing(keras.callbacks.Callback):
         checkpoints: Where they go.
         trackable: Model and optimiser.
         state: The state, shared with the other callbacks.
-        steps: Steps of an epoch.
-        epochs: Epochs at most.
-        patience: Epochs without a better metric after which training ends; 0 for never.
-        seconds: Least time between two checkpoints.
+        plan: Steps of an epoch, epochs, patience and the least time between two checkpoints.
         files: Files of the run that belong to a checkpoint.
         preemption: Signals that came.
         group: The processes that train together, which write checkpoints in the same steps, each its own; None for
@@ -44,10 +43,7 @@ class Checkpointing(keras.callbacks.Callback):
         trackable: tf.train.Checkpoint,
         state: TrainingState,
         *,
-        steps: int,
-        epochs: int,
-        patience: int,
-        seconds: float,
+        plan: TrainingPlan,
         files: list[Path],
         preemption: Preemption,
         group: WorkerGroup | None = None,
@@ -56,15 +52,34 @@ class Checkpointing(keras.callbacks.Callback):
         self.checkpoints = checkpoints
         self.trackable = trackable
         self.state = state
-        self.steps = steps
-        self.epochs = epochs
-        self.patience = patience
-        self.seconds = seconds
+        self.steps = plan.steps
+        self.settings = plan.configuration.training
         self.files = files
         self.preemption = preemption
         self.group = group
         self._saved = time.monotonic()
         self._means: list[Any] = []
+
+    @classmethod
+    def of(
+        cls, model: keras.Model, progress: RunInProgress, plan: TrainingPlan, *, group: WorkerGroup | None = None
+    ) -> Self:
+        """The one of a compiled model, which writes into the run directory and heeds signals."""
+        run = progress.run
+        return cls(
+            Checkpoints(run.checkpoints_folder, keep=plan.configuration.training.checkpoints),
+            tf.train.Checkpoint(model=model, optimizer=model.optimizer),
+            progress.state,
+            plan=plan,
+            files=[run.weights_file],
+            preemption=Preemption(),
+            group=group,
+        )
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether training ends here: all epochs done, or patience is."""
+        return self.state.is_exhausted(epochs=self.settings.epochs, patience=self.settings.patience)
 
     def restore(self, *, into: Path, checkpoints: Checkpoints | None = None) -> bool:
         """Takes over the newest sound checkpoint; False where there is none.
@@ -78,6 +93,8 @@ class Checkpointing(keras.callbacks.Callback):
         if restored is None:
             return False
         self.state.replace_with(restored)
+        # Earlier releases had one more step where one row was left for it, and may have stopped before it.
+        self.state.step_of_epoch = min(self.state.step_of_epoch, self.steps - 1)
         # Keras resets the means of an epoch when it begins, also one that is resumed in its middle.
         model = self.trackable.model
         self._means = [variable.numpy() for metric in model.metrics for variable in metric.variables]
@@ -108,7 +125,7 @@ class Checkpointing(keras.callbacks.Callback):
             return
         self.state.epoch += 1
         self.state.step_of_epoch = 0
-        self.state.complete = self.state.is_exhausted(epochs=self.epochs, patience=self.patience)
+        self.state.complete = self.is_exhausted
         self.model.stop_training = self.state.complete
         if self.state.complete:
             self.save()
@@ -127,7 +144,7 @@ class Checkpointing(keras.callbacks.Callback):
 
     def _wish(self) -> int:
         """What to do now, on which all processes agree: 0 nothing, 1 a checkpoint, 2 a checkpoint before leaving."""
-        wish = int(time.monotonic() - self._saved >= self.seconds)
+        wish = int(time.monotonic() - self._saved >= self.settings.checkpoint_seconds)
         if self.preemption.signal is not None:
             wish = 2
         return wish if self.group is None else self.group.highest(wish)
@@ -136,7 +153,7 @@ class Checkpointing(keras.callbacks.Callback):
         wish = self._wish()
         if wish == 2:
             self.save()
-            logger.warning("a checkpoint of step %s is written; the same command goes on from there", self.state.step)
+            logger.warning("a checkpoint of step %s is written; the same command resumes from there", self.state.step)
             self.preemption.leave()
         if wish == 1:
             self.save()

@@ -73,7 +73,7 @@ class Checkpoints:
                 (folder / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
         except InvalidInputError as error:
             raise InvalidInputError(
-                f"{error} The checkpoints before are whole: start the same command again when there is space."
+                f"{error} Earlier checkpoints are complete: run the same command again when there is space."
             ) from error
         for old in self._steps()[: -self.keep]:
             _remove(old)
@@ -91,7 +91,7 @@ class Checkpoints:
         for folder in reversed(self._steps()):
             damage = _damage(folder)
             if damage:
-                warnings.warn(f"{folder}: {damage}; passing over this checkpoint.", stacklevel=2)
+                warnings.warn(f"{folder}: {damage}; skipping this checkpoint.", stacklevel=2)
                 continue
             with taken_literally(folder) as literal:
                 trackable.read(str(literal / WEIGHTS))
@@ -142,7 +142,7 @@ def _damage(folder: Path) -> str:
         sums: dict[str, Any] = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
         for name, expected in sums.items():
             if _checksum(folder / name) != expected:
-                return f"{name} is damaged (its checksum is another)"
+                return f"{name} is damaged (checksum mismatch)"
     except (OSError, ValueError, AttributeError) as error:
         return f"it cannot be read ({' '.join(str(error).split())})"
     return ""

@@ -79,7 +79,7 @@ def require_no_leakage(leakage: Leakage, record_set: RecordSet, *, weights: str,
     if leakage.is_any:
         raise InvalidInputError(
             f"{weights} was trained on {leakage} of {record_set.folder}: its metrics would be too good. "
-            f"{_remedy(record_set, before)} To carry the weights over all the same, {allow}."
+            f"{_remedy(record_set, before)} To use the weights anyway, {allow}."
         )
 
 
@@ -87,7 +87,7 @@ def _remedy(record_set: RecordSet, before: RecordSet) -> str:
     own = TrainedInteractions((split_pairs(before, "train"),)).outside(record_set)
     if not find_leakage(own, record_set).is_any:
         return (
-            f"It saw them in the runs that it began from, not in {before.folder}. Train on {record_set.folder} without "
+            f"It saw them in earlier runs, not in {before.folder}. Train on {record_set.folder} without "
             "weights of an earlier run, or start from a run that has not seen them."
         )
     return (
@@ -107,8 +107,8 @@ def leakage_warning(leakage: Leakage, *, weights: str) -> str:
     gone = ""
     if leakage.unknown:
         gone = (
-            f"{weights} began from runs of which it is not known what they were trained on: "
-            f"{'; '.join(leakage.unknown)}. If that is held out now, its metrics are too good"
+            f"{weights} started from runs whose training interactions are unknown: "
+            f"{'; '.join(leakage.unknown)}. If they are held out now, its metrics are too good"
         )
     return ". ".join(part for part in (leaking, gone) if part)
 

@@ -108,7 +108,7 @@ def remarks_on(run: RunDirectory) -> list[str]:
     if not configuration.model.is_baseline and best and 1 < best == epochs >= configuration.training.epochs:
         remarks.append(
             f"validation {monitor} was still improving at the last epoch: the best, epoch {best}, is the last one that "
-            "training.epochs allows; set it higher, and continue with --resume force"
+            "training.epochs allows. Increase it and continue with --resume force"
         )
     return remarks
 
@@ -130,7 +130,7 @@ def behind_references(
         for name, values in (("popularity", references.popularity), ("a random ranking", references.random))
         if value is not None and monitor in values and value < values[monitor]
     ]
-    return f"the model is behind {' and '.join(ahead)} on {what}: {value:.4f}" if ahead else None
+    return f"the model is worse than {' and '.join(ahead)} on {what}: {value:.4f}" if ahead else None
 
 
 def describe_counts(counts: Mapping[str, Mapping[str, int]]) -> list[str]:

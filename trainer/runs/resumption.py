@@ -64,13 +64,13 @@ def check_resumable(run: RunDirectory, configuration: Configuration, record_set:
     fixed = [name for name in differences if name not in CHANGEABLE]
     if fixed:
         raise InvalidInputError(
-            f"{run.folder}: was started with another {', '.join(fixed)} ({shown}), which its checkpoints do not fit. "
+            f"{run.folder}: was started with another {', '.join(fixed)} ({shown}), which do not fit its checkpoints. "
             "Choose another --run, or give the same settings."
         )
     if not force:
         raise InvalidInputError(
             f"{run.folder}: was started with another configuration ({shown}). Choose another --run, give the same "
-            "settings, or resume with these by --resume force."
+            "settings, or accept these with --resume force."
         )
 
 

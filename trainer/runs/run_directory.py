@@ -14,7 +14,7 @@
 ``warm_start.json``     with ``training.init_from``: what was taken over from the run before, and what leaks
 ``earlier_interactions.parquet``  the same: what earlier runs were trained on that this one is not, raw ids
 ``tracking.json``       with ``training.tracking``: the run of the tracker; ``mlflow/``, ``wandb/``: its local files
-``checkpoints/``        what an interrupted training goes on from
+``checkpoints/``        what an interrupted training resumes from
 ======================  ==========================================================
 """
 
@@ -62,7 +62,7 @@ class RunDirectory:
 
     @property
     def checkpoints_folder(self) -> Path:
-        """What an interrupted training goes on from."""
+        """What an interrupted training resumes from."""
         return self.folder / "checkpoints"
 
     @property
@@ -103,7 +103,7 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             raise InvalidInputError(f"{path}: cannot be read ({error}). Train the model again.") from error
         if not isinstance(content, dict):
-            raise InvalidInputError(f"{path}: is no JSON object. Train the model again.")
+            raise InvalidInputError(f"{path}: is not a JSON object. Train the model again.")
         return content
 
     def has(self, name: str) -> bool:
@@ -132,8 +132,7 @@ class RunDirectory:
             raise InvalidInputError(f"{self.folder / 'records.json'}: lacks path, name or checksum. Train again.")
         if folder is None and not Path(trained_on["path"]).is_dir():
             raise InvalidInputError(
-                f"{trained_on['path']}: the record set of {self.folder} is no longer there. "
-                f"Say where it is with {option}."
+                f"{trained_on['path']}: the record set of {self.folder} no longer exists. Give its place with {option}."
             )
         record_set = open_record_set(folder or trained_on["path"])
         checksum = record_set.metadata.checksum
@@ -182,8 +181,8 @@ def open_run_directory(folder: str | Path) -> RunDirectory:
     run = RunDirectory(Path(folder))
     if not run.configuration_file.is_file():
         raise InvalidInputError(
-            f'{folder}: has no configuration.yaml, so it is no run directory. Make one with "tf-metammf train".'
+            f'{folder}: has no configuration.yaml, so it is not a run directory. Make one with "tf-metammf train".'
         )
     if not run.weights_file.is_file():
-        raise InvalidInputError(f"{folder}: has no model.weights.h5; its training did not get to the end of an epoch.")
+        raise InvalidInputError(f"{folder}: has no model.weights.h5; its training did not finish an epoch.")
     return run

@@ -46,7 +46,7 @@ def list_runs(folder: str | Path) -> list[RunSummary]:
     """
     top = Path(folder)
     if not top.is_dir():
-        raise InvalidInputError(f"{top}: is no folder. Give the folder that holds the run directories.")
+        raise InvalidInputError(f"{top}: is not a folder. Give the folder that holds the run directories.")
     return [_summary(run) for run in _runs(top, DEPTH)]
 
 

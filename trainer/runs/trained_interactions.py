@@ -120,7 +120,7 @@ def _earlier_interactions(run: RunDirectory, *, visited: tuple[Path, ...]) -> Tr
     source = RunDirectory(Path(start))
     try:
         if source.folder.resolve() in visited:
-            raise InvalidInputError("it began from itself")
+            raise InvalidInputError("it started from itself")
         source = open_run_directory(start)
         return _trained_interactions(source, source.open_records(), visited=visited)
     except MetaMMFError as error:

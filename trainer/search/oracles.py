@@ -54,8 +54,8 @@ def make_oracle(
         tuner: bayesian, hyperband or random.
         space: What is searched.
         objective: Name of the metric, of which more is better.
-        trials: At most so many; None for :data:`DEFAULT_TRIALS`, or for one round of Hyperband's brackets.
-        epochs: Epochs of a whole training: Hyperband begins with fewer and goes on with the better trials.
+        trials: Maximum number; None for :data:`DEFAULT_TRIALS`, or for one round of Hyperband's brackets.
+        epochs: Epochs of a whole training: Hyperband begins with fewer and continues the better trials.
         seed: The same seed gives the same trials.
 
     Raises:
@@ -97,7 +97,7 @@ class Resumable(Oracle):
             aside.write_text(json.dumps(self.get_state()), encoding="utf-8")
 
     def reload(self) -> None:
-        """Reads the state; a trial that was not yet part of it is chosen anew, which gives the same values."""
+        """Reads the state; a trial that was not yet part of it is chosen again, which gives the same values."""
         # Keras Tuner looks for the trials by a pattern that has the directory in it.
         for file in Path(self._project_dir).glob("trial_*/trial.json"):
             trial = import_keras_tuner().engine.trial.Trial.load(str(file))

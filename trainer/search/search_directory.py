@@ -4,7 +4,7 @@
 ``search.yaml``        tuner, objective, record set and search space
 ``trials/ID/``         one run directory for every trial
 ``failures/ID.txt``    why a trial failed
-``oracle/``            the state of Keras Tuner, from which a search goes on
+``oracle/``            the state of Keras Tuner, from which a search resumes
 ``trials.csv``, ``.json``  a row for every trial: state, objective, epochs, parameters
 ``trials.png``         the objective over trials and over every parameter
 ``tensorboard/``       the same for the HParams page of TensorBoard
@@ -126,7 +126,7 @@ def open_search_directory(
     if differences:
         shown = "; ".join(f"{name}: {before.get(name)} in the folder, {now.get(name)} now" for name in differences)
         raise InvalidInputError(
-            f"{search.folder}: was started for another search ({shown}). Choose another --output, or give the same "
+            f"{search.folder}: belongs to another search ({shown}). Choose another --output, or give the same "
             "settings; only --trials and --seeds may change."
         )
     return search

@@ -6,7 +6,6 @@ from typing import Any, get_type_hints
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.parts.parts import PartKind, PartSettings, base_settings, known_parts, settings_of
-from tf_metammf.trainer.configuration.configuration import PLACES
 from tf_metammf.trainer.configuration.configuration_parser import (
     Parts,
     check_settings,
@@ -14,6 +13,7 @@ from tf_metammf.trainer.configuration.configuration_parser import (
     configuration_type,
     default_parts,
 )
+from tf_metammf.trainer.configuration.sections import PLACES
 from tf_metammf.trainer.search.search_parameters import KINDS
 
 
@@ -118,4 +118,4 @@ def _leaves(
         elif isinstance(value, Mapping):
             yield from _leaves(value, hints[key], source=source, prefix=f"{name}.")
         else:
-            raise InvalidInputError(f"{name} is {value!r}, expected a section with fields of its own.")
+            raise InvalidInputError(f"{name} is {value!r}, expected a section with fields.")

@@ -89,7 +89,7 @@ def parse_parameter(name: str, hint: Any, content: Mapping[str, Any]) -> Paramet
         InvalidInputError: It is none of these, or does not fit the type; the message names the field.
     """
     if name in FIXED:
-        raise InvalidInputError(f"{name} is to be the same in all trials, so it cannot be searched. Give one value.")
+        raise InvalidInputError(f"{name} has to be the same in all trials, so it cannot be searched. Give one value.")
     if len(content) != 1:
         raise InvalidInputError(f"{name} has {len(content)} kinds of search, expected one of {', '.join(KINDS)}.")
     ((kind, given),) = content.items()

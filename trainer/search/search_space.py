@@ -20,10 +20,11 @@ from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.parts.parts import setting_names
-from tf_metammf.trainer.configuration.configuration import PLACES, Configuration, part_of
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.configuration.configuration_files import PRESETS_FOLDER, configuration_file, read_configuration
 from tf_metammf.trainer.configuration.configuration_parser import chosen_parts, without_settings_of_others
 from tf_metammf.trainer.configuration.earlier_configurations import modernized
+from tf_metammf.trainer.configuration.sections import PLACES, part_of
 from tf_metammf.trainer.search.search_fields import flat_fields, leaves, nested_fields, searched_fields
 from tf_metammf.trainer.search.search_parameters import KINDS, Parameter, parse_parameter
 
@@ -142,7 +143,7 @@ def load_search_space(
     searched = {name: value for name, value in shipped.items() if name not in fixed}
     if shipped and not searched:
         raise InvalidInputError(
-            f"{source}: every field that could be searched has a value there or on the command line "
+            f"{source}: every field that could be searched has a fixed value, there or on the command line "
             f"({', '.join(shipped)}). Leave fields out, or give one a range."
         )
     return SearchSpace.from_mapping(nested_fields({**values, **searched}), source=source)

@@ -6,8 +6,8 @@ from itertools import chain
 
 from tf_metammf.errors import InvalidInputError, MetaMMFError, one_line
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.bounds import check_bounds
 from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.planning.bounds import check_bounds
 from tf_metammf.trainer.rehearsal import rehearse
 from tf_metammf.trainer.search.search_space import SearchSpace
 

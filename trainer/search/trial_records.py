@@ -21,7 +21,7 @@ class TrialRecord:
         epochs: Finished epochs, or None.
         seconds: How long it was trained for, what it continues included, or None.
         parameters: The values of what is searched, by field.
-        continues: The trial whose training it goes on with, or None.
+        continues: The trial whose training it continues, or None.
         message: Why it failed, or None.
     """
 
@@ -55,8 +55,8 @@ def best_trial(records: Sequence[TrialRecord]) -> TrialRecord:
     """
     finished = [(record.value, record) for record in records if record.state == "finished" and record.value is not None]
     if not finished:
-        first = next((record.message for record in records if record.message), "none was begun")
-        raise InvalidInputError(f"none of {len(records)} trials came to an end with a result. The first: {first}")
+        first = next((record.message for record in records if record.message), "no trial was started")
+        raise InvalidInputError(f"none of {len(records)} trials finished with a result. The first: {first}")
     return max(finished, key=lambda pair: pair[0])[1]
 
 

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 def make_tuner(oracle: "Oracle", search: SearchDirectory, space: SearchSpace, record_set: RecordSet) -> "TrialTuner":
-    """A tuner that asks an oracle, or the chief's, what to try, and goes on from what is in the search directory.
+    """A tuner that asks an oracle, or the chief's, what to try, and resumes from the search directory.
 
     Args:
         oracle: What chooses.
@@ -59,7 +59,7 @@ class TrialTuner(BaseTuner):
     """Trains the trials, as run directories that are judged on the validation split alone.
 
     A trial that Hyperband promotes begins with a copy of the run directory of the trial that it continues. One that
-    was under way when the search was killed goes on from its checkpoint.
+    was under way when the search was killed resumes from its checkpoint.
 
     Attributes:
         search_directory: Where the run directories are.

@@ -12,8 +12,7 @@ from typing import Any
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.bounds import check_bounds
-from tf_metammf.trainer.repeated_training import train_with_seeds
+from tf_metammf.trainer.planning.bounds import check_bounds
 from tf_metammf.trainer.runs.resumption import WATCHING
 from tf_metammf.trainer.runs.run_lock import locked
 from tf_metammf.trainer.search.oracles import make_oracle
@@ -23,6 +22,7 @@ from tf_metammf.trainer.search.space_rehearsal import rehearse_space
 from tf_metammf.trainer.search.trial_records import TrialRecord, best_trial, read_trials
 from tf_metammf.trainer.search.trial_tuner import make_tuner
 from tf_metammf.trainer.search.tuning_report import write_report
+from tf_metammf.trainer.seeds import train_with_seeds
 from tf_metammf.trainer.warm_start import check_earlier_run
 from tf_metammf.trainer.watching.tracking import tracker_package
 
@@ -39,7 +39,7 @@ class TuningResults:
         trials: All trials.
         best: The best of them.
         final: Metrics of the best configuration over its seeds, as
-            :func:`tf_metammf.trainer.repeated_training.train_with_seeds` gives them.
+            :func:`tf_metammf.trainer.seeds.train_with_seeds` gives them.
     """
 
     search: SearchDirectory
@@ -58,22 +58,22 @@ def tune(
     seeds: int = 3,
     verbose: int | None = None,
 ) -> TuningResults | None:
-    """Searches for the configuration with the best ``evaluation.monitor`` on validation, and trains that anew.
+    """Searches for the configuration with the best ``evaluation.monitor`` on validation, and trains it again.
 
     Trials are ranked on the validation split alone. The best configuration is then trained with several seeds, of
-    which each is tested once. A search that was killed goes on: finished trials are not repeated, and the one under
-    way goes on from its checkpoint. The same ``training.seed`` gives the same trials.
+    which each is tested once. A search that was killed resumes: finished trials are not repeated, and the one under
+    way resumes from its checkpoint. The same ``training.seed`` gives the same trials.
 
     With Keras Tuner's environment variables (:data:`VARIABLES`) this process is the chief, who chooses and reports,
     or a worker, who trains; all of them need the same arguments and the same file system.
 
     Args:
         record_set: The data.
-        folder: The search directory to create or to go on with.
+        folder: The search directory to create or resume.
         space: What is searched.
-        tuner: bayesian, random or hyperband. The last begins trials with few epochs, and goes on with the better
+        tuner: bayesian, random or hyperband. The last begins trials with few epochs, and continues the better
             ones, up to ``training.epochs``.
-        trials: At most so many; by default 30, or for hyperband what one round of its brackets takes.
+        trials: Maximum number; by default 30, or for hyperband what one round of its brackets takes.
         seeds: How often the best configuration is trained and tested, with the seeds after ``training.seed``, which
             the trials have; 0 for not at all.
         verbose: What the final trainings print, as :func:`tf_metammf.trainer.training.train` takes it.
@@ -103,7 +103,7 @@ def tune(
         best = best_trial(records)
         write_report(search, records, space, objective=objective)
         chosen = space.configuration(best.parameters)
-        heading = f"# The best of {len(records)} trials, {best.trial_id}: validation {objective} {best.value:.6g}\n"
+        heading = f"# Best of {len(records)} trials, {best.trial_id}: validation {objective} {best.value:.6g}\n"
         search.best_file.write_text(heading + chosen.to_yaml(), encoding="utf-8")
         # Not the seed of the trials: the best of them was best with it by chance, too.
         fresh = range(settings.seed + 1, settings.seed + 1 + seeds)
@@ -163,13 +163,13 @@ def _check(space: SearchSpace, *, tuner: str, trials: int | None, seeds: int) ->
     if not space.parameters:
         raise InvalidInputError("there is no range and no choice to search. Give one field a range.")
     if tuner == "hyperband" and "training.epochs" in space.parameters:
-        raise InvalidInputError("training.epochs is varied by hyperband itself. Give one value, its largest.")
+        raise InvalidInputError("training.epochs is varied by hyperband itself. Give one value, the maximum.")
     for name, number, least in (("trials", trials, 1), ("seeds", seeds, 0)):
         if number is not None and number < least:
             raise InvalidInputError(f"{name} is {number}, expected at least {least}.")
     for name in space.parameters:
         if name in WATCHING:
-            raise InvalidInputError(f"{name} has choices, and changes nothing of a training. Give it one value.")
+            raise InvalidInputError(f"{name} has choices, but does not change the training. Give it one value.")
     for configuration in space.extremes():
         check_bounds(configuration)
         if configuration.training.tracking is not None:

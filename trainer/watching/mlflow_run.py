@@ -32,7 +32,7 @@ def begin(
     tags: Mapping[str, str],
     known: Mapping[str, str] | None,
 ) -> "MLflowRun":
-    """Begins a run of MLflow, or goes on with the one of before.
+    """Starts an MLflow run, or resumes the earlier one.
 
     It is in the store that the program or ``MLFLOW_TRACKING_URI`` names, else in ``mlflow/`` of ``home``. What MLflow
     does not let be changed, a parameter with another value than before, becomes the tag ``resumed.NAME``.

@@ -30,7 +30,7 @@ class TrackedRun(Protocol):
     """A run of a tracker.
 
     Attributes:
-        identity: What is needed to go on with it, as plain JSON values.
+        identity: What is needed to resume it, as plain JSON values.
     """
 
     identity: dict[str, str]
@@ -79,7 +79,7 @@ class Tracking:
         try:
             action(self._run)
         except Exception as error:
-            logger.warning("tracking failed, training goes on: %s", _line(error))
+            logger.warning("tracking failed, training continues: %s", _line(error))
 
 
 class _TrackEpochs(keras.callbacks.Callback):
@@ -119,9 +119,9 @@ def tracked(
     except Exception as error:
         if group is None and name not in known:
             raise InvalidInputError(
-                f"training.tracking: {name} could not begin ({_line(error)}). Mend that, or train without it."
+                f"training.tracking: {name} could not start ({_line(error)}). Fix that, or train without it."
             ) from error
-        logger.warning("%s could not begin, training goes on without it: %s", name, _line(error))
+        logger.warning("%s could not start, training continues without it: %s", name, _line(error))
     else:
         run.write(FILE, {**known, name: begun.identity})
         logger.info("tracked by %s: %s", name, ", ".join(f"{part} {value}" for part, value in begun.identity.items()))
@@ -149,7 +149,7 @@ def tracker_package(name: str) -> ModuleType:
         return import_module(name)
     except ImportError as error:
         raise InvalidInputError(
-            f"training.tracking is {name}, and that package is not installed ({error}). Install it with pip install "
+            f"training.tracking is {name}, but that package is not installed ({error}). Install it with pip install "
             f'"tf-metammf[{name}]".'
         ) from error
 

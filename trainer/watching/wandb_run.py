@@ -25,7 +25,7 @@ def begin(
     tags: Mapping[str, str],
     known: Mapping[str, str] | None,
 ) -> "WandbRun":
-    """Begins a run, or goes on with the one of before; ``WANDB_MODE`` says whether anything is sent.
+    """Starts a run, or resumes the earlier one; ``WANDB_MODE`` says whether anything is sent.
 
     It is a run of its own beside one that the program may have begun. Neither source code nor what is printed is
     sent. Local files are in ``wandb/`` of ``home``.

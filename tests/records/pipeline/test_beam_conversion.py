@@ -75,6 +75,9 @@ def compare(tmp_path) -> Callable[..., None]:
         ]
         assert files[0].keys() == files[1].keys()
         assert [path for path in files[0] if files[0][path] != files[1][path]] == []
+        lists = [path.read_bytes() for path in sorted(tmp_path.glob("*.rejected.csv"))]
+        assert len(lists) == (2 if arguments.get("on_error") == "skip" else 0)
+        assert len(set(lists)) <= 1
 
     return both
 
@@ -156,6 +159,53 @@ def test_text_as_users_have_it(tmp_path, compare):
     compare(folder, splitting=Splitting(method="leave_last_out"))
 
 
+def test_rows_that_cannot_be_read_are_left_out_and_listed_as_the_local_conversion_does(tmp_path, compare):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    random = np.random.default_rng(6)
+    rows = [f'{u},clip {i},"a\nb",{t}' for u, i, t in zip(*random.integers(0, 20, (3, 200)), strict=True)]
+    rows[7], rows[50], rows[51], rows[90] = ",clip 1,x,4", "lonely,clip 2,x,noon", "3,clip 2", "\n\n4,,x,5"
+    rows[100], rows[110], rows[120] = "NA,clip 1,x,4", "07,clip 2 ,x,5", "user_id,item_id,text,time"
+    rows[130], rows[140] = '"1\n",clip 2,x,5', "1E+05,clip 2,x,5"
+    rows += [",,,"] * 30  # so many that a part has no other
+    (folder / "interactions.csv").write_text("\n".join(["user_id,item_id,text,time", *rows]), encoding="utf-8")
+    frames = [f"clip {row},{row / 2},1" for row in range(20)]
+    frames[3], frames[5] = "clip 3,x,1", ",7,1"
+    (folder / "visual_features.csv").write_text("\n".join(["item_id,f0,f1", *frames]), encoding="utf-8")
+    compare(folder, on_error="skip", splitting=Splitting(method="leave_last_out"))
+    funnel = Metadata.read(tmp_path / "beam").funnel
+    assert funnel.rejected == {
+        "header once more": 1,
+        "line break in user": 1,
+        "no item": 1,
+        "no user": 31,
+        "unreadable time": 1,
+        "wrong number of values": 1,
+    }
+    assert [note.split(":")[0] for note in funnel.notes] == [
+        "Taken as ids of users, but often written for a missing one",
+        'The user id "1E+05" looks like a longer number whose last digits a spreadsheet cut, so that different users '
+        "may have become one.",
+        "Ids of users that look like another (spaces, leading zeros, .0) and were taken as different",
+        "Ids of items that look like another (spaces, leading zeros, .0) and were taken as different",
+        "Rows of features that could not be read and were left out",
+    ]
+
+
+def test_rows_of_parquet_that_cannot_be_read_are_left_out_and_listed(tmp_path, compare):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    table = interactions(splits=True)
+    for name, row, value in (("user_id", 55, None), ("item_id", 120, ""), ("split", 130, "spare")):
+        values = table[name].to_pylist()
+        values[row] = value
+        table = table.set_column(table.column_names.index(name), name, pyarrow.array(values))
+    for number, rows in enumerate((table[:120], table[120:])):
+        pyarrow.parquet.write_table(rows, folder / f"views-{number}.parquet", row_group_size=50)
+    compare(folder, on_error="skip", options=Options(interactions="views-*.parquet", features={}))
+    assert Metadata.read(tmp_path / "beam").funnel.rejected == {"no item": 1, "no user": 1, "unknown split": 1}
+
+
 def test_the_command_takes_the_options_of_beam(logs, tmp_path, capsys):
     words = ["records", "convert", "--source", "tabular", "--input", str(logs), "--output", str(tmp_path / "videos")]
     assert main([*words, "--beam_pipeline_options=--runner=DirectRunner --direct_num_workers=1"]) == 0
@@ -185,7 +235,11 @@ def broken(logs: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("an id is missing", r'interactions\.csv: a row: column "user_id" has no id \(,clip 1,4\)\. Mend the row\.$'),
+        (
+            "an id is missing",
+            r'interactions\.csv: line 302: column "user_id" has no id \(,"clip 1",3,4\)\. '
+            r"Fix the row, or leave such rows out with --on_error skip\.$",
+        ),
         ("an item twice", r'modality "visual": has item "clip \d+" more than once, expected once'),
         ("a feature that is not finite", r'modality "acoustic": item "clip \d+" .* has NaN or infinite'),
         (
@@ -215,10 +269,10 @@ def test_an_error_of_a_worker_is_one_line_for_the_user_and_leaves_nothing(logs, 
             {"filtering": Filtering(k_core=8), "k_core_rounds": 1},
             r"k_core 8 is not reached after 1 rounds: .* Give more",
         ),
-        ({"splitting": Splitting(method="source")}, r'splitting method "source": .* has no splits of its own'),
-        ({"splitting": Splitting(like="before")}, r"like is before, and pipelines of Beam do not read an earlier"),
+        ({"splitting": Splitting(method="source")}, r'splitting method "source": .* has no splits'),
+        ({"splitting": Splitting(like="before")}, r"like is before, but Beam pipelines do not read an earlier"),
         ({"seed": -1}, r"seed is -1, expected at least 0"),
-        ({"options": Options(token_columns={"visual": "words"})}, r"pipelines of Beam do not read words"),
+        ({"options": Options(token_columns={"visual": "words"})}, r"Beam pipelines do not read words"),
         ({"options": Options(interactions="clicks.csv")}, r"has no file clicks\.csv\. It has: "),
     ],
 )

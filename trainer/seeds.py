@@ -31,7 +31,7 @@ def train_with_seeds(
     Args:
         record_set: The data.
         configuration: Everything but the seed.
-        runs: The run directory of every seed, to create or to go on with.
+        runs: The run directory of every seed, to create or resume.
         group: The directory that they are a part of, as :func:`tf_metammf.trainer.training.train` takes it.
         verbose: As :func:`tf_metammf.trainer.training.train` takes it.
 

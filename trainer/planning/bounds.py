@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.parts.parts import PartKind, PartSettings, settings_of
 from tf_metammf.ranking.metric_names import MetricName
-from tf_metammf.trainer.configuration.configuration import PLACES, Configuration, part_of
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.sections import PLACES, part_of
 
 _LEAST = {
     "training": {
@@ -50,7 +51,8 @@ def check_bounds(configuration: Configuration) -> None:
     if configuration.objective.contrasts_batch and configuration.training.batch_size == 1:
         raise InvalidInputError(
             f"training.batch_size is 1, but the negatives of objective {configuration.objective.name} are the other "
-            "items of the batch, so the loss would always be 0. Raise it, or set objective.name to bpr or full_softmax."
+            "items of the batch, so the loss would always be 0. Increase it, or set objective.name to bpr or "
+            "full_softmax."
         )
     _check_words(configuration.model, place="model")
     _check_words(configuration.training, place="training")

@@ -1,0 +1,160 @@
+"""A record set without given users or items, as someone who asks to be forgotten may demand."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.item_lookup import ItemLookup
+from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
+from tf_metammf.records.reader import read_interactions
+from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.staging import require_absent
+from tf_metammf.records.writer import write_record_set
+
+_ITEMS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What was removed.
+
+    Attributes:
+        record_set: The new record set.
+        users: Number of users removed.
+        items: Number of items removed.
+        interactions: Number of interactions removed.
+        unknown: Ids that the record set did not have, in the order given.
+    """
+
+    record_set: RecordSet
+    users: int
+    items: int
+    interactions: int
+    unknown: tuple[str, ...]
+
+
+def remove(
+    record_set: RecordSet,
+    target: str | Path,
+    *,
+    users: Collection[str] = (),
+    items: Collection[str] = (),
+    seed: int = 0,
+    show_progress: bool = False,
+) -> Removal:
+    """Writes a record set without some users and items, their interactions and their features.
+
+    Everything else stays: the splits of the other interactions, users without interactions, the order of the ids. No
+    file of the new record set has a removed id; ``metadata.json`` says how many there were and the checksum of the
+    record set that they were in. Interactions are held in memory, features are not.
+
+    Args:
+        record_set: The record set to copy from, which is not changed.
+        target: The folder to create.
+        users: Raw ids of users.
+        items: Raw ids of items.
+        seed: Seed of the order on disk.
+        show_progress: Whether to draw a progress bar on stderr.
+
+    Raises:
+        InvalidInputError: No id is in the record set, nothing to train on would be left, or the target exists.
+        InvalidRecordSetError: The record set is damaged.
+    """
+    require_absent(target)
+    old = record_set.metadata
+    user_ids, item_ids = record_set.user_ids, record_set.item_ids
+    known_users, known_items = set(user_ids), set(item_ids)
+    unknown = tuple(
+        raw for asked, known in ((users, known_users), (items, known_items)) for raw in asked if raw not in known
+    )
+    keep_users = _kept(user_ids, set(users))
+    keep_items = _kept(item_ids, set(items))
+    if keep_users.all() and keep_items.all():
+        raise InvalidInputError(
+            f"{record_set.folder}: has none of the {len(users) + len(items)} ids that are to be removed"
+            f"{_examples(unknown)}. Give the raw ids, as users.txt and items.txt have them."
+        )
+    splits = {name: _remaining(read_interactions(record_set, name), keep_users, keep_items) for name in old.splits}
+    if not len(splits["train"]):
+        raise InvalidInputError(f"{record_set.folder}: no training interactions would be left. Remove fewer ids.")
+    data = RawData(
+        name=old.name,
+        user_ids=[raw for raw, keep in zip(user_ids, keep_users, strict=True) if keep],
+        item_ids=[raw for raw, keep in zip(item_ids, keep_items, strict=True) if keep],
+        interactions=splits["train"],
+        modalities=_features(record_set, np.flatnonzero(keep_items)),
+        splits=splits,
+        provenance=_provenance(record_set, users=int((~keep_users).sum()), items=int((~keep_items).sum())),
+    )
+    written = write_record_set(data, splits, target, seed=seed, show_progress=show_progress)
+    return Removal(
+        written,
+        users=int((~keep_users).sum()),
+        items=int((~keep_items).sum()),
+        interactions=old.interactions - written.metadata.interactions,
+        unknown=unknown,
+    )
+
+
+def _kept(ids: list[str], removed: set[str]) -> NDArray[np.bool_]:
+    return np.array([raw not in removed for raw in ids], bool)
+
+
+def _examples(ids: tuple[str, ...]) -> str:
+    return f', "{ids[0]}" for example' if ids else ""
+
+
+def _remaining(
+    interactions: Interactions, keep_users: NDArray[np.bool_], keep_items: NDArray[np.bool_]
+) -> Interactions:
+    """Interactions of the users and items that stay, with their new dense ids."""
+    left = interactions.take(keep_users[interactions.user] & keep_items[interactions.item])
+    new_user, new_item = np.cumsum(keep_users) - 1, np.cumsum(keep_items) - 1
+    return Interactions(new_user[left.user], new_item[left.item], timestamp=left.timestamp)
+
+
+def _features(record_set: RecordSet, items: NDArray[np.int64]) -> dict[str, ModalityFeatures]:
+    """The features of the items that stay, read when they are written."""
+    names = sorted(record_set.metadata.modalities)
+    presence: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in names}
+    if names:
+        lookup = ItemLookup(record_set)
+        for _, present in lookup.blocks(_ITEMS_AT_ONCE):
+            for name in names:
+                presence[name].append(present[name].numpy())
+    return {
+        name: ModalityFeatures(
+            _StoredFeatures(record_set, name), np.where(np.concatenate(presence[name])[items], items, -1)
+        )
+        for name in names
+    }
+
+
+class _StoredFeatures:
+    """The features of one modality as a matrix whose rows are read from the item shards."""
+
+    def __init__(self, record_set: RecordSet, modality: str) -> None:
+        entry = record_set.metadata.modalities[modality]
+        self._lookup = ItemLookup(record_set, modalities=[modality])
+        self._modality = modality
+        self.shape = (record_set.metadata.items, entry.width)
+        self.dtype = np.dtype(entry.source_dtype)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        found = self._lookup.lookup(tf.constant(rows, tf.int64))["features"][self._modality]
+        return np.asarray(found.numpy().astype(self.dtype))
+
+
+def _provenance(record_set: RecordSet, *, users: int, items: int) -> dict[str, object]:
+    step = {"from": record_set.metadata.checksum, "users": users, "items": items}
+    source = dict(record_set.metadata.source)
+    return {**source, "removed": [*source.get("removed", []), step]}

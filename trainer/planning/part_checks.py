@@ -1,0 +1,58 @@
+"""Which parts and settings of a configuration go together, read from what each declares."""
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.trainer.configuration.configuration import Configuration
+
+
+def check_parts(configuration: Configuration) -> None:
+    """Refuses objectives and strategies that an encoder cannot be trained with.
+
+    Raises:
+        InvalidInputError: The objective or the strategy does not go with the encoder.
+    """
+    encoder, objective = configuration.model.encoder, configuration.objective
+    if not encoder.needs_objective and objective.minimises:
+        reason = "has its own loss" if encoder.trained else "is not trained"
+        raise InvalidInputError(
+            f"objective.name is {objective.name}, and {encoder.name} {reason}. Set it to none, as the presets do."
+        )
+    if encoder.needs_objective and not objective.minimises:
+        raise InvalidInputError(
+            f"objective.name is {objective.name}, and {encoder.name} has no loss. Use in_batch_softmax."
+        )
+    if encoder.own_loss_needs_negatives and not objective.samples_negatives:
+        other = "" if encoder.needs_negatives else ", or set model.encoder.content_weight to 0"
+        raise InvalidInputError(
+            f"objective.name is {objective.name}, and {encoder.name} has a loss that needs sampled negatives. Use "
+            f"bpr{other}."
+        )
+    if encoder.counts_over_batches and configuration.training.strategy != "none":
+        raise InvalidInputError(
+            f"training.strategy is {configuration.training.strategy}, and {encoder.name} keeps numbers over a whole "
+            "batch that replicas do not share. Use none."
+        )
+
+
+def check_served(configuration: Configuration) -> None:
+    """Refuses settings that do not go with parameter servers.
+
+    Raises:
+        InvalidInputError: A setting does not; the message names it.
+    """
+    training = configuration.training
+    refused = {
+        "model.encoder.name": (configuration.model.encoder.name, "mf", "a graph encoder needs all nodes in every step"),
+        "objective.name": (configuration.objective.name, "in_batch_softmax", "the others need all items or a sampler"),
+        "training.deterministic": (training.deterministic, False, "workers do not wait for each other"),
+        "training.mixed_precision": (training.mixed_precision, None, "it has not been tried there"),
+        "training.jit_compile": (training.jit_compile, False, "it has not been tried there"),
+        "training.init_from": (training.init_from, None, "weights are read by one process"),
+        "training.rollbacks": (training.rollbacks, 0, "no process sees the loss of a single step"),
+        "training.profile_steps": (training.profile_steps, 0, "no process sees a single step"),
+    }
+    for name, (found, expected, reason) in refused.items():
+        if found != expected:
+            raise InvalidInputError(
+                f"{name} is {found}; with parameter_server only {expected} is possible: {reason}. Use that, or the "
+                "strategy multi_worker."
+            )

@@ -1,0 +1,51 @@
+"""``state.json`` of a run directory, true from the beginning of a training to however it ends."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tf_metammf.errors import TrainingDivergedError
+from tf_metammf.records.tensorflow_errors import LOST_CONNECTION
+from tf_metammf.trainer.runs.environment import describe_environment, peak_memory_bytes
+from tf_metammf.trainer.runs.run_in_progress import RunInProgress
+from tf_metammf.trainer.watching.training_curve import draw_training_curve
+
+
+@contextmanager
+def state_written(progress: RunInProgress, *, monitor: str) -> Iterator[None]:
+    """Keeps ``state.json`` true, however training ends, and then draws its curve.
+
+    Args:
+        progress: The run.
+        monitor: The validation metric that weights are chosen by.
+    """
+    run, state = progress.run, progress.state
+    started, before = time.perf_counter(), run.seconds
+    ending = "failed"
+    run.write("environment", describe_environment())
+    run.write("state", {"state": "running", "seconds": before})
+    try:
+        yield
+        ending = "finished"
+    except TrainingDivergedError:
+        ending = "diverged"
+        raise
+    except (KeyboardInterrupt, SystemExit, *LOST_CONNECTION):
+        ending = "stopped"
+        raise
+    finally:
+        if run.history_file.is_file():
+            draw_training_curve(run, monitor=monitor)
+        run.write(
+            "state",
+            {
+                "state": ending,
+                "epoch": state.epoch,
+                "step": state.step,
+                "best_epoch": state.best_epoch,
+                f"validation {monitor}": state.best_value,
+                "rollbacks": state.rollbacks,
+                "seconds": round(before + time.perf_counter() - started, 2),
+                "peak_memory_bytes": peak_memory_bytes(),
+            },
+        )
