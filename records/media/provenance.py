@@ -87,6 +87,31 @@ def require_same_encoder(
     )
 
 
+def require_same_extraction(found: Mapping[str, Any], expected: Mapping[str, Any], *, where: str, advice: str) -> None:
+    """Refuses data of which a modality was extracted by another encoder than that of other data.
+
+    Args:
+        found: ``metadata.source`` of a record set.
+        expected: That of the other; a modality that was not extracted, here or there, is not compared.
+        where: What has the other.
+        advice: What to do next.
+
+    Raises:
+        InvalidInputError: They differ in a modality that both have.
+    """
+    ours, theirs = found.get("extraction") or {}, expected.get("extraction") or {}
+    for modality in sorted(set(ours) & set(theirs)):
+        require_same_encoder(modality, ours[modality], theirs[modality], where=where, advice=advice)
+
+
+def described(extraction: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What made the features of every modality, without what encoders learned: short enough to be read."""
+    return {
+        modality: {name: value for name, value in provenance.items() if name != "state"}
+        for modality, provenance in extraction.items()
+    }
+
+
 def pack_state(state: State) -> dict[str, Any]:
     """Arrays as plain JSON values."""
     return {
