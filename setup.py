@@ -82,12 +82,15 @@ setup(
         "importlib-resources>=6",  # TFDS 4.9.10 imports it without asking for it
         "numpy>=2.1",
         "pyarrow>=18",
-        "jsonargparse[signatures]>=4.40",
+        "jsonargparse[signatures]>=4.40,<5",
         "PyYAML>=6",
         "rich>=13",
         "matplotlib>=3.9",
         "tensorboard>=2.20",
         "tensorflow-serving-api>=2.21,<2.22",  # messages in Python; asks for nothing that TensorFlow does not
+        "urllib3>=2.2,<3",
+        "grpcio>=1.74,<2",
+        "protobuf>=6.31.1,<8",
     ],
     extras_require={
         "test": [

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from tf_metammf.export.answers import Recommendations as Recommendations
     from tf_metammf.export.answers import Scores as Scores
     from tf_metammf.export.client import Client as Client
+    from tf_metammf.export.connection import Connection as Connection
     from tf_metammf.export.deployment.deployment import Deployment as Deployment
+    from tf_metammf.export.export_options import ExportOptions as ExportOptions
     from tf_metammf.export.index import ExactIndex as ExactIndex
     from tf_metammf.export.indices import IndexOptions as IndexOptions
     from tf_metammf.export.partitioned_index import PartitionedIndex as PartitionedIndex
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "Changes": "saved_model",
     "Client": "client",
+    "Connection": "connection",
     "Deployment": "deployment.deployment",
     "ExactIndex": "index",
+    "ExportOptions": "export_options",
     "IndexOptions": "indices",
     "ModalityShares": "answers",
     "NewItemPlaces": "answers",
