@@ -31,9 +31,9 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 findings of records validate or verify, or media that records extract could not decode; 2 an "
-    "error you can fix, in one line on stderr; 130 interrupted; 138 another process of a distributed training is gone; "
-    "143 terminated."
+    "Exit codes: 0 done; 1 findings of records validate or verify, or media that records extract could not decode; 2 "
+    "an error you can fix, in one line on stderr; 130 interrupted; 138 another process of a distributed training is "
+    "gone; 143 terminated."
 )
 
 RECORD_COMMANDS = ("extract", "convert", "describe", "validate", "remove-users", "remove-items", "synthesize")

@@ -39,7 +39,7 @@ class ExtractionSettings:
     frame_choice: Literal["even", "shots"] = "even"
     windows: int = 32
     tokens: bool = False
-    batch: int = 128
+    batch: int = 32
     workers: int | None = None
     download: bool = False
     retry: bool = False

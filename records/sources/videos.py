@@ -53,7 +53,7 @@ class Options:
     frames: int = 16
     frame_choice: Literal["even", "shots"] = "even"
     windows: int = 32
-    batch: int = 128
+    batch: int = 32
     workers: int | None = None
     limits: Limits = field(default_factory=Limits)
 

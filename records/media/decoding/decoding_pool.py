@@ -1,19 +1,19 @@
 """Worker processes that decode files side by side; one that dies costs the file it was decoding."""
 
-import multiprocessing
 import queue
 import signal
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any
 
 from tf_metammf.records.media.decoding.limits import Limits
 from tf_metammf.records.media.decoding.requests import Decoded, DecodeRequest, failed
-from tf_metammf.records.media.decoding.worker import work
+from tf_metammf.records.media.decoding.worker import WORK, start_worker
 
 _GRACE_SECONDS = 5.0
 """A worker looks at the clock itself; this is for one that is stuck inside the decoder."""
@@ -25,18 +25,17 @@ Answer = tuple[Hashable, Decoded]
 class DecodingPool:
     """Decodes files in processes of its own while the caller does something else.
 
-    Processes are spawned, so that none inherits the threads of TensorFlow. A process that dies is replaced.
+    Processes begin empty, without the threads and the memory of this one. A process that dies is replaced.
 
     Args:
         workers: Number of processes.
         limits: What a file may take.
-        target: What a process runs; another one in tests.
+        work: ``module:function`` that a process runs; another one in tests.
     """
 
-    def __init__(self, workers: int, limits: Limits, *, target: Callable[[Connection, Limits], None] = work) -> None:
+    def __init__(self, workers: int, limits: Limits, *, work: str = WORK) -> None:
         self._limits = limits
-        self._target = target
-        self._context = multiprocessing.get_context("spawn")
+        self._work = work
         self._waiting: queue.SimpleQueue[tuple[Hashable, DecodeRequest]] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
         self._unanswered = 0
@@ -98,7 +97,7 @@ class DecodingPool:
             except queue.Empty:
                 return
             if not worker.is_alive:
-                worker.start(self._context, self._target, self._limits)
+                worker.start(self._limits, self._work)
             worker.deadline = time.monotonic() + self._limits.seconds + _GRACE_SECONDS
             with suppress(OSError):  # it died while it was idle; that is seen when its answer is awaited
                 worker.connection.send(worker.request)
@@ -137,14 +136,11 @@ class _Worker:
 
     @property
     def is_alive(self) -> bool:
-        return self.process is not None and self.process.is_alive()
+        return self.process is not None and self.process.poll() is None
 
-    def start(self, context: Any, target: Callable[[Connection, Limits], None], limits: Limits) -> None:
+    def start(self, limits: Limits, work: str) -> None:
         self.end()
-        self.connection, other = context.Pipe()
-        self.process = context.Process(target=target, args=(other, limits), daemon=True)
-        self.process.start()
-        other.close()  # or the end of the process would not close the pipe
+        self.process, self.connection = start_worker(limits, work)
 
     def end(self, *, kill: bool = False) -> str:
         """Ends the process, if it runs, and says how it ended."""
@@ -152,11 +148,10 @@ class _Worker:
             return "it did not start"
         self.connection.close()  # an idle process ends by itself then
         if not kill:
-            self.process.join(timeout=1)
-        if self.process.is_alive():
-            self.process.kill()
-        self.process.join()
-        code, self.process = self.process.exitcode, None
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=1)
+        self.process.kill()
+        code, self.process = self.process.wait(), None
         with suppress(ValueError):
             return signal.Signals(-code).name
         return f"exit code {code}"

@@ -1,12 +1,61 @@
 """The process that decodes: whatever a file does to it, it is only this process."""
 
+import importlib
+import json
+import os
 import resource
 import signal
+import subprocess
+import sys
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tf_metammf.records.media.decoding.decoding import decode
 from tf_metammf.records.media.decoding.limits import Limits
+
+WORK = f"{__name__}:work"
+"""What a process runs."""
+
+# The main module of this process is not run again in the other, as multiprocessing does: it may import TensorFlow, and
+# an unguarded one would start processes without end.
+_PROGRAM = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from tf_metammf.records.media.decoding.worker import run
+run(int(sys.argv[2]), sys.argv[3])
+"""
+
+
+def start_worker(limits: Limits, work: str = WORK) -> tuple["subprocess.Popen[bytes]", Connection]:
+    """Starts a process that decodes.
+
+    Args:
+        limits: What a file may take.
+        work: ``module:function`` that it runs; another one in tests.
+
+    Returns:
+        The process, and what takes its requests and gives its answers.
+    """
+    ours, theirs = Pipe()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, json.dumps(sys.path), str(theirs.fileno()), work],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            # One file after another; threads of libraries would only take memory.
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )
+    ours.send(limits)
+    return process, ours
+
+
+def run(descriptor: int, target: str) -> None:
+    """What the process does: waits for the limits, and works."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
+    module, _, function = target.partition(":")
+    connection = Connection(descriptor)
+    getattr(importlib.import_module(module), function)(connection, connection.recv())
 
 
 def work(connection: Connection, limits: Limits) -> None:
@@ -20,14 +69,13 @@ def work(connection: Connection, limits: Limits) -> None:
     import av.logging
 
     av.logging.set_level(av.logging.PANIC)  # what is wrong with a file goes into the answer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
     limit_memory(limits.memory)
     while True:
         try:
             request = connection.recv()
+            connection.send(decode(request, limits))
         except (EOFError, OSError):  # the other end is closed, or killed
             return
-        connection.send(decode(request, limits))
 
 
 def limit_memory(megabytes: int) -> None:

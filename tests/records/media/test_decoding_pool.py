@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_media import NEEDS_AV, SIZE, tone, unruly_work, write_blank_png
+from made_media import NEEDS_AV, SIZE, tone, write_blank_png
 
 from tf_metammf.records.media.decoding import decoding_pool
 from tf_metammf.records.media.decoding.decoding_pool import DecodingPool
@@ -29,7 +29,7 @@ def test_files_that_crash_or_hang_cost_themselves_alone(tmp_path, monkeypatch):
     for name in ("a", "b", "c", "d", "crash", "hang"):
         write_clip(tmp_path / f"{name}.wav", None, sound=tone(0.1), sound_codec="pcm_s16le")
     paths = [tmp_path / f"{name}.wav" for name in ("a", "crash", "b", "hang", "c", "d")]
-    with DecodingPool(2, Limits(seconds=2), target=unruly_work) as pool:
+    with DecodingPool(2, Limits(seconds=2), work="made_media:unruly_work") as pool:
         found = answers(pool, paths)
     assert {name for name in found if "acoustic" in found[name].sequences} == {"a", "b", "c", "d"}
     assert found["crash"].problems["acoustic"].reason == "made the decoder crash (SIGSEGV)"
