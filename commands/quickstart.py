@@ -20,7 +20,7 @@ FUSIONS: dict[str, dict[str, Any]] = {
     "concatenation": {"units": [128, 64, 32]},
 }
 USERS, ITEMS = 3000, 3000
-CLIP_USERS, CLIPS = 4000, 1000
+CLIP_USERS, CLIPS = 4000, 2000
 """With real clips, which take longer to make than vectors."""
 METRICS = ("recall@20", "ndcg@20", "warm/recall@20", "cold/recall@20", "cold/ndcg@20")
 CLIPS_FOLDER = "clips"

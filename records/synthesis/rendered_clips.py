@@ -1,6 +1,8 @@
 """Synthetic micro-videos as real files: clips, covers and titles that show what the features would say."""
 
 import csv
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +97,10 @@ def write_rendered_clips(data: SyntheticData, folder: Path, *, show_progress: bo
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(["item_id", "path", "cover", "title"])
             items = range(len(data.raw.item_ids))
-            rows.writerows(_written(data, item, staging) for item in progress(items, "clips", show=show_progress))
+            # Encoders of FFmpeg run without Python's lock.
+            with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+                written = threads.map(lambda item: _written(data, item, staging), items)
+                rows.writerows(next(written) for _ in progress(items, "clips", show=show_progress))
         _write_interactions(data, staging / "interactions.csv")
         write_kinds(data, staging / "kinds.csv")
 
