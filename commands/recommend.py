@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -39,6 +39,22 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=[],
         help="Raw ids of items that an unknown user liked.",
     )
+    parser.add_argument(
+        "--new_video",
+        type=Path,
+        metavar="FILE",
+        help="A video that is not in the catalogue: print its place in the ranking of each user, the share of each "
+        "modality, and the most similar videos. Its features are extracted as those of the model's data were.",
+    )
+    for text in ("title", "description", "tags"):
+        parser.add_argument(f"--{text}", type=str, default="", help=f"The {text} of the new video.")
+    parser.add_argument(
+        "--encoder_settings",
+        type=dict[str, dict[str, Any]],
+        default={},
+        help="Settings of the encoders of the new video that differ from those of the data, such as where weights are, "
+        "as {visual: {weights: resnet50.h5}}.",
+    )
     parser.add_argument("--all_users", action="store_true", help="Recommend to all users of the export; with --output.")
     parser.add_argument("--users", type=Path, help="A text file of user ids, one in each line; with --output.")
     parser.add_argument(
@@ -53,10 +69,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Queries and prints; uses the SavedModel or the server alone."""
+    if arguments.new_video is not None:
+        return _ask_about_new_video(arguments)
     if arguments.all_users or arguments.users is not None or arguments.output is not None:
         return run_bulk(arguments)
     if not arguments.user and not arguments.history:
-        raise InvalidInputError("missing: user, history, users or all_users. See --help.")
+        raise InvalidInputError("missing: user, history, users, all_users or new_video. See --help.")
     if arguments.exclude_items is not None:
         raise InvalidInputError("--exclude_items is for --output: give it too, or leave both out.")
     with client_of(arguments) as client:
@@ -68,6 +86,35 @@ def run(arguments: Namespace) -> int:
         print_json(of_users + of_histories)
     else:
         _print_table([*found, *histories])
+    return 0
+
+
+def _ask_about_new_video(arguments: Namespace) -> int:
+    from tf_metammf.commands.new_video import ask_about, print_answer
+    from tf_metammf.export.versions import exported_version
+
+    if arguments.endpoint is not None or arguments.model is None:
+        raise InvalidInputError(
+            "new_video needs the exported folder, which says how features were extracted. Give it with --model and "
+            "without --endpoint."
+        )
+    if arguments.history:
+        raise InvalidInputError("history and new_video are both given, expected one of them. Leave one out.")
+    with client_of(arguments) as client:
+        answer = ask_about(
+            client,
+            exported_version(Path(arguments.model), arguments.version),
+            arguments.new_video,
+            users=arguments.user,
+            title=arguments.title,
+            description=arguments.description,
+            tags=arguments.tags,
+            settings=arguments.encoder_settings,
+        )
+    if arguments.json:
+        print_json(vars(answer))
+    else:
+        print_answer(answer)
     return 0
 
 
