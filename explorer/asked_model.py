@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -55,6 +56,17 @@ class AskedModel:
     def user_search(self) -> TextSearch:
         """Search among the users."""
         return TextSearch(self.catalogue.user_ids)
+
+    def warm_up(self) -> None:
+        """Does what would make the first answers slow: traces requests, and makes indexes of ids."""
+        catalogue = self.catalogue
+        _ = catalogue.user_numbers, catalogue.item_numbers, catalogue.popularity_ranks, catalogue.item_directions
+        _ = self.user_search, self.modalities
+        some = list(catalogue.item_ids[:1])
+        self.client.recommend(list(catalogue.user_ids[:1]), 20)
+        self.client.recommend_for_history([some], 20)
+        with suppress(InvalidInputError):  # a baseline may compare no items
+            self.client.similar_items(some)
 
     @cached_property
     def modalities(self) -> tuple[str, ...]:
@@ -125,7 +137,9 @@ class ModelSource:
 
     def _loaded(self, folder: Path) -> AskedModel:
         version = newest_version(folder)
-        return self._asked(Client(version), exported_catalogue(version), version=version)
+        model = self._asked(Client(version), exported_catalogue(version), version=version)
+        model.warm_up()
+        return model
 
     def _asked(self, client: Client, catalogue: Catalogue, *, version: Path | None) -> AskedModel:
         return AskedModel(

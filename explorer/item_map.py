@@ -112,9 +112,9 @@ class ItemMap:
             return catalogue.is_cold.astype(np.int64), {"kind": "classes", "names": ["warm", "cold"]}
         if name.startswith("share:") and name[6:] in model.modalities and catalogue.modality_shares is not None:
             shares = catalogue.modality_shares[:, model.modalities.index(name[6:])]
-            least, most = float(shares.min(initial=1)), float(shares.max(initial=0))
-            scaled = (shares - least) / max(most - least, 1e-6) * 255
-            return np.round(scaled).astype(np.int64), {"kind": "range", "least": least, "most": most, "unit": "share"}
+            low, high = float(shares.min(initial=1)), float(shares.max(initial=0))
+            scaled = (shares - low) / max(high - low, 1e-6) * 255
+            return np.round(scaled).astype(np.int64), {"kind": "range", "least": low, "most": high, "unit": "share"}
         if name.startswith("kind:") and name[5:] in self._workspace.cards.table.columns:
             return self._kinds(model, name[5:])
         raise InvalidInputError(f'The map has no colours by "{name}".')

@@ -23,7 +23,7 @@ SPACES = {
     "kernels": "Generated kernels: near each other, items are fused alike.",
 }
 
-LANDMARKS = 4000
+LANDMARKS = 3000
 """Items that t-SNE places; each other item is placed at the middle of its nearest landmarks."""
 NEAREST = 5
 ITEMS_AT_ONCE = 2048

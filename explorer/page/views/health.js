@@ -67,7 +67,7 @@ export function show(place, context) {
       { "aria-labelledby": "groups" },
       el("h2", { id: "groups" }, "By group, on the test split"),
       el("p", { class: "lead" }, "As the model cards have it; popularity is what ranking by views reaches."),
-      measured.map((model) =>
+      el("div", { class: "columns" }, measured.map((model) =>
         el(
           "div",
           { class: "scroll", tabindex: 0, role: "region", "aria-label": `Metrics of ${model.name}` },
@@ -79,7 +79,7 @@ export function show(place, context) {
             el("tbody", {}, model.metrics.map((row) => el("tr", {}, el("th", { scope: "row" }, row.group.replaceAll("_", " ")), el("td", { class: "text" }, row.metric), el("td", {}, el("b", {}, decimal(row.value, 4))), el("td", {}, decimal(row.popularity, 4))))),
           ),
         ),
-      ),
+      )),
     );
   }
 

@@ -1,6 +1,7 @@
 """The page in a real browser: what is on the screen is what the client says, and the console stays empty."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -79,7 +80,7 @@ def names(view, region: str) -> list[str]:
 
 def shown(ids: list[str], titles: dict[str, str]) -> list[str]:
     """What stands on the screen for ids: white space is collapsed there."""
-    return [" ".join(titles.get(raw, raw).split()) for raw in ids]
+    return [re.sub("[ \t\n]+", " ", titles.get(raw, raw)).strip() for raw in ids]
 
 
 @pytest.fixture(scope="module")
