@@ -7,6 +7,7 @@ from typing import Any
 
 from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.baseline_runs import make_baseline
+from tf_metammf.trainer.calibration import CALIBRATION, apply_calibration, read_calibration
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.rankings import make_full_ranking
 from tf_metammf.trainer.runs.best_weights import load_best_weights
@@ -37,6 +38,8 @@ def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[An
         return make_baseline(plan, data, solved=run), data
     model = make_model(plan, data)
     load_best_weights(model, run)
+    if run.has(CALIBRATION):
+        apply_calibration(model, read_calibration(run), data.item_frequency)
     return model, data
 
 
