@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_metammf.calibration import BorrowedVectors, CalibrationSettings
+from tf_metammf.calibration import BorrowedVectors, Calibration, CalibrationSettings
 from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.model import MetaMMF
-from tf_metammf.trainer.calibration import apply_calibration
 from tf_metammf.trainer.calibration_sweep import Scores, Setting, sweep
 
 USERS, ITEMS = 6, 30
@@ -39,7 +38,14 @@ def borrowed(features: np.ndarray, vectors: np.ndarray, item: int) -> np.ndarray
 
 def test_scores_have_terms_and_cold_items_the_vectors_of_similar_ones(model, features):
     users, items = (each.numpy() for each in model.embeddings())
-    apply_calibration(model, CalibrationSettings(0.3, 0.7, borrows=True), COUNTS)
+    borrowed_vectors = BorrowedVectors(ItemContent(model.item_features, COUNTS > 0), items, COUNTS > 0)
+    cold = np.flatnonzero(COUNTS == 0)
+    model.calibration = Calibration(
+        CalibrationSettings(0.3, 0.7, borrows=True),
+        COUNTS,
+        cold_vectors=borrowed_vectors.of_items(tf.constant(cold), tf.constant(items[cold])).numpy(),
+        borrow=borrowed_vectors.of_new_items,
+    )
     found_users, found_items = (each.numpy() for each in model.embeddings())
     warm = COUNTS > 0
     side_by_side = np.concatenate([(f - f[warm].mean(axis=0)) / f[warm].std(axis=0) for f in features.values()], axis=1)
@@ -56,7 +62,7 @@ def test_scores_have_terms_and_cold_items_the_vectors_of_similar_ones(model, fea
     of_cold = {name: tf.constant(values[[10]]) for name, values in features.items()}
     new = model.embed_new_items(of_cold, {name: tf.constant([True]) for name in features})
     np.testing.assert_allclose(new[0], found_items[10], rtol=1e-4, atol=1e-5)
-    apply_calibration(model, CalibrationSettings(), COUNTS)
+    model.calibration = None
     np.testing.assert_array_equal(model.embeddings()[1], items)
 
 

@@ -1,8 +1,7 @@
 """Calibration of a trained model on the validation split: terms of popularity and of cold items."""
 
 import logging
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -39,6 +38,10 @@ LOSS = 0.01
 same of recall, against none."""
 
 
+FEATURE_BYTES = 2**30
+"""Features above this size are not read for a model that does without."""
+
+
 @dataclass(frozen=True)
 class CalibrationChoice:
     """What was chosen, and what it changes on validation.
@@ -67,7 +70,7 @@ def calibrate(model: MetaMMF, run: RunDirectory, data: TrainingData, *, cutoff: 
     """
     choice = choose_calibration(model, data, cutoff=cutoff)
     run.write(CALIBRATION, asdict(choice))
-    apply_calibration(model, choice.settings, data.item_frequency)
+    apply_calibration(model, choice.settings, data)
     return choice
 
 
@@ -83,22 +86,32 @@ def read_calibration(run: RunDirectory) -> CalibrationSettings:
         raise InvalidInputError(f"{run.folder / 'calibration.json'}: is damaged ({error}). Train again.") from error
 
 
-def apply_calibration(model: MetaMMF, settings: CalibrationSettings, item_frequency: NDArray[np.integer]) -> None:
+def apply_calibration(
+    model: MetaMMF,
+    settings: CalibrationSettings,
+    data: TrainingData,
+    *,
+    item_frequency: NDArray[np.integer] | None = None,
+) -> None:
     """Gives terms to a model with its final weights; neutral ones leave it as it is.
 
     Args:
         model: The model.
         settings: The terms.
-        item_frequency: Training interactions of every item; those without are cold.
+        data: The record set.
+        item_frequency: Training interactions of every item, of which those without are cold; those of the data by
+            default.
     """
     model.calibration = None
     if settings.is_neutral:
         return
-    if not settings.borrows:
+    item_frequency = data.item_frequency if item_frequency is None else item_frequency
+    table = _content(model, data) if settings.borrows else None
+    if table is None:
         model.calibration = Calibration(settings, item_frequency)
         return
-    items = model.embeddings()[1].numpy()
-    borrowed = BorrowedVectors(_content(model, item_frequency > 0), items, item_frequency > 0)
+    items, warm = model.embeddings()[1].numpy(), item_frequency > 0
+    borrowed = BorrowedVectors(ItemContent(table, warm), items, warm)
     model.calibration = Calibration(
         settings,
         item_frequency,
@@ -124,8 +137,10 @@ def choose_calibration(model: MetaMMF, data: TrainingData, *, cutoff: int) -> Ca
     frequency = data.item_frequency
     warm = frequency > 0
     cold_vectors = [items[~warm]]
-    if _has_content(model) and warm.any() and not warm.all():
-        cold_vectors.append(_cold_vectors(BorrowedVectors(_content(model, warm), items, warm), items, frequency))
+    table = _content(model, data) if warm.any() and not warm.all() else None
+    if table is not None:
+        borrowed = BorrowedVectors(ItemContent(table, warm), items, warm)
+        cold_vectors.append(_cold_vectors(borrowed, items, frequency))
     deviation = _deviation(users, items[warm])
     grid = [
         Setting(float(w * deviation), float(b * deviation), source)
@@ -188,12 +203,18 @@ def _deviation(users: NDArray[np.float32], items: NDArray[np.float32]) -> float:
     return float(scores.std()) or 1.0 if scores.size else 1.0
 
 
-def _has_content(model: Any) -> bool:
-    return isinstance(model.item_features, FeatureTable) and bool(model.item_features.widths)
-
-
-def _content(model: Any, warm: NDArray[np.bool_]) -> ItemContent:
-    return ItemContent(model.item_features, warm)
+def _content(model: MetaMMF, data: TrainingData) -> FeatureTable | None:
+    """Features of all items, also where the model does without; None where there are none, or they are streamed."""
+    if model.streams_features:
+        return None
+    own = model.item_features
+    if isinstance(own, FeatureTable) and own.widths:
+        return own
+    metadata = data.record_set.metadata
+    width = sum(modality.width for modality in metadata.modalities.values())
+    if not width or 4 * width * metadata.items > FEATURE_BYTES:
+        return None
+    return FeatureTable(*replace(data, modalities=None).item_features())  # type: ignore[arg-type]
 
 
 def _cold_vectors(

@@ -39,7 +39,7 @@ def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[An
     model = make_model(plan, data)
     load_best_weights(model, run)
     if run.has(CALIBRATION):
-        apply_calibration(model, read_calibration(run), data.item_frequency)
+        apply_calibration(model, read_calibration(run), data)
     return model, data
 
 

@@ -162,7 +162,8 @@ def refresh(
     _take_statistics(old, model)
     if old.calibration is not None:
         # An item without a trained embedding is cold to the model, whatever interactions it has now.
-        apply_calibration(model, old.calibration.settings, np.where(known_items, data.item_frequency, 0))
+        frequency = np.where(known_items, data.item_frequency, 0)
+        apply_calibration(model, old.calibration.settings, data, item_frequency=frequency)
     changes = _changes(data, old_data, users=users, items=items)
     return RefreshedModel(model, data, ~known_users, changes, leakage)
 
