@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 USERS_AT_MOST = 20_000
-"""Users that are ranked; of more, so many are drawn."""
+SCORES_AT_MOST = 2 * 10**8
+"""Users, and scores of users and items, that are ranked; of more, so many users are drawn, and at least 1,000."""
 
 _SCORES_AT_ONCE = 2**24
 
@@ -87,8 +88,9 @@ def sweep(scores: Scores, settings: list[Setting], wanted: Pairs, masked: Pairs,
     place = np.where(scores.warm, np.cumsum(scores.warm), np.cumsum(~scores.warm)) - 1
     of_user, hidden = _by_user(_without(wanted, masked)), _by_user(masked)
     chosen = np.array(sorted(of_user))
-    if len(chosen) > USERS_AT_MOST:
-        chosen = np.sort(np.random.default_rng(0).choice(chosen, USERS_AT_MOST, replace=False))
+    most = min(USERS_AT_MOST, max(1000, SCORES_AT_MOST // max(1, len(scores.warm))))
+    if len(chosen) > most:
+        chosen = np.sort(np.random.default_rng(0).choice(chosen, most, replace=False))
     discounts = 1 / np.log2(np.arange(cutoff) + 2)
     ideal = np.append(0, np.cumsum(discounts))
     ndcg, recall, cold_recall = [], [], []

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tf_metammf.baselines.settings import EASESettings
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.records.metadata import Metadata
@@ -13,11 +14,14 @@ from tf_metammf.trainer.configuration.configuration_files import read_configurat
 UNTRAINED = ("popularity", "item-knn", "item-knn-content", "ease")
 """Presets in which nothing is trained."""
 
-WITH_CONTENT = ("gcn", "cold-start", "default", "lightgcn-softmax")
-"""Trained presets where items have features."""
+WITH_CONTENT = ("default", "cold-start", "lightgcn-softmax", "gcn")
+"""Trained presets where items have features, those that take least time first."""
 
-WITHOUT_CONTENT = ("lightgcn-softmax", "mf-softmax")
+WITHOUT_CONTENT = ("mf-softmax", "lightgcn-softmax")
 """Trained presets where they have none."""
+
+EASE_BUDGET_GB = 1.2
+"""Matrices of about 10,000 users or items, which are inverted in one or two minutes; larger ones are left out."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ def _configuration(name: str, overrides: Mapping[str, Any]) -> Configuration:
     for section, values in overrides.items():
         sections[section] = {**sections.get(section, {}), **values}
     configuration = Configuration.from_mapping(sections, source=name)
+    if isinstance(configuration.model.encoder, EASESettings):
+        configuration.model.encoder.budget_gb = EASE_BUDGET_GB
     if not configuration.model.is_baseline:
         configuration.model.calibration = "validation"
     return configuration

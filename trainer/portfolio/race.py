@@ -35,7 +35,10 @@ SURVIVORS = 2
 """Trained candidates that are trained to their end."""
 
 BUDGET_SECONDS = 3600.0
-"""Seconds after which nothing is begun that is not needed for a winner."""
+"""Seconds within which everything has to fit that a winner does not need."""
+
+SLOWER = 4.0
+"""How many times as long as the slowest so far a candidate may take that was not begun."""
 
 
 def race(
@@ -63,8 +66,8 @@ def race(
         record_set: The data.
         folder: The run directory to create, or whose race to resume.
         overrides: Values of the sections ``training`` and ``evaluation``, for all candidates.
-        budget: Seconds of the race after which no further candidate is begun, and one goes on in place of
-            :data:`SURVIVORS`. What ran before a race was resumed counts.
+        budget: Seconds. A candidate is not begun, and one is trained to its end in place of :data:`SURVIVORS`, where
+            what was measured so far says that they would not fit. What ran before a race was resumed counts.
         resume: ``"auto"`` or ``"force"`` to resume; ``"never"`` to refuse an existing folder.
         verbose: As :func:`tf_metammf.trainer.training.train` takes it.
         told: Told what is being done.
@@ -130,13 +133,13 @@ class _Race:
         for name, candidate in self._entrants.items():
             entry = self._record.entry(name)
             if entry.value is None and entry.result is None:
-                begun = any(self._record.entry(other).value is not None for other in trained)
-                if candidate.is_trained and begun and self._seconds > budget:
+                slowest = max(self._record.entry(other).seconds for other in trained)
+                if candidate.is_trained and slowest and self._seconds + SLOWER * slowest > budget:
                     self._leave(entry, "not begun within the budget")
                 else:
                     self._advance(name, epochs=min(FIRST_EPOCHS, candidate.configuration.training.epochs))
-        survivors = 1 if self._seconds > budget else SURVIVORS
         ranked = self._ranked(trained)
+        survivors = SURVIVORS if self._seconds + self._seconds_to_end(ranked[:SURVIVORS]) <= budget else 1
         for name in ranked[survivors:]:
             if self._record.entry(name).epochs <= FIRST_EPOCHS:
                 self._leave(self._record.entry(name), f"behind after {FIRST_EPOCHS} epochs")
@@ -208,6 +211,14 @@ class _Race:
             self._record.entry(name).result = "winner" if name == winner else "behind"
         self._record.reason = reason
         self._record.write(self._folder)
+
+    def _seconds_to_end(self, names: list[str]) -> float:
+        """What it takes at most to train candidates from where they are to their ends."""
+        entries = [self._record.entry(name) for name in names]
+        epochs = [self._entrants[name].configuration.training.epochs for name in names]
+        return sum(
+            entry.seconds * (most / max(entry.epochs, 1) - 1) for entry, most in zip(entries, epochs, strict=True)
+        )
 
     def _of_users(self, name: str) -> NDArray[np.float64]:
         """The monitored metric of every user on validation."""
