@@ -40,6 +40,7 @@ FOLDERS = {
     "tf_metammf.trainer.watching": "trainer/watching",
     "tf_metammf.export": "export",
     "tf_metammf.export.deployment": "export/deployment",
+    "tf_metammf.explorer": "explorer",
     "tf_metammf.commands": "commands",
 }
 
@@ -67,6 +68,7 @@ setup(
     include_package_data=False,
     package_data={
         "tf_metammf": ["py.typed"],
+        "tf_metammf.explorer": ["page/*.html", "page/*.css", "page/*.js", "page/*.svg", "page/views/*.js"],
         "tf_metammf.trainer.configuration": ["presets/*.yaml"],
         "tf_metammf.trainer.search": ["spaces/*.yaml"],
     },
@@ -78,12 +80,15 @@ setup(
         "importlib-resources>=6",  # TFDS 4.9.10 imports it without asking for it
         "numpy>=2.1",
         "pyarrow>=18",
-        "jsonargparse[signatures]>=4.40",
+        "jsonargparse[signatures]>=4.40,<5",
         "PyYAML>=6",
         "rich>=13",
         "matplotlib>=3.9",
         "tensorboard>=2.20",
         "tensorflow-serving-api>=2.21,<2.22",  # messages in Python; asks for nothing that TensorFlow does not
+        "urllib3>=2.2,<3",
+        "grpcio>=1.74,<2",
+        "protobuf>=6.31.1,<8",
     ],
     extras_require={
         "test": [
@@ -99,6 +104,7 @@ setup(
         "tune": ["keras-tuner>=1.4.8", "scipy>=1.13", "scikit-learn>=1.5"],
         "mlflow": ["mlflow-skinny>=3", "sqlalchemy>=2", "alembic>=1.13"],  # all of mlflow wants an older pyarrow
         "wandb": ["wandb>=0.20"],
+        "explore": ["starlette>=1", "uvicorn>=0.40"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "completion": ["shtab>=1.13"],
         "beam": ["apache-beam>=2.77,<3"],  # brings protobuf 6; requirements-beam.lock has what fits together

@@ -12,6 +12,7 @@ from tf_metammf.export.reports import read_report
 from tf_metammf.records.console import print_table
 
 if TYPE_CHECKING:
+    from tf_metammf.export.signatures import Signature, TensorSpec
     from tf_metammf.trainer.refresh import Changes
 
 
@@ -61,20 +62,21 @@ def run(arguments: Namespace) -> int:
     """Exports, and prints the version directory, what was deleted and written beside it, and the signatures."""
     import_tensorflow()
     from tf_metammf.export.deployment.deployment import Deployment
+    from tf_metammf.export.export_options import ExportOptions
     from tf_metammf.export.indices import IndexOptions
-    from tf_metammf.export.recommender import Recommender
     from tf_metammf.export.retention import delete_old_versions, require_keep
     from tf_metammf.export.saved_model import export_refreshed, export_run
+    from tf_metammf.export.signatures import read_signatures
     from tf_metammf.trainer.runs.run_directory import open_run_directory
 
     require_keep(arguments.keep)
     deployment = Deployment(arguments.output, arguments.model_name, batching=arguments.batching)
-    options = {
-        "k": arguments.k,
-        "version": _version(arguments.version),
-        "batching": arguments.batching,
-        "index": IndexOptions(arguments["index"], arguments.index_recall),
-    }
+    options = ExportOptions(
+        k=arguments.k,
+        version=_version(arguments.version),
+        batching=arguments.batching,
+        index=IndexOptions(arguments["index"], arguments.index_recall),
+    )
     run_directory = open_run_directory(arguments.run)
     if arguments.refresh:
         if arguments.records is None:
@@ -85,14 +87,14 @@ def run(arguments: Namespace) -> int:
             records=arguments.records,
             trained_on=arguments.trained_on,
             allow_leakage=arguments.allow_leakage,
-            **options,
+            options=options,
         )
         print(version)
         _print_changes(changes)
     else:
         if arguments.trained_on is not None:
             raise InvalidInputError("--trained_on is for --refresh; without it, give --records alone.")
-        version = export_run(run_directory, arguments.output, records=arguments.records, **options)
+        version = export_run(run_directory, arguments.output, records=arguments.records, options=options)
         print(version)
     if arguments.keep is not None:
         for folder in delete_old_versions(arguments.output, keep=arguments.keep, written=version):
@@ -101,7 +103,7 @@ def run(arguments: Namespace) -> int:
         for file in deployment.write(arguments.deployment):
             print(f"written {file}")
     _print_index(read_report(version, "index"))
-    _print_signatures(Recommender(version).signatures)
+    _print_signatures(read_signatures(version))
     return 0
 
 
@@ -140,20 +142,16 @@ def _print_index(report: Mapping[str, Any]) -> None:
         )
 
 
-def _print_signatures(signatures: Mapping[str, Any]) -> None:
+def _print_signatures(signatures: "Mapping[str, Signature]") -> None:
     from rich.table import Table
 
     table = Table(show_lines=True)
     for heading in ("signature", "inputs", "outputs"):
         table.add_column(heading)
-    for name, function in signatures.items():
-        table.add_row(name, _specs(function.structured_input_signature[1]), _specs(function.structured_outputs))
+    for name, signature in signatures.items():
+        table.add_row(name, _specs(signature.inputs), _specs(signature.outputs))
     print_table(table)
 
 
-def _specs(specs: Mapping[str, Any]) -> str:
-    return "\n".join(f"{name} {specs[name].dtype.name} {_shape(specs[name].shape)}" for name in sorted(specs))
-
-
-def _shape(shape: Any) -> str:
-    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
+def _specs(specs: "Mapping[str, TensorSpec]") -> str:
+    return "\n".join(f"{name} {spec}" for name, spec in specs.items())

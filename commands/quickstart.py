@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Goes the way and prints what came of it."""
     import_tensorflow()
-    from tf_metammf.export.recommender import Recommender
+    from tf_metammf.export.client import Client
     from tf_metammf.export.saved_model import export_run
     from tf_metammf.records.staging import require_absent
 
@@ -49,9 +49,9 @@ def run(arguments: Namespace) -> int:
     )
     print("4. export of MetaMMF, and queries to the SavedModel")
     version = export_run(comparison.runs["metammf"], folder / "model")
-    recommender = Recommender(version)
-    _print_recommendations(recommender)
-    _print_new_item(recommender, comparison.data)
+    client = Client(version)
+    _print_recommendations(client)
+    _print_new_item(client, comparison.data)
     _print_comparison(comparison)
     print(f"record set  {folder / 'videos'}")
     for name in FUSIONS:
@@ -140,13 +140,13 @@ def quickstart_configuration(fusion: str, options: dict[str, Any], *, seed: int,
     )
 
 
-def _print_recommendations(recommender: Any) -> None:
-    for found in recommender.recommend(ASKED_USERS, k=5):
+def _print_recommendations(client: Any) -> None:
+    for found in client.recommend(ASKED_USERS, k=5):
         print(f"   {found.query}: {', '.join(found.item_ids)}")
 
 
-def _print_new_item(recommender: Any, data: "SyntheticData") -> None:
-    places = recommender.place_of_new_items(ASKED_USERS, data.unseen_features).ranks[:, 0]
+def _print_new_item(client: Any, data: "SyntheticData") -> None:
+    places = client.place_of_new_items(ASKED_USERS, data.unseen_features).ranks[:, 0]
     users = [data.raw.user_ids.index(user) for user in ASKED_USERS]
     truth = data.true_user_embeddings[users]
     better = truth @ data.true_item_embeddings.T >= truth @ data.unseen_true_embeddings.T

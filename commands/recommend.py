@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.bulk_recommend import run_bulk
+from tf_metammf.commands.connection_options import add_client_arguments, client_of
 from tf_metammf.commands.json_output import print_json
-from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import print_table, visible
 
@@ -17,19 +18,11 @@ logger = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from tf_metammf.export.answers import Recommendations
     from tf_metammf.export.client import Client
-    from tf_metammf.export.recommender import Recommender
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf recommend``."""
-    parser.add_argument(
-        "--model",
-        type=str,
-        help="The export: the folder of all versions or one version; with --endpoint the name of the model "
-        'on the server, by default "model".',
-    )
-    parser.add_argument("--endpoint", type=str, help="Query a server: http://HOST:PORT (REST) or grpc://HOST:PORT.")
-    parser.add_argument("--timeout", type=float, default=10.0, help="Seconds to wait for the server.")
+    add_client_arguments(parser)
     parser.add_argument(
         "--user",
         nargs="+",
@@ -46,20 +39,29 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=[],
         help="Raw ids of items that an unknown user liked.",
     )
+    parser.add_argument("--all_users", action="store_true", help="Recommend to all users of the export; with --output.")
+    parser.add_argument("--users", type=Path, help="A text file of user ids, one in each line; with --output.")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="A file to write recommendations to, .parquet, .csv or .jsonl; an interrupted command resumes.",
+    )
+    parser.add_argument("--exclude_items", type=Path, help="A text file of item ids that are not recommended.")
     parser.add_argument("--k", type=int, default=10, help="Maximum items for each user.")
     parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
 
 
 def run(arguments: Namespace) -> int:
-    """Asks and prints; uses the SavedModel or the server alone."""
-    if arguments.model is None and arguments.endpoint is None:
-        raise InvalidInputError("missing: model, or endpoint. See --help.")
-    import_tensorflow()
+    """Queries and prints; uses the SavedModel or the server alone."""
+    if arguments.all_users or arguments.users is not None or arguments.output is not None:
+        return run_bulk(arguments)
     if not arguments.user and not arguments.history:
-        raise InvalidInputError("missing: user or history. See --help.")
-    with _asked(arguments) as asked:
-        found = _of_users(asked, arguments.user, arguments.k)
-        histories = asked.recommend_for_history([arguments.history], arguments.k) if arguments.history else []
+        raise InvalidInputError("missing: user, history, users or all_users. See --help.")
+    if arguments.exclude_items is not None:
+        raise InvalidInputError("--exclude_items is for --output: give it too, or leave both out.")
+    with client_of(arguments) as client:
+        found = _of_users(client, arguments.user, arguments.k)
+        histories = client.recommend_for_history([arguments.history], arguments.k) if arguments.history else []
     if arguments.json:
         of_users = [{"user_id": each.query} | _as_json(each) for each in found]
         of_histories = [{"history": arguments.history} | _as_json(each) for each in histories]
@@ -69,24 +71,12 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _asked(arguments: Namespace) -> "AbstractContextManager[Client | Recommender]":
-    """The server, or the model in this process."""
-    if arguments.endpoint is None:
-        from tf_metammf.export.recommender import Recommender
-
-        return nullcontext(Recommender(arguments.model))
-    from tf_metammf.export.client import Client
-    from tf_metammf.export.served_model import DEFAULT_MODEL
-
-    return Client(arguments.endpoint, arguments.model or DEFAULT_MODEL, timeout=arguments.timeout)
-
-
-def _of_users(asked: "Client | Recommender", users: list[str], k: int) -> "list[Recommendations]":
+def _of_users(client: "Client", users: list[str], k: int) -> "list[Recommendations]":
     """Recommendations for users; an unknown id with commas is several users, if each of them is known."""
     found: list[Recommendations] = []
-    for each in asked.recommend(users, k) if users else []:
+    for each in client.recommend(users, k) if users else []:
         parts = [part.strip() for part in each.query.split(",")]
-        several = [] if each.known or len(parts) == 1 else asked.recommend(parts, k)
+        several = [] if each.known or len(parts) == 1 else client.recommend(parts, k)
         if several and all(part.known for part in several):
             logger.info('unknown user "%s"; recommending for each of %s', each.query, ", ".join(parts))
             found += several

@@ -27,7 +27,8 @@ def run(arguments: Namespace, kind: str) -> int:
     import_tensorflow()
     from tf_metammf.records.removal import remove
 
-    removal = remove(record_set, arguments.output, **{kind: ids}, show_progress=True)
+    users, items = (ids, ()) if kind == "users" else ((), ids)
+    removal = remove(record_set, arguments.output, users=users, items=items, show_progress=True)
     print(
         f"{arguments.output}: without {removal.users + removal.items:,} {kind} and {removal.interactions:,} "
         f"interactions of {arguments.records}"

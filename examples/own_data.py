@@ -42,7 +42,7 @@ def main(folder: Path) -> None:
     run = mm.trainer.train(record_set, folder / "run", configuration, verbose=0)
     print(f"test recall@20: {mm.trainer.evaluate(run)['recall@20']:.3f}")
     version = mm.export.export_run(run, folder / "models")
-    for answer in mm.export.Recommender(version).recommend(["u0", "u1"], k=3):
+    for answer in mm.export.Client(version).recommend(["u0", "u1"], k=3):
         print(answer.query, answer.item_ids)
 
 

@@ -1,6 +1,7 @@
-"""Recommendations from a server that has an exported model loaded."""
+"""Recommendations from an exported model: from a server, or from its folder in this process."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,47 +16,58 @@ from tf_metammf.export.answers import (
     recommendations,
     require_valid,
 )
+from tf_metammf.export.connection import Connection
 from tf_metammf.export.request_inputs import Arrays, feature_inputs, ids_of, rows_of_ids
 from tf_metammf.export.retries import Retries
 from tf_metammf.export.served_model import DEFAULT_MODEL, DEFAULT_TIMEOUT, ServedModel
-from tf_metammf.export.server_batching import MAX_BATCH_SIZE
 
 _LARGEST_K = 2**31 - 1
 
 
 class Client(ServedModel):
-    """Asks a server what :class:`tf_metammf.export.Recommender` asks a model in this process.
+    """Recommendations, scores and embeddings of an exported model.
+
+    The same methods give the same answers whether the model is on a TensorFlow Serving server or in this process. A
+    client may be used by several threads at once. A folder is loaded by the constructor; to a server nothing is sent
+    before the first request.
 
     Args:
-        endpoint: ``http://HOST:PORT`` for the server's REST port, ``grpc://HOST:PORT`` for its gRPC port.
-        model: The name of the model on the server. Defaults to ``"model"``.
-        version: Number of the version to ask; None for the one the server takes itself, the newest.
+        endpoint: ``http://HOST:PORT`` or ``https://HOST`` for a server's REST port, ``grpc://HOST:PORT`` or
+            ``grpcs://HOST`` for its gRPC port, or a folder that ``tf-metammf export`` wrote: all versions, of which the
+            newest is loaded, or one version.
+        model: The name of the model on the server; a folder has only one. Defaults to ``"model"``.
+        version: Number of the version to ask; None for the newest.
         label: Label of the version to ask, as the server's configuration has it; instead of ``version``.
-        timeout: Seconds that a request may take, retries included. Defaults to 10.
-        retries: How requests that find nobody (``UNAVAILABLE``) are made again. Defaults to 5 times with
+        timeout: Seconds that a request to a server may take, retries included. Defaults to 10.
+        retries: How requests to a server that is not there (``UNAVAILABLE``) are repeated. Defaults to 5 times with
             exponential back-off and jitter.
-        rows_per_request: Users or items in one request at most; longer lists become several requests.
-            Defaults to 64, the most that a batching server takes by the files of ``tf-metammf export``.
+        connection: How a server is reached: certificates, token, headers and proxy.
+        rows_per_request: Users or items in one request at most; longer lists become several requests. Defaults to
+            64 for a server, the most that one with batching takes by the files of ``tf-metammf export``, and to all
+            of them for a model in this process.
 
     Raises:
-        InvalidInputError: An argument is not acceptable.
+        InvalidInputError: An argument is not acceptable, or the folder cannot be loaded.
     """
 
     def __init__(
         self,
-        endpoint: str,
+        endpoint: str | Path,
         model: str = DEFAULT_MODEL,
         *,
         version: int | None = None,
         label: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         retries: Retries | None = None,
-        rows_per_request: int = MAX_BATCH_SIZE,
+        connection: Connection | None = None,
+        rows_per_request: int | None = None,
     ) -> None:
-        super().__init__(endpoint, model, version=version, label=label, timeout=timeout, retries=retries)
-        if rows_per_request < 1:
+        if rows_per_request is not None and rows_per_request < 1:
             raise InvalidInputError(f"rows_per_request is {rows_per_request}, expected at least 1.")
-        self._rows = rows_per_request
+        super().__init__(
+            endpoint, model, version=version, label=label, timeout=timeout, retries=retries, connection=connection
+        )
+        self._rows = self._endpoint.rows_per_request if rows_per_request is None else rows_per_request
 
     def recommend(
         self,
@@ -100,7 +112,7 @@ class Client(ServedModel):
         return found
 
     def recommend_for_history(self, histories: Sequence[Sequence[str]], k: int = 10) -> list[Recommendations]:
-        """The best items for users who are nothing but the items they liked; those are left out.
+        """The best items for users known only by a list of liked items; those items are left out.
 
         Args:
             histories: Raw item ids, one list a user; unknown ones do no harm, repeated ones count once.
@@ -157,7 +169,8 @@ class Client(ServedModel):
             One entry an item, in their order.
 
         Raises:
-            ServingError: The server did not answer, or the model has no fusion.
+            InvalidInputError: The model has no fusion.
+            ServingError: The server did not answer, or not with shares.
         """
         items = ids_of("item_ids", item_ids)
         found: list[ModalityShares] = []
@@ -267,7 +280,8 @@ class Client(ServedModel):
         return places
 
     def _parts(self, rows: int) -> list[slice]:
-        return [slice(start, min(start + self._rows, rows)) for start in range(0, rows, self._rows)]
+        step = self._rows or max(1, rows)
+        return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
 def _rows(inputs: Arrays) -> int:

@@ -1,4 +1,4 @@
-"""What all ways to a model on a server have in common."""
+"""What all ways to a model have in common: a SavedModel in this process, REST and gRPC."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tf_metammf.export.signatures import Signature
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model, and which version of it; neither number nor label is the newest.
+    """Which model, and which version of it; without number and label the newest.
 
     Attributes:
         name: The name of the model on the server.
@@ -20,7 +20,7 @@ class ModelSpec:
         label: Label of the version in the server's configuration.
 
     Raises:
-        InvalidInputError: Both version and label are given, or the name is none.
+        InvalidInputError: Both version and label are given, or the name is not one.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class VersionStatus:
-    """What a server does with a version.
+    """The state of a version.
 
     Attributes:
         version: Its number.
@@ -50,10 +50,17 @@ class VersionStatus:
 
 
 class Endpoint(Protocol):
-    """What REST and gRPC have in common. Every method may be called from several threads.
+    """A way to a model. Every method may be called from several threads.
 
     A ``timeout`` is in seconds. All raise what :func:`tf_metammf.export.serving_error.serving_error` returns.
+
+    Attributes:
+        name: The model and where it is, for messages.
+        rows_per_request: Users or items in one request at most, unless the caller says otherwise; None for all.
     """
+
+    name: str
+    rows_per_request: int | None
 
     def predict(
         self, name: str, signature: Signature, inputs: Mapping[str, NDArray[Any]], timeout: float
@@ -64,7 +71,7 @@ class Endpoint(Protocol):
         """Signatures of the model by name."""
 
     def status(self, timeout: float) -> list[VersionStatus]:
-        """The versions that the server has or had, in ascending order."""
+        """The versions that there are or were, in ascending order."""
 
     def close(self) -> None:
         """Closes all connections."""

@@ -35,7 +35,7 @@ class IndexOptions:
         if self.kind not in KINDS:
             raise unknown_name("index", self.kind, KINDS)
         if not 0 < self.recall <= 1:
-            raise InvalidInputError(f"--index_recall is {self.recall}, expected above 0 and at most 1, such as 0.95.")
+            raise InvalidInputError(f"index recall is {self.recall}, expected above 0 and at most 1, such as 0.95.")
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,31 @@
 """TensorFlow Serving's REST interface."""
 
-import http.client
 import json
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
+import urllib3
 from numpy.typing import NDArray
 
 from tf_metammf.errors import MetaMMFError
+from tf_metammf.export.connection import Connection
 from tf_metammf.export.endpoint import ModelSpec, VersionStatus
 from tf_metammf.export.json_tensors import outputs_of_body, request_body
-from tf_metammf.export.serving_error import DEADLINE_EXCEEDED, INVALID_ARGUMENT, UNAVAILABLE, serving_error
+from tf_metammf.export.server_address import ServerAddress
+from tf_metammf.export.server_batching import MAX_BATCH_SIZE
+from tf_metammf.export.serving_error import (
+    DEADLINE_EXCEEDED,
+    INVALID_ARGUMENT,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
+    serving_error,
+)
 from tf_metammf.export.signatures import Signature, signatures_of_json
 
 _CODES = {
     400: INVALID_ARGUMENT,
-    401: "UNAUTHENTICATED",
+    401: UNAUTHENTICATED,
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     409: "ABORTED",
@@ -26,31 +34,36 @@ _CODES = {
     503: UNAVAILABLE,
     504: DEADLINE_EXCEEDED,
 }
+_CONNECTIONS = 64
+"""Connections to keep open at most; threads beyond that open their own."""
 
 
 class RestEndpoint:
-    """A model behind ``http://``, as :class:`tf_metammf.export.endpoint.Endpoint` says.
+    """A model behind ``http://`` or ``https://``, as :class:`tf_metammf.export.endpoint.Endpoint` describes it.
 
-    Connections are kept open and used again, by one request at a time.
+    Connections are kept open and used again, by one request at a time. Redirections are not followed.
 
     Args:
-        url: For messages.
-        host: Name or address.
-        port: Port.
+        address: Where the server listens.
         model: The model and its version.
-        prefix: Path in front of ``/v1``.
+        connection: How the server is reached.
     """
 
-    def __init__(self, url: str, host: str, port: int, model: ModelSpec, *, prefix: str = "") -> None:
-        self._url, self._host, self._port = url, host, port
-        self._status_path = f"{prefix}/v1/models/{quote(model.name, safe='')}"
+    rows_per_request: int | None = MAX_BATCH_SIZE
+
+    def __init__(self, address: ServerAddress, model: ModelSpec, connection: Connection) -> None:
+        self.name = f"{address.url}: {model.name}"
+        self._address, self._connection = address, connection
+        self._base = f"{address.scheme}://{address.authority}"
+        self._status_path = f"{address.path}/v1/models/{quote(model.name, safe='')}"
         if model.version is not None:
             self._path = f"{self._status_path}/versions/{model.version}"
         elif model.label is not None:
             self._path = f"{self._status_path}/labels/{quote(model.label, safe='')}"
         else:
             self._path = self._status_path
-        self._idle: deque[http.client.HTTPConnection] = deque()
+        connection.request_headers(address)  # what is wrong with them is found out now
+        self._pool = _pool(address, connection)
 
     def predict(
         self, name: str, signature: Signature, inputs: Mapping[str, NDArray[Any]], timeout: float
@@ -86,46 +99,33 @@ class RestEndpoint:
 
     def close(self) -> None:
         """Closes all connections."""
-        while self._idle:
-            self._idle.pop().close()
+        self._pool.clear()
 
     def _ask(self, method: str, path: str, timeout: float, body: bytes | None = None) -> bytes:
+        headers = self._connection.request_headers(self._address)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            status, answer = self._exchange(method, path, timeout, body)
-        except TimeoutError:
+            response = self._pool.request(
+                method,
+                self._base + path,
+                body=body,
+                headers=headers,
+                timeout=urllib3.Timeout(total=max(timeout, 1e-3)),
+                retries=False,
+                redirect=False,
+            )
+        except urllib3.exceptions.NewConnectionError as error:  # a kind of TimeoutError to urllib3
+            raise self._error(UNAVAILABLE, _reason(error)) from None
+        except urllib3.exceptions.TimeoutError:
             raise self._error(DEADLINE_EXCEEDED, "no answer in time") from None
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise self._error(UNAVAILABLE, reason) from None
-        if status == 200:
-            return answer
-        raise self._error(_CODES.get(status, "INTERNAL"), _error_text(status, answer)) from None
-
-    def _exchange(self, method: str, path: str, timeout: float, body: bytes | None) -> tuple[int, bytes]:
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        while True:
-            try:
-                connection, is_used = self._idle.pop(), True
-            except IndexError:
-                connection, is_used = http.client.HTTPConnection(self._host, self._port), False
-            connection.timeout = max(timeout, 1e-3)
-            if connection.sock is not None:
-                connection.sock.settimeout(connection.timeout)
-            try:
-                connection.request(method, path, body, headers)
-                response = connection.getresponse()
-                answer = response.read()
-            except (ConnectionError, http.client.BadStatusLine):
-                connection.close()
-                # The server may close a connection while it is idle, which shows at the next request only.
-                if is_used:
-                    continue
-                raise
-            except BaseException:
-                connection.close()
-                raise
-            self._idle.append(connection)
-            return response.status, answer
+        except urllib3.exceptions.SSLError as error:
+            raise self._error(UNAUTHENTICATED, _reason(error)) from None
+        except urllib3.exceptions.HTTPError as error:
+            raise self._error(UNAVAILABLE, _reason(error)) from None
+        if response.status == 200:
+            return response.data
+        raise self._error(_CODES.get(response.status, "INTERNAL"), _error_text(response.status, response.data))
 
     def _json(self, body: bytes) -> Any:
         try:
@@ -134,7 +134,32 @@ class RestEndpoint:
             raise self._error("INTERNAL", f"the answer is not JSON ({body[:60]!r})") from None
 
     def _error(self, code: str, reason: str) -> MetaMMFError:
-        return serving_error(self._url, code, reason)
+        return serving_error(self._address.url, code, reason)
+
+
+def _pool(address: ServerAddress, connection: Connection) -> urllib3.PoolManager:
+    options: dict[str, Any] = {"maxsize": _CONNECTIONS}
+    if address.has_tls:
+        options["ssl_context"] = connection.tls_context()
+    proxy = connection.proxy_of(address)
+    if proxy is None:
+        return urllib3.PoolManager(**options)
+    parts = urlsplit(proxy)
+    if parts.username is not None:
+        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=credentials)
+    return urllib3.ProxyManager(proxy, **options)
+
+
+def _reason(error: Exception) -> str:
+    """What the operating system or TLS says, which urllib3 wraps."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and (reason := getattr(inner, "verify_message", None) or inner.strerror):
+            return str(reason)
+        wrapped = next((part for part in inner.args if isinstance(part, BaseException)), None)
+        inner = inner.__cause__ or wrapped
+    return str(error) or type(error).__name__
 
 
 def _error_text(status: int, answer: bytes) -> str:

@@ -1,9 +1,9 @@
 """Writes the SavedModel of a trained model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import tensorflow as tf
@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 from tf_metammf.baselines.baseline import Baseline
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.baseline_module import BaselineModule
+from tf_metammf.export.export_options import ExportFields, ExportOptions, export_options
 from tf_metammf.export.indices import IndexOptions
+from tf_metammf.export.kernel_coordinates import write_kernel_coordinates
+from tf_metammf.export.manifest import write_manifest
+from tf_metammf.export.recommending_module import RecommendingModule
 from tf_metammf.export.reports import write_reports
 from tf_metammf.export.serving_module import ServingModule
 from tf_metammf.export.versions import reserved_version, version_directory
+from tf_metammf.fusion.kernel_coordinates import catalogue_kernel_coordinates
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 from tf_metammf.trainer.refresh import Changes
@@ -24,9 +29,6 @@ if TYPE_CHECKING:
     from tf_metammf.trainer.runs.leakage import Leakage
     from tf_metammf.trainer.runs.run_directory import RunDirectory
     from tf_metammf.trainer.training_data import TrainingData
-
-DEFAULT_K = 20
-"""Places of the signatures whose number of places is fixed."""
 
 SAMPLED = 1024
 """Items that warm-up requests are made of, the first ones."""
@@ -37,10 +39,8 @@ def export_run(
     output: str | Path,
     *,
     records: str | Path | None = None,
-    k: int = DEFAULT_K,
-    version: int | Literal["timestamp"] | None = None,
-    batching: bool = False,
-    index: IndexOptions | None = None,
+    options: ExportOptions | None = None,
+    **fields: Unpack[ExportFields],
 ) -> Path:
     """Exports the best weights of a run, with warm-up requests and a model card.
 
@@ -48,11 +48,8 @@ def export_run(
         run: The run directory.
         output: The folder of all versions; created where it does not exist.
         records: Where the record set is now; None for where it was in training.
-        k: Places of ``serving_default`` and ``similar_items``; capped by the catalogue. Defaults to 20.
-        version: Number of the version; None for the next one, ``"timestamp"`` for the seconds since 1970.
-        batching: Whether the server will run with ``--enable_batching``; only requests that it
-            takes then are in the warm-up. Defaults to False.
-        index: How the best items are found. Defaults to exactly.
+        options: How the version is written.
+        fields: Fields of :class:`ExportOptions` by name, which take precedence: ``k=50``.
 
     Returns:
         The version directory, ``output/<version>``.
@@ -63,10 +60,11 @@ def export_run(
     """
     from tf_metammf.trainer.evaluation import load_model
 
-    _check(Path(output), k, version)
+    options = export_options(options, fields)
+    version_directory(Path(output), options.version)
     model, data = load_model(run, records)
-    assets = _serving_assets(run, model, data, batching=batching)
-    return _export_data(model, data, output, k=k, version=version, index=index, write_assets=assets)
+    assets = _serving_assets(run, model, data, batching=options.batching)
+    return _export_data(model, data, output, options.adding(assets))
 
 
 def export_refreshed(
@@ -76,23 +74,19 @@ def export_refreshed(
     records: str | Path,
     trained_on: str | Path | None = None,
     allow_leakage: bool = False,
-    k: int = DEFAULT_K,
-    version: int | Literal["timestamp"] | None = None,
-    batching: bool = False,
-    index: IndexOptions | None = None,
+    options: ExportOptions | None = None,
+    **fields: Unpack[ExportFields],
 ) -> tuple[Path, Changes]:
     """Exports a run over a grown record set, without training (see :func:`tf_metammf.trainer.refresh.refresh`).
 
     Args:
         run: The run directory.
-        output: As :func:`export_run` has it.
+        output: The folder of all versions; created where it does not exist.
         records: The grown record set.
         trained_on: Where the record set of the training is now; None for where it was.
         allow_leakage: Whether the run may have been trained on interactions that the grown record set holds out.
-        k: As :func:`export_run` has it.
-        version: As :func:`export_run` has it.
-        batching: As :func:`export_run` has it.
-        index: As :func:`export_run` has it.
+        options: How the version is written.
+        fields: Fields of :class:`ExportOptions` by name, which take precedence: ``k=50``.
 
     Returns:
         The version directory, and what is new; that is also in its ``assets.extra/changes.json``.
@@ -102,20 +96,13 @@ def export_refreshed(
     """
     from tf_metammf.trainer.refresh import refresh
 
-    _check(Path(output), k, version)
+    options = export_options(options, fields)
+    version_directory(Path(output), options.version)
     found = refresh(run, records, trained_on=trained_on, allow_leakage=allow_leakage)
-    target = _export_data(
-        found.model,
-        found.data,
-        output,
-        k=k,
-        version=version,
-        write_assets=_serving_assets(run, found.model, found.data, batching=batching, refreshed=found.leakage),
-        index=index,
-        untrained=found.untrained,
-        reports={"changes": {**found.changes.as_json(), "leakage": found.leakage.counts()}},
-    )
-    return target, found.changes
+    assets = _serving_assets(run, found.model, found.data, batching=options.batching, refreshed=found.leakage)
+    changes = {**found.changes.as_json(), "leakage": found.leakage.counts()}
+    options = options.adding(assets, reports={"changes": changes})
+    return _export_data(found.model, found.data, output, options, untrained=found.untrained), found.changes
 
 
 def export_model(
@@ -125,12 +112,9 @@ def export_model(
     user_ids: Sequence[str],
     item_ids: Sequence[str],
     seen: tuple[NDArray[np.integer], NDArray[np.integer]],
-    k: int = DEFAULT_K,
-    version: int | Literal["timestamp"] | None = None,
-    index: IndexOptions | None = None,
     untrained: NDArray[np.bool_] | None = None,
-    reports: Mapping[str, Mapping[str, Any]] | None = None,
-    write_assets: Callable[[Path], None] | None = None,
+    options: ExportOptions | None = None,
+    **fields: Unpack[ExportFields],
 ) -> Path:
     """Exports a model with its ids and training interactions.
 
@@ -143,13 +127,9 @@ def export_model(
         user_ids: Raw user ids by dense id.
         item_ids: Raw item ids by dense id.
         seen: Dense user ids and item ids of the training interactions, two integer arrays ``[n]``.
-        k: Places of ``serving_default`` and ``similar_items``; capped by the catalogue. Defaults to 20.
-        version: Number of the version; None for the next one, ``"timestamp"`` for the seconds since 1970.
-        index: How the best items are found; what was measured of it is in ``assets.extra/index.json``. Defaults to
-            exactly.
-        untrained: bool ``[users]``: users who came after training (see :class:`ServingModule`). Defaults to nobody.
-        reports: JSON objects to put into ``assets.extra``, by name of the file.
-        write_assets: Called with the folder of the SavedModel before it becomes a version, to add files.
+        untrained: bool ``[users]``: users who came after training (see :class:`ServingModule`). Defaults to none.
+        options: How the version is written.
+        fields: Fields of :class:`ExportOptions` by name, which take precedence: ``k=50``.
 
     Returns:
         The version directory, ``output/<version>``.
@@ -157,7 +137,8 @@ def export_model(
     Raises:
         InvalidInputError: An argument is not acceptable, or the version exists or cannot be written.
     """
-    target = _check(Path(output), k, version)
+    options = export_options(options, fields)
+    version_directory(Path(output), options.version)
     # The name of the temporary folder goes into the names of the tables. As it is a new one each time, two versions
     # in one process never share a table.
     with TemporaryDirectory() as labels:
@@ -166,25 +147,30 @@ def export_model(
             "item_ids": item_ids,
             "seen": seen,
             "labels": Path(labels),
-            "k": k,
+            "k": options.k,
         }
-        module: ServingModule | BaselineModule
+        module: RecommendingModule
         if isinstance(model, Baseline):
-            _require_exact(model, index)
+            _require_exact(model, options.index)
             module, report = BaselineModule(model, **known), {"index": "exact"}
+            coordinates = None
         else:
-            module = ServingModule(model, **known, index=index, untrained=untrained)
-            report = module.indices.report.content
+            module = serving = ServingModule(model, **known, index=options.index, untrained=untrained)
+            report = serving.indices.report.content
+            coordinates = catalogue_kernel_coordinates(model)
         signatures = module.signatures()
         with (
-            reserved_version(Path(output), version) as target,
+            reserved_version(Path(output), options.version) as target,
             staged_directory(target) as folder,
             tensorflow_errors_as_os_errors(),
         ):
             tf.saved_model.save(module, str(folder), signatures=signatures)
-            write_reports(folder, {"index": report, **(reports or {})})
-            if write_assets is not None:
-                write_assets(folder)
+            write_reports(folder, {"index": report, **options.reports})
+            if coordinates is not None:
+                write_kernel_coordinates(folder, coordinates)
+            if options.write_assets is not None:
+                options.write_assets(folder)
+            write_manifest(folder)
     return target
 
 
@@ -195,14 +181,22 @@ def _require_exact(model: Baseline, index: IndexOptions | None) -> None:
         )
 
 
-def _export_data(model: Any, data: "TrainingData", output: str | Path, **options: Any) -> Path:
+def _export_data(
+    model: Any,
+    data: "TrainingData",
+    output: str | Path,
+    options: ExportOptions,
+    *,
+    untrained: NDArray[np.bool_] | None = None,
+) -> Path:
     return export_model(
         model,
         output,
         user_ids=data.record_set.user_ids,
         item_ids=data.record_set.item_ids,
         seen=data.interactions_of("train"),
-        **options,
+        untrained=untrained,
+        options=options,
     )
 
 
@@ -240,9 +234,3 @@ def _sampled_features(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, ND
         {name: rows.numpy() for name, rows in features.items()},
         {name: rows.numpy() for name, rows in presence.items()},
     )
-
-
-def _check(output: Path, k: int, version: int | Literal["timestamp"] | None) -> Path:
-    if k < 1:
-        raise InvalidInputError(f"--k is {k}, expected at least 1.")
-    return version_directory(output, version)

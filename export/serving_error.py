@@ -7,10 +7,12 @@ from tf_metammf.errors import InvalidInputError, MetaMMFError
 UNAVAILABLE = "UNAVAILABLE"
 DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
 INVALID_ARGUMENT = "INVALID_ARGUMENT"
+UNAUTHENTICATED = "UNAUTHENTICATED"
 
 _ADVICE = {
     UNAVAILABLE: "Check that the server runs and listens there.",
     DEADLINE_EXCEEDED: "Allow more time, or send smaller requests.",
+    UNAUTHENTICATED: "Check the certificates of both sides, the name of the host, and the token.",
     "NOT_FOUND": "Check which models and versions the server has.",
 }
 

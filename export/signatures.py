@@ -10,6 +10,26 @@ from numpy.typing import DTypeLike
 
 from tf_metammf.export.versions import GRAPH_FILE
 
+DTYPES = {
+    1: "float32",
+    2: "float64",
+    3: "int32",
+    4: "uint8",
+    5: "int16",
+    6: "int8",
+    7: "string",
+    8: "complex64",
+    9: "int64",
+    10: "bool",
+    14: "bfloat16",
+    17: "uint16",
+    18: "complex128",
+    19: "float16",
+    22: "uint32",
+    23: "uint64",
+}
+"""TensorFlow's names of types by their numbers in messages, but for those that no signature has."""
+
 
 @dataclass(frozen=True)
 class TensorSpec:
@@ -79,18 +99,18 @@ def _is_internal(name: str) -> bool:
 
 
 def _of_message(info: Any) -> TensorSpec:
-    dtype = info.DESCRIPTOR.fields_by_name["dtype"].enum_type.values_by_number[info.dtype].name
     shape = info.tensor_shape
-    return _spec(dtype, None if shape.unknown_rank else [dim.size for dim in shape.dim])
+    return _spec(
+        DTYPES.get(info.dtype, f"type {info.dtype}"), None if shape.unknown_rank else [dim.size for dim in shape.dim]
+    )
 
 
 def _of_json(info: Mapping[str, Any]) -> TensorSpec:
     shape = info.get("tensor_shape", {})
     sizes = None if shape.get("unknown_rank") else [int(dim["size"]) for dim in shape.get("dim", [])]
-    return _spec(str(info["dtype"]), sizes)
+    name = str(info["dtype"]).removeprefix("DT_").lower()
+    return _spec({"float": "float32", "double": "float64", "half": "float16"}.get(name, name), sizes)
 
 
 def _spec(dtype: str, sizes: list[int] | None) -> TensorSpec:
-    name = dtype.removeprefix("DT_").lower()
-    shape = None if sizes is None else tuple(None if size < 0 else size for size in sizes)
-    return TensorSpec({"float": "float32", "double": "float64", "half": "float16"}.get(name, name), shape)
+    return TensorSpec(dtype, None if sizes is None else tuple(None if size < 0 else size for size in sizes))

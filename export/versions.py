@@ -32,11 +32,11 @@ def version_directory(output: Path, version: int | Literal["timestamp"] | None =
         version = max(int(time.time()), following)
     if not 1 <= version < 2**63:
         raise InvalidInputError(
-            f"--version is {version}, expected a number from 1 to 2^63 - 1, the range of servers, or none for the "
+            f"version is {version}, expected a number from 1 to 2^63 - 1, the range of servers, or none for the "
             "next one."
         )
     if version in existing:
-        raise InvalidInputError(f"{existing[version]}: already exists. Choose another --version, or none for the next.")
+        raise InvalidInputError(f"{existing[version]}: already exists. Choose another version, or none for the next.")
     return output / str(version)
 
 
@@ -93,7 +93,20 @@ def newest_version(folder: Path) -> Path:
     Raises:
         InvalidInputError: The folder does not exist or has no finished version.
     """
-    if (folder / GRAPH_FILE).is_file():
+    return exported_version(folder, None)
+
+
+def exported_version(folder: Path, number: int | None) -> Path:
+    """The directory of a version.
+
+    Args:
+        folder: A folder of versions, or one version.
+        number: Number of the version; None for the largest one, or the given folder if it is a version itself.
+
+    Raises:
+        InvalidInputError: The folder does not exist or has no such version that is finished.
+    """
+    if number is None and (folder / GRAPH_FILE).is_file():
         return folder
     if not folder.is_dir():
         raise InvalidInputError(f'{folder}: is not a folder. Make an export with "tf-metammf export".')
@@ -103,7 +116,9 @@ def newest_version(folder: Path) -> Path:
             f"{folder}: is not an export; expected a folder named by a number with {GRAPH_FILE} inside. "
             'Make one with "tf-metammf export".'
         )
-    return finished[max(finished)]
+    if number is not None and number not in finished:
+        raise InvalidInputError(f"{folder}: has no version {number}, it has {', '.join(map(str, sorted(finished)))}.")
+    return finished[max(finished) if number is None else number]
 
 
 def finished_versions(folder: Path) -> dict[int, Path]:

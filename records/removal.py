@@ -66,7 +66,7 @@ def remove(
         InvalidInputError: No id is in the record set, nothing to train on would be left, or the target exists.
         InvalidRecordSetError: The record set is damaged.
     """
-    require_absent(target)
+    require_absent(Path(target))
     old = record_set.metadata
     user_ids, item_ids = record_set.user_ids, record_set.item_ids
     known_users, known_items = set(user_ids), set(item_ids)

@@ -34,7 +34,7 @@ def kubernetes_files(server: ModelServer) -> dict[str, str]:
         "autoscaler": ("More servers while they are busy.", _autoscaler(name)),
         "disruption-budget": ("Leaves a server running while nodes are drained.", _disruption_budget(name)),
         "network-policy": (
-            "Lets in pods of this namespace and the namespace that scrapes metrics; servers call nobody.",
+            "Lets in pods of this namespace and the namespace that scrapes metrics; servers open no connections.",
             _network_policy(name),
         ),
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
@@ -19,6 +20,7 @@ from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.dense_ids import IdColumn
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_table, with_ids
 from tf_metammf.records.raw_files.split_names import with_split
+from tf_metammf.records.raw_files.tables import Table
 from tf_metammf.records.raw_files.time_columns import with_times
 from tf_metammf.records.raw_files.timestamps import TimeFacts, TimeReading, joined_facts, time_facts, time_reading
 
@@ -132,13 +134,20 @@ def _time_reading(facts: list[tuple[Any, TimeFacts]], path: Path, name: str, wri
     return time_reading(path, name, joined_facts(ordered), written)
 
 
+def _records(table: Table) -> NDArray[np.int64]:
+    """Which record of its file every row of a part is."""
+    assert table.records is not None, "a part knows where its rows stand"
+    return table.records
+
+
 def _with_times(key: Any, batch: dict[str, Any], name: str, reading: TimeReading, skip: bool) -> Iterator[Any]:
     bad_rows = BadRows(skip=skip)
     read = with_times(batch["times"], name, reading, bad_rows)
     yield from rejected_entries(ORIGIN, bad_rows)
     if not len(read):
         return
-    columns = take(batch["columns"], np.isin(batch["times"].records, read.records))
+    left = np.isin(_records(batch["times"]), _records(read))
+    columns = take(batch["columns"], left)
     found: dict[str, Any] = {"columns": {**columns, "timestamp": read.integers(name)}}
     for role in ("user", "item"):  # without ids of rows that were left out
         used = IdColumn(batch[role], columns[role]).without_unused()

@@ -182,7 +182,7 @@ def _is_whole(value: object) -> bool:
 def _reason(role: str, value: object) -> tuple[str, str]:
     """Kind of a bad row, and what is wrong."""
     if not _is_whole(value):
-        return f"{role} is no number", f"has the {role} {_shown(value)}, expected whole numbers"
+        return f"{role} is not a number", f"has the {role} {_shown(value)}, expected whole numbers"
     return f"{role} out of range", f"has the {role} {value}, expected 0 to {_LARGEST_NUMBER}. Number the {role}s from 0"
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tf_metammf.commands.completion import SHELLS, VALUES
-from tf_metammf.commands.main import main
+from tf_metammf.commands.main import RECORD_COMMANDS, main
 from tf_metammf.export import indices
 from tf_metammf.parts.parts import known_parts
 from tf_metammf.records.bad_rows import ON_ERROR
@@ -45,7 +45,7 @@ def test_bash_completes_commands_options_and_values(capsys, tmp_path):
     script = script_for("bash", capsys)
     (tmp_path / "videos").mkdir()
     assert completed(script, "tr") == ["train"]
-    assert completed(script, "records", "") == ["convert", "describe", "validate", "synthesize"]
+    assert completed(script, "records", "") == list(RECORD_COMMANDS)
     assert completed(script, "train", "--training.ep") == ["--training.epochs"]
     assert completed(script, "train", "--resume", "") == ["auto", "never", "force"]
     assert completed(script, "train", "--mixed_precision", "") == ["bfloat16", "float16", "null"]

@@ -17,13 +17,19 @@ class Model:
     def __init__(self, *_: object, **__: object) -> None:
         pass
 
+    def __enter__(self) -> "Model":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
     def recommend(self, users: list[str], k: int) -> list[Recommendations]:
         return [Recommendations(user, user in KNOWN, ["item"], np.ones(1, np.float32)) for user in users]
 
 
 @pytest.fixture(autouse=True)
 def _model(monkeypatch):
-    monkeypatch.setattr("tf_metammf.export.recommender.Recommender", Model)
+    monkeypatch.setattr("tf_metammf.export.client.Client", Model)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 from package_parts import WITHOUT_GRAPH
+from server_process import ServerProcess, real_server
 from stand_in_server import StandInServer
 
+from tf_metammf.export.client import Client
 from tf_metammf.export.indices import IndexOptions
 from tf_metammf.export.saved_model import export_model
 from tf_metammf.graphs.interaction_graph import InteractionGraph
@@ -140,3 +142,38 @@ def stand_in(version) -> Iterator[StandInServer]:
     """A server of the version, in this process, on sockets of loopback."""
     with StandInServer(version.parent) as server:
         yield server
+
+
+SERVERS = ("stand-in", "tensorflow_model_server") if real_server() else ("stand-in",)
+SERVED = [f"{scheme} {server}" for server in SERVERS for scheme in ("http", "grpc")]
+
+
+@pytest.fixture(scope="module")
+def real_process(version) -> Iterator[ServerProcess]:
+    """The real server of the version, where there is one."""
+    with ServerProcess(real_server(), version.parent) as process:
+        yield process
+
+
+def served(request: pytest.FixtureRequest) -> str:
+    scheme, server = request.param.split()
+    return request.getfixturevalue("stand_in" if server == "stand-in" else "real_process").endpoint(scheme)
+
+
+@pytest.fixture(scope="module", params=SERVED)
+def server_address(request) -> str:
+    """The address of a server of the version."""
+    return served(request)
+
+
+@pytest.fixture(scope="module", params=["folder", *SERVED])
+def address(request, version) -> str:
+    """The folder of the version, or the address of a server of it."""
+    return str(version.parent) if request.param == "folder" else served(request)
+
+
+@pytest.fixture(scope="module")
+def client(address) -> Iterator[Client]:
+    """A client of the version, wherever it is."""
+    with Client(address) as client:
+        yield client

@@ -13,8 +13,8 @@ from tf_metammf.baselines.popularity import Popularity
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export import baseline_scores
+from tf_metammf.export.client import Client
 from tf_metammf.export.indices import IndexOptions
-from tf_metammf.export.recommender import Recommender
 from tf_metammf.export.saved_model import export_model
 from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.ranking.full_ranking import FullRanking
@@ -50,10 +50,10 @@ def baselines(seen) -> dict[str, Baseline]:
 
 
 @pytest.fixture(scope="module")
-def exported(baselines, seen, tmp_path_factory) -> dict[str, Recommender]:
+def exported(baselines, seen, tmp_path_factory) -> dict[str, Client]:
     ids = {"user_ids": raw("u", range(USERS)), "item_ids": raw("v", range(ITEMS)), "seen": seen, "k": K}
     folder = tmp_path_factory.mktemp("baselines")
-    return {name: Recommender(export_model(model, folder / name, **ids)) for name, model in baselines.items()}
+    return {name: Client(export_model(model, folder / name, **ids)) for name, model in baselines.items()}
 
 
 each = pytest.mark.parametrize("name", ["popularity", "item_knn", "ease", "ials"])
@@ -75,9 +75,9 @@ def test_known_users_get_the_ranking_of_the_evaluation(name, baselines, exported
 
 @each
 def test_serving_default_has_the_first_places(name, exported):
-    answer = exported[name].signatures["serving_default"](user_id=np.array(["u3", "nobody"]))
+    answer = exported[name].predict("serving_default", {"user_id": ["u3", "nobody"]})
     first, unknown = exported[name].recommend(["u3", "nobody"], K)
-    assert [[item.decode() for item in row] for row in answer["item_id"].numpy()] == [first.item_ids, unknown.item_ids]
+    assert [[item.decode() for item in row] for row in answer["item_id"]] == [first.item_ids, unknown.item_ids]
 
 
 @each
@@ -91,15 +91,15 @@ def test_whom_nobody_knows_gets_the_popular_items(name, exported, seen):
 
 @each
 def test_a_history_is_a_user_with_those_items(name, exported, seen):
-    recommender = exported[name]
+    client = exported[name]
     users = [0, 5, 9]
     histories = [raw("v", np.random.default_rng(0).permutation(seen[1][seen[0] == user])) for user in users]
-    by_id = recommender.recommend(raw("u", users), ITEMS)
-    by_history = recommender.recommend_for_history([*histories, ["unheard of"]], ITEMS)
+    by_id = client.recommend(raw("u", users), ITEMS)
+    by_history = client.recommend_for_history([*histories, ["unheard of"]], ITEMS)
     for one, other in zip(by_id, by_history[:3], strict=True):
         assert one.item_ids == other.item_ids
         np.testing.assert_array_equal(one.scores, other.scores)
-    assert not by_history[3].known and by_history[3].item_ids == recommender.recommend(["nobody"], ITEMS)[0].item_ids
+    assert not by_history[3].known and by_history[3].item_ids == client.recommend(["nobody"], ITEMS)[0].item_ids
 
 
 @each
@@ -151,7 +151,7 @@ def test_users_beyond_the_memory_of_one_product_are_ranked_in_groups(baselines, 
 
 
 def test_what_makes_no_sense_is_refused_by_name(baselines, exported, seen, tmp_path):
-    assert sorted(exported["popularity"].signatures) == [
+    assert sorted(exported["popularity"].signatures()) == [
         "recommend",
         "recommend_for_history",
         "score",

@@ -109,8 +109,10 @@ def test_rest_connections_are_kept_and_each_serves_one_request_at_a_time(catalog
 def test_a_connection_that_was_closed_while_idle_is_replaced(catalogue, stand_in):
     with Client(stand_in.endpoint("http"), retries=Retries(count=0)) as client:
         assert client.recommend([catalogue.user_ids[3]])[0].known
-        for connection in client._endpoint._idle:
-            connection.sock.shutdown(socket.SHUT_RDWR)
+        pool = client._endpoint._pool.connection_from_url(stand_in.endpoint("http"))
+        connection = pool.pool.get()
+        connection.sock.shutdown(socket.SHUT_RDWR)
+        pool.pool.put(connection)
         assert client.recommend([catalogue.user_ids[3]])[0].known
 
 
@@ -169,11 +171,12 @@ def test_an_answer_that_is_not_a_model_servers_is_told_as_such():
     [
         (
             {"endpoint": "localhost:8501"},
-            r'endpoint is "localhost:8501", expected http://HOST:PORT or grpc://HOST:PORT',
+            r"localhost:8501: is not a folder\. .*: http://HOST:PORT, https://HOST, grpc://HOST:PORT or grpcs://HOST",
         ),
         ({"endpoint": "http://localhost"}, "expected http://HOST:PORT"),
         ({"endpoint": "http://localhost:port"}, "expected http://HOST:PORT"),
-        ({"endpoint": "https://localhost:8501"}, "expected http://HOST:PORT"),
+        ({"endpoint": "ftp://localhost:8501"}, "expected http://HOST:PORT"),
+        ({"endpoint": "http://me:secret@localhost:8501"}, "endpoint http://...@localhost has a name or password in it"),
         ({"endpoint": "grpc://localhost:8500/v1"}, "expected grpc://HOST:PORT without a path"),
         ({"model": "a/b"}, 'model is "a/b", expected a name'),
         ({"version": 1, "label": "stable"}, 'version 1 and label "stable" are given, expected one of them'),

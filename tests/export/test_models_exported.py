@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.export.recommender import Recommender
+from tf_metammf.export.client import Client
 from tf_metammf.fusion.modality_shares import modality_shares
 
 
@@ -65,32 +65,30 @@ def other_catalogue(request, make_catalogue):
 
 
 def test_an_export_answers_as_its_model(other_catalogue, tmp_path):
-    recommender = Recommender(other_catalogue.export(tmp_path))
-    for found, scores in zip(
-        recommender.recommend(other_catalogue.user_ids, 5), other_catalogue.unseen_scores, strict=True
-    ):
+    client = Client(other_catalogue.export(tmp_path))
+    for found, scores in zip(client.recommend(other_catalogue.user_ids, 5), other_catalogue.unseen_scores, strict=True):
         ids, best = other_catalogue.best(scores, 5)
         assert found.item_ids == [raw for raw in ids if raw]
         np.testing.assert_allclose(found.scores, best[best > -np.inf], rtol=1e-5, atol=1e-5)
     features = other_catalogue.new_items(6)
     presence = {"acoustic": np.arange(6) != 1, "visual": np.arange(6) > 1}
     expected = other_catalogue.model.embed_new_items(features, presence)
-    np.testing.assert_allclose(recommender.encode_items(features, presence=presence), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(client.encode_items(features, presence=presence), expected, rtol=1e-5, atol=1e-5)
     shares = modality_shares(other_catalogue.model, features, presence)
-    found = recommender.explain_new_items(features, presence=presence)
+    found = client.explain_new_items(features, presence=presence)
     np.testing.assert_allclose([list(each.shares.values()) for each in found], shares, rtol=1e-4, atol=1e-4)
-    pairs = recommender.score(other_catalogue.user_ids, other_catalogue.item_ids[: len(other_catalogue.user_ids)])
+    pairs = client.score(other_catalogue.user_ids, other_catalogue.item_ids[: len(other_catalogue.user_ids)])
     np.testing.assert_allclose(pairs.scores, np.diagonal(other_catalogue.scores), rtol=1e-5, atol=1e-5)
     history = [other_catalogue.item_ids[item] for item in (3, 50, 7)]
-    (of_history,) = recommender.recommend_for_history([history], 200)
+    (of_history,) = client.recommend_for_history([history], 200)
     assert of_history.known and np.isfinite(of_history.scores).all()
     assert set(of_history.item_ids) == set(other_catalogue.item_ids) - set(history)
 
 
 def test_a_model_of_ids_alone_has_no_signatures_for_new_items(make_catalogue, tmp_path):
     catalogue = make_catalogue(fusion=None, fusion_options=None)
-    recommender = Recommender(catalogue.export(tmp_path))
-    assert sorted(recommender.signatures) == [
+    client = Client(catalogue.export(tmp_path))
+    assert sorted(client.signatures()) == [
         "recommend",
         "recommend_for_history",
         "score",
@@ -100,7 +98,7 @@ def test_a_model_of_ids_alone_has_no_signatures_for_new_items(make_catalogue, tm
     with pytest.raises(
         InvalidInputError, match=r'no signature "encode_items", it has recommend.* need a model with a f'
     ):
-        recommender.encode_items(catalogue.new_items(2))
+        client.encode_items(catalogue.new_items(2))
 
 
 @pytest.mark.parametrize("encoder", ["lattice", "freedom", "bm3"])
@@ -108,9 +106,9 @@ def test_a_peer_that_needs_the_catalogue_around_an_item_has_no_signatures_for_ne
     make_catalogue, tmp_path, encoder
 ):
     catalogue = make_catalogue(encoder=encoder)
-    recommender = Recommender(catalogue.export(tmp_path))
-    assert "encode_items" not in recommender.signatures and "explain_items" not in recommender.signatures
-    for found, scores in zip(recommender.recommend(catalogue.user_ids, 5), catalogue.unseen_scores, strict=True):
+    client = Client(catalogue.export(tmp_path))
+    assert "encode_items" not in client.signatures() and "explain_items" not in client.signatures()
+    for found, scores in zip(client.recommend(catalogue.user_ids, 5), catalogue.unseen_scores, strict=True):
         assert found.item_ids == [raw for raw in catalogue.best(scores, 5)[0] if raw]
 
 

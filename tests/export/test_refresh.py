@@ -10,7 +10,7 @@ import pytest
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.export.recommender import Recommender
+from tf_metammf.export.client import Client
 from tf_metammf.export.saved_model import export_refreshed, export_run
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import open_record_set
@@ -168,7 +168,7 @@ def test_the_command_writes_the_next_version_and_prints_what_changed(versions):
 
 def test_known_users_keep_their_scores_and_new_items_and_interactions_count(versions):
     folder, _ = versions
-    before, after = Recommender(folder / "1"), Recommender(folder / "2")
+    before, after = Client(folder / "1"), Client(folder / "2")
     old = dict(_all(before, "u3"))
     new = dict(_all(after, "u3"))
     assert set(new) - set(old) == {f"v{ITEMS + number}" for number in range(NEW_ITEMS)}
@@ -179,15 +179,15 @@ def test_known_users_keep_their_scores_and_new_items_and_interactions_count(vers
 
 
 def test_new_users_are_known_by_their_interactions(versions):
-    after = Recommender(versions[0])
+    after = Client(versions[0])
     (by_id,) = after.recommend([f"u{USERS}"], 33)
     (by_history,) = after.recommend_for_history([["v0", "v1", f"v{ITEMS + 1}"]], 33)
     assert by_id.known and by_id.item_ids == by_history.item_ids
     np.testing.assert_allclose(by_id.scores, by_history.scores, rtol=1e-5, atol=1e-6)
 
 
-def _all(recommender: Recommender, user: str, **options) -> list[tuple[str, float]]:
-    (found,) = recommender.recommend([user], 10**6, **options)
+def _all(client: Client, user: str, **options) -> list[tuple[str, float]]:
+    (found,) = client.recommend([user], 10**6, **options)
     return list(zip(found.item_ids, found.scores.tolist(), strict=True))
 
 

@@ -8,7 +8,9 @@ import pytest
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.export.recommender import Recommender
+from tf_metammf.export.client import Client
+from tf_metammf.export.export_options import ExportOptions
+from tf_metammf.export.reports import read_report
 from tf_metammf.export.saved_model import export_model
 from tf_metammf.export.versions import newest_version, version_directory
 
@@ -35,9 +37,7 @@ def test_the_newest_version_is_the_largest_number_that_is_whole(versions):
     assert newest_version(versions / "2") == versions / "2"
 
 
-@pytest.mark.parametrize(
-    ("version", "message"), [(10, "already exists"), (0, "--version is 0"), (-1, "--version is -1")]
-)
+@pytest.mark.parametrize(("version", "message"), [(10, "already exists"), (0, "version is 0"), (-1, "version is -1")])
 def test_a_version_that_exists_or_is_no_version_is_refused(versions, version, message):
     with pytest.raises(InvalidInputError, match=message):
         version_directory(versions, version)
@@ -47,10 +47,13 @@ def test_a_second_export_becomes_the_next_version_and_both_answer_in_one_process
     seen = (np.array([3]), np.array([0]))
     ids = {"user_ids": catalogue.user_ids, "item_ids": [f"new {raw}" for raw in catalogue.item_ids]}
     first = catalogue.export(tmp_path / "models")
-    second = export_model(catalogue.model, tmp_path / "models", **ids, seen=seen)
+    options = ExportOptions(k=9, reports={"build": {"commit": "4f2a"}})
+    second = export_model(catalogue.model, tmp_path / "models", **ids, seen=seen, options=options, k=4)
     assert (first.name, second.name) == ("1", "2")
     assert sorted(path.name for path in (tmp_path / "models").glob("[!.]*")) == ["1", "2"]
-    old, new = Recommender(first), Recommender(tmp_path / "models")
+    old, new = Client(first), Client(tmp_path / "models")
+    assert new.predict("serving_default", {"user_id": ["nobody"]})["item_id"].shape == (1, 4)
+    assert read_report(second, "build") == {"commit": "4f2a"}
     (of_new,) = new.recommend([catalogue.user_ids[3]], 3, exclude_seen=False)
     (of_old,) = old.recommend([catalogue.user_ids[3]], 3, exclude_seen=False)
     assert of_new.item_ids == [f"new {raw}" for raw in of_old.item_ids]
@@ -83,8 +86,8 @@ def test_a_disk_that_is_full_leaves_nothing_and_is_told_in_one_line(catalogue, t
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"k": 0}, "--k is 0"),
-        ({"version": 0}, "--version is 0"),
+        ({"k": 0}, "k is 0"),
+        ({"version": 0}, "version is 0"),
         ({"user_ids": ["one", "two"]}, "the model has 21 users, but there are 2 user ids"),
         ({"item_ids": ["twice"] * 200}, 'item 1 has the id "twice" of another one'),
         ({"item_ids": [""] * 200}, "item 0 has the id ''"),

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.export.recommender import Recommender
+from tf_metammf.export.client import Client
 from tf_metammf.export.saved_model import export_model
 from tf_metammf.fusion.modality_shares import catalogue_shares
 from tf_metammf.graphs.interaction_graph import InteractionGraph
@@ -26,7 +26,7 @@ class Trained:
 
     model: MetaMMF
     data: SyntheticData
-    recommender: Recommender
+    client: Client
 
     def history(self, user: int) -> list[str]:
         train = self.data.splits["train"]
@@ -75,22 +75,22 @@ def train(data: SyntheticData, encoder: str, folder) -> Trained:
         item_ids=data.raw.item_ids,
         seen=(train.user, train.item),
     )
-    return Trained(model, data, Recommender(version))
+    return Trained(model, data, Client(version))
 
 
 def test_a_history_is_worth_nearly_what_training_makes_of_it(trained):
     """Users asked for as if nobody knew them get much of what they get by their id, and what they will like."""
     ids = trained.data.raw.user_ids
-    by_id = [found.item_ids for found in trained.recommender.recommend(ids, PLACES)]
+    by_id = [found.item_ids for found in trained.client.recommend(ids, PLACES)]
     popular = [
         found.item_ids
-        for found in trained.recommender.recommend(
+        for found in trained.client.recommend(
             [f"not {raw}" for raw in ids], PLACES, exclude=[trained.history(user) for user in range(USERS)]
         )
     ]
     by_history = [
         found.item_ids
-        for found in trained.recommender.recommend_for_history([trained.history(user) for user in range(USERS)], PLACES)
+        for found in trained.client.recommend_for_history([trained.history(user) for user in range(USERS)], PLACES)
     ]
     shared = np.mean([len(set(one) & set(other)) for one, other in zip(by_id, by_history, strict=True)])
     by_chance = PLACES * PLACES / ITEMS
@@ -101,15 +101,15 @@ def test_a_history_is_worth_nearly_what_training_makes_of_it(trained):
 
 def test_two_items_tell_more_than_none(trained):
     histories = [trained.history(user)[:2] for user in range(USERS)]
-    found = [each.item_ids for each in trained.recommender.recommend_for_history(histories, PLACES)]
-    (popular,) = trained.recommender.recommend_for_history([[]], PLACES)
+    found = [each.item_ids for each in trained.client.recommend_for_history(histories, PLACES)]
+    (popular,) = trained.client.recommend_for_history([[]], PLACES)
     assert not popular.known
     assert trained.hits(found) > 1.5 * trained.hits([popular.item_ids] * USERS)
 
 
 def test_the_modality_that_users_respond_to_has_the_largest_share(trained):
-    names = trained.recommender.explain_items(trained.data.raw.item_ids[:1])[0].shares
-    found = trained.recommender.explain_items(trained.data.raw.item_ids)
+    names = trained.client.explain_items(trained.data.raw.item_ids[:1])[0].shares
+    found = trained.client.explain_items(trained.data.raw.item_ids)
     shares = np.array([list(each.shares.values()) for each in found])
     deciding = np.array(
         [

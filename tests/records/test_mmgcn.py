@@ -152,9 +152,9 @@ def test_pairs_that_are_no_numbers_or_out_of_range_are_left_out(tmp_path):
     assert data.user_ids == ["0", "1", "2"]
     assert [entry[1:] for entry in left_out] == [
         (2, "item out of range", "0,-1"),
-        (4, "user is no number", "'one',1"),
-        (5, "item is no number", "2,'x'"),
-        (7, "item is no number", "2,1.5"),
+        (4, "user is not a number", "'one',1"),
+        (5, "item is not a number", "2,'x'"),
+        (7, "item is not a number", "2,1.5"),
         (8, "user out of range", "100000000,2"),
         (9, "user out of range", "-3"),
     ]

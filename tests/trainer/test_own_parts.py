@@ -11,7 +11,7 @@ from own_parts import Decorrelation, Hinge, MeanFusion, ScaledTowers, SquaredDis
 from tf_metammf import BPR, MetaMMF
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.export.recommender import Recommender
+from tf_metammf.export.client import Client
 from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
 from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.runs.run_directory import open_run_directory
@@ -74,7 +74,7 @@ def test_they_are_tuned_compared_exported_and_served(run, halves, tmp_path, caps
     users, items = (each.numpy() for each in model.embeddings())
     scores = users @ items.T
     scores[data.train.user, data.train.item] = -np.inf
-    found = Recommender(tmp_path / "models").recommend(data.record_set.user_ids, 3)
+    found = Client(tmp_path / "models").recommend(data.record_set.user_ids, 3)
     for row, answer in zip(scores, found, strict=True):
         np.testing.assert_allclose(answer.scores, np.sort(row)[::-1][:3], rtol=1e-5)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -15,6 +16,7 @@ from tensorflow_serving.apis import get_model_status_pb2
 HTTP_STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
     grpc.StatusCode.NOT_FOUND: 404,
     grpc.StatusCode.UNAVAILABLE: 503,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
@@ -30,6 +32,12 @@ class RestServer(ThreadingHTTPServer):
     def __init__(self, server: Any) -> None:
         super().__init__(("127.0.0.1", server.rest_port), RestHandler)
         self.stand_in = server
+        if server.certificates is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=server.certificates / "authority.pem")
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_cert_chain(server.certificates / "server.pem")
+            # The handshake is for the thread of the connection: one that fails would keep others waiting.
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def get_request(self) -> Any:
         self.stand_in.connections += 1
@@ -96,6 +104,7 @@ class RestHandler(BaseHTTPRequestHandler):
     def _respond(self, answer: Any) -> None:
         status = 200
         try:
+            self.server.stand_in.admit(self.headers.items())
             content = answer()
         except RefusedError as refused:
             status, content = HTTP_STATUS.get(refused.code, 500), {"error": str(refused)}

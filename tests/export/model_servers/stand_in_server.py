@@ -42,6 +42,9 @@ class StandInServer:
         delay: Seconds that every request takes longer.
         requests: Rows of the first input of every predict request that was answered.
         connections: HTTP connections so far.
+        certificates: Folder with ``server.pem`` and ``authority.pem``: TLS, which clients need a certificate for.
+        token: What every request has to carry as ``Authorization: Bearer TOKEN``.
+        headers: Headers of the last request by name in small letters, over gRPC its metadata.
     """
 
     folder: Path
@@ -53,6 +56,9 @@ class StandInServer:
     delay: float = 0.0
     requests: list[int] = field(default_factory=list)
     connections: int = 0
+    certificates: Path | None = None
+    token: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> "StandInServer":
         self._versions: dict[int, Version] = {}
@@ -65,7 +71,15 @@ class StandInServer:
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(GrpcService(self), self._grpc)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(GrpcService(self), self._grpc)
-        self.grpc_port = self._grpc.add_insecure_port(f"127.0.0.1:{self.grpc_port}")
+        address = f"127.0.0.1:{self.grpc_port}"
+        if self.certificates is None:
+            self.grpc_port = self._grpc.add_insecure_port(address)
+        else:
+            pair, authority = (self.certificates / name for name in ("server.pem", "authority.pem"))
+            credentials = grpc.ssl_server_credentials(
+                [(pair.read_bytes(), pair.read_bytes())], authority.read_bytes(), require_client_auth=True
+            )
+            self.grpc_port = self._grpc.add_secure_port(address, credentials)
         self._grpc.start()
         self._rest = RestServer(self)
         self.rest_port = self._rest.server_port
@@ -79,7 +93,7 @@ class StandInServer:
         self._versions.clear()
 
     def endpoint(self, scheme: str) -> str:
-        port = self.rest_port if scheme == "http" else self.grpc_port
+        port = self.rest_port if scheme.startswith("http") else self.grpc_port
         return f"{scheme}://127.0.0.1:{port}"
 
     def poll(self) -> None:
@@ -94,6 +108,12 @@ class StandInServer:
 
     def _pinned(self) -> dict[int, Version]:
         return {number: self._versions[number] for number in self.labels.values() if number in self._versions}
+
+    def admit(self, headers: Any) -> None:
+        """Refuses a request without the token."""
+        self.headers = {str(name).lower(): str(value) for name, value in headers}
+        if self.token is not None and self.headers.get("authorization") != f"Bearer {self.token}":
+            raise RefusedError(grpc.StatusCode.UNAUTHENTICATED, "The token is not the right one.")
 
     def version(self, spec: Any) -> Version:
         """The version that a ``ModelSpec`` asks for."""
@@ -175,6 +195,7 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
 
     def _or_abort(self, context: Any, answer: Any) -> Any:
         try:
+            self._server.admit(context.invocation_metadata())
             return answer()
         except RefusedError as refused:
             return context.abort(refused.code, str(refused))
