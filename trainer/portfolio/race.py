@@ -137,7 +137,8 @@ class _Race:
                 if candidate.is_trained and slowest and self._seconds + SLOWER * slowest > budget:
                     self._leave(entry, "not begun within the budget")
                 else:
-                    self._advance(name, epochs=min(FIRST_EPOCHS, candidate.configuration.training.epochs))
+                    most = candidate.configuration.training.epochs
+                    self._advance(name, epochs=min(FIRST_EPOCHS, most) if candidate.is_trained else most)
         ranked = self._ranked(trained)
         survivors = SURVIVORS if self._seconds + self._seconds_to_end(ranked[:SURVIVORS]) <= budget else 1
         for name in ranked[survivors:]:
