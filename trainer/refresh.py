@@ -109,6 +109,7 @@ def refresh(
     from tf_metammf.records.media.provenance import require_same_extraction
     from tf_metammf.records.record_set import open_record_set
     from tf_metammf.trainer.assembly import make_model
+    from tf_metammf.trainer.calibration import apply_calibration
     from tf_metammf.trainer.evaluation import load_model
     from tf_metammf.trainer.planning.training_plan import TrainingPlan
     from tf_metammf.trainer.runs.leakage import find_leakage, leakage_warning, require_no_leakage
@@ -166,6 +167,10 @@ def refresh(
     table.assign(np.where(known_users[:, np.newaxis], table.numpy(), mean))
     model.known_items = tf.constant(known_items)
     _take_statistics(old, model)
+    if old.calibration is not None:
+        # An item without a trained embedding is cold to the model, whatever interactions it has now.
+        frequency = np.where(known_items, data.item_frequency, 0)
+        apply_calibration(model, old.calibration.settings, data, item_frequency=frequency)
     changes = _changes(data, old_data, users=users, items=items)
     return RefreshedModel(model, data, ~known_users, changes, leakage)
 

@@ -8,6 +8,7 @@
 ``history.csv``         one line an epoch: losses, validation metrics
 ``model.weights.h5``          the best weights on validation, Keras HDF5
 ``metrics.json``        metrics by split of those weights
+``calibration.json``    with ``model.calibration``: the terms that were chosen on validation, and what they change
 ``references.json``     the same metrics of popularity and of a random ranking, and what is behind the numbers
 ``training_curve.png``  losses and the monitored metric over the epochs
 ``tensorboard/``        the same for TensorBoard
