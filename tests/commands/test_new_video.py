@@ -47,7 +47,7 @@ def test_a_clip_of_the_catalogue_is_most_like_itself_and_ranks_as_its_features_d
 
 
 def test_a_new_clip_has_its_place_with_and_without_a_title(folder, capsys):
-    with_title = asked(folder, capsys, "--title", "ant bakes bread in Oslo ironically (amber)", "--user", "u0")
+    with_title = asked(folder, capsys, "--title", "fast fast new big ironically (amber)", "--user", "u0")
     without = asked(folder, capsys, "--user", "u0")
     assert set(with_title["shares"]) == {"visual", "acoustic", "textual"}
     assert without["shares"]["textual"] == 0 and sum(without["shares"].values()) == pytest.approx(1)
