@@ -29,14 +29,14 @@ $(VENV)/.installed: requirements.lock setup.py pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The wheel, in an environment that has its declared dependencies at the locked versions and nothing else.
+# The wheel, in an environment that has its declared dependencies, those of explore included, at the locked versions.
 wheel: $(VENV)/.installed
 	rm -rf build dist $(WHEEL_VENV)
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 	rm -rf build
 	$(PYTHON) -m venv $(WHEEL_VENV)
 	sed -e '/--hash/d' -e 's/ \\$$//' requirements.lock > $(WHEEL_VENV)/constraints.txt
-	$(WHEEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(WHEEL_VENV)/constraints.txt dist/*.whl
+	$(WHEEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(WHEEL_VENV)/constraints.txt "$$(echo dist/*.whl)[explore]"
 
 # Static types are checked where the folders are one package: in the installed wheel.
 types: wheel
@@ -84,7 +84,8 @@ $(AUDIT_VENV)/.installed: requirements-audit.lock
 	@touch $@
 
 lock:
-	uv pip compile setup.py --extra test --extra tune --extra media --extra completion --universal --python-version 3.11 \
+	uv pip compile setup.py --extra test --extra tune --extra media --extra completion --extra explore \
+		--universal --python-version 3.11 \
 		--generate-hashes --quiet --output-file requirements.lock --custom-compile-command "make lock"
 
 lock-beam:

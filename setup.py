@@ -44,6 +44,7 @@ FOLDERS = {
     "tf_metammf.trainer.watching": "trainer/watching",
     "tf_metammf.export": "export",
     "tf_metammf.export.deployment": "export/deployment",
+    "tf_metammf.explorer": "explorer",
     "tf_metammf.commands": "commands",
 }
 
@@ -71,6 +72,7 @@ setup(
     include_package_data=False,
     package_data={
         "tf_metammf": ["py.typed"],
+        "tf_metammf.explorer": ["page/*.html", "page/*.css", "page/*.js", "page/*.svg", "page/views/*.js"],
         "tf_metammf.trainer.configuration": ["presets/*.yaml"],
         "tf_metammf.trainer.search": ["spaces/*.yaml"],
     },
@@ -106,6 +108,7 @@ setup(
         "tune": ["keras-tuner>=1.4.8", "scipy>=1.13", "scikit-learn>=1.5"],
         "mlflow": ["mlflow-skinny>=3", "sqlalchemy>=2", "alembic>=1.13"],  # all of mlflow wants an older pyarrow
         "wandb": ["wandb>=0.20"],
+        "explore": ["starlette>=1", "uvicorn>=0.40"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "media": ["av>=18,<19"],  # wheels with FFmpeg's libraries inside
         "onnx": ["onnxruntime>=1.20"],

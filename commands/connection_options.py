@@ -28,6 +28,11 @@ def add_client_arguments(parser: ArgumentParser) -> None:
         help="Query a server: http://HOST:PORT or https://HOST (REST), grpc://HOST:PORT or grpcs://HOST (gRPC).",
     )
     parser.add_argument("--version", type=int, help="Number of the version to query; by default the newest.")
+    add_connection_arguments(parser)
+
+
+def add_connection_arguments(parser: ArgumentParser) -> None:
+    """Adds the options that say which version of a served model is queried, and how the server is reached."""
     parser.add_argument("--label", type=str, help="Label of the version to query, such as canary; of a server.")
     parser.add_argument("--timeout", type=float, default=10.0, help="Seconds to wait for the server.")
     parser.add_argument("--ca_file", type=Path, help="PEM file of the authorities that sign the server's certificate.")
@@ -49,8 +54,6 @@ def client_of(arguments: Namespace) -> "Client":
     """
     if arguments.model is None and arguments.endpoint is None:
         raise InvalidInputError("missing: model, or endpoint. See --help.")
-    from tf_metammf.export.client import Client
-
     if arguments.endpoint is None:
         for name in _OF_SERVERS:
             if arguments[name] is not None:
@@ -58,7 +61,24 @@ def client_of(arguments: Namespace) -> "Client":
         from tf_metammf.commands.tensorflow import import_tensorflow
 
         import_tensorflow()
+        from tf_metammf.export.client import Client
+
         return Client(Path(arguments.model), version=arguments.version)
+    return client_of_server(arguments, arguments.model, version=arguments.version)
+
+
+def client_of_server(arguments: Namespace, model: str | None, *, version: int | None = None) -> "Client":
+    """A client of the server that ``--endpoint`` names.
+
+    Args:
+        arguments: The options of :func:`add_connection_arguments`, and ``--endpoint``.
+        model: The name of the model on the server; None for the default.
+        version: Number of the version.
+
+    Raises:
+        InvalidInputError: The endpoint is no address of a server, or an option does not go with it.
+    """
+    from tf_metammf.export.client import Client
     from tf_metammf.export.connection import Connection
     from tf_metammf.export.served_model import DEFAULT_MODEL
     from tf_metammf.export.server_address import EXPECTED
@@ -67,8 +87,8 @@ def client_of(arguments: Namespace) -> "Client":
         raise InvalidInputError(f'--endpoint is "{arguments.endpoint}", expected {EXPECTED}. A folder is for --model.')
     return Client(
         arguments.endpoint,
-        arguments.model or DEFAULT_MODEL,
-        version=arguments.version,
+        model or DEFAULT_MODEL,
+        version=version,
         label=arguments.label,
         timeout=arguments.timeout,
         connection=Connection(**{name: arguments[name] for name in _OF_CONNECTIONS}),

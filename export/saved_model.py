@@ -14,11 +14,13 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.baseline_module import BaselineModule
 from tf_metammf.export.export_options import ExportFields, ExportOptions, export_options
 from tf_metammf.export.indices import IndexOptions
+from tf_metammf.export.kernel_coordinates import write_kernel_coordinates
 from tf_metammf.export.manifest import write_manifest
 from tf_metammf.export.recommending_module import RecommendingModule
 from tf_metammf.export.reports import write_reports
 from tf_metammf.export.serving_module import ServingModule
 from tf_metammf.export.versions import reserved_version, version_directory
+from tf_metammf.fusion.kernel_coordinates import catalogue_kernel_coordinates
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 from tf_metammf.trainer.refresh import Changes
@@ -154,9 +156,11 @@ def export_model(
         if isinstance(model, Baseline):
             _require_exact(model, options.index)
             module, report = BaselineModule(model, **known), {"index": "exact"}
+            coordinates = None
         else:
             module = serving = ServingModule(model, **known, index=options.index, untrained=untrained)
             report = serving.indices.report.content
+            coordinates = catalogue_kernel_coordinates(model)
         signatures = module.signatures()
         with (
             reserved_version(Path(output), options.version) as target,
@@ -165,6 +169,8 @@ def export_model(
         ):
             tf.saved_model.save(module, str(folder), signatures=signatures)
             write_reports(folder, {"index": report, **options.reports})
+            if coordinates is not None:
+                write_kernel_coordinates(folder, coordinates)
             if options.write_assets is not None:
                 options.write_assets(folder)
             write_manifest(folder)

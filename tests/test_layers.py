@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import tf_metammf
-from tf_metammf import commands, export, records, trainer
+from tf_metammf import commands, explorer, export, records, trainer
 
-LAYERS = (records, tf_metammf, trainer, export, commands)
+LAYERS = (records, tf_metammf, trainer, export, explorer, commands)
 """From the lowest to the highest."""
 OPEN_TO_ALL = ("tf_metammf", "tf_metammf.errors", "tf_metammf.lazy_names")
 """The front door and what every layer stands on."""

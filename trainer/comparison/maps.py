@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tf_metammf.fusion.meta_fusion import MetaFusion
+from tf_metammf.fusion.kernel_coordinates import catalogue_kernel_coordinates
 from tf_metammf.fusion.modality_shares import catalogue_shares
 from tf_metammf.trainer.comparison.comparison_directory import ComparedModel, Comparison
 from tf_metammf.trainer.comparison.item_kinds import ItemKinds
@@ -54,25 +54,16 @@ def comparison_maps(
         if wants_embeddings:
             caption = f"Item embeddings of {name}; coloured by {kinds.source}"
             found["embeddings"] = _map(caption, model.item_embeddings().numpy(), kinds)
-        if "kernels" not in found and isinstance(model.item_tower.fusion, MetaFusion):
+        coordinates = None if "kernels" in found else catalogue_kernel_coordinates(model)
+        if coordinates is not None:
             caption = f"Generated kernels of {name}; distances are those between the kernels of two items"
-            found["kernels"] = _map(caption, kernel_coordinates(model), kinds)
+            found["kernels"] = _map(caption, coordinates, kinds)
     if shares:
         found["shares"] = ("Shares of modalities by kind of item; " + _SHARE, _heat_maps(shares, kinds))
     return found
 
 
 _SHARE = "how much the fused vector changes without the modality, relative to the others"
-
-
-def kernel_coordinates(model: Any) -> NDArray[np.float32]:
-    """:meth:`MetaFusion.kernel_coordinates` of all items of a model."""
-    tower = model.item_tower
-    found = []
-    for features, presence in model.item_features.blocks(SHOWN_ITEMS):
-        complete, mask = tower.missing_modalities(tower.standardized(features), mask=dict(presence), training=False)
-        found.append(tower.fusion.kernel_coordinates(complete, mask).numpy())
-    return np.concatenate(found)
 
 
 def _trained(model: ComparedModel, comparison: Comparison, records: Any) -> Any:
