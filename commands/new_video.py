@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jsonargparse import ArgumentParser, Namespace
+
+from tf_metammf.commands.connection_options import client_of
+from tf_metammf.commands.json_output import print_json
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import print_table, visible
 
@@ -14,6 +18,60 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 """Similar videos that are printed; JSON has all."""
+
+
+_OTHERS = ("history", "all_users", "users", "output", "exclude_items")
+"""Options that ask for something else."""
+
+
+def add_new_video_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments that ``recommend`` has for a video that is not in the catalogue."""
+    parser.add_argument(
+        "--new_video",
+        type=Path,
+        metavar="FILE",
+        help="A video that is not in the catalogue: print its place in the ranking of each user, the share of each "
+        "modality, and the most similar videos. Its features are extracted as those of the model's data were.",
+    )
+    for text in ("title", "description", "tags"):
+        parser.add_argument(f"--{text}", type=str, default="", help=f"The {text} of the new video.")
+    parser.add_argument(
+        "--encoder_settings",
+        type=dict[str, dict[str, Any]],
+        default={},
+        help="Settings of the encoders of the new video that differ from those of the data, such as where weights are, "
+        "as {visual: {weights: resnet50.h5}}.",
+    )
+
+
+def run_new_video(arguments: Namespace) -> int:
+    """Asks about a new video and prints the answer."""
+    if arguments.endpoint is not None or arguments.model is None:
+        raise InvalidInputError(
+            "new_video needs the exported folder, which says how features were extracted. Give it with --model and "
+            "without --endpoint."
+        )
+    for name in _OTHERS:
+        if arguments[name]:
+            raise InvalidInputError(f"{name} and new_video are both given, expected one of them. Leave one out.")
+    from tf_metammf.export.versions import exported_version
+
+    with client_of(arguments) as client:
+        answer = ask_about(
+            client,
+            exported_version(Path(arguments.model), arguments.version),
+            arguments.new_video,
+            users=arguments.user,
+            title=arguments.title,
+            description=arguments.description,
+            tags=arguments.tags,
+            settings=arguments.encoder_settings,
+        )
+    if arguments.json:
+        print_json(vars(answer))
+    else:
+        print_answer(answer)
+    return 0
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.bulk_recommend import run_bulk
 from tf_metammf.commands.connection_options import add_client_arguments, client_of
 from tf_metammf.commands.json_output import print_json
+from tf_metammf.commands.new_video import add_new_video_arguments, run_new_video
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import print_table, visible
 
@@ -39,22 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=[],
         help="Raw ids of items that an unknown user liked.",
     )
-    parser.add_argument(
-        "--new_video",
-        type=Path,
-        metavar="FILE",
-        help="A video that is not in the catalogue: print its place in the ranking of each user, the share of each "
-        "modality, and the most similar videos. Its features are extracted as those of the model's data were.",
-    )
-    for text in ("title", "description", "tags"):
-        parser.add_argument(f"--{text}", type=str, default="", help=f"The {text} of the new video.")
-    parser.add_argument(
-        "--encoder_settings",
-        type=dict[str, dict[str, Any]],
-        default={},
-        help="Settings of the encoders of the new video that differ from those of the data, such as where weights are, "
-        "as {visual: {weights: resnet50.h5}}.",
-    )
+    add_new_video_arguments(parser)
     parser.add_argument("--all_users", action="store_true", help="Recommend to all users of the export; with --output.")
     parser.add_argument("--users", type=Path, help="A text file of user ids, one in each line; with --output.")
     parser.add_argument(
@@ -70,7 +56,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Queries and prints; uses the SavedModel or the server alone."""
     if arguments.new_video is not None:
-        return _ask_about_new_video(arguments)
+        return run_new_video(arguments)
     if arguments.all_users or arguments.users is not None or arguments.output is not None:
         return run_bulk(arguments)
     if not arguments.user and not arguments.history:
@@ -86,35 +72,6 @@ def run(arguments: Namespace) -> int:
         print_json(of_users + of_histories)
     else:
         _print_table([*found, *histories])
-    return 0
-
-
-def _ask_about_new_video(arguments: Namespace) -> int:
-    from tf_metammf.commands.new_video import ask_about, print_answer
-    from tf_metammf.export.versions import exported_version
-
-    if arguments.endpoint is not None or arguments.model is None:
-        raise InvalidInputError(
-            "new_video needs the exported folder, which says how features were extracted. Give it with --model and "
-            "without --endpoint."
-        )
-    if arguments.history:
-        raise InvalidInputError("history and new_video are both given, expected one of them. Leave one out.")
-    with client_of(arguments) as client:
-        answer = ask_about(
-            client,
-            exported_version(Path(arguments.model), arguments.version),
-            arguments.new_video,
-            users=arguments.user,
-            title=arguments.title,
-            description=arguments.description,
-            tags=arguments.tags,
-            settings=arguments.encoder_settings,
-        )
-    if arguments.json:
-        print_json(vars(answer))
-    else:
-        print_answer(answer)
     return 0
 
 

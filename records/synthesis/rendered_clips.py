@@ -26,12 +26,8 @@ TASTE_WIDTH = len(TONES)
 """Numbers that a content has: as many as a clip can show."""
 MODALITIES = 3
 
-_WORDS = (
-    ("ant", "bear", "camel", "duck", "eagle", "fox", "goat", "horse", "ibis"),
-    ("bakes", "climbs", "dances", "explains", "fixes", "grows", "hides", "jumps", "knits"),
-    ("apples", "bread", "coffee", "dumplings", "eggs", "figs", "garlic", "honey", "ice"),
-    ("Athens", "Berlin", "Cairo", "Dublin", "Lima", "Madrid", "Oslo", "Paris", "Quito"),
-)
+_WORDS = (("slow", "fast"), ("dark", "bright"), ("old", "new"), ("small", "big"))
+"""Of every number in a content the words that say it where it is negative and where it is positive."""
 _MOODS = ("seriously", "ironically")
 _SERIES = ("amber", "birch", "coral", "delta", "ember", "frost", "grove", "haven", "indigo")
 
@@ -60,7 +56,8 @@ def render(data: SyntheticData, item: int) -> Clip:
       bottom than in the middle; a white square, whose cell of nine is the kind, moves if ``s`` is 1;
     - the sound has four tones of the amplitude ``0.06 exp(0.5 c)``, which swell six times a second if ``s`` is 1, and a
       faint high tone whose pitch is the kind;
-    - the title has a word for each ``c[i]``, rounded to nine levels, one for ``s`` and one for the kind.
+    - the title says a word for the sign of each ``c[i]``, as often as ``2.5 |c[i]|`` rounded, one for ``s`` and one for
+      the kind.
 
     Args:
         data: Micro-videos of three modalities with a taste of four numbers; see
@@ -178,7 +175,7 @@ def _sound(content: NDArray[np.float64], mood: float, kind: int, random: np.rand
 
 
 def _title(content: NDArray[np.float64], mood: float, kind: int) -> str:
-    # The sphere that contents are on has the radius 2.
-    levels = np.clip(np.round((content + 2) / 4 * 8), 0, 8).astype(int)
-    animal, verb, food, city = (words[level] for words, level in zip(_WORDS, levels, strict=True))
-    return f"{animal} {verb} {food} in {city} {_MOODS[int(mood > 0)]} ({_SERIES[kind % 9]})"
+    times = np.round(2.5 * np.abs(content)).astype(int)
+    words = [pair[int(number > 0)] for pair, number in zip(_WORDS, content, strict=True)]
+    said = [word for word, count in zip(words, times, strict=True) for _ in range(count)]
+    return f"{' '.join(said)} {_MOODS[int(mood > 0)]} ({_SERIES[kind % 9]})"

@@ -9,8 +9,8 @@ import pytest
 from made_media import NEEDS_AV
 
 from tf_metammf.commands.main import main
+from tf_metammf.commands.quickstart_clips import EXTRACTION
 from tf_metammf.export.client import Client
-from tf_metammf.records.sources.videos import Options
 
 pytest.importorskip("av", reason=NEEDS_AV)
 
@@ -47,7 +47,7 @@ def test_a_clip_of_the_catalogue_is_most_like_itself_and_ranks_as_its_features_d
 
 
 def test_a_new_clip_has_its_place_with_and_without_a_title(folder, capsys):
-    with_title = asked(folder, capsys, "--title", "ant bakes bread in Oslo ironically (amber)", "--user", "u0")
+    with_title = asked(folder, capsys, "--title", "fast fast new big ironically (amber)", "--user", "u0")
     without = asked(folder, capsys, "--user", "u0")
     assert set(with_title["shares"]) == {"visual", "acoustic", "textual"}
     assert without["shares"]["textual"] == 0 and sum(without["shares"].values()) == pytest.approx(1)
@@ -87,7 +87,7 @@ def test_a_model_of_other_features_is_refused(folder, capsys, tmp_path):
 
 def test_another_encoder_than_that_of_the_data_is_refused(folder, capsys):
     words = ["recommend", "--model", str(folder / "model"), "--new_video", str(folder / "new_clip.mp4")]
-    assert main([*words, "--encoder_settings", "{visual: {size: 48}}"]) == 2
+    assert main([*words, "--encoder_settings", "{visual: {size: 96}}"]) == 2
     assert "modality visual: its encoder is not that of the model's features" in capsys.readouterr().err
 
 
@@ -95,5 +95,5 @@ def test_runs_say_what_made_their_features(folder):
     records = json.loads((folder / "metammf" / "records.json").read_text())
     assert records["extraction"]["visual"]["encoder"] == "image_statistics"
     assert "state" not in records["extraction"]["textual"]
-    assert Options().extraction().frames == records["extraction"]["visual"]["sampling"]["most"]
+    assert records["extraction"]["visual"]["sampling"]["most"] == EXTRACTION["frames"]
     assert np.isfinite(json.loads((folder / "metammf" / "metrics.json").read_text())["test"]["recall@20"])

@@ -13,6 +13,7 @@ import pyarrow.parquet
 import pytest
 from made_media import NEEDS_AV, RATE, moving_square, tone, write_clips
 
+from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records import ExtractionSettings, convert, extract
 from tf_metammf.records.splits.splitting import Splitting
@@ -217,3 +218,22 @@ def test_names_that_are_not_utf_8_are_named(tmp_path):
     Path(os.fsdecode(os.fsencode(folder) + b"/\xff.wav")).write_bytes(b"x")
     with pytest.raises(InvalidInputError, match="is not UTF-8"):
         extract(folder, tmp_path / "out", ExtractionSettings(**ONE_WORKER))
+
+
+def test_the_command_counts_what_it_did_and_says_by_its_exit_code_that_files_failed(clips, features, tmp_path, capsys):
+    words = ["records", "extract", "--input", str(clips), "--output", str(features), "--frames", "4", "--workers", "1"]
+    assert main([*words, "--tokens", "true", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["items"], found["files"]) == (6, 0)
+    assert found["vectors"] == {"visual": 4, "acoustic": 3, "textual": 1}
+    assert found["failed"] == {"visual": 1, "acoustic": 1, "textual": 0}
+    assert found["absent"] == {"visual": 0, "acoustic": 1, "textual": 0}
+    (tmp_path / "list.txt").write_text(f"{clips / 'song.wav'}\n\n{clips / 'cover.png'}\n")
+    words = ["records", "extract", "--input", str(tmp_path / "list.txt"), "--output", str(tmp_path / "out")]
+    assert main([*words, "--workers", "1"]) == 0
+    assert "2 items" in capsys.readouterr().out
+
+
+def test_files_that_failed_are_tried_again_when_that_is_asked_for(clips, features):
+    settings = ExtractionSettings(tokens=True, frames=4, retry=True, **ONE_WORKER)
+    assert extract(clips, features, settings).files == 2  # the truncated one, and that without sound
