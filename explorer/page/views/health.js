@@ -1,7 +1,7 @@
 // How models spread what they show.
 
-import { addressOf, askUntilThere } from "../api.js";
-import { curveLegend, linePlot } from "../chart.js";
+import { askUntilThere } from "../api.js";
+import { curveLegend, linePlot, plotFiles } from "../chart.js";
 import { progress } from "../controls.js";
 import { decimal, el, percent, replace } from "../dom.js";
 import { tile } from "./compare.js";
@@ -48,7 +48,7 @@ export function show(place, context) {
           el(
             "figure",
             {},
-            el("figcaption", {}, el("b", {}, plot.title), el("span", { class: "files" }, el("a", { href: addressOf(`/api/health/${name}.png`), download: true, "aria-label": `${plot.title} as PNG` }, "PNG"), el("a", { href: addressOf(`/api/health/${name}.csv`), download: true, "aria-label": `${plot.title} as CSV` }, "CSV"))),
+            el("figcaption", {}, el("b", {}, plot.title), plotFiles(name, plot.title)),
             linePlot(plot),
             el("p", { class: "quiet-text" }, NOTES[name]),
           ),
