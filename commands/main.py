@@ -152,25 +152,37 @@ def _parser(words: Sequence[str] = ()) -> "CommandParser":
     records = CommandParser(description="Create, inspect and validate record sets.")
     commands.add_subcommand("records", records, help="Create, inspect and validate record sets.")
     record_commands = records.add_subcommands(dest="record_command", **_listed("records COMMAND"))
+    begun = _command_of(words)
+    following = words[len(begun) :] if begun else ()
     for name in RECORD_COMMANDS:
-        _add(record_commands, name, _module(f"records_{name}"))
+        declared = begun in (("records", name), ())
+        _add(record_commands, name, _module(f"records_{name}"), words=following if declared else None)
     for name in COMMANDS:
-        _add(commands, name, _module(name), words=words[1:] if words[:1] == [name] else ())
+        declared = begun in ((name,), ())
+        _add(commands, name, _module(name), words=following if declared else None)
     return parser
+
+
+def _command_of(words: Sequence[str]) -> tuple[str, ...]:
+    """The command that words begin with; () where they begin with none."""
+    commands = [(name,) for name in COMMANDS] + [("records", name) for name in RECORD_COMMANDS]
+    return next((command for command in commands if tuple(words[: len(command)]) == command), ())
 
 
 def _listed(words: str) -> dict[str, Any]:
     return {"title": "commands", "metavar": "COMMAND", "description": f'More on each: "tf-metammf {words} --help".'}
 
 
-def _add(subcommands: Any, name: str, module: ModuleType, *, words: Sequence[str] = ()) -> None:
+def _add(subcommands: Any, name: str, module: ModuleType, *, words: Sequence[str] | None) -> None:
+    """Adds a command: with its options for the words that follow it, or by name and purpose where there are none."""
     from tf_metammf.commands.parser import CommandParser
     from tf_metammf.commands.program_log import add_verbosity
 
     parser = CommandParser(description=_help(module))
-    parser.words = words
-    module.add_arguments(parser)
-    add_verbosity(parser)
+    if words is not None:
+        parser.words = words
+        module.add_arguments(parser)
+        add_verbosity(parser)
     subcommands.add_subcommand(name, parser, help=_help(module))
 
 

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.bulk_recommend import run_bulk
 from tf_metammf.commands.connection_options import add_client_arguments, client_of
 from tf_metammf.commands.json_output import print_json
 from tf_metammf.errors import InvalidInputError
@@ -37,14 +39,26 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=[],
         help="Raw ids of items that an unknown user liked.",
     )
+    parser.add_argument("--all_users", action="store_true", help="Recommend to all users of the export; with --output.")
+    parser.add_argument("--users", type=Path, help="A text file of user ids, one in each line; with --output.")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="A file to write recommendations to, .parquet, .csv or .jsonl; an interrupted command resumes.",
+    )
+    parser.add_argument("--exclude_items", type=Path, help="A text file of item ids that are not recommended.")
     parser.add_argument("--k", type=int, default=10, help="Maximum items for each user.")
     parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
 
 
 def run(arguments: Namespace) -> int:
     """Queries and prints; uses the SavedModel or the server alone."""
+    if arguments.all_users or arguments.users is not None or arguments.output is not None:
+        return run_bulk(arguments)
     if not arguments.user and not arguments.history:
-        raise InvalidInputError("missing: user or history. See --help.")
+        raise InvalidInputError("missing: user, history, users or all_users. See --help.")
+    if arguments.exclude_items is not None:
+        raise InvalidInputError("--exclude_items is for --output: give it too, or leave both out.")
     with client_of(arguments) as client:
         found = _of_users(client, arguments.user, arguments.k)
         histories = client.recommend_for_history([arguments.history], arguments.k) if arguments.history else []

@@ -11,6 +11,7 @@ from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import rejected_file
 from tf_metammf.records.console import print_table, visible
+from tf_metammf.records.conversion.conversion_settings import ConversionSettings
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.sources import load_source, source_names
 from tf_metammf.records.splits.filtering import Filtering
@@ -55,29 +56,24 @@ def run(arguments: Namespace) -> int:
     filtering = Filtering(**_values(arguments.filtering))
     splitting = Splitting(**_values(arguments.splitting))
 
-    common = {
-        "options": options,
-        "filtering": filtering,
-        "splitting": splitting,
-        "seed": arguments.seed,
-        "shards": arguments.shards,
-        "on_error": arguments.on_error,
-    }
+    settings = ConversionSettings(
+        options, filtering, splitting, seed=arguments.seed, shards=arguments.shards, on_error=arguments.on_error
+    )
     if arguments.beam_pipeline_options is not None:
-        metadata = _convert_with_beam(arguments, common)
+        metadata = _convert_with_beam(arguments, settings)
     else:
         import_tensorflow()
-        from tf_metammf.records.conversion.conversion import convert
+        from tf_metammf.records.conversion.conversion import convert_as
 
         path, output = Path(arguments.input), Path(arguments.output)
-        metadata = convert(arguments.source, path, output, **common, show_progress=True).metadata
+        metadata = convert_as(settings, arguments.source, path, output, show_progress=True).metadata
     _print_summary(arguments.output, metadata)
     if arguments.on_error == "skip":
         print(f"{rejected_file(arguments.output)}: the rejected rows")
     return 0
 
 
-def _convert_with_beam(arguments: Namespace, common: dict[str, Any]) -> Metadata:
+def _convert_with_beam(arguments: Namespace, settings: ConversionSettings) -> Metadata:
     if arguments.source != "tabular":
         raise InvalidInputError(
             f"--source is {arguments.source}, but Beam pipelines read only tabular. Write tables, or leave "
@@ -87,13 +83,14 @@ def _convert_with_beam(arguments: Namespace, common: dict[str, Any]) -> Metadata
         raise InvalidInputError(f"--beam_k_core_rounds is {arguments.beam_k_core_rounds}, expected at least 1.")
     import_tensorflow()
     from tf_metammf.records.beam.conversion import convert_with_beam
+    from tf_metammf.records.beam.pipeline_sizes import PipelineSizes
 
     return convert_with_beam(
         arguments.input,
         arguments.output,
+        settings,
+        sizes=PipelineSizes(k_core_rounds=arguments.beam_k_core_rounds),
         pipeline_options=shlex.split(arguments.beam_pipeline_options),
-        k_core_rounds=arguments.beam_k_core_rounds,
-        **common,
     )
 
 

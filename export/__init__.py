@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tf_metammf.export.answers import NewItemPlaces as NewItemPlaces
     from tf_metammf.export.answers import Recommendations as Recommendations
     from tf_metammf.export.answers import Scores as Scores
+    from tf_metammf.export.bulk_recommendations import BulkRequest as BulkRequest
+    from tf_metammf.export.bulk_recommendations import write_recommendations as write_recommendations
     from tf_metammf.export.client import Client as Client
     from tf_metammf.export.connection import Connection as Connection
     from tf_metammf.export.deployment.deployment import Deployment as Deployment
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from tf_metammf.trainer.refresh import Changes as Changes
 
 _MODULE_OF = {
+    "BulkRequest": "bulk_recommendations",
     "Changes": "saved_model",
     "Client": "client",
     "Connection": "connection",
@@ -51,6 +54,7 @@ _MODULE_OF = {
     "export_model": "saved_model",
     "export_refreshed": "saved_model",
     "export_run": "saved_model",
+    "write_recommendations": "bulk_recommendations",
 }
 
 __all__ = sorted(_MODULE_OF)

@@ -67,6 +67,11 @@ class ServedModel:
     ) -> None:
         self.close()
 
+    @property
+    def name(self) -> str:
+        """Where the model is, for messages: an address with the name of the model, or the folder of a version."""
+        return self._endpoint.name
+
     def close(self) -> None:
         """Closes all connections."""
         self._endpoint.close()

@@ -6,6 +6,7 @@ hides its ``__getattr__`` from them, so that a name that does not exist is an er
 
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -29,13 +30,18 @@ def lazy_names(
         The two functions, to be bound to these names in the package (PEP 562).
     """
 
+    @cache
+    def unknown(name: str) -> str:
+        # Kept: who looks for the module of an object asks for the same names again and again.
+        nearest = get_close_matches(name, [*module_of, *subpackages], n=1)
+        guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        return f"module {package!r} has no attribute {name!r}{guess}"
+
     def get(name: str) -> Any:
         if name in subpackages:
             return import_module(f"{package}.{name}")
         if name not in module_of:
-            nearest = get_close_matches(name, [*module_of, *subpackages], n=1)
-            guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
-            raise AttributeError(f"module {package!r} has no attribute {name!r}{guess}", name=name)
+            raise AttributeError(unknown(name), name=name)
         if before is not None:
             before(module_of[name])
         return getattr(import_module(f"{package}.{module_of[name]}"), name)

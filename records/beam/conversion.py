@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import rejected_file, rejected_text
-from tf_metammf.records.conversion.conversion import notes_on_rows_of_features, provenance_of, read_request
+from tf_metammf.records.beam.pipeline_sizes import PipelineSizes
+from tf_metammf.records.conversion.conversion import notes_on_rows_of_features, provenance_of
+from tf_metammf.records.conversion.conversion_settings import ConversionSettings
 from tf_metammf.records.metadata import METADATA_FILE, Metadata
 from tf_metammf.records.modality_names import require_modality_names
 from tf_metammf.records.raw_files.feature_tables import ids_name
@@ -19,14 +21,12 @@ from tf_metammf.records.raw_files.split_names import with_split_column
 from tf_metammf.records.raw_files.table_choice import table_files
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.record_set import open_record_set
-from tf_metammf.records.shards import require_shards
 from tf_metammf.records.sources.tabular import (
     Options,
     columns_of_interactions,
     require_no_split_column,
 )
 from tf_metammf.records.splits.default_split import NO_TIMES, SOURCE_HAS_SPLITS
-from tf_metammf.records.splits.filtering import Filtering
 from tf_metammf.records.splits.splitting import (
     AS_ASKED,
     SOURCE_METHOD,
@@ -45,18 +45,10 @@ _USER_ERROR = re.compile(r"InvalidInputError: (.*?)(?: \[while running|\n\s*\n|\
 def convert_with_beam(
     folder: str,
     output: str,
+    settings: ConversionSettings | None = None,
     *,
+    sizes: PipelineSizes | None = None,
     pipeline_options: Sequence[str] = (),
-    options: Options | None = None,
-    filtering: Filtering | None = None,
-    splitting: Splitting | None = None,
-    seed: int = 0,
-    shards: int | None = None,
-    partitions: int = 64,
-    part_bytes: int = 2**24,
-    block_rows: int = 2**20,
-    k_core_rounds: int = 10,
-    on_error: str = "stop",
 ) -> Metadata:
     """Reads tables in parts on as many workers as the runner has, and writes a record set.
 
@@ -72,18 +64,11 @@ def convert_with_beam(
     Args:
         folder: The tables, a path or URL.
         output: The record set to create, a path or URL.
+        settings: What to do with the tables: options of the source ``tabular``, of which ``token_columns``, and
+            splitting, of which ``like`` is not supported.
+        sizes: How the work is divided.
         pipeline_options: Options of Beam, such as ``["--runner=FlinkRunner", "--flink_master=host:8081"]``; by
             default the DirectRunner of this process.
-        options: Files, columns and modalities.
-        filtering: What to drop; by default only duplicates.
-        splitting: How to split; see :class:`tf_metammf.records.Splitting`, of which ``like`` is not supported.
-        seed: Seed of the splits and of the order on disk.
-        shards: Shards per split and of the items; by default one for every 64 MiB.
-        partitions: Parts that users, items and pairs are divided into.
-        part_bytes: Bytes of a file that are read at once.
-        block_rows: Interactions that are sorted at once.
-        k_core_rounds: Rounds that a k-core may take; a pipeline has a fixed number of steps.
-        on_error: "stop" at a row that cannot be read, or "skip" it; those are listed in ``OUTPUT.rejected.csv``.
 
     Returns:
         What was written.
@@ -106,10 +91,9 @@ def convert_with_beam(
         write_text,
     )
 
-    options, filtering, splitting = options or Options(), filtering or Filtering(), splitting or Splitting()
-    if seed < 0:
-        raise InvalidInputError(f"seed is {seed}, expected at least 0.")
-    require_shards(shards)
+    settings, sizes = settings or ConversionSettings(), sizes or PipelineSizes()
+    options: Options = settings.options or Options()
+    splitting = settings.splitting
     if splitting.like is not None:
         raise InvalidInputError(
             f"like is {splitting.like}, but Beam pipelines do not read an earlier record set. Convert without "
@@ -124,28 +108,29 @@ def convert_with_beam(
     chosen = table_files(Path(folder), list(found), **options.chosen_files())
     require_modality_names(chosen.features)
     interactions = [
-        replace(_looked_over(found, name, folder, options, part_bytes), number=number)
+        replace(_looked_over(found, name, folder, options, sizes.part_bytes), number=number)
         for number, name in enumerate(chosen.interactions)
     ]
     features = {
-        modality: _looked_over(found, name, folder, options, part_bytes) for modality, name in chosen.features.items()
+        modality: _looked_over(found, name, folder, options, sizes.part_bytes)
+        for modality, name in chosen.features.items()
     }
     ids_files = {
         modality: found[ids_name(file.name)]
         for modality, file in features.items()
         if file.suffix == ".npy" and ids_name(file.name) in found
     }
-    request = read_request(filtering, splitting, on_error)
-    columns = _columns(interactions, options, request)
+    columns = _columns(interactions, options, settings.read_request())
     if chosen.splits is not None:
         require_no_split_column(Path(folder), columns)
         columns = with_split_column(columns)
     method, reason = _method(splitting, columns, folder)
     read = sorted([*interactions, *features.values(), *ids_files.values()], key=lambda file: file.name)
     fingerprints: dict[str, object] = {file.name: {"bytes": file.bytes, "sha256": sha256(file)} for file in read}
-    if filtering.rating_threshold is not None and columns.rating is None:
+    threshold = settings.filtering.rating_threshold
+    if threshold is not None and columns.rating is None:
         raise InvalidInputError(
-            f"{folder}: rating_threshold is {filtering.rating_threshold}, but the interactions have no ratings. "
+            f"{folder}: rating_threshold is {threshold}, but the interactions have no ratings. "
             "Leave it out, or name their column."
         )
     plan = ConversionPlan(
@@ -156,17 +141,10 @@ def convert_with_beam(
         ids_files=ids_files,
         item_columns={modality: options.feature_item_column(modality) for modality in features},
         timestamp_format=options.timestamp_format,
-        filtering=filtering,
-        splitting=splitting,
         method=method,
         reason=reason,
-        seed=seed,
-        shards=shards,
-        partitions=partitions,
-        part_bytes=part_bytes,
-        block_rows=block_rows,
-        k_core_rounds=k_core_rounds,
-        skip=request.bad_rows.skip,
+        settings=settings,
+        sizes=sizes,
     )
     with _target(output) as place, _user_errors():
         run(plan, place, pipeline_options)
@@ -179,10 +157,11 @@ def convert_with_beam(
         )
         used = replace(splitting, method=funnel.method)
         require_validation(funnel.splits["validation"].interactions, used)
-        source = provenance_of("tabular", options, filtering, used, seed, {"files": fingerprints, **time_unit(entries)})
+        done = replace(settings, options=options, splitting=used)
+        source = provenance_of("tabular", done, {"files": fingerprints, **time_unit(entries)})
         timestamps = columns.timestamp is not None
         metadata = write_metadata(place, entries, name=name, timestamps=timestamps, source=source, funnel=funnel)
-    if request.bad_rows.skip:
+    if settings.skips_bad_rows:
         write_text(rejected_file(output), rejected_text(rejected, Path(folder)))
     return metadata
 

@@ -16,15 +16,15 @@ from tf_metammf.records.beam import filtering as filters
 from tf_metammf.records.beam import shards as files
 from tf_metammf.records.beam.columns import of_parts
 from tf_metammf.records.beam.filtering import Renumbering
+from tf_metammf.records.beam.pipeline_sizes import PipelineSizes
 from tf_metammf.records.beam.raw_parts import RawFile
 from tf_metammf.records.beam.splitting import counts_of_new, require_training, split
 from tf_metammf.records.beam.written_entries import ODD, WRITTEN
+from tf_metammf.records.conversion.conversion_settings import ConversionSettings
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.id_spelling import OddIds
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns
 from tf_metammf.records.record_set import ITEMS_FILE, USERS_FILE
-from tf_metammf.records.splits.filtering import Filtering
-from tf_metammf.records.splits.splitting import Splitting
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,10 @@ class ConversionPlan:
         ids_files: The files of raw ids of those that are matrices and have one.
         item_columns: Column of the raw item ids in each feature file; None recognises it.
         timestamp_format: How times are written, as ``strptime`` takes it; None recognises it.
-        filtering: What to drop.
-        splitting: The shares of the splits.
         method: Method of the splits; None lets the pipeline choose by the times.
         reason: Why this method.
-        seed: Seed of the splits and of the order on disk.
-        shards: Shards per split and of the items; None for one every 64 MiB.
-        partitions: Parts that users, items and pairs are divided into.
-        part_bytes: Bytes of a file that are read at once.
-        block_rows: Interactions that are sorted at once.
-        k_core_rounds: Rounds that a k-core may take.
-        skip: Whether rows that cannot be read are left out.
+        settings: What to drop, how to split, and what becomes of rows that cannot be read.
+        sizes: How the work is divided.
     """
 
     interactions: list[RawFile]
@@ -59,17 +52,10 @@ class ConversionPlan:
     ids_files: dict[str, RawFile]
     item_columns: dict[str, str | None]
     timestamp_format: str | None
-    filtering: Filtering
-    splitting: Splitting
     method: str | None
     reason: str
-    seed: int
-    shards: int | None
-    partitions: int
-    part_bytes: int
-    block_rows: int
-    k_core_rounds: int
-    skip: bool
+    settings: ConversionSettings
+    sizes: PipelineSizes
 
 
 def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> None:
@@ -83,38 +69,44 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
         output: The folder to write to, a path or URL.
         pipeline_options: Options of Beam.
     """
+    partitions = plan.sizes.partitions
     with beam.Pipeline(argv=list(pipeline_options)) as pipeline:
         read, times, rejected = interaction_rows.read_interactions(
             pipeline,
             plan.interactions,
             plan.columns,
             splits=plan.splits,
-            part_bytes=plan.part_bytes,
+            part_bytes=plan.sizes.part_bytes,
             timestamp_format=plan.timestamp_format,
-            skip=plan.skip,
+            skip=plan.settings.skips_bad_rows,
         )
         odd_ids: list[Any] = []
         described, of_features_rejected = feature_rows.read_features(
-            pipeline, plan.features, plan.ids_files, plan.item_columns, part_bytes=plan.part_bytes, skip=plan.skip
+            pipeline,
+            plan.features,
+            plan.ids_files,
+            plan.item_columns,
+            part_bytes=plan.sizes.part_bytes,
+            skip=plan.settings.skips_bad_rows,
         )
         of_rows = interaction_rows.ids_of(read, "item")
         of_features = described | "features: names" >> beam.MapTuple(lambda key, rows: (key, rows[0]))
         feature_rows.require_rows(of_rows, plan.features, plan.ids_files)
-        distinct_users = vocabulary.distinct(interaction_rows.ids_of(read, "user"), "users", partitions=plan.partitions)
+        distinct_users = vocabulary.distinct(interaction_rows.ids_of(read, "user"), "users", partitions=partitions)
         distinct_items = vocabulary.distinct(
-            (of_rows, of_features) | "items: of both" >> beam.Flatten(), "items", partitions=plan.partitions
+            (of_rows, of_features) | "items: of both" >> beam.Flatten(), "items", partitions=partitions
         )
         feature_rows.overlap(distinct_items, list(plan.features))
         feature_rows.require_distinct(described)
         for role, found in (("user", distinct_users), ("item", distinct_items)):
             odd_ids.append(found | f"odd {role}s" >> beam.Map(of_parts(_odd_ids), role))
-        user_ids, user_numbers = vocabulary.numbered(distinct_users, "users", partitions=plan.partitions)
-        item_ids, item_numbers = vocabulary.numbered(distinct_items, "items", partitions=plan.partitions)
-        rows = interaction_rows.with_dense_ids(read, user_numbers, item_numbers, partitions=plan.partitions)
+        user_ids, user_numbers = vocabulary.numbered(distinct_users, "users", partitions=partitions)
+        item_ids, item_numbers = vocabulary.numbered(distinct_items, "items", partitions=partitions)
+        rows = interaction_rows.with_dense_ids(read, user_numbers, item_numbers, partitions=partitions)
         rows, counts = filters.filtered(
-            rows, plan.filtering, partitions=plan.partitions, k_core_rounds=plan.k_core_rounds
+            rows, plan.settings.filtering, partitions=partitions, k_core_rounds=plan.sizes.k_core_rounds
         )
-        numbers = vocabulary.look_up(of_features, item_numbers, "features", partitions=plan.partitions)
+        numbers = vocabulary.look_up(of_features, item_numbers, "features", partitions=partitions)
         numbered = (
             {"rows": described, "numbers": numbers}
             | "features: meet ids" >> beam.CoGroupByKey()
@@ -122,7 +114,7 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
         )
         kept: dict[str, Any] = {"user": None, "item": None}
         count = beam.pvalue.AsSingleton(item_ids | "items: count" >> beam.Map(len))
-        if plan.filtering.k_core:
+        if plan.settings.filtering.k_core:
             kept = filters.id_sets(rows, "ids that remain")
             rows = rows | "ids that remain: number" >> beam.Map(filters.renumbered, kept["user"], kept["item"])
             numbered = numbered | "features: that remain" >> beam.Map(of_parts(_that_remain), kept["item"])
@@ -133,26 +125,26 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
             )
         split_rows, method_used = split(
             rows,
-            plan.splitting,
+            plan.settings.splitting,
             method=plan.method,
             reason=plan.reason,
-            seed=plan.seed,
+            seed=plan.settings.seed,
             items=count,
             featured=numbered | "features: items" >> beam.MapTuple(lambda _, batch: batch[1])
             if plan.features
             else None,
-            partitions=plan.partitions,
-            block_rows=plan.block_rows,
+            partitions=partitions,
+            block_rows=plan.sizes.block_rows,
         )
         names = ("user", "item") if plan.columns.timestamp is None else ("user", "item", "timestamp")
         counts.append(feature_rows.without_interactions(distinct_items))
         if plan.features:
-            counts.append(feature_rows.without_features(rows, numbered, partitions=plan.partitions))
+            counts.append(feature_rows.without_features(rows, numbered, partitions=partitions))
         counts.append(
             method_used | "method: entry" >> beam.MapTuple(lambda used, why: ("method", used, 0, {"reason": why}))
         )
         for role in ("user", "item"):
-            found = counts_of_new(split_rows, role, "new in splits", partitions=plan.partitions)
+            found = counts_of_new(split_rows, role, "new in splits", partitions=partitions)
             counts.append(found | f"new {role}s: entry" >> beam.Map(_entry_of_new, role))
         written = [
             *counts,
@@ -163,13 +155,17 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
                 split_rows,
                 output,
                 names,
-                seed=plan.seed,
-                shards=plan.shards,
-                block_rows=plan.block_rows,
+                seed=plan.settings.seed,
+                shards=plan.settings.shards,
+                block_rows=plan.sizes.block_rows,
                 check=partial(require_training, method=plan.method or "time"),
             ),
             files.write_items(
-                numbered, output, items=count, widths=feature_rows.widths(described, plan.features), shards=plan.shards
+                numbered,
+                output,
+                items=count,
+                widths=feature_rows.widths(described, plan.features),
+                shards=plan.settings.shards,
             ),
             _write_ids(user_ids, "user", kept["user"], output, USERS_FILE),
             _write_ids(item_ids, "item", kept["item"], output, ITEMS_FILE),

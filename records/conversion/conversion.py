@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.bad_rows import BadRows, require_on_error, write_rejected
+from tf_metammf.records.bad_rows import BadRows, write_rejected
+from tf_metammf.records.conversion.conversion_settings import ConversionSettings
 from tf_metammf.records.funnel import Funnel, SplitCounts
 from tf_metammf.records.modality_names import require_modality_names
 from tf_metammf.records.raw_data import SPLITS, RawData
-from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.record_set import RecordSet, open_record_set
 from tf_metammf.records.sources import load_source
 from tf_metammf.records.splits.default_split import interactions_of_new
 from tf_metammf.records.splits.filtering import Dropped, Filtering, filter_interactions
 from tf_metammf.records.splits.splitting import (
-    SOURCE_METHOD,
     Division,
     Splitting,
     divide,
@@ -66,31 +64,52 @@ def convert(
         InvalidInputError: ``output`` exists or cannot be written, or the raw data or an
             argument is not acceptable. Nothing is left at ``output``.
     """
-    path, output = Path(path), Path(output)
-    module = load_source(source)
-    options = module.Options() if options is None else options
-    filtering = filtering or Filtering()
-    splitting = splitting or Splitting()
+    settings = ConversionSettings(options, filtering or Filtering(), splitting or Splitting(), seed, shards, on_error)
+    return convert_as(settings, source, Path(path), Path(output), show_progress=show_progress)
+
+
+def convert_as(
+    settings: ConversionSettings, source: str, path: Path, output: Path, *, show_progress: bool = False
+) -> RecordSet:
+    """Does what :func:`convert` does, with settings that a conversion by a pipeline takes as well.
+
+    Args:
+        settings: What to do with the raw data.
+        source: Name of the source.
+        path: The raw data.
+        output: The record set to create.
+        show_progress: Whether to draw a progress bar on stderr.
+
+    Raises:
+        InvalidInputError: As :func:`convert`.
+    """
     require_absent(output)
-    if seed < 0:
-        raise InvalidInputError(f"seed is {seed}, expected at least 0.")
-    request = read_request(filtering, splitting, on_error)
-    if splitting.like is not None:
-        open_record_set(splitting.like)  # a mistake there need not wait for the data
+    module = load_source(source)
+    options = module.Options() if settings.options is None else settings.options
+    request = settings.read_request()
+    if settings.splitting.like is not None:
+        open_record_set(settings.splitting.like)  # a mistake there need not wait for the data
     read = _with_note_on_rows(module.read(path, options, request=request), request.bad_rows)
     require_modality_names(read.modalities)
-    data, dropped = filter_interactions(read, filtering)
-    division = divide(data, splitting, seed=seed)
+    data, dropped = filter_interactions(read, settings.filtering)
+    division = divide(data, settings.splitting, seed=settings.seed)
     require_validation(len(division.splits["validation"]), division.splitting)
     funnel = _funnel(read, data, dropped, division)
-    provenance = provenance_of(source, options, filtering, division.splitting, seed, data.provenance)
+    used = replace(settings, options=options, splitting=division.splitting)
+    provenance = provenance_of(source, used, data.provenance)
     data = replace(data, provenance=provenance)
     from tf_metammf.records.writer import write_record_set  # imports TensorFlow, which a bad input need not wait for
 
     record_set = write_record_set(
-        data, division.splits, output, seed=seed, shards=shards, funnel=funnel, show_progress=show_progress
+        data,
+        division.splits,
+        output,
+        seed=settings.seed,
+        shards=settings.shards,
+        funnel=funnel,
+        show_progress=show_progress,
     )
-    if request.bad_rows.skip:
+    if settings.skips_bad_rows:
         write_rejected(output, request.bad_rows.rejected, folder=path)
     return record_set
 
@@ -106,39 +125,20 @@ def notes_on_rows_of_features(rows: int) -> tuple[str, ...]:
     return (f"Rows of features that could not be read and were left out: {rows:,}.",) if rows else ()
 
 
-def read_request(filtering: Filtering, splitting: Splitting, on_error: str = "stop") -> ReadRequest:
-    """What a conversion needs of a source: ratings and splits only where something is done with them.
-
-    Raises:
-        InvalidInputError: ``on_error`` is unknown.
-    """
-    require_on_error(on_error)
-    return ReadRequest(
-        ratings=filtering.rating_threshold is not None,
-        splits=splitting.method in (None, SOURCE_METHOD),
-        bad_rows=BadRows(skip=on_error == "skip"),
-    )
-
-
-def provenance_of(
-    source: str, options: Any, filtering: Filtering, splitting: Splitting, seed: int, read: Mapping[str, object]
-) -> dict[str, Any]:
+def provenance_of(source: str, settings: ConversionSettings, read: Mapping[str, object]) -> dict[str, Any]:
     """Where a record set came from and what was done to it, as plain JSON values.
 
     Args:
         source: Name of the source.
-        options: Its options.
-        filtering: What was dropped.
-        splitting: How it was split: with the method and the shares that were used.
-        seed: The seed.
+        settings: What was done: with options of the source, and the method and the shares of splits that were used.
         read: What the source says of what it read.
     """
     return {
         "source": source,
-        "options": _portable(asdict(options)),
-        "filtering": asdict(filtering),
-        "splitting": provenance_of_splitting(splitting),
-        "seed": seed,
+        "options": _portable(asdict(settings.options)),
+        "filtering": asdict(settings.filtering),
+        "splitting": provenance_of_splitting(settings.splitting),
+        "seed": settings.seed,
         **read,
     }
 

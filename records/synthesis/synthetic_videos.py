@@ -11,7 +11,7 @@ MODALITY_NAMES = ("visual", "acoustic", "textual")
 
 @dataclass(frozen=True)
 class SyntheticVideos:
-    """What to synthesise; the equations are those of ``tf_metammf.records.synthesis.synthesis``.
+    """What to synthesise; ``tf_metammf.records.synthesis.synthesis`` has the equations.
 
     Attributes:
         users: Number of users.

@@ -144,7 +144,7 @@ def test_what_makes_no_sense_is_refused_by_name(baselines, exported, seen, tmp_p
     ]
     with pytest.raises(InvalidInputError, match='no signature "similar_items"'):
         exported["popularity"].similar_items(["v0"])
-    with pytest.raises(InvalidInputError, match="index is partitioned, and ItemKNN has no embeddings to partition"):
+    with pytest.raises(InvalidInputError, match="index is partitioned, but ItemKNN has no embeddings to partition"):
         export_model(
             baselines["item_knn"],
             tmp_path / "model",

@@ -9,7 +9,8 @@ import pytest
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
-from tf_metammf.records.conversion.conversion import convert, read_request
+from tf_metammf.records.conversion.conversion import convert
+from tf_metammf.records.conversion.conversion_settings import ConversionSettings
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.sources.recbole import Options as RecboleOptions
 from tf_metammf.records.sources.recbole import read as read_recbole
@@ -252,9 +253,9 @@ def test_bad_rows_of_recbole_are_left_out(tmp_path):
 
 def test_a_column_that_is_not_needed_stops_nothing(tmp_path):
     (tmp_path / "views.csv").write_text("user,item,rating,split\na,x,good,spare\nb,y,3.5,1\n")
-    request = read_request(Filtering(), Splitting(method="random"))
+    request = ConversionSettings(splitting=Splitting(method="random")).read_request()
     assert len(read(tmp_path / "views.csv", Options(), request=request).interactions) == 2
-    needed = read_request(Filtering(rating_threshold=3), Splitting())
+    needed = ConversionSettings(filtering=Filtering(rating_threshold=3)).read_request()
     with pytest.raises(InvalidInputError, match='column "rating" has "good", expected a number'):
         read(tmp_path / "views.csv", Options(), request=needed)
     (tmp_path / "views.csv").write_text("user,item,time\na,x,noon\n")

@@ -24,7 +24,7 @@ def test_every_model_is_built_before_the_first_is_trained(halves, small, tmp_pat
     with pytest.raises(InvalidInputError) as raised:
         compare(halves, tmp_path / "out", models, seeds=1)
     message = str(raised.value)
-    assert message.startswith("7 of the models cannot be trained, so none was.") and "\n" not in message
+    assert message.startswith("7 of the models cannot be trained, so none was trained.") and "\n" not in message
     for part in (
         '"fusion": unknown fusion "metamf"; did you mean "metammf"',
         '"width": id_units is 5, but the fusion gives 4',

@@ -22,6 +22,17 @@ def test_a_configuration_written_as_yaml_is_read_back_the_same(tmp_path):
     assert configuration.training.learning_rate == 3e-4
 
 
+def test_a_configuration_that_is_changed_leaves_those_read_later_as_they_are():
+    content = {"model": {"fusion": {"units": [8, 4]}}, "evaluation": {"k": [3]}}
+    for read in ({}, content):
+        changed, expected = Configuration.from_mapping(read), Configuration.from_mapping(read)
+        changed.model.fusion.units.append(2)
+        changed.evaluation.k.append(5)
+        changed.training.epochs = 1
+        assert Configuration.from_mapping(read) == expected
+    assert content == {"model": {"fusion": {"units": [8, 4]}}, "evaluation": {"k": [3]}}
+
+
 def test_the_default_preset_is_the_defaults_of_the_code():
     assert load_configuration("default") == Configuration()
     assert yaml.safe_load(preset_path("default").read_text()) == yaml.safe_load(Configuration().to_yaml())

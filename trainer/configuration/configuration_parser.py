@@ -105,13 +105,20 @@ def parsed_sections(content: Mapping[str, Any], *, source: str) -> dict[str, Any
     content = modernized(content)
     parts = chosen_parts(content)
     content = checked_content(content, parts, source=source)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(configuration_type(parts))
+    parser = _parser(configuration_type(parts))  # type: ignore[arg-type]  # classes are hashable, whatever their instances are
     try:
         parsed = parser.instantiate(parser.parse_object(content))
     except Exception as error:
         raise InvalidInputError(f"{source}: {plain_message(str(error))}") from error
     return vars(parsed)
+
+
+@cache
+def _parser(sections: type[Sections]) -> ArgumentParser:
+    # Kept: making it takes twice as long as parsing, and a comparison parses dozens of times.
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(sections)
+    return parser
 
 
 def checked_content(content: Mapping[str, Any], parts: Parts, *, source: str) -> dict[str, Any]:

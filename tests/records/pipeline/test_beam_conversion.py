@@ -15,7 +15,9 @@ pytest.importorskip("apache_beam", reason="Apache Beam is an extra with an envir
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.beam.conversion import convert_with_beam
+from tf_metammf.records.beam.pipeline_sizes import PipelineSizes
 from tf_metammf.records.conversion.conversion import convert
+from tf_metammf.records.conversion.conversion_settings import ConversionSettings
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.sources.tabular import Options
 from tf_metammf.records.splits.filtering import Filtering
@@ -65,9 +67,8 @@ def compare(tmp_path) -> Callable[..., None]:
 
     def both(folder: Path, *, beam: dict[str, Any] | None = None, **arguments: Any) -> None:
         expected = convert("tabular", folder, tmp_path / "local", **arguments)
-        metadata = convert_with_beam(
-            str(folder), str(tmp_path / "beam"), **{**SMALL_PARTS, **(beam or {})}, **arguments
-        )
+        settings, sizes = ConversionSettings(**arguments), PipelineSizes(**{**SMALL_PARTS, **(beam or {})})
+        metadata = convert_with_beam(str(folder), str(tmp_path / "beam"), settings, sizes=sizes)
         assert metadata == expected.metadata
         files = [
             {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
@@ -266,7 +267,7 @@ def test_an_error_of_a_worker_is_one_line_for_the_user_and_leaves_nothing(logs, 
     [
         ({"filtering": Filtering(k_core=60)}, r"leaves no interactions for training"),
         (
-            {"filtering": Filtering(k_core=8), "k_core_rounds": 1},
+            {"filtering": Filtering(k_core=8), "sizes": PipelineSizes(k_core_rounds=1)},
             r"k_core 8 is not reached after 1 rounds: .* Give more",
         ),
         ({"splitting": Splitting(method="source")}, r'splitting method "source": .* has no splits'),
@@ -278,7 +279,9 @@ def test_an_error_of_a_worker_is_one_line_for_the_user_and_leaves_nothing(logs, 
 )
 def test_what_cannot_be_converted_is_refused(logs, tmp_path, arguments, message):
     with pytest.raises(InvalidInputError, match=message):
-        convert_with_beam(str(logs), str(tmp_path / "videos"), **arguments)
+        settings = ConversionSettings(**{name: value for name, value in arguments.items() if name != "sizes"})
+        sizes = arguments.get("sizes", PipelineSizes())
+        convert_with_beam(str(logs), str(tmp_path / "videos"), settings, sizes=sizes)
     assert not (tmp_path / "videos").exists()
 
 

@@ -1,0 +1,54 @@
+"""What a conversion does to raw data, on one machine or on many."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows, require_on_error
+from tf_metammf.records.read_request import ReadRequest
+from tf_metammf.records.shards import require_shards
+from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.splitting import SOURCE_METHOD, Splitting
+
+
+@dataclass(frozen=True)
+class ConversionSettings:
+    """What a conversion does to raw data.
+
+    Attributes:
+        options: ``Options`` of the source's module; its defaults, if None.
+        filtering: What to drop; by default only duplicates.
+        splitting: How to split; by default as the source does, else by time or at random.
+        seed: Seed of the splits and of the order on disk.
+        shards: Shards per split and of the items; by default one for every 64 MiB.
+        on_error: "stop" at a row that cannot be read, or "skip" it.
+
+    Raises:
+        InvalidInputError: A number is out of its bounds, or ``on_error`` is unknown.
+    """
+
+    options: Any = None
+    filtering: Filtering = field(default_factory=Filtering)
+    splitting: Splitting = field(default_factory=Splitting)
+    seed: int = 0
+    shards: int | None = None
+    on_error: str = "stop"
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise InvalidInputError(f"seed is {self.seed}, expected at least 0.")
+        require_shards(self.shards)
+        require_on_error(self.on_error)
+
+    @property
+    def skips_bad_rows(self) -> bool:
+        """Whether rows that cannot be read are left out and listed."""
+        return self.on_error == "skip"
+
+    def read_request(self) -> ReadRequest:
+        """What a source has to read: ratings and splits only where something is done with them."""
+        return ReadRequest(
+            ratings=self.filtering.rating_threshold is not None,
+            splits=self.splitting.method in (None, SOURCE_METHOD),
+            bad_rows=BadRows(skip=self.skips_bad_rows),
+        )
