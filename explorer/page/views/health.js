@@ -2,7 +2,7 @@
 
 import { askUntilThere } from "../api.js";
 import { curveLegend, linePlot, plotFiles } from "../chart.js";
-import { progress } from "../controls.js";
+import { empty, progress } from "../controls.js";
 import { decimal, el, percent, replace } from "../dom.js";
 import { tile } from "./compare.js";
 
@@ -21,6 +21,7 @@ export function show(place, context) {
     const waiting = (share) => replace(result, progress("Asking for what users are shown …", share));
     waiting(0);
     const found = await askUntilThere("/api/health", {}, { signal, waiting });
+    if (!found.models.some((model) => model.population)) return replace(result, empty("No users are known", "A model on a server does not tell which users it knows. Start with --records."));
     const several = found.models.length > 1;
     replace(
       result,
