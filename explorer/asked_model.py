@@ -7,6 +7,8 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from tf_metammf.errors import InvalidInputError, MetaMMFError, one_line
 from tf_metammf.explorer.background import Background
 from tf_metammf.explorer.catalogue import Catalogue, exported_catalogue, recorded_catalogue
@@ -67,6 +69,11 @@ class AskedModel:
         self.client.recommend_for_history([some], 20)
         with suppress(InvalidInputError):  # a baseline may compare no items
             self.client.similar_items(some)
+        if self.modalities:
+            nothing = {self.modalities[0]: np.zeros((1, 0), np.float32)}
+            self.client.place_of_new_items(list(catalogue.user_ids[:1]), nothing)
+            self.client.encode_items(nothing)
+            self.client.explain_new_items(nothing)
 
     @cached_property
     def modalities(self) -> tuple[str, ...]:
