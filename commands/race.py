@@ -1,7 +1,7 @@
 """The race of presets that ``tf-metammf train`` is without options: when there is one, and what it prints."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import make_console, print_table
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.portfolio.candidates import Candidate, candidates
 from tf_metammf.trainer.portfolio.race import race
 from tf_metammf.trainer.portfolio.race_record import RACE_FILE, RaceRecord
 from tf_metammf.trainer.runs.run_directory import RunDirectory
@@ -46,10 +47,12 @@ def run_race(
     Raises:
         InvalidInputError: The budget is no time, or a setting is given that the race chooses.
     """
+    overrides = _overrides(configuration)
+    raced = candidates(record_set.metadata, overrides)
     run = race(
         record_set,
         folder,
-        overrides=_overrides(configuration),
+        overrides=overrides,
         budget=_seconds(budget),
         resume=resume,
         verbose=verbose,
@@ -58,9 +61,21 @@ def run_race(
     record = RaceRecord.read(run.folder)
     if verbose != 0:
         _print_entries(record)
-    print(f"taken: {record.winner}, {record.reason}")
-    print("to train it alone: tf-metammf train --from", run.folder)
+    for line in _verdict(record, {each.name: each for each in raced}):
+        print(line)
     return run
+
+
+def _verdict(record: RaceRecord, presets: Mapping[str, Candidate]) -> Iterator[str]:
+    """What was taken and why, and what it cannot do or how to repeat it, in two lines."""
+    winner = record.entry(str(record.winner))
+    yield f"taken: {winner.name}, {record.reason} ({winner.value:.4f})"
+    serving = [entry for entry in record.entries if presets[entry.name].serves_newcomers and entry.value is not None]
+    if presets[winner.name].serves_newcomers or not serving:
+        yield f"{winner.name} alone, on other data or with other settings: tf-metammf train --config {winner.name}"
+        return
+    other = max(serving, key=lambda entry: entry.value or 0)
+    yield f"it recommends no new items; of those that do, {other.name} was the best ({other.value:.4f})"
 
 
 def _overrides(configuration: Configuration) -> dict[str, dict[str, Any]]:

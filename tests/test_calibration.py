@@ -36,12 +36,12 @@ def borrowed(features: np.ndarray, vectors: np.ndarray, item: int) -> np.ndarray
     return total / np.linalg.norm(total) * np.linalg.norm(vectors[warm], axis=1).mean()
 
 
-def test_scores_have_terms_and_cold_items_the_vectors_of_similar_ones(model, features):
+def test_cold_items_have_a_bias_and_the_vectors_of_similar_ones(model, features):
     users, items = (each.numpy() for each in model.embeddings())
     borrowed_vectors = BorrowedVectors(ItemContent(model.item_features, COUNTS > 0), items, COUNTS > 0)
     cold = np.flatnonzero(COUNTS == 0)
     model.calibration = Calibration(
-        CalibrationSettings(0.3, 0.7, borrows=True),
+        CalibrationSettings(0.7, borrows=True),
         COUNTS,
         cold_vectors=borrowed_vectors.of_items(tf.constant(cold), tf.constant(items[cold])).numpy(),
         borrow=borrowed_vectors.of_new_items,
@@ -49,8 +49,7 @@ def test_scores_have_terms_and_cold_items_the_vectors_of_similar_ones(model, fea
     found_users, found_items = (each.numpy() for each in model.embeddings())
     warm = COUNTS > 0
     side_by_side = np.concatenate([(f - f[warm].mean(axis=0)) / f[warm].std(axis=0) for f in features.values()], axis=1)
-    logarithms = np.log1p(COUNTS)
-    terms = np.where(warm, 0.3 * (logarithms - logarithms[warm].mean()), 0.7)
+    terms = np.where(warm, 0, 0.7)
     vectors = items.copy()
     for item in np.flatnonzero(~warm & (np.arange(ITEMS) != 5)):  # item 5 has no features, and keeps its own
         vectors[item] = borrowed(side_by_side, items, item)
@@ -77,15 +76,14 @@ def test_a_sweep_has_the_metrics_of_every_setting():
     random = np.random.default_rng(1)
     warm = COUNTS > 0
     users, items = random.normal(size=(USERS, 3)), random.normal(size=(ITEMS, 3))
-    others, popularity = random.normal(size=(ITEMS, 3))[~warm], random.normal(size=warm.sum())
+    others = random.normal(size=(ITEMS, 3))[~warm]
     scores = Scores(
         users.astype(np.float32),
         items[warm].astype(np.float32),
         [items[~warm].astype(np.float32), others.astype(np.float32)],
         warm=warm,
-        popularity=popularity.astype(np.float32),
     )
-    settings = [Setting(w, b, source) for w in (0.0, 0.8) for source in (0, 1) for b in (0.0, 1.5)]
+    settings = [Setting(b, source) for source in (0, 1) for b in (0.0, 1.5)]
     masked = np.repeat(np.arange(USERS), 3), np.tile(np.flatnonzero(warm)[:3], USERS)
     wanted = np.repeat(np.arange(USERS - 1), 4), random.permuted(np.tile(np.arange(20), (5, 1)), axis=1)[:, :4].ravel()
     found = sweep(scores, settings, wanted, masked, cutoff=5)
@@ -94,8 +92,7 @@ def test_a_sweep_has_the_metrics_of_every_setting():
         vectors = items.copy()
         if setting.source:
             vectors[~warm] = others
-        term = np.full(ITEMS, setting.cold_bias)
-        term[warm] = setting.popularity_weight * popularity
+        term = np.where(warm, 0, setting.cold_bias)
         ndcg, cold = [], []
         for user in range(USERS - 1):
             mine = vectors @ users[user] + term

@@ -1,4 +1,4 @@
-"""Calibration of a trained model: a term of popularity, one of cold items, and vectors that cold items borrow."""
+"""Calibration of a trained model: what is added to the scores of cold items, and vectors that they borrow."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,12 +21,10 @@ class CalibrationSettings:
     """What was chosen on validation.
 
     Attributes:
-        popularity_weight: ``w``: weight of the logarithm of popularity.
         cold_bias: ``b``: added to the scores of items without training interactions.
         borrows: Whether those items take the vectors of the most similar warm items, instead of their own.
     """
 
-    popularity_weight: float = 0.0
     cold_bias: float = 0.0
     borrows: bool = False
 
@@ -39,9 +37,8 @@ class CalibrationSettings:
 class Calibration:
     """``score(u, i) = e_u . v_i + t_i``, as a dot product that is one number wider: ``[e_u; 1] . [v_i; t_i]``.
 
-    ``t_i = w (log(1 + n_i) - m)`` for warm items, with ``n_i`` their training interactions and ``m`` the mean of the
-    logarithm over them; ``t_i = b`` for items without training interactions, cold ones and new ones. ``v_i`` is the
-    embedding ``e_i``, but for cold items where they borrow: see :class:`BorrowedVectors`.
+    ``t_i`` is 0 for warm items and ``b`` for items without training interactions, cold ones and new ones. ``v_i`` is
+    the embedding ``e_i``, but for cold items where they borrow: see :class:`BorrowedVectors`.
 
     Args:
         settings: What was chosen.
@@ -60,10 +57,8 @@ class Calibration:
         borrow: "Borrow | None" = None,
     ) -> None:
         self.settings = settings
-        counts = np.asarray(item_frequency)
-        cold = counts == 0
-        terms = settings.popularity_weight * centred_popularity(counts) + settings.cold_bias * cold
-        self._terms = tf.constant(terms, tf.float32)
+        cold = np.asarray(item_frequency) == 0
+        self._terms = tf.constant(settings.cold_bias * cold, tf.float32)
         self._is_cold = tf.constant(cold)
         self._place = tf.constant(np.cumsum(cold) - 1)
         self._cold_vectors = None if cold_vectors is None else tf.constant(cold_vectors)
@@ -131,14 +126,6 @@ class BorrowedVectors:
         sums = tf.reduce_sum(weights[:, :, tf.newaxis] * tf.gather(vectors, best.indices), axis=1)
         borrowed = self._length * tf.math.l2_normalize(sums, axis=1)
         return tf.where(tf.reduce_any(weights > 0, axis=1, keepdims=True), borrowed, embeddings)
-
-
-def centred_popularity(item_frequency: NDArray[np.integer]) -> NDArray[np.float32]:
-    """``log(1 + n_i)`` less its mean over warm items, float32 ``[items]``; 0 for items without interactions."""
-    warm = item_frequency > 0
-    logarithms = np.log1p(item_frequency)
-    mean = logarithms[warm].mean() if warm.any() else 0.0
-    return np.where(warm, logarithms - mean, 0).astype(np.float32)
 
 
 def _variable(values: tf.Tensor) -> tf.Variable:

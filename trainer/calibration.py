@@ -1,4 +1,4 @@
-"""Calibration of a trained model on the validation split: terms of popularity and of cold items."""
+"""Calibration of a trained model on the validation split: where cold items belong among the others."""
 
 import logging
 from dataclasses import asdict, dataclass, replace
@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_metammf.calibration import BorrowedVectors, Calibration, CalibrationSettings, centred_popularity
+from tf_metammf.calibration import BorrowedVectors, Calibration, CalibrationSettings
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.item_content import ItemContent
@@ -21,17 +21,11 @@ logger = logging.getLogger(__name__)
 CALIBRATION = "calibration"
 """Name of the file in the run directory."""
 
-POPULARITY = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
-"""Weights of the popularity term that are tried, in deviations of the scores."""
-
 BIASES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 """Biases of cold items that are tried, in deviations of the scores."""
 
 COLD_USERS = 20
 """Users with cold items to find that it takes to choose anything for cold items."""
-
-GAIN = 2.0
-"""Standard errors of the difference that a popularity term has to gain."""
 
 LOSS = 0.01
 """Share of NDCG of all items that finding more cold items may cost, against the best setting and against none; the
@@ -121,12 +115,11 @@ def apply_calibration(
 
 
 def choose_calibration(model: MetaMMF, data: TrainingData, *, cutoff: int) -> CalibrationChoice:
-    """Chooses terms by the ranking of all items on the validation split.
+    """Chooses a bias of cold items, and whether they borrow, by the ranking of all items on the validation split.
 
-    * The popularity term is taken if NDCG gains :data:`GAIN` standard errors of the difference over users.
-    * Of the settings of cold items whose NDCG is behind the best of them by at most one such standard error or
-      :data:`LOSS`, and that cost at most :data:`LOSS` of NDCG and of recall, the one that finds most cold items is
-      taken. With fewer than :data:`COLD_USERS` users to tell by, cold items stay as they are.
+    Of the settings whose NDCG is behind the best of them by at most one standard error of the difference over users, or
+    :data:`LOSS`, and that cost at most :data:`LOSS` of NDCG and of recall, the one that finds most cold items is taken.
+    With fewer than :data:`COLD_USERS` users to tell by, cold items stay as they are.
 
     Args:
         model: The model, with its best weights, not calibrated.
@@ -142,52 +135,28 @@ def choose_calibration(model: MetaMMF, data: TrainingData, *, cutoff: int) -> Ca
         borrowed = BorrowedVectors(ItemContent(table, warm), items, warm)
         cold_vectors.append(_cold_vectors(borrowed, items, frequency))
     deviation = _deviation(users, items[warm])
-    grid = [
-        Setting(float(w * deviation), float(b * deviation), source)
-        for w in POPULARITY
-        for source in range(len(cold_vectors))
-        for b in BIASES
-    ]
-    scores = Scores(users, items[warm], cold_vectors, warm=warm, popularity=centred_popularity(frequency)[warm])
+    grid = [Setting(float(b * deviation), source) for source in range(len(cold_vectors)) for b in BIASES]
+    scores = Scores(users, items[warm], cold_vectors, warm=warm)
     found = sweep(scores, grid, data.interactions_of("validation"), data.interactions_of("train"), cutoff=cutoff)
-    chosen = _chosen(found, grid)
-    settings = CalibrationSettings(grid[chosen].popularity_weight, grid[chosen].cold_bias, grid[chosen].source > 0)
+    chosen = _chosen(found)
+    settings = CalibrationSettings(grid[chosen].cold_bias, grid[chosen].source > 0)
     return CalibrationChoice(settings, found.cold_users, found.means(0), found.means(chosen))
 
 
-def _chosen(found: SettingMetrics, grid: list[Setting]) -> int:
+def _chosen(found: SettingMetrics) -> int:
     """Place of the best setting; the first one is neutral."""
-    if not len(found.ndcg):
+    if found.cold_users < COLD_USERS:
         return 0
-    tunes_cold = found.cold_users >= COLD_USERS
-    best_of: dict[float, int] = {}
-    for place, setting in enumerate(grid):
-        if not tunes_cold and (setting.cold_bias or setting.source):
-            continue
-        best = best_of.setdefault(setting.popularity_weight, place)
-        if found.ndcg[:, place].mean() > found.ndcg[:, best].mean():
-            best_of[setting.popularity_weight] = place
-    weight = 0.0
-    for other, best in best_of.items():
-        gain, error = _difference(found.ndcg[:, best], found.ndcg[:, best_of[0.0]])
-        ahead = found.ndcg[:, best].mean() > found.ndcg[:, best_of[weight]].mean()
-        if ahead and gain > GAIN * error:
-            weight = other
-    if not tunes_cold:
-        return best_of[weight]
-    best = best_of[weight]
-    neutral = next(place for place, setting in enumerate(grid) if setting.popularity_weight == weight)
-    return max(
-        (place for place, setting in enumerate(grid) if setting.popularity_weight == weight),
-        key=lambda place: (_is_good(found, place, best, neutral), found.means(place)["cold_recall"], -place),
-    )
+    best = int(found.ndcg.mean(axis=0).argmax())
+    good = [place for place in range(found.ndcg.shape[1]) if _is_good(found, place, best)]
+    return max(good or [best], key=lambda place: (found.means(place)["cold_recall"], -place))
 
 
-def _is_good(found: SettingMetrics, place: int, best: int, neutral: int) -> bool:
+def _is_good(found: SettingMetrics, place: int, best: int) -> bool:
     loss, error = _difference(found.ndcg[:, best], found.ndcg[:, place])
     means = found.means(place)
     return loss <= max(error, LOSS * found.means(best)["ndcg"]) and all(
-        means[name] >= (1 - LOSS) * found.means(neutral)[name] for name in ("ndcg", "recall")
+        means[name] >= (1 - LOSS) * found.means(0)[name] for name in ("ndcg", "recall")
     )
 
 

@@ -19,12 +19,10 @@ class Setting:
     """One setting of a calibration.
 
     Attributes:
-        popularity_weight: Of the popularity of warm items.
         cold_bias: Added to the scores of cold items.
         source: Which of the vectors of cold items are taken.
     """
 
-    popularity_weight: float
     cold_bias: float
     source: int
 
@@ -38,14 +36,12 @@ class Scores:
         warm_items: Those of the warm items, ``[W, d]``.
         cold_items: Vectors of the cold items to choose from, ``[C, d]`` each.
         warm: bool ``[items]``: which items are warm.
-        popularity: Popularity of the warm items, float32 ``[W]``.
     """
 
     users: NDArray[np.float32]
     warm_items: NDArray[np.float32]
     cold_items: list[NDArray[np.float32]]
     warm: NDArray[np.bool_]
-    popularity: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def sweep(scores: Scores, settings: list[Setting], wanted: Pairs, masked: Pairs,
 
     Args:
         scores: What scores are made of.
-        settings: The settings; those with the same popularity weight one after the other.
+        settings: The settings.
         wanted: Users and items to find.
         masked: Users and items that are left out of the rankings: warm ones.
         cutoff: K.
@@ -104,7 +100,7 @@ def sweep(scores: Scores, settings: list[Setting], wanted: Pairs, masked: Pairs,
             is_warm = scores.warm[items]
             warm[row, place[hidden.get(user, items[:0])]] = -np.inf
             mine = warm[row], [each[row] for each in cold]
-            ranks = _ranks(*mine, place[items], is_warm, scores.popularity, settings)
+            ranks = _ranks(*mine, place[items], is_warm, settings)
             hits = ranks < cutoff
             gains = np.where(hits, discounts[np.minimum(ranks, cutoff - 1)], 0)
             ndcg.append(gains.sum(axis=1) / ideal[min(len(items), cutoff)])
@@ -120,21 +116,15 @@ def _ranks(
     cold: list[NDArray[np.float32]],
     places: NDArray[np.int64],
     is_warm: NDArray[np.bool_],
-    popularity: NDArray[np.float32],
     settings: list[Setting],
 ) -> NDArray[np.int64]:
     """Ranks of the wanted items of one user, from 0, ``[settings, wanted]``."""
     ranks = np.empty((len(settings), len(places)), np.int64)
-    sorted_cold = [np.sort(each) for each in cold]
-    weight, calibrated, sorted_warm = None, warm, warm
+    sorted_warm, sorted_cold = np.sort(warm), [np.sort(each) for each in cold]
     for number, setting in enumerate(settings):
-        if setting.popularity_weight != weight:
-            weight = setting.popularity_weight
-            calibrated = warm + np.float32(weight) * popularity
-            sorted_warm = np.sort(calibrated)
         bias, mine = np.float32(setting.cold_bias), sorted_cold[setting.source]
         own = np.empty(len(places), np.float32)
-        own[is_warm] = calibrated[places[is_warm]]
+        own[is_warm] = warm[places[is_warm]]
         own[~is_warm] = cold[setting.source][places[~is_warm]] + bias
         above = len(sorted_warm) - np.searchsorted(sorted_warm, own)
         above += len(mine) - np.searchsorted(mine + bias, own)

@@ -32,7 +32,7 @@ def run(tmp_path_factory) -> RunDirectory:
 
 def test_it_keeps_what_was_chosen_and_what_it_changes(run):
     kept = json.loads((run.folder / "calibration.json").read_text())
-    assert set(kept["settings"]) == {"popularity_weight", "cold_bias", "borrows"}
+    assert set(kept["settings"]) == {"cold_bias", "borrows"}
     assert kept["cold_users"] > 20 and kept["after"]["cold_recall"] >= kept["before"]["cold_recall"]
     assert kept["after"]["ndcg"] >= 0.99 * kept["before"]["ndcg"]
     metrics = run.read("metrics")["validation"]

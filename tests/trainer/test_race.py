@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tf_metammf.commands import race as race_command
 from tf_metammf.commands.main import main
 from tf_metammf.commands.race import races
 from tf_metammf.errors import InvalidInputError
@@ -35,7 +36,8 @@ def few(monkeypatch) -> None:
     """One that is solved, and two that are trained, of which the second learns nothing."""
     chosen = [Candidate("popularity", load_configuration("popularity"))]
     chosen += [quick("learns", learning_rate=0.05), quick("does-not", learning_rate=1e-9)]
-    monkeypatch.setattr(race_module, "candidates", lambda metadata, overrides: chosen)
+    for module in (race_module, race_command):
+        monkeypatch.setattr(module, "candidates", lambda metadata, overrides: chosen)
     monkeypatch.setattr(race_module, "FIRST_EPOCHS", 1)
     monkeypatch.setattr(race_module, "SURVIVORS", 1)
 

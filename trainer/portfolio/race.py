@@ -11,7 +11,7 @@ import numpy as np
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from tf_metammf.errors import InvalidInputError, TrainingDivergedError
+from tf_metammf.errors import InvalidInputError, MetaMMFError, TrainingDivergedError
 from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.ranking.user_metrics import UserLists
 from tf_metammf.records.record_set import RecordSet
@@ -87,9 +87,14 @@ def race(
         return run
     with locked(run.folder):
         race = _Race(record_set, run.folder, record, {each.name: each for each in entrants}, verbose=verbose, told=told)
-        if record.winner is None:
-            race.run(budget)
-        race.finish()
+        try:
+            if record.winner is None:
+                race.run(budget)
+            race.finish()
+        except MetaMMFError:
+            if not any(entry.epochs for entry in record.entries):
+                shutil.rmtree(run.folder)  # nothing was trained that could be resumed
+            raise
     return run
 
 
