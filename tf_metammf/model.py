@@ -35,25 +35,21 @@ class MetaMMF(CatalogueModel):
     ``score(u, i) = e_u . e_i`` where ``(e_u, e_i) = encoder(user_tower(u), item_tower(x_i, i))``,
     optionally L2-normalised. With ``encoder="mf"`` this is MetaMMF_MF, with ``"sage"`` MetaMMF_GCN (section 3.4).
 
-    Batches are dictionaries with ``user`` and ``item``, int64 ``[B]``, and ``negative``, int64
-    ``[B, n]``, for objectives that need it. An item that occurs several times in a batch is
-    fused once. Graph encoders take ``neighbourhood`` where the batch has one (see
-    :class:`tf_metammf.records.NeighbourSampler`), and propagate the whole graph in every step elsewhere.
-    Features come from ``item_features`` where the batch has them (see :class:`tf_metammf.records.ItemLookup`).
+    Batches are dictionaries with ``user`` and ``item``, int64 ``[B]``, and for some objectives ``negative``, int64
+    ``[B, n]``. An item that occurs several times in a batch is fused once. Graph encoders take ``neighbourhood`` where
+    the batch has one (:class:`tf_metammf.records.NeighbourSampler`) and else propagate the whole graph; features come
+    from ``item_features`` where the batch has them (:class:`tf_metammf.records.ItemLookup`).
 
     Args:
         users: Number of users.
         features: float ``[items, width]`` by modality name, which are held on the device; or a
-            :class:`tf_metammf.features.feature_source.FeatureSource` for a catalogue that does not fit there, of which
-            every batch then has to carry the features that it needs. Both give the same numbers.
+            :class:`tf_metammf.features.feature_source.FeatureSource` for a catalogue that does not fit there, where
+            every batch carries the features that it needs. Both give the same numbers.
         objective: The name of an objective (``"in_batch_softmax"``, ``"full_softmax"``, ``"bpr"``, ``"none"``), an
             :class:`tf_metammf.objectives.objective.Objective`, or a task of TFRS such as ``tfrs.tasks.Retrieval()``.
-        presence: bool ``[items]`` by modality name; a modality left out is present everywhere. Not with a source,
-            which knows it.
-        item_frequency: Training interactions of every item, ``[items]``; items with none are
-            represented by content alone. Defaults to every item being known.
-        fusion: ``"metammf"``, ``"concatenation"``, ``"sum"``, ``"gated"``, ``"attention"``, a
-            Keras layer of your own, or None for ID embeddings alone.
+        presence: bool ``[items]`` by modality name; one left out is present everywhere. A source knows it itself.
+        item_frequency: Training interactions of every item; those with none have content alone. Defaults to all known.
+        fusion: ``"metammf"``, ``"concatenation"``, ``"sum"``, ``"gated"``, ``"attention"``, a Keras layer, or None.
         fusion_options: Arguments of a fusion given by name.
         objective_options: Arguments of an objective given by name.
         auxiliary: A loss that is added in training, by name or as a layer; None for none.
@@ -67,37 +63,29 @@ class MetaMMF(CatalogueModel):
         combination: How content and ID are joined: ``"concatenate"`` (published) or ``"add"``.
         id_dropout: Share of items in a training batch that lose their ID part. Defaults to 0.
         modality_dropout: Probability that a modality is hidden in training. Defaults to 0.
-        standardize: Whether features are standardised with the training items' mean and
-            deviation. Defaults to True; published: False.
+        standardize: Whether features are standardised over the training items. Defaults to True; published: False.
         normalize: Whether embeddings are L2-normalised. Defaults to False.
-        l2: Factor of ``0.5 * l2 * sum(weights ** 2)`` over the dense weights and the embedding
-            rows of the batch. Defaults to 0.
+        l2: Factor of ``0.5 * l2 * sum(weights ** 2)``, dense weights and embedding rows of the batch. Defaults to 0.
         embeddings_initializer: Of the user and ID embeddings. Defaults to ``"glorot_uniform"``.
-        jit_compile: Whether XLA compiles the fusion in training. The rest of a step, with its distinct items
-            and sparse products, is not for XLA, so ``compile(jit_compile=True)`` does not work. Defaults to False.
-        **options: Name, dtype and other arguments of a Keras model. With ``dtype="mixed_bfloat16"`` or
-            ``"mixed_float16"``, given or global, towers and encoder compute with 16 bits; weights, sums over
-            neighbours, scores and loss have 32, and ``compile`` adds the loss scaling that float16 needs. With
-            ``"float64"`` towers compute with 64.
+        jit_compile: Whether XLA compiles the fusion in training. ``compile(jit_compile=True)`` does not work: distinct
+            items and sparse products of a step are not for XLA. Defaults to False.
+        **options: Name, dtype and other arguments of a Keras model. With ``"mixed_bfloat16"`` or ``"mixed_float16"``,
+            given or global, towers and encoder compute with 16 bits; weights, sums over neighbours, scores and loss
+            have 32, and ``compile`` adds loss scaling for float16. With ``"float64"`` towers compute with 64.
 
     Attributes:
-        logs_gradient_norm: See :class:`tf_metammf.retrieval_model.RetrievalModel`.
         known_items: bool ``[items]``: items whose ID embedding is used; the others have content alone.
 
     Raises:
         InvalidInputError: An argument is not acceptable.
 
     Examples:
-        >>> import numpy as np
         >>> from tf_metammf import MetaMMF
-        >>> videos = {"visual": np.random.default_rng(0).normal(size=(30, 8))}
-        >>> model = MetaMMF(20, videos, "bpr", fusion_options={"units": (16, 8)}, id_units=8)
+        >>> model = MetaMMF(2, {"visual": [[0.0, 1.0], [1.0, 0.0]]}, "in_batch_softmax", fusion_options={"units": (4,)})
         >>> model.compile("adam")
-        >>> views = {"user": np.arange(20), "item": np.arange(20), "negative": np.full((20, 1), 29)}
-        >>> history = model.fit(views, batch_size=10, verbose=0)
-        >>> users, items = model.embeddings()
-        >>> users.shape, items.shape
-        (TensorShape([20, 16]), TensorShape([30, 16]))
+        >>> history = model.fit({"user": [0, 1], "item": [1, 0]}, verbose=0)
+        >>> [embeddings.shape for embeddings in model.embeddings()]
+        [TensorShape([2, 36]), TensorShape([2, 36])]
     """
 
     def __init__(

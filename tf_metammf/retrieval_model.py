@@ -14,7 +14,7 @@ from tf_metammf.gradient_norms import gradient_norm
 from tf_metammf.layers.keras_version import refuse_keras_3
 from tf_metammf.layers.recommenders import tfrs
 from tf_metammf.layers.replicas import replica_count, size_of_batch
-from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
+from tf_metammf.objectives.objective import Objective
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
 
@@ -42,7 +42,7 @@ class RetrievalModel(tfrs.Model):
         InvalidInputError: The objective is no task, or the dtype policy keeps weights in 16 bits.
     """
 
-    def __init__(self, users: int, items: int, objective: keras.layers.Layer, **options: Any) -> None:
+    def __init__(self, users: int, items: int, objective: Objective, **options: Any) -> None:
         # Features of a batch are not cast to the policy's type: standardisation takes all their digits.
         super().__init__(**{"autocast": False, **options})
         if self.dtype_policy.name not in POLICIES:
@@ -51,7 +51,7 @@ class RetrievalModel(tfrs.Model):
                 "bits do not learn."
             )
         refuse_keras_3(type(self).__name__, objective)
-        if not callable(objective) or not hasattr(objective, "candidates"):
+        if not isinstance(objective, Objective):
             raise InvalidInputError(
                 f"the objective is {objective!r}, expected a task such as tf_metammf.InBatchSoftmax(item_frequency)."
             )
@@ -102,17 +102,18 @@ class RetrievalModel(tfrs.Model):
         """
         refuse_keras_3("fit", options.get("callbacks"))
         self._check_data(x, y, options)
-        contrasts = isinstance(self.objective, InBatchSoftmax)
+        contrasts = self.objective.Settings.contrasts_batch
         if contrasts and (batch_size or static_rows(x)) == 1:
             raise InvalidInputError(
-                "batch_size is 1, but the negatives of InBatchSoftmax are the other items of the batch. Increase it."
+                f"batch_size is 1, but the negatives of {type(self.objective).__name__} are the other items of the "
+                "batch. Increase it."
             )
         trained = super().fit(as_arrays(x), y, batch_size, **options)
         losses = trained.history.get("loss")
         if contrasts and losses and not any(losses):
             raise InvalidInputError(
                 "the loss was 0 in every step, so nothing was learned: each batch had only one item, and the "
-                "negatives of InBatchSoftmax are the other items of the batch. Use larger batches."
+                f"negatives of {type(self.objective).__name__} are the other items of the batch. Use larger batches."
             )
         return trained
 
