@@ -336,8 +336,8 @@ FAULTS = [
     Fault(
         "an export takes the smallest version for the newest",
         "export/versions.py",
-        "return finished[max(finished)]",
-        "return finished[min(finished)]",
+        "return finished[max(finished) if number is None else number]",
+        "return finished[min(finished) if number is None else number]",
         "tests/export/test_saved_model.py tests/export/test_recommender.py",
     ),
     Fault(

@@ -17,20 +17,23 @@ from tf_metammf import BPR, FullSoftmax, InBatchSoftmax, InteractionGraph, MetaM
 import tf_keras as keras  # isort: skip - after the package, which chooses Keras 2
 
 USERS, ITEMS, BATCH = 12, 9, 17
-CASES = [(objective, "mf") for objective in ("in_batch_softmax", "both_directions", "full_softmax", "bpr")]
-CASES += [("in_batch_softmax", encoder) for encoder in ("sage", "lightgcn", "lightgcn without targets")]
+OF_DEVICES = [("in_batch_softmax", "mf"), ("in_batch_softmax", "lightgcn")]
+"""Cases of one process: between processes the next ones gather and add up all that these do."""
+CASES = [(objective, "mf") for objective in ("both_directions", "full_softmax", "bpr")]
+CASES += [("in_batch_softmax", encoder) for encoder in ("sage", "lightgcn without targets")]
 
 
 def main() -> None:
     # One strategy for all cases: collectives of two in one process would be taken for each other's.
     if "TF_CONFIG" in os.environ:
-        strategies = {2: tf.distribute.MultiWorkerMirroredStrategy()}
+        strategies, cases = {2: tf.distribute.MultiWorkerMirroredStrategy()}, CASES
     else:
+        cases = OF_DEVICES + CASES
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         strategies = {1: tf.distribute.get_strategy(), 2: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])}
     results = {}
-    for objective, encoder in CASES:
+    for objective, encoder in cases:
         for devices, strategy in strategies.items():
             results[f"{objective} {encoder} {devices}"] = step(strategy, objective, encoder)
     print(json.dumps(results))
