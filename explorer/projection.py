@@ -19,8 +19,8 @@ from tf_metammf.explorer.catalogue import Catalogue
 logger = logging.getLogger(__name__)
 
 SPACES = {
-    "embeddings": "Embeddings: near each other, items score alike for everybody.",
-    "kernels": "Generated kernels: near each other, items are fused alike.",
+    "embeddings": "Near each other, videos score alike for everybody.",
+    "kernels": "Near each other, videos are fused by similar kernels.",
 }
 
 LANDMARKS = 3000
@@ -152,7 +152,7 @@ def _in_square(points: NDArray[np.floating]) -> NDArray[np.float32]:
 def _described(method: str, items: int) -> str:
     if method == "pca":
         return "first two principal components"
-    return "t-SNE" if items <= LANDMARKS else f"t-SNE of {LANDMARKS:,} items, the others by their nearest"
+    return "t-SNE" if items <= LANDMARKS else f"t-SNE of {LANDMARKS:,} of them, the others at their nearest"
 
 
 def _caches(folder: Path | None) -> Iterator[Path]:
