@@ -9,7 +9,7 @@ import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser, get_loader, set_loader  # type: ignore[attr-defined]
 
 from tf_metammf.commands.help_text import CommandHelp
-from tf_metammf.commands.part_options import Parts, file_of, setting_of_another_part
+from tf_metammf.commands.part_options import AUTO, Parts, file_of, setting_of_another_part
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.trainer.configuration.configuration_files import read_configuration
 from tf_metammf.trainer.configuration.configuration_messages import plain_message
@@ -53,8 +53,11 @@ class ConfigurationFile(ActionConfigFile):
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         """Takes the file, or the file of the preset or of the run, in today's shape and for the chosen parts."""
-        file = file_of(str(option_string), str(values))
         earlier = list(namespace.get(self.dest) or [])
+        if (option_string, values) == ("--config", AUTO):
+            namespace[self.dest] = [*earlier, AUTO]
+            return
+        file = file_of(str(option_string), str(values))
         content = checked_content(read_configuration(file), parser.parts, source=str(file))
         super().__call__(parser, namespace, yaml.safe_dump(content), option_string)
         namespace[self.dest] = [*earlier, str(file)]

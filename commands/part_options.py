@@ -14,6 +14,9 @@ from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 Parts = Mapping[PartKind, type[PartSettings]]
 
+AUTO = "auto"
+"""What ``--config`` takes for a race of presets, instead of one of them."""
+
 
 def parts_of_words(words: Sequence[str]) -> dict[PartKind, type[PartSettings]]:
     """Settings of the parts that ``--config``, ``--from`` and the names of parts choose; the last of each counts.
@@ -60,7 +63,7 @@ def _contents(words: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     for word, following in zip_longest(words, words[1:], fillvalue=""):
         option, is_given, value = word.partition("=")
         value = value if is_given else following
-        if option in ("--config", "--from"):
+        if option in ("--config", "--from") and (option, value) != ("--config", AUTO):
             yield read_configuration(file_of(option, value))
         for place in PLACES.values():
             if option == f"--{place}.name":

@@ -6,7 +6,7 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from tf_metammf.commands.parser import CommandParser, ConfigurationFile, add_short_name
-from tf_metammf.commands.part_options import parts_of_words
+from tf_metammf.commands.part_options import AUTO, parts_of_words
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import make_console, print_table
@@ -40,8 +40,16 @@ def add_arguments(parser: CommandParser) -> None:
         "--config",
         "--from",
         action=ConfigurationFile,
-        help=f"--config: a YAML file, or a preset: {', '.join(preset_names())}. --from: a run directory to repeat, "
-        "with its record set unless --records is given. Options after it override it.",
+        help=f"--config: a YAML file; auto, which is what happens without any option: the best of several presets on "
+        f"validation; or a preset: {', '.join(preset_names())}. --from: a run directory to repeat, with its record set "
+        "unless --records is given. Options after it override it.",
+    )
+    parser.add_argument(
+        "--budget",
+        type=str,
+        default="1h",
+        help="Time that a race of presets may take before nothing more is begun than a winner needs: 90s, 10m, 1h. See "
+        "--config auto.",
     )
     parser.add_argument(
         "--resume",
@@ -74,13 +82,20 @@ def run(arguments: Namespace) -> int:
     if arguments.print_memory:
         return _print_memory(record_set, configuration)
     from tf_metammf.commands.metric_table import print_metrics
+    from tf_metammf.commands.race import races, run_race
     from tf_metammf.ranking.metric_names import MetricName
     from tf_metammf.trainer.distribution.strategy import find_cluster
     from tf_metammf.trainer.runs.references import read_references
     from tf_metammf.trainer.training import train
 
     verbose = 0 if arguments.quiet else None
-    finished = train(record_set, arguments.run, configuration, resume=arguments.resume, verbose=verbose)
+    if races(arguments.config, configuration, RunDirectory(arguments.run)):
+        finished = run_race(
+            record_set, arguments.run, configuration, budget=arguments.budget, resume=arguments.resume, verbose=verbose
+        )
+        configuration = finished.configuration
+    else:
+        finished = train(record_set, arguments.run, configuration, resume=arguments.resume, verbose=verbose)
     cluster = find_cluster(configuration.training.strategy)
     if cluster is not None and not cluster.is_chief:
         print(f"{cluster.name} is done; the chief has written {finished.folder}")
@@ -97,7 +112,7 @@ def run(arguments: Namespace) -> int:
 
 def _repeated_run(arguments: Namespace) -> RunDirectory | None:
     """The run whose configuration is taken, if it is one of a run."""
-    folders = [Path(str(file)).parent for file in arguments.config or [] if file is not None]
+    folders = [Path(str(file)).parent for file in arguments.config or [] if file not in (None, AUTO)]
     runs = [RunDirectory(folder) for folder in folders if (folder / "records.json").is_file()]
     return runs[-1] if runs else None
 

@@ -9,10 +9,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.baselines.baseline import Baseline
-from tf_metammf.baselines.item_knn import ItemKNN
+from tf_metammf.baselines.ials import IALS
+from tf_metammf.baselines.item_weights import ItemWeights
 from tf_metammf.baselines.popularity import Popularity
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.export.baseline_scores import BaselineScores, NeighbourScores, PopularityScores
+from tf_metammf.export.baseline_scores import BaselineScores, FactorScores, NeighbourScores, PopularityScores
 from tf_metammf.export.popular_items import PopularItems
 from tf_metammf.export.recommending_module import Found, RecommendingModule
 from tf_metammf.export.request_signatures import ITEM_ID, trace
@@ -26,7 +27,8 @@ class BaselineModule(RecommendingModule):
     popularity, the items' share of the training interactions.
 
     Args:
-        model: :class:`tf_metammf.baselines.popularity.Popularity` or :class:`tf_metammf.baselines.item_knn.ItemKNN`.
+        model: :class:`tf_metammf.baselines.popularity.Popularity`, :class:`tf_metammf.baselines.item_knn.ItemKNN`,
+            :class:`tf_metammf.baselines.ease.EASE` or :class:`tf_metammf.baselines.ials.IALS`.
         user_ids: Raw user ids by dense id.
         item_ids: Raw item ids by dense id.
         seen: Dense user ids and item ids of the training interactions, two arrays ``[n]``.
@@ -62,7 +64,7 @@ class BaselineModule(RecommendingModule):
             ``similar_items``.
         """
         signatures = super().signatures()
-        if isinstance(self._scores, NeighbourScores):
+        if not isinstance(self._scores, PopularityScores):
             signatures["similar_items"] = trace(self.similar_items, ITEM_ID)
         return signatures
 
@@ -86,9 +88,11 @@ class BaselineModule(RecommendingModule):
 def _scores(model: Baseline, popular: PopularItems) -> BaselineScores:
     if isinstance(model, Popularity):
         return PopularityScores(model.frequency.numpy(), popular)
-    if isinstance(model, ItemKNN):
+    if isinstance(model, ItemWeights):
         return NeighbourScores(model.neighbours.numpy(), model.similarity.numpy())
+    if isinstance(model, IALS):
+        return FactorScores(model)
     raise InvalidInputError(
-        f"{type(model).__name__} cannot be exported: of the baselines, Popularity and ItemKNN have a form that can "
-        "be served."
+        f"{type(model).__name__} cannot be exported: of the baselines, Popularity, ItemKNN, EASE and IALS have a "
+        "form that can be served."
     )

@@ -1,12 +1,14 @@
 """Scores of baselines from the items that a user has, of TensorFlow's own operations."""
 
 import math
+from abc import abstractmethod
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_metammf.baselines.ials import IALS
 from tf_metammf.export.index import SCORES_AT_ONCE
 from tf_metammf.export.popular_items import PopularItems
 from tf_metammf.ranking.top_items import top_items
@@ -52,7 +54,55 @@ class PopularityScores(tf.Module):
         return tf.gather(self._frequency.read_value(), items)
 
 
-class NeighbourScores(tf.Module):
+class HistoryScores(tf.Module):
+    """Scores of all items by the items that a user has, and the best of them.
+
+    Attributes:
+        items: Number of items.
+        rows_at_once: Rows whose scores of all items fit into memory.
+    """
+
+    items: int
+    rows_at_once: int
+
+    def search(self, pairs: tf.Tensor, rows: tf.Tensor, k: int | tf.Tensor, *, excluded: tf.Tensor) -> Found:
+        """As :class:`BaselineScores` has it; rows in groups, so that their scores of all items fit into memory."""
+        places = k if isinstance(k, int) else None
+        specs = (tf.TensorSpec([None, places], tf.float32), tf.TensorSpec([None, places], tf.int64))
+
+        def group(number: tf.Tensor, *found: tf.TensorArray) -> tuple[tf.Tensor, ...]:
+            first = number * self.rows_at_once
+            count = tf.minimum(self.rows_at_once, rows - first)
+            best = self._best(_within(pairs, first, count), count, k, _within(excluded, first, count))
+            return number + 1, *(array.write(number, part) for array, part in zip(found, best, strict=True))
+
+        def in_turn() -> Found:
+            groups = -(-rows // self.rows_at_once)
+            arrays = [
+                tf.TensorArray(spec.dtype, size=groups, element_shape=spec.shape, infer_shape=False) for spec in specs
+            ]
+            found = tf.while_loop(
+                lambda number, *_: number < groups, group, (tf.constant(0), *arrays), parallel_iterations=1
+            )[1:]
+            return found[0].concat(), found[1].concat()
+
+        found = tf.cond(rows <= self.rows_at_once, lambda: self._best(pairs, rows, k, excluded), in_turn)
+        return tf.ensure_shape(found[0], specs[0].shape), tf.ensure_shape(found[1], specs[1].shape)
+
+    @abstractmethod
+    def all(self, pairs: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Scores of all items, float32 ``[rows, items]``."""
+
+    def _best(self, pairs: tf.Tensor, rows: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> Found:
+        # An update with one and the same value does not mind pairs that occur twice.
+        scores = tf.tensor_scatter_nd_update(
+            self.all(pairs, rows), excluded, tf.fill([tf.shape(excluded)[0]], -math.inf)
+        )
+        best, items = top_items(scores, k)
+        return best, tf.where(best > -math.inf, tf.cast(items, tf.int64), -1)
+
+
+class NeighbourScores(HistoryScores):
     """``score(u, i) = sum of s_ij`` over the items ``j`` that a user has among the neighbours of ``i``.
 
     A row reads the items that have one of its items for a neighbour, and not the whole table.
@@ -82,31 +132,7 @@ class NeighbourScores(tf.Module):
         self._closest_similarity = tf.Variable(
             np.where(closest > 0, closest, -np.inf).astype(np.float32), trainable=False, name="closest_similarity"
         )
-        self._rows_at_once = max(1, SCORES_AT_ONCE // max(1, self.items))
-
-    def search(self, pairs: tf.Tensor, rows: tf.Tensor, k: int | tf.Tensor, *, excluded: tf.Tensor) -> Found:
-        """As :class:`BaselineScores` has it; rows in groups, so that their scores of all items fit into memory."""
-        places = k if isinstance(k, int) else None
-        specs = (tf.TensorSpec([None, places], tf.float32), tf.TensorSpec([None, places], tf.int64))
-
-        def group(number: tf.Tensor, *found: tf.TensorArray) -> tuple[tf.Tensor, ...]:
-            first = number * self._rows_at_once
-            count = tf.minimum(self._rows_at_once, rows - first)
-            best = self._best(_within(pairs, first, count), count, k, _within(excluded, first, count))
-            return number + 1, *(array.write(number, part) for array, part in zip(found, best, strict=True))
-
-        def in_turn() -> Found:
-            groups = -(-rows // self._rows_at_once)
-            arrays = [
-                tf.TensorArray(spec.dtype, size=groups, element_shape=spec.shape, infer_shape=False) for spec in specs
-            ]
-            found = tf.while_loop(
-                lambda number, *_: number < groups, group, (tf.constant(0), *arrays), parallel_iterations=1
-            )[1:]
-            return found[0].concat(), found[1].concat()
-
-        found = tf.cond(rows <= self._rows_at_once, lambda: self._best(pairs, rows, k, excluded), in_turn)
-        return tf.ensure_shape(found[0], specs[0].shape), tf.ensure_shape(found[1], specs[1].shape)
+        self.rows_at_once = max(1, SCORES_AT_ONCE // max(1, self.items))
 
     def of(self, pairs: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """As :class:`BaselineScores` has it."""
@@ -125,15 +151,7 @@ class NeighbourScores(tf.Module):
         padding = [[0, 0], [0, max(0, k - int(scores.shape[1]))]]
         return tf.pad(scores, padding, constant_values=-math.inf), tf.pad(similar, padding, constant_values=-1)
 
-    def _best(self, pairs: tf.Tensor, rows: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> Found:
-        # An update with one and the same value does not mind pairs that occur twice.
-        scores = tf.tensor_scatter_nd_update(
-            self._all(pairs, rows), excluded, tf.fill([tf.shape(excluded)[0]], -math.inf)
-        )
-        best, items = top_items(scores, k)
-        return best, tf.where(best > -math.inf, tf.cast(items, tf.int64), -1)
-
-    def _all(self, pairs: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    def all(self, pairs: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Scores of all items, float32 ``[rows, items]``."""
         starts = self._starts.read_value()
         entries = tf.ragged.range(tf.gather(starts, pairs[:, 1]), tf.gather(starts, pairs[:, 1] + 1))
@@ -143,6 +161,54 @@ class NeighbourScores(tf.Module):
         count = tf.cast(rows, tf.int64) * self.items
         sums = tf.math.unsorted_segment_sum(weights, row * self.items + item, count)
         return tf.ensure_shape(tf.reshape(sums, [-1, self.items]), [None, self.items])
+
+
+class FactorScores(HistoryScores):
+    """``score(u, i) = w_u . h_i`` with the factors ``w_u`` that least squares give the items of a user.
+
+    Args:
+        model: A solved :class:`tf_metammf.baselines.ials.IALS`.
+    """
+
+    def __init__(self, model: IALS) -> None:
+        super().__init__()
+        factors = model.item_factors.numpy()
+        self.items, self._units = factors.shape
+        self._weight, self._l2 = model.unobserved_weight, model.l2
+        self._factors = tf.Variable(factors, trainable=False, name="item_factors")
+        self._prior = tf.Variable(model.unobserved_weight * factors.T @ factors, trainable=False, name="prior")
+        norms = np.maximum(np.linalg.norm(factors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        self._directions = tf.Variable(factors / norms, trainable=False, name="item_directions")
+        self.rows_at_once = max(1, SCORES_AT_ONCE // max(1, self.items, self._units**2))
+
+    def of(self, pairs: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """As :class:`BaselineScores` has it."""
+        users = self._users(pairs, tf.size(items))
+        return tf.reduce_sum(users * tf.gather(self._factors.read_value(), items), axis=1)
+
+    def similar(self, items: tf.Tensor, k: int) -> Found:
+        """The items with the most similar factors by cosine, of items, int64 ``[rows]``."""
+        directions = self._directions.read_value()
+        cosines = tf.matmul(tf.gather(directions, items), directions, transpose_b=True)
+        own = tf.stack([tf.range(tf.size(items, tf.int64)), items], axis=1)
+        others = tf.tensor_scatter_nd_update(cosines, own, tf.fill([tf.size(items)], -math.inf))
+        best, similar = top_items(others, k)
+        return best, tf.where(best > -math.inf, tf.cast(similar, tf.int64), -1)
+
+    def all(self, pairs: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """As :class:`HistoryScores` has it."""
+        scores = tf.matmul(self._users(pairs, rows), self._factors.read_value(), transpose_b=True)
+        return tf.ensure_shape(scores, [None, self.items])
+
+    def _users(self, pairs: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Factors of rows, float32 ``[rows, units]``; 0 without items."""
+        mine = tf.gather(self._factors.read_value(), pairs[:, 1])
+        squares = tf.math.unsorted_segment_sum(mine[:, :, tf.newaxis] * mine[:, tf.newaxis], pairs[:, 0], rows)
+        sums = tf.math.unsorted_segment_sum(mine, pairs[:, 0], rows)
+        counts = tf.math.unsorted_segment_sum(tf.ones_like(mine[:, 0]), pairs[:, 0], rows)
+        penalty = self._l2 * (counts + self._weight * self.items)
+        matrices = self._prior.read_value() + squares + penalty[:, tf.newaxis, tf.newaxis] * tf.eye(self._units)
+        return tf.linalg.cholesky_solve(tf.linalg.cholesky(matrices), sums[:, :, tf.newaxis])[:, :, 0]
 
 
 def _within(pairs: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

@@ -47,8 +47,12 @@ class HistoryEncoder(tf.Module):
         trained: NDArray[np.bool_],
     ) -> None:
         super().__init__()
-        self._rows = rows
+        # What a calibration adds to the embeddings of items says nothing of a user.
+        width = items.shape[1] - (model.calibration is not None)
+        self._rows = lambda ids: rows(ids)[:, :width]
+        users, items = users[:, :width], items[:, :width]
         self._normalize = bool(model.normalize)
+        self._calibrated = model.calibrated_users
         messages = model.messages()
         self.is_linear = messages is None
         self._messages = None if messages is None else _variable("messages", messages)
@@ -94,7 +98,7 @@ class HistoryEncoder(tf.Module):
             return self._embed(tf.repeat(self._own.read_value(), rows, axis=0), means, counts)
         weights = self._fold_in.read_value()
         found = tf.matmul(means, weights[:-1]) + weights[-1]
-        return tf.math.l2_normalize(found, axis=-1) if self._normalize else found
+        return self._calibrated(tf.math.l2_normalize(found, axis=-1) if self._normalize else found)
 
 
 def distinct_pairs(items: tf.Tensor, count: int) -> tf.Tensor:

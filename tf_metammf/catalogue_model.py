@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metammf.auxiliary.auxiliary_loss import AuxiliaryLoss, ItemViews
+from tf_metammf.calibration import Calibration
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.batches import Batch
@@ -28,6 +29,7 @@ class CatalogueModel(RetrievalModel):
 
     Attributes:
         auxiliary: A loss beside that of the objective, or None.
+        calibration: What is added to the scores of the trained model, or None; set it after training.
         encoder: What stands between towers and scores.
         item_features: The features of all items.
         item_tower: From features and dense item ids to vectors.
@@ -38,6 +40,7 @@ class CatalogueModel(RetrievalModel):
 
     auxiliary: AuxiliaryLoss | None
     auxiliary_generator: Any
+    calibration: Calibration | None = None
     encoder: Encoder
     item_features: FeatureTable | FeatureSource
     item_tower: ItemTower
@@ -48,8 +51,15 @@ class CatalogueModel(RetrievalModel):
     def embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Embeddings of all users and of all items, float32 ``[users, d]`` and ``[items, d]``.
 
-        Items go through their tower in blocks of :data:`ITEMS_AT_ONCE`, then all through an encoder that propagates.
+        They are one number wider where the model is calibrated. Items go through their tower in blocks of
+        :data:`ITEMS_AT_ONCE`, then all through an encoder that propagates.
         """
+        users, items = self._embeddings()
+        if self.calibration is None:
+            return users, items
+        return self.calibration.users(users), self.calibration.items(items, tf.range(self.items, dtype=tf.int64))
+
+    def _embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
         users, blocks = self._represent_all()
         if self.encoder.passes_towers_through:
             # Finished block by block: normalising all items at once would take two more tensors of their size.
@@ -73,7 +83,11 @@ class CatalogueModel(RetrievalModel):
         For graph encoders; arguments as
         :meth:`tf_metammf.encoders.graph_encoder.GraphEncoder.embed_new_users` has them.
         """
-        return self._finish(self.encoder.embed_new_users(representations, messages, counts))
+        return self.calibrated_users(self._finish(self.encoder.embed_new_users(representations, messages, counts)))
+
+    def calibrated_users(self, embeddings: tf.Tensor) -> tf.Tensor:
+        """Embeddings of users as they are scored: as they are, or one number wider where the model is calibrated."""
+        return embeddings if self.calibration is None else self.calibration.users(embeddings)
 
     def user_embeddings(self) -> tf.Tensor:
         """The first of :meth:`embeddings`."""
@@ -130,7 +144,10 @@ class CatalogueModel(RetrievalModel):
         queries, candidates = self._encode(
             users, items, neighbourhood=neighbourhood, item_features=item_features, training=training
         )
-        return self._finish(queries), self._finish(candidates)
+        of_users, of_items = self._finish(queries), self._finish(candidates)
+        if training or self.calibration is None:
+            return of_users, of_items
+        return self.calibration.users(of_users), self.calibration.items(of_items, items)
 
     def _encode(
         self,
@@ -165,7 +182,10 @@ class CatalogueModel(RetrievalModel):
             features: float ``[n, width]`` by modality.
             presence: bool ``[n]`` by modality.
         """
-        return self._finish(self._encode_new_items(self.item_tower(features, presence), features, presence))
+        embeddings = self._finish(self._encode_new_items(self.item_tower(features, presence), features, presence))
+        if self.calibration is None:
+            return embeddings
+        return self.calibration.new_items(embeddings, features, presence)
 
     def _encode_new_items(
         self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tf_metammf.trainer.configuration.configuration_files import preset_names as preset_names
     from tf_metammf.trainer.evaluation import evaluate as evaluate
     from tf_metammf.trainer.evaluation import load_model as load_model
+    from tf_metammf.trainer.portfolio.race import race as race
     from tf_metammf.trainer.runs.run_directory import RunDirectory as RunDirectory
     from tf_metammf.trainer.runs.run_directory import open_run_directory as open_run_directory
     from tf_metammf.trainer.runs.run_listing import list_runs as list_runs
@@ -40,6 +41,7 @@ _MODULE_OF = {
     "load_search_space": "search.search_space",
     "open_run_directory": "runs.run_directory",
     "preset_names": "configuration.configuration_files",
+    "race": "portfolio.race",
     "train": "training",
     "tune": "search.tuning",
     "write_report": "comparison.report",

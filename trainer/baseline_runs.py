@@ -5,14 +5,17 @@ import math
 from collections.abc import Sequence
 
 from tf_metammf.baselines.baseline import Baseline
+from tf_metammf.baselines.ease import EASE
+from tf_metammf.baselines.ials import IALS
 from tf_metammf.baselines.item_knn import ItemKNN
 from tf_metammf.baselines.popularity import Popularity
-from tf_metammf.baselines.settings import ItemKNNSettings
+from tf_metammf.baselines.settings import EASESettings, IALSSettings, ItemKNNSettings
 from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.rankings import final_rankings, validation_ranking
+from tf_metammf.trainer.runs.best_weights import load_best_weights
 from tf_metammf.trainer.runs.references import write_references
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 from tf_metammf.trainer.runs.run_in_progress import RunInProgress
@@ -21,9 +24,20 @@ from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.watching.run_state import state_written
 
 
-def make_baseline(plan: TrainingPlan, data: TrainingData) -> Baseline:
-    """Counts a baseline."""
+def make_baseline(plan: TrainingPlan, data: TrainingData, *, solved: RunDirectory | None = None) -> Baseline:
+    """Counts or solves a baseline.
+
+    Args:
+        plan: What it is, and its settings.
+        data: The record set.
+        solved: The run whose solution is taken, instead of computing it; what is merely counted is counted again.
+
+    Raises:
+        InvalidInputError: A setting does not fit the record set, or the solution cannot be read.
+    """
     settings = plan.configuration.model.encoder
+    if isinstance(settings, EASESettings | IALSSettings):
+        return _solved(plan, data, solved)
     if not isinstance(settings, ItemKNNSettings):
         return Popularity(data.item_frequency)
     content = None
@@ -68,3 +82,16 @@ def _keep_baseline(model: Baseline, validation: FullRanking, progress: RunInProg
         writer.writerow(row)
     state = progress.state
     state.epoch, state.best_epoch, state.best_value, state.complete = 1, 1, metrics[monitor], True
+
+
+def _solved(plan: TrainingPlan, data: TrainingData, earlier: RunDirectory | None) -> Baseline:
+    settings, graph = plan.configuration.model.encoder, data.interaction_graph()
+    model: Baseline
+    if isinstance(settings, EASESettings):
+        model = EASE(graph, **settings.options, solve=earlier is None)
+    else:
+        seed = plan.configuration.training.seed
+        model = IALS(graph, **settings.options, seed=seed, solve=earlier is None)
+    if earlier is not None:
+        load_best_weights(model, earlier)
+    return model

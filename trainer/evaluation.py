@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tf_metammf.errors import InvalidInputError
-from tf_metammf.model import MetaMMF
 from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.baseline_runs import make_baseline
+from tf_metammf.trainer.calibration import CALIBRATION, apply_calibration, read_calibration
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.rankings import make_full_ranking
+from tf_metammf.trainer.runs.best_weights import load_best_weights
 from tf_metammf.trainer.runs.leakage import leakage_of, leakage_warning
 from tf_metammf.trainer.runs.references import References
 from tf_metammf.trainer.runs.run_directory import RunDirectory
@@ -35,25 +35,12 @@ def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[An
     plan = TrainingPlan.of(run.configuration, record_set)
     data = TrainingData.of(record_set, plan)
     if plan.is_baseline:
-        return make_baseline(plan, data), data  # counted anew, from the same interactions
+        return make_baseline(plan, data, solved=run), data
     model = make_model(plan, data)
     load_best_weights(model, run)
+    if run.has(CALIBRATION):
+        apply_calibration(model, read_calibration(run), data)
     return model, data
-
-
-def load_best_weights(model: MetaMMF, run: RunDirectory) -> None:
-    """Puts the best weights of a run into its model.
-
-    Raises:
-        InvalidInputError: The file of the weights is damaged, or they are those of another model.
-    """
-    try:
-        model.load_weights(str(run.weights_file))
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise InvalidInputError(
-            f"{run.weights_file}: is damaged or does not fit configuration.yaml ({reason}). Train the model again."
-        ) from error
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from tf_metammf.trainer.assembly import make_compiled_model, make_model
 from tf_metammf.trainer.distribution.strategy import is_mirrored, shared_dataset
 from tf_metammf.trainer.divergence import StopOnDivergence
 from tf_metammf.trainer.epoch_ranking import RankEpochs
-from tf_metammf.trainer.evaluation import load_best_weights
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
-from tf_metammf.trainer.runs.best_weights import KeepBestWeights
+from tf_metammf.trainer.runs.best_weights import KeepBestWeights, load_best_weights
 from tf_metammf.trainer.runs.checkpointing import Checkpointing
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
 from tf_metammf.trainer.runs.history import WriteHistory

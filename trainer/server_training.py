@@ -13,9 +13,8 @@ from tf_metammf.errors import TrainingDivergedError
 from tf_metammf.model import MetaMMF
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.trainer.assembly import make_compiled_model, make_model
-from tf_metammf.trainer.evaluation import load_best_weights
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
-from tf_metammf.trainer.runs.best_weights import KeepBestWeights
+from tf_metammf.trainer.runs.best_weights import KeepBestWeights, load_best_weights
 from tf_metammf.trainer.runs.checkpointing import Checkpointing
 from tf_metammf.trainer.runs.history import WriteHistory
 from tf_metammf.trainer.runs.run_directory import RunDirectory

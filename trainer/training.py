@@ -7,9 +7,11 @@ from pathlib import Path
 import tf_keras as keras
 
 from tf_metammf.errors import unknown_name
+from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import require_absent
 from tf_metammf.trainer.baseline_runs import count_baseline
+from tf_metammf.trainer.calibration import calibrate
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.determinism import deterministic_operations
 from tf_metammf.trainer.distribution.cluster import Cluster
@@ -157,7 +159,10 @@ def _train(
                 report.write(own)
             watchers = [*_tensorboard(own, plan, record_set), *tracking.callbacks]
             training.fit(progress, validation, watchers=watchers, verbose=verbose if is_chief else 0)
-            embeddings = training.best_model(own).embeddings()
+            model = training.best_model(own)
+            if configuration.model.calibration == "validation":
+                calibrate(model, own, data, cutoff=MetricName.parse(configuration.evaluation.monitor).k)
+            embeddings = model.embeddings()
             metrics = {split: ranking.evaluate(*embeddings) for split, ranking in rankings.items()}
             own.write("metrics", metrics)
             tracking.summarize(metrics, epoch=progress.state.epoch)

@@ -156,7 +156,7 @@ def test_an_error_of_the_system_is_one_line(videos, capsys, monkeypatch, tmp_pat
         raise OSError(28, "No space left on device", "run/model.weights.h5")
 
     monkeypatch.setattr("tf_metammf.trainer.training.train", full)
-    line = mistake(capsys, "train", "--records", videos, "--run", tmp_path / "run")
+    line = mistake(capsys, "train", "--records", videos, "--run", tmp_path / "run", "--config", "default")
     assert line == "tf-metammf: error: run/model.weights.h5: No space left on device"
 
 

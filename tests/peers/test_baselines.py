@@ -5,6 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tf_metammf import InteractionGraph
+from tf_metammf.baselines.ease import EASE
+from tf_metammf.baselines.ials import IALS
 from tf_metammf.baselines.item_knn import ItemKNN
 from tf_metammf.baselines.popularity import Popularity
 from tf_metammf.errors import InvalidInputError
@@ -75,3 +77,60 @@ def test_a_user_without_interactions_has_no_scores():
 def test_a_negative_shrinkage_is_refused():
     with pytest.raises(InvalidInputError, match=r"ItemKNN: shrinkage is -1, expected 0 or more\."):
         ItemKNN(graph(), shrinkage=-1)
+
+
+def closed_form(matrix: np.ndarray, l2: float) -> np.ndarray:
+    """B of the paper's algorithm 1, of all items with interactions."""
+    inverse = np.linalg.inv(matrix.T @ matrix + l2 * np.eye(matrix.shape[1]))
+    weights = inverse / -np.diag(inverse)
+    np.fill_diagonal(weights, 0)
+    return weights
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_ease_is_the_closed_form_of_its_paper_whichever_side_is_smaller(transposed):
+    matrix = interactions().T if transposed else interactions()
+    users, items = matrix.shape
+    of_all = EASE(InteractionGraph(*np.nonzero(matrix), users=users, items=items), l2=2.0, neighbours=items)
+    np.testing.assert_allclose(of_all.scores(tf.range(users)), matrix @ closed_form(matrix, 2.0), rtol=1e-4, atol=1e-6)
+
+
+def test_ease_keeps_the_largest_weights_of_every_item():
+    matrix = interactions()
+    weights = closed_form(matrix, 2.0)
+    smallest_kept = -np.sort(-np.abs(weights), axis=0)[2]
+    weights[np.abs(weights) < smallest_kept] = 0
+    model = EASE(graph(), l2=2.0, neighbours=3)
+    np.testing.assert_allclose(model.scores(ALL_USERS), matrix @ weights, rtol=1e-4, atol=1e-6)
+
+
+def test_ease_refuses_a_catalogue_beyond_its_budget_by_name():
+    with pytest.raises(InvalidInputError, match=r"inverts a matrix of 10 rows, .* budget_gb is 1e-09. Increase it"):
+        EASE(graph(), budget_gb=1e-9)
+
+
+def test_ials_lowers_the_loss_of_its_paper_to_where_no_step_lowers_it():
+    matrix, a, l2 = interactions(), 0.2, 0.1
+    model = IALS(graph(), units=3, unobserved_weight=a, l2=l2, epochs=300)
+    users, items = (each.numpy().astype(np.float64) for each in (model.user_factors, model.item_factors))
+    scores = users @ items.T
+    np.testing.assert_allclose(model.scores(ALL_USERS), scores, rtol=1e-4, atol=1e-6)
+    # The gradient of the loss, written out: observed pairs, all pairs, and the penalty.
+    slope = matrix * (scores - 1) + a * scores
+    of_users = slope @ items + l2 * (matrix.sum(axis=1) + a * ITEMS)[:, np.newaxis] * users
+    of_items = slope.T @ users + l2 * (matrix.sum(axis=0) + a * USERS)[:, np.newaxis] * items
+    np.testing.assert_allclose(of_users, 0, atol=1e-4)
+    np.testing.assert_allclose(of_items, 0, atol=1e-2)
+    assert np.abs(scores[matrix > 0].mean()) > 2 * np.abs(scores[matrix == 0].mean())
+
+
+def test_ials_begins_with_its_seed():
+    one, same, other = (IALS(graph(), units=3, epochs=2, seed=seed).scores(ALL_USERS).numpy() for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.allclose(one, other)
+
+
+@pytest.mark.parametrize(("model", "options"), [(EASE, {"l2": 0.0}), (IALS, {"l2": 0.0}), (IALS, {"units": 0})])
+def test_settings_that_make_no_sense_are_refused(model, options):
+    with pytest.raises(InvalidInputError, match=f"{model.__name__}"):
+        model(graph(), **options)

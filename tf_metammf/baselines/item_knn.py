@@ -6,18 +6,17 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_metammf.baselines.baseline import Baseline
+from tf_metammf.baselines.item_weights import ItemWeights
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.graphs.interaction_graph import Adjacency, InteractionGraph
 from tf_metammf.graphs.item_graph import nearest_neighbours
-from tf_metammf.graphs.sparse_product import compressed_rows, sparse_product
 from tf_metammf.layers.layer_arguments import positive_integer
 
 _ITEMS_AT_ONCE = 1024
 
 
-class ItemKNN(Baseline):
+class ItemKNN(ItemWeights):
     """Item-based nearest neighbours (Sarwar et al., WWW 2001; Deshpande & Karypis, TOIS 2004).
 
     ``score(u, i) = sum of s_ij`` over the items ``j`` of the user that are among the ``k`` most similar to ``i``.
@@ -45,41 +44,19 @@ class ItemKNN(Baseline):
         shrinkage: float = 0.0,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
         positive_integer("ItemKNN", "neighbours", neighbours)
         if shrinkage < 0:
             raise InvalidInputError(f"ItemKNN: shrinkage is {shrinkage}, expected 0 or more.")
-        self._shape = [graph.items, graph.items]
+        super().__init__(graph, neighbours, **options)
         ids, similarity = (
             _similar_by_content(content, neighbours)
             if content is not None
             else _similar_by_interactions(graph, neighbours, shrinkage)
         )
-        self.neighbours = self.add_weight("neighbours", ids.shape, dtype=tf.int64, trainable=False)
-        self.similarity = self.add_weight("similarity", similarity.shape, trainable=False)
-        self.neighbours.assign(ids)
-        self.similarity.assign(similarity)
-        self._items_of_users = tf.constant(graph.edge_item)
-        self._offsets = tf.constant(np.append(0, np.cumsum(graph.user_degree[:, 0])).astype(np.int64))
-
-    def scores(self, users: tf.Tensor) -> tf.Tensor:
-        """Sums of the similarities to the items of each user."""
-        count = tf.size(users, tf.int64)
-        lengths = tf.gather(self._offsets, users + 1) - tf.gather(self._offsets, users)
-        columns = tf.repeat(tf.range(count), lengths)
-        within = tf.range(tf.size(columns, tf.int64)) - tf.repeat(tf.cumsum(lengths, exclusive=True), lengths)
-        items = tf.gather(self._items_of_users, tf.gather(tf.gather(self._offsets, users), columns) + within)
-        shape = tf.stack([tf.constant(self._shape[0], tf.int64), count])
-        histories = tf.scatter_nd(tf.stack([items, columns], axis=1), tf.ones(tf.shape(items)), shape)
-        rows = tf.repeat(tf.range(self._shape[0], dtype=tf.int64), self.neighbours.shape[1])
-        matrix = compressed_rows(
-            tf.stack([rows, tf.reshape(self.neighbours, [-1])], axis=1), tf.reshape(self.similarity, [-1]), self._shape
-        )
-        scores = tf.transpose(sparse_product(matrix, matrix, histories))
-        return tf.ensure_shape(scores, [None, self._shape[0]])
+        self._assign(ids, similarity)
 
 
-def _similar_by_content(content: ItemContent, neighbours: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _similar_by_content(content: ItemContent, neighbours: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
     side_by_side = tf.concat(list(content.all_items().values()), axis=1)
     ids, similarity = nearest_neighbours(side_by_side, neighbours + 1)
     return _without_themselves(ids.numpy(), similarity.numpy(), neighbours)
@@ -87,7 +64,7 @@ def _similar_by_content(content: ItemContent, neighbours: int) -> tuple[NDArray[
 
 def _similar_by_interactions(
     graph: InteractionGraph, neighbours: int, shrinkage: float
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
     products, items = Adjacency(graph).products(), graph.items
     degrees = tf.constant(graph.item_degree[:, 0])
     found = []
@@ -103,12 +80,8 @@ def _similar_by_interactions(
 
 def _without_themselves(
     ids: NDArray[np.integer], similarity: NDArray[np.floating], neighbours: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The first so many of every row that are not the item itself, by id, as sparse matrices have them."""
+) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+    """The first so many of every row that are not the item itself."""
     own = ids == np.arange(len(ids))[:, np.newaxis]
     order = np.argsort(own, axis=1, kind="stable")[:, : min(neighbours, ids.shape[1] - 1)]
-    order = np.take_along_axis(order, np.argsort(np.take_along_axis(ids, order, axis=1), axis=1), axis=1)
-    return (
-        np.take_along_axis(ids, order, axis=1).astype(np.int64),
-        np.take_along_axis(similarity, order, axis=1).astype(np.float32),
-    )
+    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(similarity, order, axis=1)

@@ -40,6 +40,8 @@ class ModelConfiguration:
         standardize: Whether features are standardised with statistics of the training items.
         normalize: Whether embeddings are L2-normalised before scoring.
         l2: L2 penalty on dense weights and on the embedding rows of the batch.
+        calibration: validation to choose after training, on the validation split, where cold items belong among the
+            others; none to leave scores as they are.
     """
 
     encoder: EncoderSettings = field(default_factory=MatrixFactorizationSettings)
@@ -53,6 +55,7 @@ class ModelConfiguration:
     standardize: bool = True
     normalize: bool = True
     l2: float = 0.0
+    calibration: Literal["none", "validation"] = "none"
 
     @property
     def is_baseline(self) -> bool:

@@ -1,10 +1,12 @@
-"""Keeps the weights of the best epoch on disk."""
+"""The weights of the best epoch on disk: written and read."""
 
 from pathlib import Path
 from typing import Any
 
 import tf_keras as keras
 
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.training_state import TrainingState
 
 
@@ -36,3 +38,18 @@ class KeepBestWeights(keras.callbacks.Callback):
         aside = self.path.with_name(f"partial.{self.path.name}")
         (self.kept or self.model).save_weights(str(aside))
         aside.replace(self.path)
+
+
+def load_best_weights(model: keras.Model, run: RunDirectory) -> None:
+    """Puts the best weights of a run into its model.
+
+    Raises:
+        InvalidInputError: The file of the weights is damaged, or they are those of another model.
+    """
+    try:
+        model.load_weights(str(run.weights_file))
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InvalidInputError(
+            f"{run.weights_file}: is damaged or does not fit configuration.yaml ({reason}). Train the model again."
+        ) from error

@@ -8,6 +8,7 @@
 ``history.csv``         one line an epoch: losses, validation metrics
 ``model.weights.h5``          the best weights on validation, Keras HDF5
 ``metrics.json``        metrics by split of those weights
+``calibration.json``    with ``model.calibration``: the terms that were chosen on validation, and what they change
 ``references.json``     the same metrics of popularity and of a random ranking, and what is behind the numbers
 ``training_curve.png``  losses and the monitored metric over the epochs
 ``tensorboard/``        the same for TensorBoard
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.media.provenance import described
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.record_set import RecordSet, open_record_set
 from tf_metammf.records.staging import staged_directory
@@ -169,6 +171,7 @@ def describe_records(metadata: Metadata) -> dict[str, Any]:
         "items": metadata.items,
         "interactions": {name: split.interactions for name, split in metadata.splits.items()},
         "modalities": {name: modality.width for name, modality in metadata.modalities.items()},
+        **({"extraction": described(extraction)} if (extraction := metadata.source.get("extraction")) else {}),
     }
 
 

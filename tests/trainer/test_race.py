@@ -1,0 +1,171 @@
+"""The race of presets: what runs in it, how it is decided, resumed and told."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tf_metammf.commands import race as race_command
+from tf_metammf.commands.main import main
+from tf_metammf.commands.race import races
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.recommender import Recommender
+from tf_metammf.export.saved_model import export_run
+from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
+from tf_metammf.trainer.evaluation import evaluate
+from tf_metammf.trainer.portfolio import race as race_module
+from tf_metammf.trainer.portfolio.candidates import Candidate, candidates
+from tf_metammf.trainer.portfolio.race import race
+from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
+
+QUICK = {"model": {"id_units": 4, "fusion": {"units": [4]}}, "training": {"epochs": 3, "batch_size": 64}}
+
+
+def quick(name: str, **training) -> Candidate:
+    """A small trained candidate."""
+    content = {**QUICK, "training": {**QUICK["training"], **training}}
+    configuration = Configuration.from_mapping(content)
+    configuration.model.calibration = "validation"
+    return Candidate(name, configuration)
+
+
+@pytest.fixture
+def few(monkeypatch) -> None:
+    """One that is solved, and two that are trained, of which the second learns nothing."""
+    chosen = [Candidate("popularity", load_configuration("popularity"))]
+    chosen += [quick("learns", learning_rate=0.05), quick("does-not", learning_rate=1e-9)]
+    for module in (race_module, race_command):
+        monkeypatch.setattr(module, "candidates", lambda metadata, overrides: chosen)
+    monkeypatch.setattr(race_module, "FIRST_EPOCHS", 1)
+    monkeypatch.setattr(race_module, "SURVIVORS", 1)
+
+
+@pytest.fixture
+def drawn(few, monkeypatch) -> Callable[..., list[tuple[str, int]]]:
+    """Replaces trainings by given values on validation; returns what is trained, and for how many epochs."""
+
+    def draw(values: dict[str, float], *, seconds: float = 1.0, stop: int | None = None) -> list[tuple[str, int]]:
+        trained: list[tuple[str, int]] = []
+
+        def train(record_set, folder, configuration, **options):
+            trained.append((folder.name, configuration.training.epochs))
+            if len(trained) == stop:
+                raise KeyboardInterrupt
+            run = RunDirectory(folder)
+            if not folder.exists():
+                folder.parent.mkdir(exist_ok=True)
+                create_run_directory(folder, configuration, record_set)
+            run.write("metrics", {"validation": {"ndcg@20": values[folder.name]}})
+            run.write("state", {"state": "finished", "seconds": seconds})
+            return run
+
+        monkeypatch.setattr(race_module, "train", train)
+        # Users who differ by 0.1 either way, from a mean that is the value.
+        noise = np.tile([-0.1, 0.1], 50)
+        scattered = {name: value + (noise if name == "learns" else 0) for name, value in values.items()}
+        monkeypatch.setattr(race_module._Race, "_of_users", lambda self, name: scattered[name] + np.zeros(100))
+        monkeypatch.setattr(race_module._Race, "finish", lambda self: None)
+        return trained
+
+    return draw
+
+
+def results(folder: Path) -> dict[str, str | None]:
+    record = json.loads((folder / "race.json").read_text())
+    return {entry["name"]: entry["result"] for entry in record["entries"]}
+
+
+def test_the_command_leaves_an_ordinary_run_of_the_winner_and_a_record(few, halves, tmp_path, capsys):
+    words = ["train", "--records", str(halves.folder), "--run", str(tmp_path / "run"), "--quiet"]
+    assert main(words) == 0
+    assert "taken: learns, " in capsys.readouterr().out
+    run = RunDirectory(tmp_path / "run")
+    assert results(run.folder) == {"popularity": "behind", "learns": "winner", "does-not": "behind after 1 epochs"}
+    assert run.is_finished and set(run.read("metrics")) == {"validation", "test"} and run.has("references")
+    assert not (run.folder / "race").exists()
+    entry = json.loads((run.folder / "race.json").read_text())["entries"][1]
+    assert entry["epochs"] == 3 and entry["value"] == run.read("metrics")["validation"]["ndcg@20"]
+    np.testing.assert_allclose(evaluate(run)["ndcg@20"], run.read("metrics")["test"]["ndcg@20"], rtol=1e-6)
+    assert Recommender(export_run(run, tmp_path / "model")).recommend(["user 1"], 3)[0].known
+    before = run.metrics_file.stat().st_mtime_ns
+    assert main([*words, "--config", "auto"]) == 0  # finished, so left as it is
+    assert run.metrics_file.stat().st_mtime_ns == before
+    assert main([*words, "--config", "default"]) == 2
+    assert main([*words, "--budget", "soon"]) == 2
+    assert "--budget is soon, expected a time such as 90s, 10m or 1h." in capsys.readouterr().err
+
+
+def test_a_race_that_was_stopped_repeats_nothing_that_was_measured(drawn, halves, tmp_path):
+    values = {"popularity": 0.1, "learns": 0.3, "does-not": 0.05}
+    trained = drawn(values, stop=4)
+    with pytest.raises(KeyboardInterrupt):
+        race(halves, tmp_path / "run")
+    assert trained == [("popularity", 100), ("learns", 1), ("does-not", 1), ("learns", 3)]
+    trained = drawn(values)
+    race(halves, tmp_path / "run")
+    assert trained == [("learns", 3)]
+    assert results(tmp_path / "run")["learns"] == "winner"
+
+
+@pytest.mark.parametrize(("popularity", "winner"), [(0.309, "learns"), (0.32, "popularity")])
+def test_what_serves_new_items_is_taken_within_a_standard_error_of_the_best(
+    popularity, winner, drawn, halves, tmp_path
+):
+    drawn({"popularity": popularity, "learns": 0.3, "does-not": 0.05})  # the standard error is 0.1 / sqrt(100)
+    race(halves, tmp_path / "run")
+    assert [name for name, result in results(tmp_path / "run").items() if result == "winner"] == [winner]
+
+
+def test_what_does_not_fit_into_the_budget_is_not_begun(drawn, halves, tmp_path):
+    trained = drawn({"popularity": 0.1, "learns": 0.3, "does-not": 0.05}, seconds=10)
+    race(halves, tmp_path / "run", budget=50)  # 20 seconds by then, and up to four times 10 for the next one
+    assert "does-not" not in dict(trained)
+    assert results(tmp_path / "run")["does-not"] == "not begun within the budget"
+
+
+def test_what_cannot_be_trained_is_left_out_with_the_reason(drawn, halves, tmp_path, monkeypatch):
+    drawn({"popularity": 0.1, "learns": 0.3, "does-not": 0.05})
+    drawn_train = race_module.train
+
+    def refusing(record_set, folder, configuration, **options):
+        if folder.name == "popularity":
+            raise InvalidInputError("too large")
+        return drawn_train(record_set, folder, configuration, **options)
+
+    monkeypatch.setattr(race_module, "train", refusing)
+    race(halves, tmp_path / "run")
+    assert results(tmp_path / "run")["popularity"] == "too large"
+
+
+def test_other_data_and_other_folders_are_refused(drawn, halves, write_halves, tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(InvalidInputError, match="taken"):
+        race(halves, tmp_path / "taken")
+    drawn({"popularity": 0.1, "learns": 0.3, "does-not": 0.05})
+    race(halves, tmp_path / "run")
+    with pytest.raises(InvalidInputError, match=r"is not the record set that the race in .*run was begun with"):
+        race(write_halves(tmp_path / "other", test_seed=5), tmp_path / "run")
+
+
+def test_candidates_are_those_for_the_data_and_take_two_sections(halves):
+    found = {each.name: each for each in candidates(halves.metadata, {"training": {"seed": 3}})}
+    assert {"gcn", "default", "cold-start", "ease", "item-knn-content", "popularity"} <= set(found)
+    assert {each.configuration.training.seed for each in found.values()} == {3}
+    assert found["gcn"].serves_newcomers and not found["ease"].serves_newcomers
+    assert {each.configuration.model.calibration for each in found.values() if each.is_trained} == {"validation"}
+    with pytest.raises(InvalidInputError, match="model is chosen by the race"):
+        candidates(halves.metadata, {"model": {"id_units": 3}})
+    with pytest.raises(InvalidInputError, match=r"evaluation\.k is \[5\], without 20"):
+        candidates(halves.metadata, {"evaluation": {"k": [5]}})
+
+
+def test_a_choice_of_any_kind_is_trained_alone(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    assert races(None, Configuration(), run) and races(["auto"], Configuration.from_mapping(QUICK), run)
+    assert not races(["presets/default.yaml"], Configuration(), run)
+    assert not races(None, Configuration.from_mapping({"training": {"epochs": 3}}), run)
+    run.folder.mkdir()
+    run.configuration_file.touch()
+    assert not races(None, Configuration(), run)  # begun by an earlier version, and resumed as it was

@@ -1,0 +1,194 @@
+"""Calibration of a trained model on the validation split: where cold items belong among the others."""
+
+import logging
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tf_metammf.calibration import BorrowedVectors, Calibration, CalibrationSettings
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.model import MetaMMF
+from tf_metammf.trainer.calibration_sweep import Scores, Setting, SettingMetrics, sweep
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.training_data import TrainingData
+
+logger = logging.getLogger(__name__)
+
+CALIBRATION = "calibration"
+"""Name of the file in the run directory."""
+
+BIASES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+"""Biases of cold items that are tried, in deviations of the scores."""
+
+COLD_USERS = 20
+"""Users with cold items to find that it takes to choose anything for cold items."""
+
+LOSS = 0.01
+"""Share of NDCG of all items that finding more cold items may cost, against the best setting and against none; the
+same of recall, against none."""
+
+
+FEATURE_BYTES = 2**30
+"""Features above this size are not read for a model that does without."""
+
+
+@dataclass(frozen=True)
+class CalibrationChoice:
+    """What was chosen, and what it changes on validation.
+
+    Attributes:
+        settings: The terms.
+        cold_users: Users with cold items to find.
+        before: NDCG and recall of all items, and recall of cold ones, without a calibration.
+        after: The same with it.
+    """
+
+    settings: CalibrationSettings
+    cold_users: int
+    before: dict[str, float]
+    after: dict[str, float]
+
+
+def calibrate(model: MetaMMF, run: RunDirectory, data: TrainingData, *, cutoff: int) -> CalibrationChoice:
+    """Chooses the terms of a trained model on the validation split, keeps them in its run and gives them to the model.
+
+    Args:
+        model: The model, with its best weights.
+        run: Its run directory.
+        data: The record set.
+        cutoff: K of the metrics.
+    """
+    choice = choose_calibration(model, data, cutoff=cutoff)
+    run.write(CALIBRATION, asdict(choice))
+    apply_calibration(model, choice.settings, data)
+    return choice
+
+
+def read_calibration(run: RunDirectory) -> CalibrationSettings:
+    """The terms of a calibrated run.
+
+    Raises:
+        InvalidInputError: The file is damaged.
+    """
+    try:
+        return CalibrationSettings(**run.read(CALIBRATION)["settings"])
+    except (KeyError, TypeError) as error:
+        raise InvalidInputError(f"{run.folder / 'calibration.json'}: is damaged ({error}). Train again.") from error
+
+
+def apply_calibration(
+    model: MetaMMF,
+    settings: CalibrationSettings,
+    data: TrainingData,
+    *,
+    item_frequency: NDArray[np.integer] | None = None,
+) -> None:
+    """Gives terms to a model with its final weights; neutral ones leave it as it is.
+
+    Args:
+        model: The model.
+        settings: The terms.
+        data: The record set.
+        item_frequency: Training interactions of every item, of which those without are cold; those of the data by
+            default.
+    """
+    model.calibration = None
+    if settings.is_neutral:
+        return
+    item_frequency = data.item_frequency if item_frequency is None else item_frequency
+    table = _content(model, data) if settings.borrows else None
+    if table is None:
+        model.calibration = Calibration(settings, item_frequency)
+        return
+    items, warm = model.embeddings()[1].numpy(), item_frequency > 0
+    borrowed = BorrowedVectors(ItemContent(table, warm), items, warm)
+    model.calibration = Calibration(
+        settings,
+        item_frequency,
+        cold_vectors=_cold_vectors(borrowed, items, item_frequency),
+        borrow=borrowed.of_new_items,
+    )
+
+
+def choose_calibration(model: MetaMMF, data: TrainingData, *, cutoff: int) -> CalibrationChoice:
+    """Chooses a bias of cold items, and whether they borrow, by the ranking of all items on the validation split.
+
+    Of the settings whose NDCG is behind the best of them by at most one standard error of the difference over users, or
+    :data:`LOSS`, and that cost at most :data:`LOSS` of NDCG and of recall, the one that finds most cold items is taken.
+    With fewer than :data:`COLD_USERS` users to tell by, cold items stay as they are.
+
+    Args:
+        model: The model, with its best weights, not calibrated.
+        data: The record set.
+        cutoff: K of the metrics.
+    """
+    users, items = (each.numpy() for each in model.embeddings())
+    frequency = data.item_frequency
+    warm = frequency > 0
+    cold_vectors = [items[~warm]]
+    table = _content(model, data) if warm.any() and not warm.all() else None
+    if table is not None:
+        borrowed = BorrowedVectors(ItemContent(table, warm), items, warm)
+        cold_vectors.append(_cold_vectors(borrowed, items, frequency))
+    deviation = _deviation(users, items[warm])
+    grid = [Setting(float(b * deviation), source) for source in range(len(cold_vectors)) for b in BIASES]
+    scores = Scores(users, items[warm], cold_vectors, warm=warm)
+    found = sweep(scores, grid, data.interactions_of("validation"), data.interactions_of("train"), cutoff=cutoff)
+    chosen = _chosen(found)
+    settings = CalibrationSettings(grid[chosen].cold_bias, grid[chosen].source > 0)
+    return CalibrationChoice(settings, found.cold_users, found.means(0), found.means(chosen))
+
+
+def _chosen(found: SettingMetrics) -> int:
+    """Place of the best setting; the first one is neutral."""
+    if found.cold_users < COLD_USERS:
+        return 0
+    best = int(found.ndcg.mean(axis=0).argmax())
+    good = [place for place in range(found.ndcg.shape[1]) if _is_good(found, place, best)]
+    return max(good or [best], key=lambda place: (found.means(place)["cold_recall"], -place))
+
+
+def _is_good(found: SettingMetrics, place: int, best: int) -> bool:
+    loss, error = _difference(found.ndcg[:, best], found.ndcg[:, place])
+    means = found.means(place)
+    return loss <= max(error, LOSS * found.means(best)["ndcg"]) and all(
+        means[name] >= (1 - LOSS) * found.means(0)[name] for name in ("ndcg", "recall")
+    )
+
+
+def _difference(one: NDArray[np.floating], other: NDArray[np.floating]) -> tuple[float, float]:
+    """Mean of the difference over users, and its standard error."""
+    difference = one - other
+    return float(difference.mean()), float(difference.std() / max(len(difference), 1) ** 0.5)
+
+
+def _deviation(users: NDArray[np.float32], items: NDArray[np.float32]) -> float:
+    """Deviation of the scores, over some of the users; 1 where all are the same."""
+    scores = users[:: max(1, len(users) // 512)] @ items[:: max(1, len(items) // 8192)].T
+    return float(scores.std()) or 1.0 if scores.size else 1.0
+
+
+def _content(model: MetaMMF, data: TrainingData) -> FeatureTable | None:
+    """Features of all items, also where the model does without; None where there are none, or they are streamed."""
+    if model.streams_features:
+        return None
+    own = model.item_features
+    if isinstance(own, FeatureTable) and own.widths:
+        return own
+    metadata = data.record_set.metadata
+    width = sum(modality.width for modality in metadata.modalities.values())
+    if not width or 4 * width * metadata.items > FEATURE_BYTES:
+        return None
+    return FeatureTable(*replace(data, modalities=None).item_features())  # type: ignore[arg-type]
+
+
+def _cold_vectors(
+    borrowed: BorrowedVectors, items: NDArray[np.float32], item_frequency: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    cold = np.flatnonzero(item_frequency == 0)
+    found: NDArray[np.float32] = borrowed.of_items(tf.constant(cold, tf.int64), tf.constant(items[cold])).numpy()
+    return found

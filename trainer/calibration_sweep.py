@@ -1,0 +1,146 @@
+"""Metrics of a validation split under many settings of a calibration, from one product of embeddings."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+USERS_AT_MOST = 20_000
+SCORES_AT_MOST = 2 * 10**8
+"""Users, and scores of users and items, that are ranked; of more, so many users are drawn, and at least 1,000."""
+
+_SCORES_AT_ONCE = 2**24
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a calibration.
+
+    Attributes:
+        cold_bias: Added to the scores of cold items.
+        source: Which of the vectors of cold items are taken.
+    """
+
+    cold_bias: float
+    source: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What scores are made of.
+
+    Attributes:
+        users: Embeddings of all users, float32 ``[users, d]``.
+        warm_items: Those of the warm items, ``[W, d]``.
+        cold_items: Vectors of the cold items to choose from, ``[C, d]`` each.
+        warm: bool ``[items]``: which items are warm.
+    """
+
+    users: NDArray[np.float32]
+    warm_items: NDArray[np.float32]
+    cold_items: list[NDArray[np.float32]]
+    warm: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SettingMetrics:
+    """Metrics of every user and setting.
+
+    Attributes:
+        ndcg: Of all items, ``[users, settings]``.
+        recall: Of all items, ``[users, settings]``.
+        cold_recall: Of cold items, ``[users with cold items to find, settings]``.
+    """
+
+    ndcg: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    cold_recall: NDArray[np.float64]
+
+    @property
+    def cold_users(self) -> int:
+        """Users with cold items to find."""
+        return len(self.cold_recall)
+
+    def means(self, setting: int) -> dict[str, float]:
+        """Means over users of one setting; 0 where there are none."""
+        named = {"ndcg": self.ndcg, "recall": self.recall, "cold_recall": self.cold_recall}
+        return {name: float(values[:, setting].mean()) if len(values) else 0.0 for name, values in named.items()}
+
+
+def sweep(scores: Scores, settings: list[Setting], wanted: Pairs, masked: Pairs, *, cutoff: int) -> SettingMetrics:
+    """Ranks the wanted items of every user among all that are not masked, under every setting.
+
+    Of equal scores the wanted item comes last.
+
+    Args:
+        scores: What scores are made of.
+        settings: The settings.
+        wanted: Users and items to find.
+        masked: Users and items that are left out of the rankings: warm ones.
+        cutoff: K.
+    """
+    place = np.where(scores.warm, np.cumsum(scores.warm), np.cumsum(~scores.warm)) - 1
+    of_user, hidden = _by_user(_without(wanted, masked)), _by_user(masked)
+    chosen = np.array(sorted(of_user))
+    most = min(USERS_AT_MOST, max(1000, SCORES_AT_MOST // max(1, len(scores.warm))))
+    if len(chosen) > most:
+        chosen = np.sort(np.random.default_rng(0).choice(chosen, most, replace=False))
+    discounts = 1 / np.log2(np.arange(cutoff) + 2)
+    ideal = np.append(0, np.cumsum(discounts))
+    ndcg, recall, cold_recall = [], [], []
+    at_once = max(1, _SCORES_AT_ONCE // max(1, len(scores.warm)))
+    for first in range(0, len(chosen), at_once):
+        block = chosen[first : first + at_once]
+        queries = scores.users[block]
+        warm, cold = queries @ scores.warm_items.T, [queries @ items.T for items in scores.cold_items]
+        for row, user in enumerate(block):
+            items = of_user[user]
+            is_warm = scores.warm[items]
+            warm[row, place[hidden.get(user, items[:0])]] = -np.inf
+            mine = warm[row], [each[row] for each in cold]
+            ranks = _ranks(*mine, place[items], is_warm, settings)
+            hits = ranks < cutoff
+            gains = np.where(hits, discounts[np.minimum(ranks, cutoff - 1)], 0)
+            ndcg.append(gains.sum(axis=1) / ideal[min(len(items), cutoff)])
+            recall.append(hits.mean(axis=1))
+            if not is_warm.all():
+                cold_recall.append(hits[:, ~is_warm].mean(axis=1))
+    shape = (-1, len(settings))
+    return SettingMetrics(*(np.reshape(np.array(each), shape) for each in (ndcg, recall, cold_recall)))
+
+
+def _ranks(
+    warm: NDArray[np.float32],
+    cold: list[NDArray[np.float32]],
+    places: NDArray[np.int64],
+    is_warm: NDArray[np.bool_],
+    settings: list[Setting],
+) -> NDArray[np.int64]:
+    """Ranks of the wanted items of one user, from 0, ``[settings, wanted]``."""
+    ranks = np.empty((len(settings), len(places)), np.int64)
+    sorted_warm, sorted_cold = np.sort(warm), [np.sort(each) for each in cold]
+    for number, setting in enumerate(settings):
+        bias, mine = np.float32(setting.cold_bias), sorted_cold[setting.source]
+        own = np.empty(len(places), np.float32)
+        own[is_warm] = warm[places[is_warm]]
+        own[~is_warm] = cold[setting.source][places[~is_warm]] + bias
+        above = len(sorted_warm) - np.searchsorted(sorted_warm, own)
+        above += len(mine) - np.searchsorted(mine + bias, own)
+        ranks[number] = above - 1
+    return ranks
+
+
+def _by_user(pairs: Pairs) -> dict[int, NDArray[np.int64]]:
+    """The items of every user that has some."""
+    order = np.argsort(pairs[0], kind="stable")
+    users, starts = np.unique(pairs[0][order], return_index=True)
+    return dict(zip(users.tolist(), np.split(pairs[1][order], starts[1:]), strict=True)) if len(users) else {}
+
+
+def _without(pairs: Pairs, others: Pairs) -> Pairs:
+    """The distinct pairs that are not among others."""
+    items = int(max(each[1].max(initial=0) for each in (pairs, others))) + 1
+    keys = np.setdiff1d(pairs[0] * items + pairs[1], others[0] * items + others[1])
+    return keys // items, keys % items

@@ -1,0 +1,86 @@
+"""What is raced: presets that are the best somewhere, for the data at hand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tf_metammf.baselines.settings import EASESettings
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.ranking.metric_names import MetricName
+from tf_metammf.records.metadata import Metadata
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration_files import read_configuration
+
+UNTRAINED = ("popularity", "item-knn", "item-knn-content", "ease")
+"""Presets in which nothing is trained."""
+
+WITH_CONTENT = ("default", "cold-start", "lightgcn-softmax", "gcn")
+"""Trained presets where items have features, those that take least time first."""
+
+WITHOUT_CONTENT = ("mf-softmax", "lightgcn-softmax")
+"""Trained presets where they have none."""
+
+EASE_BUDGET_GB = 1.2
+"""Matrices of about 10,000 users or items, which are inverted in one or two minutes; larger ones are left out."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of the settings that are raced.
+
+    Attributes:
+        name: Of the preset.
+        configuration: All of its settings; trained ones are calibrated.
+    """
+
+    name: str
+    configuration: Configuration
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether anything is trained."""
+        return not self.configuration.model.is_baseline
+
+    @property
+    def serves_newcomers(self) -> bool:
+        """Whether it is trained and looks at content, so that new items, and cold ones, are recommended."""
+        return self.is_trained and self.configuration.model.uses_features
+
+
+def candidates(metadata: Metadata, overrides: Mapping[str, Any]) -> list[Candidate]:
+    """The presets that are raced on a record set.
+
+    Args:
+        metadata: Of the record set.
+        overrides: Values of the sections ``training`` and ``evaluation``, for all of them.
+
+    Raises:
+        InvalidInputError: Another section is given, or the cut-off of the monitored metric is not in evaluation.k.
+    """
+    for section in overrides:
+        if section not in ("training", "evaluation"):
+            raise InvalidInputError(
+                f"{section} is chosen by the race. Choose a preset, such as default, to set it yourself."
+            )
+    evaluation = Configuration.from_mapping({key: dict(values) for key, values in overrides.items()}).evaluation
+    if (cutoff := MetricName.parse(evaluation.monitor).k) not in evaluation.k:
+        raise InvalidInputError(
+            f"evaluation.k is {evaluation.k}, without {cutoff}, and candidates are compared by {evaluation.monitor}. "
+            f"Add {cutoff}."
+        )
+    names = [name for name in UNTRAINED if metadata.modalities or name != "item-knn-content"]
+    names += WITH_CONTENT if metadata.modalities else WITHOUT_CONTENT
+    return [Candidate(name, _configuration(name, overrides)) for name in names]
+
+
+def _configuration(name: str, overrides: Mapping[str, Any]) -> Configuration:
+    content = read_configuration(name)
+    sections: dict[str, dict[str, Any]] = {key: dict(values) for key, values in content.items()}
+    for section, values in overrides.items():
+        sections[section] = {**sections.get(section, {}), **values}
+    configuration = Configuration.from_mapping(sections, source=name)
+    if isinstance(configuration.model.encoder, EASESettings):
+        configuration.model.encoder.budget_gb = EASE_BUDGET_GB
+    if not configuration.model.is_baseline:
+        configuration.model.calibration = "validation"
+    return configuration

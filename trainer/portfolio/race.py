@@ -1,0 +1,261 @@
+"""A race of settings on validation by successive halving, and a run directory of the winner."""
+
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError, MetaMMFError, TrainingDivergedError
+from tf_metammf.ranking.metric_names import MetricName
+from tf_metammf.ranking.user_metrics import UserLists
+from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.staging import require_absent
+from tf_metammf.trainer.evaluation import load_model
+from tf_metammf.trainer.planning.training_plan import TrainingPlan
+from tf_metammf.trainer.portfolio.candidates import Candidate, candidates
+from tf_metammf.trainer.portfolio.race_record import RACE_FILE, Entry, RaceRecord
+from tf_metammf.trainer.rankings import final_rankings, make_full_ranking, validation_ranking
+from tf_metammf.trainer.runs.references import write_references
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.runs.run_lock import locked
+from tf_metammf.trainer.training import train
+
+logger = logging.getLogger(__name__)
+
+FIRST_EPOCHS = 10
+"""Epochs after which trained candidates are compared for the first time."""
+
+SURVIVORS = 2
+"""Trained candidates that are trained to their end."""
+
+BUDGET_SECONDS = 3600.0
+"""Seconds within which everything has to fit that a winner does not need."""
+
+SLOWER = 4.0
+"""How many times as long as the slowest so far a candidate may take that was not begun."""
+
+
+def race(
+    record_set: RecordSet,
+    folder: str | Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    budget: float = BUDGET_SECONDS,
+    resume: str = "auto",
+    verbose: int | None = None,
+    told: Callable[[str], None] = logger.info,
+) -> RunDirectory:
+    """Trains what is best on validation, out of settings that are known to be good somewhere.
+
+    1. What needs no training is solved: popularity, neighbours by interactions and by content, EASE.
+    2. Trained candidates go through :data:`FIRST_EPOCHS` epochs; the best :data:`SURVIVORS` are trained to their end.
+    3. Each is calibrated (:mod:`tf_metammf.trainer.calibration`) before it is compared.
+    4. The best is taken, or of those that are behind by at most one standard error of the difference over users the
+       best that is trained and looks at content: it serves new items, too.
+
+    Only validation is looked at; the test split is ranked once, by the winner. Every measurement and decision is kept
+    in ``race.json``, so a race that was stopped resumes where it was; the winner's folder becomes the run directory.
+
+    Args:
+        record_set: The data.
+        folder: The run directory to create, or whose race to resume.
+        overrides: Values of the sections ``training`` and ``evaluation``, for all candidates.
+        budget: Seconds. A candidate is not begun, and one is trained to its end in place of :data:`SURVIVORS`, where
+            what was measured so far says that they would not fit. What ran before a race was resumed counts.
+        resume: ``"auto"`` or ``"force"`` to resume; ``"never"`` to refuse an existing folder.
+        verbose: As :func:`tf_metammf.trainer.training.train` takes it.
+        told: Told what is being done.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        InvalidInputError: The folder is something else, the data are not those of the race, or no candidate can be
+            trained on them.
+    """
+    run = RunDirectory(Path(folder))
+    entrants = candidates(record_set.metadata, overrides or {})
+    record = _record(run, record_set, entrants, resume=resume)
+    if run.configuration_file.is_file():
+        run.open_records(record_set.folder)
+        return run
+    with locked(run.folder):
+        race = _Race(record_set, run.folder, record, {each.name: each for each in entrants}, verbose=verbose, told=told)
+        try:
+            if record.winner is None:
+                race.run(budget)
+            race.finish()
+        except MetaMMFError:
+            if not any(entry.epochs for entry in record.entries):
+                shutil.rmtree(run.folder)  # nothing was trained that could be resumed
+            raise
+    return run
+
+
+def _record(run: RunDirectory, record_set: RecordSet, entrants: list[Candidate], *, resume: str) -> RaceRecord:
+    checksum = record_set.metadata.checksum
+    if not (run.folder / RACE_FILE).is_file() or resume == "never":
+        require_absent(run.folder, option="--run")
+        run.folder.mkdir(parents=True)
+        monitor = entrants[0].configuration.evaluation.monitor
+        record = RaceRecord(monitor, checksum, [Entry(each.name) for each in entrants])
+        record.write(run.folder)
+        return record
+    record = RaceRecord.read(run.folder)
+    if record.records != checksum:
+        raise InvalidInputError(
+            f"{record_set.folder}: is not the record set that the race in {run.folder} was begun with. Give that one, "
+            "or choose another --run."
+        )
+    return record
+
+
+class _Race:
+    """What is left of a race."""
+
+    def __init__(
+        self,
+        record_set: RecordSet,
+        folder: Path,
+        record: RaceRecord,
+        entrants: Mapping[str, Candidate],
+        *,
+        verbose: int | None,
+        told: Callable[[str], None],
+    ) -> None:
+        self._record_set, self._folder, self._record, self._entrants = record_set, folder, record, entrants
+        self._verbose, self._told = verbose, told
+
+    def run(self, budget: float) -> None:
+        """Goes on until there is a winner."""
+        trained = [name for name, candidate in self._entrants.items() if candidate.is_trained]
+        for name, candidate in self._entrants.items():
+            entry = self._record.entry(name)
+            if entry.value is None and entry.result is None:
+                slowest = max(self._record.entry(other).seconds for other in trained)
+                if candidate.is_trained and slowest and self._seconds + SLOWER * slowest > budget:
+                    self._leave(entry, "not begun within the budget")
+                else:
+                    most = candidate.configuration.training.epochs
+                    self._advance(name, epochs=min(FIRST_EPOCHS, most) if candidate.is_trained else most)
+        ranked = self._ranked(trained)
+        survivors = SURVIVORS if self._seconds + self._seconds_to_end(ranked[:SURVIVORS]) <= budget else 1
+        for name in ranked[survivors:]:
+            if self._record.entry(name).epochs <= FIRST_EPOCHS:
+                self._leave(self._record.entry(name), f"behind after {FIRST_EPOCHS} epochs")
+        for name in ranked[:survivors]:
+            self._advance(name, epochs=self._entrants[name].configuration.training.epochs)
+        self._choose()
+
+    def finish(self) -> None:
+        """Ranks test by the winner, and makes its folder the run directory."""
+        name = self._record.winner
+        assert name is not None
+        inner = self._run(name)
+        if inner.configuration_file.is_file():
+            model, data = load_model(inner, self._record_set.folder)
+            plan = TrainingPlan.of(inner.configuration, self._record_set)
+            rankings = final_rankings(plan, data, splits=("validation", "test"))
+            write_references(inner, data.item_frequency, rankings, validation_ranking(plan, data))
+            inner.write("metrics", {split: ranking.evaluate_model(model) for split, ranking in rankings.items()})
+        if inner.folder.is_dir():
+            # The configuration last: until it is there, this is a race and not yet a run.
+            for path in sorted(inner.folder.iterdir(), key=lambda path: path == inner.configuration_file):
+                path.replace(self._folder / path.name)
+        shutil.rmtree(self._folder / "race", ignore_errors=True)
+
+    def _advance(self, name: str, *, epochs: int) -> None:
+        """Trains a candidate for so many epochs in all, and measures it."""
+        candidate, entry = self._entrants[name], self._record.entry(name)
+        if entry.epochs >= epochs and entry.value is not None:
+            return
+        self._told(f"{name}: {f'up to {epochs} epochs' if candidate.is_trained else 'solved'}")
+        configuration = candidate.configuration
+        settings = replace(configuration, training=replace(configuration.training, epochs=epochs))
+        keras.backend.clear_session()
+        try:
+            run = train(
+                self._record_set,
+                self._run(name).folder,
+                settings,
+                resume="force",
+                splits=("validation",),
+                group=self._folder,
+                verbose=self._verbose,
+            )
+        except (InvalidInputError, TrainingDivergedError) as error:
+            self._leave(entry, str(error))
+            return
+        metrics = run.read("metrics")["validation"]
+        entry.value, entry.cold_recall = metrics[self._metric], metrics.get(self._cold_recall)
+        entry.epochs, entry.seconds = (epochs if candidate.is_trained else 0), run.seconds
+        self._record.write(self._folder)
+
+    def _choose(self) -> None:
+        """Decides by the metric of single users."""
+        names = [entry.name for entry in self._record.entries if entry.value is not None and entry.result is None]
+        if not names:
+            reasons = "; ".join(f"{entry.name}: {entry.result}" for entry in self._record.entries)
+            raise InvalidInputError(f"{self._record_set.folder}: nothing can be trained on it. {reasons}")
+        best = self._ranked(names)[0]
+        winner, reason = best, f"best {self._record.monitor} on validation"
+        of_best = self._of_users(best)
+        if not self._entrants[best].serves_newcomers:
+            for name in self._ranked([name for name in names if self._entrants[name].serves_newcomers])[:1]:
+                difference = of_best - self._of_users(name)
+                error = float(difference.std() / max(len(difference), 1) ** 0.5)
+                if difference.mean() <= error:
+                    winner = name
+                    reason = f"within one standard error of {best}, the best, and serves new items, too"
+        for name in names:
+            self._record.entry(name).result = "winner" if name == winner else "behind"
+        self._record.reason = reason
+        self._record.write(self._folder)
+
+    def _seconds_to_end(self, names: list[str]) -> float:
+        """What it takes at most to train candidates from where they are to their ends."""
+        entries = [self._record.entry(name) for name in names]
+        epochs = [self._entrants[name].configuration.training.epochs for name in names]
+        return sum(
+            entry.seconds * (most / max(entry.epochs, 1) - 1) for entry, most in zip(entries, epochs, strict=True)
+        )
+
+    def _of_users(self, name: str) -> NDArray[np.float64]:
+        """The monitored metric of every user on validation."""
+        model, data = load_model(self._run(name), self._record_set.folder)
+        monitored = MetricName.parse(self._record.monitor)
+        ranking = make_full_ranking(data, "validation", cutoffs=[monitored.k])
+        lists = UserLists(ranking.pairs, ranking.recommended_by(model), ranking.items)
+        found: NDArray[np.float64] = lists.metrics([monitored.k])[f"ndcg@{monitored.k}"]
+        return found
+
+    def _leave(self, entry: Entry, reason: str) -> None:
+        entry.result = reason
+        self._record.write(self._folder)
+
+    def _ranked(self, names: list[str]) -> list[str]:
+        """Those still in the race, best first."""
+        entries = [self._record.entry(name) for name in names]
+        there = [entry for entry in entries if entry.value is not None and entry.result is None]
+        return [entry.name for entry in sorted(there, key=lambda entry: -(entry.value or 0))]
+
+    def _run(self, name: str) -> RunDirectory:
+        return RunDirectory(self._folder / "race" / name)
+
+    @property
+    def _seconds(self) -> float:
+        return sum(entry.seconds for entry in self._record.entries)
+
+    @property
+    def _metric(self) -> str:
+        return self._record.monitor
+
+    @property
+    def _cold_recall(self) -> str:
+        return f"cold/recall@{MetricName.parse(self._record.monitor).k}"
