@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.explorer.background import Progress
 from tf_metammf.explorer.catalogue import Catalogue
+from tf_metammf.explorer.tsne import SEED, tsne_aside
 
 logger = logging.getLogger(__name__)
 
 SPACES = {
-    "embeddings": "Embeddings: near each other, items score alike for everybody.",
-    "kernels": "Generated kernels: near each other, items are fused alike.",
+    "embeddings": "Near each other, videos score alike for everybody.",
+    "kernels": "Near each other, videos are fused by similar kernels.",
 }
 
 LANDMARKS = 3000
 """Items that t-SNE places; each other item is placed at the middle of its nearest landmarks."""
 NEAREST = 5
 ITEMS_AT_ONCE = 2048
-SEED = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,11 @@ def project(catalogue: Catalogue, space: str, *, folder: Path | None, report: Pr
         found = _read(cache / name, len(vectors))
         if found is not None:
             return Projection(found, _described(method, len(vectors)))
-    points = _in_square(by_tsne(vectors, report=report) if method == "tsne" else principal_components(vectors))
+    try:
+        points = _in_square(by_tsne(vectors, report=report) if method == "tsne" else principal_components(vectors))
+    except RuntimeError as error:
+        logger.warning("%s; the map shows principal components", error)
+        return Projection(_in_square(principal_components(vectors)), _described("pca", len(vectors)))
     report(1.0)
     for cache in _caches(folder):
         if _write(cache / name, points):
@@ -105,30 +109,22 @@ def principal_components(vectors: NDArray[np.floating], components: int = 2) -> 
 def by_tsne(vectors: NDArray[np.float32], *, report: Progress) -> NDArray[np.float64]:
     """t-SNE of at most :data:`LANDMARKS` items; each other item is placed at the middle of its nearest landmarks.
 
-    Reference: van der Maaten, Hinton, JMLR 9, 2008; as scikit-learn computes it.
-
     Args:
         vectors: float32 ``[n, d]``, not all the same.
         report: Takes the progress.
 
     Returns:
         float64 ``[n, 2]``.
-    """
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
 
+    Raises:
+        RuntimeError: It failed.
+    """
     chosen = np.arange(len(vectors))
     if len(chosen) > LANDMARKS:
         chosen = np.sort(np.random.default_rng(SEED).choice(chosen, LANDMARKS, replace=False))
     report(0.05)
     landmarks = vectors[chosen].astype(np.float32)
-    perplexity = min(30.0, (len(landmarks) - 1) / 3)
-    # One thread: its threads wait for each other busily, which is slower on a machine that has other work, such as
-    # answering the page.
-    with threadpool_limits(1):
-        placed = TSNE(perplexity=perplexity, init="pca", random_state=SEED).fit_transform(
-            landmarks - landmarks.mean(axis=0)
-        )
+    placed = tsne_aside(landmarks)
     report(0.7)
     points = np.zeros((len(vectors), 2))
     squares = (landmarks**2).sum(axis=1)
@@ -152,7 +148,7 @@ def _in_square(points: NDArray[np.floating]) -> NDArray[np.float32]:
 def _described(method: str, items: int) -> str:
     if method == "pca":
         return "first two principal components"
-    return "t-SNE" if items <= LANDMARKS else f"t-SNE of {LANDMARKS:,} items, the others by their nearest"
+    return "t-SNE" if items <= LANDMARKS else f"t-SNE of {LANDMARKS:,} of them, the others at their nearest"
 
 
 def _caches(folder: Path | None) -> Iterator[Path]:

@@ -86,6 +86,7 @@ async function render({ again = false } = {}) {
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) console.error(error);
+    for (const shape of place.querySelectorAll(".placeholder")) shape.remove();
     tell(error.message, error.status);
   }
 }

@@ -1,7 +1,7 @@
 // Colours of points: a ramp for numbers, distinct ones for kinds.
 
 const DISTINCT = ["#4e79c7", "#e0913a", "#4aa076", "#c25b7c", "#8a6fc4", "#3ea3b5", "#a98b2d", "#d3745f", "#7f8aa0", "#86ad3c", "#9aa0ab"];
-const RAMP = { light: ["#d9dfee", "#7f9fdd", "#3455c9", "#1b1f6b"], dark: ["#31384d", "#4968c0", "#8fb0ff", "#f2e9c9"] };
+const RAMP = { light: ["#c5cfe9", "#7f9fdd", "#3455c9", "#1b1f6b"], dark: ["#31384d", "#4968c0", "#8fb0ff", "#f2e9c9"] };
 
 const isDark = () => getComputedStyle(document.documentElement).colorScheme.includes("dark");
 

@@ -2,12 +2,12 @@
 
 const VERTEX = `
 attribute vec2 place; attribute vec3 colour; attribute float lit;
-uniform vec2 scale; uniform vec2 shift; uniform float size; uniform float dimmed;
+uniform vec2 scale; uniform vec2 shift; uniform float size; uniform float dimmed; uniform float solid;
 varying vec4 shade;
 void main() {
   gl_Position = vec4((place * 2.0 - 1.0) * scale + shift, lit > 0.5 ? -0.1 : 0.1, 1.0);
   gl_PointSize = size * (lit > 0.5 ? 1.7 : 1.0);
-  shade = vec4(colour, lit > 0.5 ? 1.0 : mix(0.78, 0.13, dimmed));
+  shade = vec4(colour, lit > 0.5 ? 1.0 : mix(solid, 0.13 * solid, dimmed));
 }`;
 const FRAGMENT = `
 precision mediump float; varying vec4 shade;
@@ -60,7 +60,7 @@ export class Scatter {
       gl.enableVertexAttribArray(at);
       gl.vertexAttribPointer(at, size, type, name !== "lit", 0, 0);
     }
-    this.uniforms = Object.fromEntries(["scale", "shift", "size", "dimmed"].map((name) => [name, gl.getUniformLocation(program, name)]));
+    this.uniforms = Object.fromEntries(["scale", "shift", "size", "dimmed", "solid"].map((name) => [name, gl.getUniformLocation(program, name)]));
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     this.upload("place", this.places);
@@ -101,6 +101,11 @@ export class Scatter {
     return base * (devicePixelRatio || 1) * Math.min(3, Math.sqrt(Math.max(1, this.zoom)));
   }
 
+  // Many points are drawn thinner, so that one sees where they are dense.
+  get solid() {
+    return Math.max(0.3, Math.min(0.85, 0.85 - 0.28 * Math.log10(this.count / 3000)));
+  }
+
   draw() {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => (this.gl ? this.drawFast() : this.drawFlat()));
@@ -116,6 +121,7 @@ export class Scatter {
     gl.uniform2f(this.uniforms.shift, this.x * wide, this.y * high);
     gl.uniform1f(this.uniforms.size, this.pointSize);
     gl.uniform1f(this.uniforms.dimmed, this.dimmed ? 1 : 0);
+    gl.uniform1f(this.uniforms.solid, this.solid);
     gl.drawArrays(gl.POINTS, 0, this.count);
   }
 
@@ -143,7 +149,7 @@ export class Scatter {
     const size = this.pointSize;
     this.flat.clearRect(0, 0, width, height);
     for (const pass of this.dimmed ? [0, 1] : [0]) {
-      this.flat.globalAlpha = pass ? 1 : this.dimmed ? 0.13 : 0.78;
+      this.flat.globalAlpha = pass ? 1 : this.dimmed ? 0.13 * this.solid : this.solid;
       for (let point = 0; point < this.count; point++) {
         if (pass && !this.lit[point]) continue;
         const x = (((this.places[2 * point] / 32767.5 - 1 + this.x) * wide + 1) * width) / 2;

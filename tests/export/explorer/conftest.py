@@ -16,9 +16,6 @@ import pytest
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.writer import write_record_set
 
-pytest.importorskip("starlette", reason="starlette is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-
 HOSTILE = "<img src=x onerror=alert(1)>"
 TITLED = "7"
 

@@ -219,6 +219,16 @@ def test_tsne_keeps_clusters_apart_and_places_others_at_their_nearest(monkeypatc
     np.testing.assert_array_equal(nearest, kind)
 
 
+def test_a_map_without_tsne_is_one_of_principal_components(version, tmp_path, monkeypatch):
+    def fails(vectors):
+        raise RuntimeError("t-SNE failed")
+
+    monkeypatch.setattr(projection, "find_spec", lambda name: True)
+    monkeypatch.setattr(projection, "tsne_aside", fails)
+    found = projection.project(exported_catalogue(version), "embeddings", folder=tmp_path / "1", report=lambda _: None)
+    assert found.method == "first two principal components" and not (tmp_path / "explorer").exists()
+
+
 def test_a_map_is_kept_beside_the_export_and_read_again(version, tmp_path, monkeypatch):
     catalogue = exported_catalogue(version)
     monkeypatch.setattr(projection, "find_spec", lambda name: None)
