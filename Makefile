@@ -84,7 +84,8 @@ $(AUDIT_VENV)/.installed: requirements-audit.lock
 	@touch $@
 
 lock:
-	uv pip compile setup.py --extra test --extra tune --extra completion --extra explore --universal --python-version 3.11 \
+	uv pip compile setup.py --extra test --extra tune --extra media --extra completion --extra explore \
+		--universal --python-version 3.11 \
 		--generate-hashes --quiet --output-file requirements.lock --custom-compile-command "make lock"
 
 lock-beam:

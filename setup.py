@@ -26,6 +26,10 @@ FOLDERS = {
     "tf_metammf.records": "records",
     "tf_metammf.records.beam": "records/beam",
     "tf_metammf.records.conversion": "records/conversion",
+    "tf_metammf.records.media": "records/media",
+    "tf_metammf.records.media.decoding": "records/media/decoding",
+    "tf_metammf.records.media.encoders": "records/media/encoders",
+    "tf_metammf.records.media.encoding": "records/media/encoding",
     "tf_metammf.records.raw_files": "records/raw_files",
     "tf_metammf.records.sources": "records/sources",
     "tf_metammf.records.splits": "records/splits",
@@ -35,6 +39,7 @@ FOLDERS = {
     "tf_metammf.trainer.configuration": "trainer/configuration",
     "tf_metammf.trainer.distribution": "trainer/distribution",
     "tf_metammf.trainer.planning": "trainer/planning",
+    "tf_metammf.trainer.portfolio": "trainer/portfolio",
     "tf_metammf.trainer.runs": "trainer/runs",
     "tf_metammf.trainer.search": "trainer/search",
     "tf_metammf.trainer.watching": "trainer/watching",
@@ -106,6 +111,9 @@ setup(
         "wandb": ["wandb>=0.20"],
         "explore": ["starlette>=1", "uvicorn>=0.40"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "media": ["av>=18,<19"],  # wheels with FFmpeg's libraries inside
+        "onnx": ["onnxruntime>=1.20"],
+        "sentences": ["sentence-transformers>=5"],
         "completion": ["shtab>=1.13"],
         "beam": ["apache-beam>=2.77,<3"],  # brings protobuf 6; requirements-beam.lock has what fits together
     },

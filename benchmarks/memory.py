@@ -36,7 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "training": {"batch_size": 7_000},
     },
 }
-THREADS = {"usual": {}, "one": {"TF_NUM_INTEROP_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}}
+THREADS = {"usual threads": {}, "one thread": {"TF_NUM_INTEROP_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}}
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
                 words = ["--records", str(records), "--settings", name]
                 runs = [_process(words, environment) for _ in range(arguments.repeats)]
                 growth = spread([run["grown"] for run in runs])
-                found[f"{name}, {threads} threads"] = {"estimated": runs[0]["estimated"], "grown": growth}
+                found[f"{name}, {threads}"] = {"estimated": runs[0]["estimated"], "grown": growth}
     rows = [[name, each["estimated"], *each["grown"].values()] for name, each in found.items()]
     print_table("Training, MiB", ["", "estimated", *next(iter(found.values()))["grown"]], rows)
     write_report("memory", {"seed": SEED, "repeats": arguments.repeats, "training": found})

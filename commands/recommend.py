@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 from tf_metammf.commands.bulk_recommend import run_bulk
 from tf_metammf.commands.connection_options import add_client_arguments, client_of
 from tf_metammf.commands.json_output import print_json
+from tf_metammf.commands.new_video import add_new_video_arguments, run_new_video
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.console import print_table, visible
 
@@ -39,6 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=[],
         help="Raw ids of items that an unknown user liked.",
     )
+    add_new_video_arguments(parser)
     parser.add_argument("--all_users", action="store_true", help="Recommend to all users of the export; with --output.")
     parser.add_argument("--users", type=Path, help="A text file of user ids, one in each line; with --output.")
     parser.add_argument(
@@ -53,10 +55,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Queries and prints; uses the SavedModel or the server alone."""
+    if arguments.new_video is not None:
+        return run_new_video(arguments)
     if arguments.all_users or arguments.users is not None or arguments.output is not None:
         return run_bulk(arguments)
     if not arguments.user and not arguments.history:
-        raise InvalidInputError("missing: user, history, users or all_users. See --help.")
+        raise InvalidInputError("missing: user, history, users, all_users or new_video. See --help.")
     if arguments.exclude_items is not None:
         raise InvalidInputError("--exclude_items is for --output: give it too, or leave both out.")
     with client_of(arguments) as client:

@@ -1,7 +1,6 @@
 """Convert raw files to a record set."""
 
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +97,7 @@ def _refuse_options_of_other_sources(arguments: Namespace) -> None:
     for name in source_names():
         if name == arguments.source:
             continue
-        defaults = asdict(load_source(name).Options())
+        defaults = vars(load_source(name).Options())
         for field, value in _values(arguments[name]).items():
             if value != defaults[field]:
                 raise InvalidInputError(

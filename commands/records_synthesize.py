@@ -2,16 +2,25 @@
 
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
 
+if TYPE_CHECKING:
+    from tf_metammf.records.synthesis.synthesis import SyntheticData
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds the arguments of ``tf-metammf records synthesize``."""
-    parser.add_argument("--output", type=Path, required=True, help="The record set to create.")
+    parser.add_argument("--output", type=Path, required=True, help="The record set or folder of clips to create.")
+    parser.add_argument(
+        "--videos",
+        action="store_true",
+        help="Write real clips, covers, titles and interactions instead, for records convert --source videos.",
+    )
     parser.add_class_arguments(SyntheticVideos)
 
 
@@ -27,6 +36,8 @@ def run(arguments: Namespace) -> int:
 
     kinds = kinds_file(arguments.output)
     require_absent(arguments.output)
+    if arguments.videos:
+        return _write_videos(synthesize(videos), arguments.output)
     require_absent(kinds)
     data = synthesize(videos)
     reachable = best_reachable(data)
@@ -35,5 +46,21 @@ def run(arguments: Namespace) -> int:
     write_kinds(data, kinds)
     print(f"{arguments.output}: {videos.users:,} users, {videos.items:,} items, {len(raw.interactions):,} interactions")
     print(f"{kinds}: the kinds of the items, for compare --kinds")
-    print("best reachable on test: " + ", ".join(f"{name} {value:.4f}" for name, value in reachable.items()))
+    _print_reachable(reachable)
     return 0
+
+
+def _write_videos(data: "SyntheticData", output: Path) -> int:
+    from tf_metammf.records.media.extraction import require_av
+    from tf_metammf.records.synthesis.best_reachable import best_reachable
+    from tf_metammf.records.synthesis.rendered_clips import write_rendered_clips
+
+    require_av()
+    write_rendered_clips(data, output, show_progress=True)
+    print(f"{output}: clips and covers of {len(data.raw.item_ids):,} items, items.csv, interactions.csv, kinds.csv")
+    _print_reachable(best_reachable(data))
+    return 0
+
+
+def _print_reachable(reachable: dict[str, float]) -> None:
+    print("best reachable on test: " + ", ".join(f"{name} {value:.4f}" for name, value in reachable.items()))

@@ -39,9 +39,10 @@ class ProductFusion(keras.layers.Layer):
 
 def main(folder: Path) -> None:
     """Makes videos, trains both models with two seeds, and prints the tables of the comparison."""
-    made = mm.records.synthesize(mm.records.SyntheticVideos(users=1000, items=800))
+    made = mm.records.synthesize(mm.records.SyntheticVideos(users=300, items=200))
     record_set = mm.records.write_record_set(made.raw, made.splits, folder / "records")
-    shared = {"training": {"epochs": 6}, "evaluation": {"k": [20], "monitor": "ndcg@20"}}
+    training = {"epochs": 8, "batch_size": 512, "learning_rate": 0.005}
+    shared = {"training": training, "evaluation": {"k": [10], "monitor": "ndcg@10"}}
     fusions = {"metammf": {"name": "metammf"}, "product": {"name": "own_fusion:ProductFusion"}}
     models = {
         name: mm.trainer.load_search_space(overrides=shared | {"model": {"fusion": fusion}}, default_ranges=False)

@@ -3,8 +3,11 @@
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from tf_metammf.errors import InvalidInputError, MetaMMFError, one_line
 from tf_metammf.explorer.background import Background
@@ -55,6 +58,22 @@ class AskedModel:
     def user_search(self) -> TextSearch:
         """Search among the users."""
         return TextSearch(self.catalogue.user_ids)
+
+    def warm_up(self) -> None:
+        """Does what would make the first answers slow: traces requests, and makes indexes of ids."""
+        catalogue = self.catalogue
+        _ = catalogue.user_numbers, catalogue.item_numbers, catalogue.popularity_ranks, catalogue.item_directions
+        _ = self.user_search, self.modalities
+        some = list(catalogue.item_ids[:1])
+        self.client.recommend(list(catalogue.user_ids[:1]), 20)
+        self.client.recommend_for_history([some], 20)
+        with suppress(InvalidInputError):  # a baseline may compare no items
+            self.client.similar_items(some)
+        if self.modalities:
+            nothing = {self.modalities[0]: np.zeros((1, 0), np.float32)}
+            self.client.place_of_new_items(list(catalogue.user_ids[:1]), nothing)
+            self.client.encode_items(nothing)
+            self.client.explain_new_items(nothing)
 
     @cached_property
     def modalities(self) -> tuple[str, ...]:
@@ -125,7 +144,9 @@ class ModelSource:
 
     def _loaded(self, folder: Path) -> AskedModel:
         version = newest_version(folder)
-        return self._asked(Client(version), exported_catalogue(version), version=version)
+        model = self._asked(Client(version), exported_catalogue(version), version=version)
+        model.warm_up()
+        return model
 
     def _asked(self, client: Client, catalogue: Catalogue, *, version: Path | None) -> AskedModel:
         return AskedModel(

@@ -7,6 +7,7 @@ import numpy as np
 from tf_metammf.explorer.agreement import overlap, rank_biased_overlap, rank_correlation
 from tf_metammf.explorer.asked_model import AskedModel
 from tf_metammf.explorer.cards import number_or_none
+from tf_metammf.explorer.health import Curve, Plot
 from tf_metammf.explorer.survey import Survey
 
 CUTOFFS = (5, 10, 20, 50)
@@ -52,17 +53,26 @@ def agreement_of_surveys(
     first = surveys[0].items[[users[0][raw] for raw in shared]].astype(np.int64)
     second = _translated(models, surveys[1].items[[users[1][raw] for raw in shared]])
     overlaps = {k: overlap(first, second, k) for k in CUTOFFS}
-    counts, _ = np.histogram(overlaps[20], bins=BINS, range=(0, 1))
     correlations = rank_correlation(first, second)
     correlated = np.isfinite(correlations)
     return {
         "users": len(shared),
         "overlap": {str(k): float(values.mean()) for k, values in overlaps.items()},
-        "histogram": counts.tolist(),
+        "histogram": np.histogram(overlaps[20], bins=BINS, range=(0, 1))[0].tolist(),
         "rank_biased_overlap": float(rank_biased_overlap(first, second).mean()),
         "kendall_tau": float(correlations[correlated].mean()) if correlated.any() else None,
         "most_changed": _most_changed(shared, overlaps[20]),
     }
+
+
+def agreement_plot(agreement: dict[str, Any], name: str) -> Plot:
+    """How many users keep how much of their first 20 places, as a plot."""
+    middles = [(bin + 0.5) / BINS for bin in range(BINS)]
+    users = [count / agreement["users"] for count in agreement["histogram"]]
+    title = "Share of the first 20 that users keep"
+    return Plot(
+        title, "share of the first 20 that both models have", "share of the users", [Curve(name, middles, users)]
+    )
 
 
 def drift(models: tuple[AskedModel, AskedModel]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.explorer import parameters
-from tf_metammf.explorer.comparison import agreement_of_surveys, drift, places
+from tf_metammf.explorer.comparison import agreement_of_surveys, agreement_plot, drift, places
 from tf_metammf.explorer.health import Plot, plots, summary
 from tf_metammf.explorer.placements import MOST_VARIANTS, Variant, place
 from tf_metammf.explorer.plot_files import as_csv, as_png
@@ -159,7 +159,12 @@ class Insight:
         surveys, _ = self._surveys(wait=60.0)
         if surveys is None:
             raise InvalidInputError("The users are still being surveyed. Try again in a moment.")
-        found = plots([source.current for source in self._workspace.sources], surveys)
+        models = [source.current for source in self._workspace.sources]
+        found = plots(models, surveys)
+        if len(models) > 1:
+            agreement = agreement_of_surveys((models[0], models[1]), (surveys[0], surveys[1]))
+            if agreement is not None:
+                found["agreement"] = agreement_plot(agreement, f"{models[0].name} and {models[1].name}")
         name = request.path_params["name"]
         if name not in found:
             raise InvalidInputError(f"There is no plot {name[:50]!r}, there are {', '.join(found)}.")

@@ -1,5 +1,7 @@
 """The routes of the map: points, colours and the items behind them."""
 
+import csv
+import io
 import json
 
 import numpy as np
@@ -38,6 +40,7 @@ class ItemMap:
         return [
             Route("/api/map", self.description),
             Route("/api/map/points", self.points),
+            Route("/api/map/points.csv", self.points_as_csv),
             Route("/api/map/colours", self.colours),
             Route("/api/map/find", self.find),
             Route("/api/map/items", self.items, methods=["POST"]),
@@ -71,6 +74,25 @@ class ItemMap:
         sample = shown_items(len(found.points))
         quantised = np.round((found.points[sample] + 1) * 32767.5).astype("<u2")
         return Response(quantised.tobytes() + sample.astype("<u4").tobytes(), media_type="application/octet-stream")
+
+    def points_as_csv(self, request: Request) -> Response:
+        """The points of all items as CSV: raw id, and coordinates from -1 to 1."""
+        model, space = self._asked(request)
+        found = model.projection(space).result()
+        if found is None:
+            return JSONResponse({"error": "The map is being computed."}, 409)
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(["item", "x", "y"])
+        rows.writerows(
+            (raw, f"{x:.6f}", f"{y:.6f}")
+            for raw, (x, y) in zip(model.catalogue.item_ids, found.points.tolist(), strict=True)
+        )
+        return Response(
+            text.getvalue(),
+            media_type="text/csv",
+            headers={"Content-Disposition": f'attachment; filename="tf-metammf-{space}.csv"'},
+        )
 
     def colours(self, request: Request) -> Response:
         """What the values mean, as JSON after its length in four bytes, and a value for each point, one byte."""
@@ -112,9 +134,9 @@ class ItemMap:
             return catalogue.is_cold.astype(np.int64), {"kind": "classes", "names": ["warm", "cold"]}
         if name.startswith("share:") and name[6:] in model.modalities and catalogue.modality_shares is not None:
             shares = catalogue.modality_shares[:, model.modalities.index(name[6:])]
-            least, most = float(shares.min(initial=1)), float(shares.max(initial=0))
-            scaled = (shares - least) / max(most - least, 1e-6) * 255
-            return np.round(scaled).astype(np.int64), {"kind": "range", "least": least, "most": most, "unit": "share"}
+            low, high = float(shares.min(initial=1)), float(shares.max(initial=0))
+            scaled = (shares - low) / max(high - low, 1e-6) * 255
+            return np.round(scaled).astype(np.int64), {"kind": "range", "least": low, "most": high, "unit": "share"}
         if name.startswith("kind:") and name[5:] in self._workspace.cards.table.columns:
             return self._kinds(model, name[5:])
         raise InvalidInputError(f'The map has no colours by "{name}".')

@@ -71,9 +71,8 @@ class Media:
             number: Of a frame, from 0.
         """
         media = self.of(item_id)
-        frames = media.frames[number : number + 1] if number >= 0 else []
-        candidates = {"picture": [media.picture], "clip": [media.clip], "frame": frames}.get(kind, [])
-        path = candidates[0] if candidates else None
+        frame = media.frames[number] if 0 <= number < len(media.frames) else None
+        path = {"picture": media.picture, "clip": media.clip, "frame": frame}.get(kind)
         # A link may have been put there since.
         return path if path is not None and self._is_inside(path) else None
 

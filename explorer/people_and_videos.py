@@ -132,16 +132,17 @@ class PeopleAndVideos:
         raw = parameters.text(request, "id")
         model = self._workspace.model(self._number(request))
         card = self._workspace.cards.of(model, [raw])[0]
+        similar, why = [], ""
         try:
             found = model.client.similar_items([raw])[0]
-            ids, scores, why = found.item_ids, found.scores, ""
+            similar = self._workspace.cards.of(model, found.item_ids, scores=found.scores)
             card["known"] = card["known"] or found.known
         except InvalidInputError:
-            ids, scores, why = [], [], "This model compares no videos."
+            why = "This model compares no videos."
         return JSONResponse(
             {
                 "video": card,
-                "similar": self._workspace.cards.of(model, ids, scores=scores),
+                "similar": similar,
                 "no_similar": why,
                 "has_features": self._workspace.features.has(raw),
             }
@@ -159,7 +160,7 @@ class PeopleAndVideos:
             return JSONResponse(model.survey.state())
         users, places = survey.users_shown(item, parameters.whole(request, "k", FIRST_PLACES, most=50))
         ids = [model.catalogue.user_ids[user] for user in users[:FOR_WHOM]]
-        scores = model.client.score(ids, [raw] * len(ids)).scores if ids else []
+        scores = model.client.score(ids, [raw] * len(ids)).scores
         return JSONResponse(
             {
                 "users": [

@@ -133,6 +133,11 @@ def _neighbours(model: AskedModel, embeddings: NDArray[np.float32]) -> list[list
         return [[] for _ in embeddings]
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
     cosines = (embeddings / np.maximum(lengths, 1e-12)) @ directions.T
-    nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :NEIGHBOURS]
     ids = model.catalogue.item_ids
-    return [[(ids[item], float(row[item])) for item in items] for row, items in zip(cosines, nearest, strict=True)]
+    return [[(ids[item], float(row[item])) for item in _largest(row, NEIGHBOURS)] for row in cosines]
+
+
+def _largest(values: NDArray[np.floating], count: int) -> NDArray[np.int64]:
+    """Positions of the largest values, the largest first, without sorting all of them."""
+    found = np.argpartition(-values, min(count, len(values)) - 1)[:count]
+    return found[np.argsort(-values[found], kind="stable")]

@@ -23,7 +23,7 @@ SPACES = {
     "kernels": "Generated kernels: near each other, items are fused alike.",
 }
 
-LANDMARKS = 4000
+LANDMARKS = 3000
 """Items that t-SNE places; each other item is placed at the middle of its nearest landmarks."""
 NEAREST = 5
 ITEMS_AT_ONCE = 2048
@@ -60,7 +60,8 @@ def project(catalogue: Catalogue, space: str, *, folder: Path | None, report: Pr
     """
     vectors = vectors_of(catalogue, space)
     method = "tsne" if find_spec("sklearn") is not None and len(vectors) > 50 and np.ptp(vectors) > 0 else "pca"
-    key = hashlib.sha256(np.ascontiguousarray(vectors).tobytes() + method.encode()).hexdigest()[:16]
+    settings = f"{method} {LANDMARKS} {NEAREST} {SEED}".encode()
+    key = hashlib.sha256(np.ascontiguousarray(vectors).tobytes() + settings).hexdigest()[:16]
     name = f"{space}-{key}.npy"
     for cache in _caches(folder):
         found = _read(cache / name, len(vectors))

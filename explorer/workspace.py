@@ -61,6 +61,8 @@ class Workspace:
             for model, name in zip(options.models, names_of(options.models), strict=True)
         ]
         self._searches: dict[int, tuple[AskedModel, TextSearch]] = {}
+        for number in range(len(self.sources)):
+            self.item_search(number)
         self._closed = threading.Event()
 
     def model(self, number: int) -> AskedModel:

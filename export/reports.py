@@ -18,6 +18,11 @@ def write_reports(version: Path, reports: Mapping[str, Mapping[str, Any]]) -> No
         (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
+def has_report(version: Path, name: str) -> bool:
+    """Whether a version directory has a report."""
+    return (version / FOLDER / f"{name}.json").is_file()
+
+
 def read_report(version: Path, name: str) -> dict[str, Any]:
     """Reads a report of a version directory.
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from tf_metammf.trainer.runs.run_directory import RunDirectory
     from tf_metammf.trainer.training_data import TrainingData
 
+EXTRACTION = "extraction"
+"""Name of the report on what made the features out of media, with which those of a new video are made alike."""
+
 SAMPLED = 1024
 """Items that warm-up requests are made of, the first ones."""
 
@@ -220,6 +223,8 @@ def _serving_assets(
         provenance = provenance_of(run)
         if refreshed is not None:
             provenance = refreshed_provenance(provenance, ids.metadata, refreshed)
+        if extraction := ids.metadata.source.get("extraction"):
+            write_reports(folder, {EXTRACTION: extraction})
         write_serving_assets(folder, samples, batching=batching, provenance=provenance)
 
     return write_assets

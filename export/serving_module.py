@@ -78,8 +78,8 @@ class ServingModule(RecommendingModule):
 
         Returns:
             ``serving_default``, ``recommend``, ``recommend_for_history``, ``similar_items``, ``score`` and, where
-            the model has a fusion, ``explain_items``, ``encode_items``, ``recommend_new_items`` and
-            ``explain_new_items``.
+            the model has a fusion, ``explain_items``, ``encode_items``, ``recommend_new_items``,
+            ``explain_new_items`` and ``similar_to_new_items``.
         """
         signatures = super().signatures() | {"similar_items": trace(self.similar_items, ITEM_ID)}
         if self._new_items is None:
@@ -94,6 +94,7 @@ class ServingModule(RecommendingModule):
                 lambda user_id, **inputs: self.recommend_new_items(user_id, *embed(inputs)), USER_ID | features
             ),
             "explain_new_items": trace(lambda **inputs: self.explain_new_items(inputs), features),
+            "similar_to_new_items": trace(lambda **inputs: self.similar_to_new_items(*embed(inputs)), features),
         }
 
     def recommend_new_items(self, user_id: tf.Tensor, embeddings: tf.Tensor, valid: tf.Tensor) -> Outputs:
@@ -120,6 +121,17 @@ class ServingModule(RecommendingModule):
         """The same of new items."""
         shares, valid = self._new_items.explain(inputs)  # type: ignore[union-attr]
         return {"modality": self._labels(shares), "share": shares, "valid": valid}
+
+    def similar_to_new_items(self, embeddings: tf.Tensor, valid: tf.Tensor) -> Outputs:
+        """The items of the catalogue most similar to every new item, by cosine."""
+        directions = tf.math.l2_normalize(tf.where(valid[:, tf.newaxis], embeddings, 0.0), axis=-1)
+        nothing = tf.zeros([0, 2], tf.int64)
+        scores, similar = self.indices.similarity.search(directions, self._k, excluded=nothing)
+        return {
+            "item_id": self._items.raw(tf.where(valid[:, tf.newaxis], similar, -1)),
+            "score": tf.where(valid[:, tf.newaxis], scores, -float("inf")),
+            "valid": valid,
+        }
 
     def _labels(self, shares: tf.Tensor) -> tf.Tensor:
         return tf.repeat(tf.constant([self._modalities]), tf.shape(shares)[0], axis=0)

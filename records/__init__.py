@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tf_metammf.records.description import describe as describe
     from tf_metammf.records.item_features import ItemFeatures as ItemFeatures
     from tf_metammf.records.item_lookup import ItemLookup as ItemLookup
+    from tf_metammf.records.media.extraction import extract as extract
+    from tf_metammf.records.media.extraction_settings import ExtractionSettings as ExtractionSettings
     from tf_metammf.records.metadata import Metadata as Metadata
     from tf_metammf.records.negatives import NegativeSampler as NegativeSampler
     from tf_metammf.records.neighbours import NeighbourSampler as NeighbourSampler
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from tf_metammf.records.writer import write_record_set as write_record_set
 
 _MODULE_OF = {
+    "ExtractionSettings": "media.extraction_settings",
     "Filtering": "splits.filtering",
     "Interactions": "raw_data",
     "ItemFeatures": "item_features",
@@ -50,6 +53,7 @@ _MODULE_OF = {
     "convert": "conversion.conversion",
     "describe": "description",
     "explain_damage": "damage",
+    "extract": "media.extraction",
     "interactions": "reader",
     "items": "reader",
     "open_record_set": "record_set",

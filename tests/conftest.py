@@ -4,12 +4,18 @@ import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+# Two processes of tests share the cores, and threads of OpenMP that wait for each other spin: t-SNE of 200 items took
+# sixteen times as long. Set before NumPy is imported, which reads them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from tf_metammf.fusion.meta_fusion import MetaFusion
+if TYPE_CHECKING:
+    from tf_metammf.fusion.meta_fusion import MetaFusion
 
 LONGEST = (
     "test_documentation.py",
@@ -39,7 +45,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     for name in [name for name in os.environ if name.startswith(OF_THE_USER)]:
         del os.environ[name]
-    if not config.getoption("optimized_graphs"):
+    starts_others = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if not starts_others and not config.getoption("optimized_graphs"):
+        import tensorflow as tf
+
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
@@ -71,12 +80,12 @@ def reason_of(report: pytest.TestReport) -> str:
 
 
 @pytest.fixture
-def assign_published() -> Callable[[MetaFusion, Mapping[str, np.ndarray]], None]:
+def assign_published() -> Callable[["MetaFusion", Mapping[str, np.ndarray]], None]:
     """Puts the weights of a published network into a fusion of the same sizes."""
     return _assign_published
 
 
-def _assign_published(fusion: MetaFusion, fixture: Mapping[str, np.ndarray]) -> None:
+def _assign_published(fusion: "MetaFusion", fixture: Mapping[str, np.ndarray]) -> None:
     """Puts the published weights, C' for C, where the layers keep theirs."""
     meta = fusion.meta_information
     values = {}

@@ -1,5 +1,7 @@
 """Training steps consist of operations that GPUs have kernels for, as the registry in TensorFlow's wheel says."""
 
+from itertools import cycle
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -56,24 +58,22 @@ def make(*, encoder: str = "mf", fusion: str | None = "metammf", objective: str 
     )
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("encoder", sorted({*ENCODERS} - {"mf"}))  # fusions and objectives below have the encoder mf
 def test_the_step_of_every_encoder_runs_on_a_gpu(encoder):
     assert operations_without_gpu_kernel(step(make(encoder=encoder))) == set()
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-def test_the_step_of_every_fusion_runs_on_a_gpu(fusion):
-    assert operations_without_gpu_kernel(step(make(fusion=fusion))) == set()
+# One graph for each pair: a step has all operations of its fusion and all of its objective.
+@pytest.mark.parametrize(("fusion", "objective"), list(zip(FUSIONS, cycle(OBJECTIVES))))
+def test_the_step_of_every_fusion_and_of_every_objective_runs_on_a_gpu(fusion, objective):
+    assert len(FUSIONS) >= len(OBJECTIVES)
+    made = make(fusion=fusion, objective=objective)
+    assert operations_without_gpu_kernel(step(made, LazyAdam(0.01, lazy_rows=4))) == set()
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_the_step_of_every_objective_runs_on_a_gpu(objective):
-    assert operations_without_gpu_kernel(step(make(objective=objective), LazyAdam(0.01, lazy_rows=4))) == set()
-
-
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_the_step_with_16_bits_runs_on_a_gpu(policy):
-    assert operations_without_gpu_kernel(step(make(encoder="lightgcn", dtype=policy))) == set()
+@pytest.mark.parametrize(("encoder", "policy"), [("lightgcn", "mixed_float16"), ("mf", "mixed_bfloat16")])
+def test_the_step_with_16_bits_runs_on_a_gpu(encoder, policy):
+    assert operations_without_gpu_kernel(step(make(encoder=encoder, dtype=policy))) == set()
 
 
 def test_an_operation_that_gpus_have_no_kernel_for_is_found_in_a_nested_function():

@@ -184,7 +184,7 @@ def test_the_logged_loss_of_an_epoch_is_the_mean_over_the_rows_of_its_batches():
     np.testing.assert_allclose(logged, [expected, expected], rtol=1e-5)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 5, 6])
+@pytest.mark.parametrize("batch_size", [1, 5])  # rows alone, and a last batch of fewer
 def test_the_logged_loss_does_not_depend_on_how_rows_are_divided_into_batches(batch_size):
     model = make(BPR())
     model.compile(optimizer=keras.optimizers.SGD(0.0))

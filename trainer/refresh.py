@@ -106,6 +106,7 @@ def refresh(
         InvalidInputError: The run was trained on what the grown record set holds out, a modality of training is
             missing or of another width, items are new that nothing could represent, or a record set cannot be opened.
     """
+    from tf_metammf.records.media.provenance import require_same_extraction
     from tf_metammf.records.record_set import open_record_set
     from tf_metammf.trainer.assembly import make_model
     from tf_metammf.trainer.calibration import apply_calibration
@@ -119,6 +120,12 @@ def refresh(
     configuration = run.configuration
     _check_encoder(run)
     before, record_set = run.open_records(trained_on, option="--trained_on"), open_record_set(records)
+    require_same_extraction(
+        record_set.metadata.source,
+        before.metadata.source,
+        where=f"the data of {run.folder}",
+        advice="Extract the new data with the same encoder, or train again.",
+    )
     leakage = find_leakage(trained_interactions(run, before).outside(record_set), record_set)
     if not allow_leakage:
         require_no_leakage(leakage, record_set, weights=str(run.folder), before=before, allow="give --allow_leakage")

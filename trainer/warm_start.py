@@ -7,6 +7,7 @@ from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.model import MetaMMF
+from tf_metammf.records.media.provenance import require_same_extraction
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.configuration.sections import TrainingConfiguration
 from tf_metammf.trainer.evaluation import load_model
@@ -131,6 +132,12 @@ def warm_start(
             validation or test interactions in ``data``.
     """
     record_set, earlier, leakage = _checked(source, data.record_set, records=records, allow_leakage=allow_leakage)
+    require_same_extraction(
+        data.record_set.metadata.source,
+        record_set.metadata.source,
+        where=f"the data of {source.folder}",
+        advice="Extract the data with the same encoder, or leave init_from out.",
+    )
     before, before_data = load_model(source, record_set.folder)
     old, new = before_data.record_set, data.record_set
     users, items = matched_places(old.user_ids, new.user_ids), matched_places(old.item_ids, new.item_ids)

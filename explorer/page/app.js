@@ -61,10 +61,11 @@ async function render({ again = false } = {}) {
   running.abort();
   running = new AbortController();
   const signal = running.signal;
-  const name = location.pathname.slice(1) || "people";
+  if (location.pathname === "/") history.replaceState(null, "", `/people${location.search}`);
+  const name = location.pathname.slice(1);
   try {
     about ??= await ask("/api/about", {}, { signal });
-    const module = await import(`./views/${name in VIEWS ? name : "people"}.js`);
+    const module = await import(`./views/${name}.js`);
     if (signal.aborted) return;
     if (shown?.name !== name || again) {
       const first = shown === null;
@@ -79,7 +80,7 @@ async function render({ again = false } = {}) {
       scrollTo(0, 0);
       if (!first && !again) place.focus({ preventScroll: true });
     }
-    document.title = `${VIEWS[name] ?? "People"} · tf-metammf`;
+    document.title = `${VIEWS[name]} · tf-metammf`;
     await shown.view.update(new URLSearchParams(location.search), signal);
     tell("");
   } catch (error) {

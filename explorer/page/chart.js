@@ -59,3 +59,7 @@ export function histogram(counts, label) {
     }),
   );
 }
+
+// Links to a plot as PNG and its numbers as CSV.
+export const plotFiles = (name, title) =>
+  el("span", { class: "files" }, ["png", "csv"].map((kind) => el("a", { href: `/api/health/${name}.${kind}`, download: true, "aria-label": `${title} as ${kind.toUpperCase()}` }, kind.toUpperCase())));

@@ -74,6 +74,11 @@ export function finder({ kind, label, placeholder, model = () => 0, choose, clea
 
   field.addEventListener("input", () => {
     clearTimeout(timer);
+    request?.abort();
+    // What was found for less of the text must not be chosen now.
+    options = [];
+    replace(list);
+    close();
     timer = setTimeout(look, 90);
   });
   field.addEventListener("focus", () => {

@@ -119,6 +119,24 @@ export class Scatter {
     gl.drawArrays(gl.POINTS, 0, this.count);
   }
 
+  // Downloads what is in view, on the colour that is behind it.
+  save(name) {
+    if (this.gl) this.drawFast(); // A picture of WebGL is gone once it is shown.
+    const picture = document.createElement("canvas");
+    [picture.width, picture.height] = [this.canvas.width, this.canvas.height];
+    const paint = picture.getContext("2d");
+    paint.fillStyle = getComputedStyle(this.canvas.parentElement).backgroundColor;
+    paint.fillRect(0, 0, picture.width, picture.height);
+    paint.drawImage(this.canvas, 0, 0);
+    picture.toBlob((file) => {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(file);
+      link.download = name;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    });
+  }
+
   drawFlat() {
     const { width, height } = this.canvas;
     const [wide, high] = this.scales;

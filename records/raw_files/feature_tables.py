@@ -26,6 +26,9 @@ from tf_metammf.records.raw_files.table_files import (
 from tf_metammf.records.raw_files.tables import ColumnKind, listed, require_columns
 from tf_metammf.records.raw_files.text_lines import read_lines
 
+EXTRACTED_COLUMNS = {"vector", "tokens", "times"}
+"""Columns of extracted features: the vector of an item, and the vectors it is the mean of, with their times."""
+
 _IDS_ENDING = "_ids.txt"
 _NUMBERS_ROWS = re.compile(r"\s*|Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
 
@@ -130,6 +133,8 @@ def feature_columns(
         raise InvalidInputError(
             f'{path}: has the columns {listed(names)}, expected features beside "{item}". Write it again.'
         )
+    if "vector" in values and set(values) <= EXTRACTED_COLUMNS:
+        values = ["vector"]
     # One column may hold a list as text; several are a number each.
     kind: ColumnKind = "text" if len(values) == 1 and path.suffix in TEXT_FORMATS else "number"
     return item, {item: "id", **dict.fromkeys(values, kind)}

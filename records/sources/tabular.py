@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.records.media.feature_tables import provenance_of_extraction
 from tf_metammf.records.raw_data import RawData
 from tf_metammf.records.raw_files.column_roles import interaction_columns
 from tf_metammf.records.raw_files.delimited_text import TextFormat
@@ -152,6 +153,8 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
             features[modality], tokens[modality] = read_tokens(file, column, item, text=text, bad_rows=bad_rows)
     parts = [part for file in feature_files.values() for part in feature_file_parts(file)]
     provenance: dict[str, object] = {"files": fingerprints(folder, [*interaction_files, *parts])}
+    if extraction := provenance_of_extraction(feature_files):
+        provenance["extraction"] = extraction
     return raw_data(
         path.stem if path.is_file() else path.resolve().name,
         interactions,

@@ -39,6 +39,8 @@ class SyntheticData:
             true preferences.
         unseen_features: float32 ``[unseen_items, width]`` by modality.
         unseen_true_embeddings: float32 ``[unseen_items, taste_width + 1]``.
+        shown: What all items show in every modality, the unseen ones last.
+        kind_of_all: int64 ``[items + unseen_items]``: position in ``kinds``.
     """
 
     raw: RawData
@@ -49,10 +51,12 @@ class SyntheticData:
     true_item_embeddings: NDArray[np.float32]
     unseen_features: dict[str, NDArray[np.float32]]
     unseen_true_embeddings: NDArray[np.float32]
+    shown: "Shown"
+    kind_of_all: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class _Shown:
+class Shown:
     """What the items show in every modality.
 
     Attributes:
@@ -104,7 +108,7 @@ def synthesize(videos: SyntheticVideos) -> SyntheticData:
     everything = videos.items + videos.unseen_items
     kinds = _kinds(videos)
     kind_of_item = for_items.permutation(np.arange(everything) % len(kinds))
-    shown = _Shown(
+    shown = Shown(
         contents=np.sqrt(videos.taste_width)
         * _directions(for_items, (videos.modalities, everything, videos.taste_width)),
         moods=for_items.choice([-1.0, 1.0], size=(videos.modalities, everything)),
@@ -144,6 +148,8 @@ def synthesize(videos: SyntheticVideos) -> SyntheticData:
         true_item_embeddings=items[: videos.items],
         unseen_features={name: values[videos.items :] for name, values in features.items()},
         unseen_true_embeddings=items[videos.items :],
+        shown=shown,
+        kind_of_all=kind_of_item,
     )
 
 
@@ -159,7 +165,7 @@ def _kinds(videos: SyntheticVideos) -> tuple[Kind, ...]:
 def _features(
     videos: SyntheticVideos,
     random: np.random.Generator,
-    shown: _Shown,
+    shown: Shown,
     *,
     kind_of_item: NDArray[np.int64],
     kinds: int,
@@ -177,7 +183,7 @@ def _features(
     return features
 
 
-def _responses(shown: _Shown, kinds: tuple[Kind, ...], kind_of_item: NDArray[np.int64]) -> NDArray[np.float64]:
+def _responses(shown: Shown, kinds: tuple[Kind, ...], kind_of_item: NDArray[np.int64]) -> NDArray[np.float64]:
     """What users respond to ``[items, taste_width]``."""
     responses = np.empty(shown.contents.shape[1:])
     for number, kind in enumerate(kinds):

@@ -152,7 +152,10 @@ def test_recommend_uses_the_saved_model_alone(run, model_folder):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["recommend", "--model", "{folder}/models"], "missing: user or history. See --help."),
+        (
+            ["recommend", "--model", "{folder}/models"],
+            "missing: user, history, users, all_users or new_video. See --help.",
+        ),
         (["recommend", "--model", "{folder}/nothing", "--user", "u1"], "nothing: is not a folder"),
         (["recommend", "--model", "{folder}/run", "--user", "u1"], "run: is not an export"),
         (["recommend", "--model", "{folder}/models", "--user", "u1", "--k", "0"], "k is 0, expected at least 1"),

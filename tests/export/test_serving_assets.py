@@ -17,7 +17,7 @@ from tf_metammf.export.serving_assets import write_serving_assets
 from tf_metammf.export.signatures import Signature, TensorSpec, read_signatures
 from tf_metammf.export.warmup import MAX_RECORDS, WarmupRequest, write_warmup
 
-CAN_BE_MERGED = {"serving_default", "similar_items", "encode_items"}
+CAN_BE_MERGED = {"serving_default", "similar_items", "encode_items", "similar_to_new_items"}
 CANNOT = {"recommend", "recommend_new_items"}
 PROVENANCE = {
     "data": {"name": "odd", "checksum": "abc", "users": 21, "items": 200},

@@ -345,6 +345,19 @@ def test_new_items_are_explained_in_the_same_way(catalogue, signatures):
     assert found["valid"].numpy().tolist() == [True, True, False, True, True]
 
 
+def test_items_like_new_ones_have_the_largest_cosine(catalogue, signatures):
+    features = catalogue.new_items(5)
+    features["visual"][2, 0] = np.nan
+    inputs = inputs_of(features, absent={"visual": [1]})
+    found = signatures["similar_to_new_items"](**inputs)
+    new = signatures["encode_items"](**inputs)["embedding"].numpy().astype(np.float64)
+    items = catalogue.model.item_embeddings().numpy().astype(np.float64)
+    cosines = new @ items.T / np.linalg.norm(new, axis=1)[:, None] / np.linalg.norm(items, axis=1)
+    cosines[2] = -np.inf
+    assert_rows(catalogue, found, cosines, K)
+    assert found["valid"].numpy().tolist() == [True, True, False, True, True]
+
+
 @pytest.fixture(scope="module")
 def partitioned(partitioned_version):
     """The signatures of an export with a partitioned index."""

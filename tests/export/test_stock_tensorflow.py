@@ -112,6 +112,7 @@ def ask_in_a_process_of_its_own(catalogue, versions: list[Path], folder: Path) -
         "score": {"user_id": users, "item_id": as_bytes(catalogue.item_ids[: len(users)])},
         "explain_items": {"item_id": as_bytes(catalogue.item_ids)},
         "explain_new_items": features,
+        "similar_to_new_items": features,
         "encode_items": features,
         "recommend_new_items": {"user_id": users} | features,
     }

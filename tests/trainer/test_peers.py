@@ -61,9 +61,9 @@ def settings(preset: str, *, fusion: str | None = None, changes: dict[str, objec
     if fusion is not None:
         model["fusion"] = {"name": fusion, "units": [16]}
     content["training"] = content.get("training", {}) | {
-        "epochs": 60,
+        "epochs": 30,
         "batch_size": 64,
-        "learning_rate": 0.01,
+        "learning_rate": 0.02,
         "patience": 0,
     }
     content["evaluation"] = {"k": [10], "monitor": "recall@10"}

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.media.provenance import described
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.record_set import RecordSet, open_record_set
 from tf_metammf.records.staging import staged_directory
@@ -170,6 +171,7 @@ def describe_records(metadata: Metadata) -> dict[str, Any]:
         "items": metadata.items,
         "interactions": {name: split.interactions for name, split in metadata.splits.items()},
         "modalities": {name: modality.width for name, modality in metadata.modalities.items()},
+        **({"extraction": described(extraction)} if (extraction := metadata.source.get("extraction")) else {}),
     }
 
 

@@ -3,7 +3,7 @@
 import { addressOf, ask, askUntilThere } from "../api.js";
 import { nameOf, picture, videoAddress } from "../cards.js";
 import { empty, numberField, progress } from "../controls.js";
-import { histogram } from "../chart.js";
+import { histogram, plotFiles } from "../chart.js";
 import { count, decimal, el, percent, replace, svg } from "../dom.js";
 import { finder } from "../finder.js";
 
@@ -114,7 +114,7 @@ export function show(place, context) {
             el(
               "div",
               { class: "columns" },
-              el("figure", {}, el("figcaption", {}, "Share of the first 20 that users keep"), histogram(agreement.histogram, `Users by the share of their first 20 that both models have; on average ${percent(agreement.overlap["20"])}`)),
+              el("figure", {}, el("figcaption", {}, "Share of the first 20 that users keep", plotFiles("agreement", "Share of the first 20 that users keep")), histogram(agreement.histogram, `Users by the share of their first 20 that both models have; on average ${percent(agreement.overlap["20"])}`)),
               el("figure", {}, el("figcaption", {}, "For whom most changes"), el("ul", { class: "people" }, agreement.most_changed.map((user) => el("li", {}, el("a", { href: addressOf("/compare", { user: user.id }) }, el("b", {}, user.id), el("small", {}, `${percent(user.overlap)} shared`)))))),
             ),
           ]

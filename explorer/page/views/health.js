@@ -1,8 +1,8 @@
 // How models spread what they show.
 
-import { addressOf, askUntilThere } from "../api.js";
-import { curveLegend, linePlot } from "../chart.js";
-import { progress } from "../controls.js";
+import { askUntilThere } from "../api.js";
+import { curveLegend, linePlot, plotFiles } from "../chart.js";
+import { empty, progress } from "../controls.js";
 import { decimal, el, percent, replace } from "../dom.js";
 import { tile } from "./compare.js";
 
@@ -21,6 +21,7 @@ export function show(place, context) {
     const waiting = (share) => replace(result, progress("Asking for what users are shown …", share));
     waiting(0);
     const found = await askUntilThere("/api/health", {}, { signal, waiting });
+    if (!found.models.some((model) => model.population)) return replace(result, empty("No users are known", "A model on a server does not tell which users it knows. Start with --records."));
     const several = found.models.length > 1;
     replace(
       result,
@@ -48,7 +49,7 @@ export function show(place, context) {
           el(
             "figure",
             {},
-            el("figcaption", {}, el("b", {}, plot.title), el("span", { class: "files" }, el("a", { href: addressOf(`/api/health/${name}.png`), download: true, "aria-label": `${plot.title} as PNG` }, "PNG"), el("a", { href: addressOf(`/api/health/${name}.csv`), download: true, "aria-label": `${plot.title} as CSV` }, "CSV"))),
+            el("figcaption", {}, el("b", {}, plot.title), plotFiles(name, plot.title)),
             linePlot(plot),
             el("p", { class: "quiet-text" }, NOTES[name]),
           ),
@@ -67,7 +68,7 @@ export function show(place, context) {
       { "aria-labelledby": "groups" },
       el("h2", { id: "groups" }, "By group, on the test split"),
       el("p", { class: "lead" }, "As the model cards have it; popularity is what ranking by views reaches."),
-      measured.map((model) =>
+      el("div", { class: "columns" }, measured.map((model) =>
         el(
           "div",
           { class: "scroll", tabindex: 0, role: "region", "aria-label": `Metrics of ${model.name}` },
@@ -79,7 +80,7 @@ export function show(place, context) {
             el("tbody", {}, model.metrics.map((row) => el("tr", {}, el("th", { scope: "row" }, row.group.replaceAll("_", " ")), el("td", { class: "text" }, row.metric), el("td", {}, el("b", {}, decimal(row.value, 4))), el("td", {}, decimal(row.popularity, 4))))),
           ),
         ),
-      ),
+      )),
     );
   }
 

@@ -1,6 +1,6 @@
 // All videos as points of a plane.
 
-import { ask, askBytes, askUntilThere } from "../api.js";
+import { addressOf, ask, askBytes, askUntilThere } from "../api.js";
 import { card, grid, nameOf } from "../cards.js";
 import { coloursOf, distinct, rampStops } from "../colours.js";
 import { empty, modelChoice, progress, selectField } from "../controls.js";
@@ -17,6 +17,7 @@ export function show(place, context) {
   const outline = svg("svg", { class: "lasso", "aria-hidden": "true" }, svg("path", { d: "" }));
   const hint = el("div", { class: "hint", hidden: true });
   const legend = el("div", { class: "map-legend" });
+  const csv = el("a", { class: "button", download: true, "aria-label": "All points as CSV" }, "CSV");
   const tools = el(
     "div",
     { class: "map-tools" },
@@ -25,6 +26,8 @@ export function show(place, context) {
     el("button", { type: "button", "aria-label": "Zoom in", onclick: () => scatter?.zoomAt(1.5) }, "+"),
     el("button", { type: "button", "aria-label": "Zoom out", onclick: () => scatter?.zoomAt(1 / 1.5) }, "−"),
     el("button", { type: "button", title: "Show all (0)", onclick: () => scatter?.home() }, "All"),
+    el("button", { type: "button", "aria-label": "What is in view as PNG", onclick: () => scatter?.save("tf-metammf-map.png") }, "PNG"),
+    csv,
   );
   const stage = el("div", { class: "stage" }, canvas, outline, hint, tools, legend);
   const waiting = el("div", { class: "result" });
@@ -66,6 +69,7 @@ export function show(place, context) {
       coloured = "";
       replace(selection);
     }
+    csv.href = addressOf("/api/map/points.csv", { space, model: model() || null });
     const by = found.colours.some((each) => each.by === parameters.get("by")) ? parameters.get("by") : found.colours[0].by;
     document.getElementById("map-lead").textContent = `${found.about} ${count(found.shown, "video")}${found.shown < found.items ? ` of ${found.items.toLocaleString("en")}` : ""}, ${found.method}.`;
     const search = el("input", { type: "search", placeholder: "Light up", "aria-label": "Light up videos by title or id", value: parameters.get("q") ?? "", onchange: (event) => context.change({ q: event.target.value }) });

@@ -1,6 +1,7 @@
 """The page in a real browser: what is on the screen is what the client says, and the console stays empty."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from stand_in_server import StandInServer
 
 from tf_metammf.export.client import Client
+from tf_metammf.export.retries import Retries
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -79,7 +81,7 @@ def names(view, region: str) -> list[str]:
 
 def shown(ids: list[str], titles: dict[str, str]) -> list[str]:
     """What stands on the screen for ids: white space is collapsed there."""
-    return [" ".join(titles.get(raw, raw).split()) for raw in ids]
+    return [re.sub("[ \t\n]+", " ", titles.get(raw, raw)).strip() for raw in ids]
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +243,9 @@ def test_every_control_has_a_name(tab, page):
 def test_a_model_server_that_dies_is_told_until_it_returns(open_tab, open_page, version, record_set):
     with StandInServer(version.parent) as server:
         port = server.rest_port
-        page = open_page(Client(f"http://127.0.0.1:{port}", timeout=2), records=record_set)
+        page = open_page(
+            Client(f"http://127.0.0.1:{port}", timeout=60, retries=Retries(1, first=0.01)), records=record_set
+        )
         tab = open_tab(page, expects_failures=True)
         tab.goto(f"{base(page)}/people?user=7")
         tab.locator(".grid .score").first.wait_for()
@@ -253,3 +257,25 @@ def test_a_model_server_that_dies_is_told_until_it_returns(open_tab, open_page, 
         tab.locator(".banner").wait_for(state="hidden")
         tab.locator(".grid .score").nth(3).wait_for()
         assert tab.locator(".grid .score").count() == 4
+
+
+def test_an_export_that_is_replaced_is_shown_with_a_word(open_tab, open_page, version, other_version, tmp_path):
+    folder = tmp_path / "models"
+    shutil.copytree(version, folder / "1")
+    page = open_page(folder)
+    tab = open_tab(page)
+    tab.goto(f"{base(page)}/people?user=7&k=3")
+    tab.locator(".grid .score").nth(2).wait_for()
+    shutil.copytree(other_version, tmp_path / "aside")
+    (tmp_path / "aside").rename(folder / "2")
+    tab.get_by_text("A newer version is shown now: models 2.").wait_for()
+    expected = Client(other_version).recommend(["7"], 3)[0]
+    assert names(tab, "Recommendations for 7") == shown(expected.item_ids, {})
+
+
+def test_the_map_in_view_becomes_a_picture(tab, page):
+    tab.goto(f"{base(page)}/map")
+    tab.locator(".map-legend .strip").wait_for()
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="What is in view as PNG").click()
+    assert download.value.path().read_bytes()[:4] == b"\x89PNG"

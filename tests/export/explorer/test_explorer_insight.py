@@ -101,6 +101,11 @@ def test_every_plot_is_a_picture_and_a_table_of_its_numbers(page):
         ]
         assert [(model, float(across), float(up)) for model, across, up in rows] == points
     assert page.request("/api/health/nothing.png")[0] == 400
+    users = [
+        float(row[2]) for row in csv.reader(page.request("/api/health/agreement.csv")[2].decode().splitlines()[1:])
+    ]
+    counts = page.when_there("/api/compare")["agreement"]["histogram"]
+    np.testing.assert_allclose(users, np.array(counts) / sum(counts))
 
 
 def test_two_models_for_one_user_are_both_rankings(page):
@@ -139,6 +144,11 @@ def test_the_map_is_the_catalogue(page, catalogue):
         places = np.frombuffer(content[: 4 * items], "<u2").reshape(items, 2)
         assert places.min() == 0 and places.max() == 65535
         np.testing.assert_array_equal(np.frombuffer(content[4 * items :], "<u4"), np.arange(items))
+        _, _, content = page.request(f"/api/map/points.csv?space={space}")
+        _, *rows = csv.reader(io.StringIO(content.decode(), newline=""))
+        assert [row[0] for row in rows] == catalogue.item_ids
+        points = np.array([row[1:] for row in rows], float)
+        np.testing.assert_allclose((points + 1) * 32767.5, places, atol=0.6)
 
 
 def test_colours_of_the_map_are_what_their_legend_says(page, catalogue):

@@ -1,0 +1,1 @@
+"""From files of videos, sound, pictures and text to feature vectors."""

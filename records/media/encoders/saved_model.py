@@ -1,0 +1,155 @@
+"""Any network in TensorFlow's SavedModel format, such as those of TensorFlow Hub: VGGish, YAMNet, image models."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tf_metammf.errors import InvalidInputError, one_line
+from tf_metammf.records.media.encoding.inputs import EncoderInput, FrameInput, SoundInput, TextInput
+from tf_metammf.records.media.encoding.media_encoder import MediaEncoder
+from tf_metammf.records.media.encoding.pixel_scales import require_scale, scaled
+
+
+@dataclass(frozen=True)
+class SavedModelSettings:
+    """Settings of the encoder ``saved_model``.
+
+    Attributes:
+        path: The folder of the SavedModel.
+        input: What it takes: "frames" ``[n, size, size, 3]``, "waveform" ``[samples]`` one window at a time, "windows"
+            ``[n, samples]``, or "texts" ``[n]``.
+        scale: How the values of pixels are prepared, which has to be that of its training; needed for frames: see
+            :mod:`tf_metammf.records.media.encoding.pixel_scales`.
+        size: Height and width of frames.
+        sample_rate: Samples a second of sound.
+        window_seconds: Length of a window of sound.
+        hop_seconds: From the start of a window to that of the next.
+        signature: Name of the signature to call; by default the model itself, or ``serving_default``.
+        output: Name or number of the output; by default the only one. YAMNet's embedding is the output 1.
+    """
+
+    path: str
+    input: str
+    scale: str = ""
+    size: int = 224
+    sample_rate: int = 16000
+    window_seconds: float = 0.96
+    hop_seconds: float = 0.96
+    signature: str = ""
+    output: str = ""
+
+
+class Encoder(MediaEncoder):
+    """A SavedModel as it is.
+
+    What a model gives for one window may have a row for each of its own parts, as VGGish and YAMNet do, whose rows are
+    averaged.
+
+    Args:
+        settings: Where it is, and what it takes.
+        download: Not needed.
+    """
+
+    Settings = SavedModelSettings
+    packages = ("tensorflow",)
+
+    def __init__(self, settings: SavedModelSettings, *, download: bool = False) -> None:
+        import tensorflow as tf
+
+        del download
+        path = Path(settings.path)
+        if not (path / "saved_model.pb").is_file():
+            raise InvalidInputError(f"{path}: has no saved_model.pb, so it is no SavedModel. Give its folder as path.")
+        self.settings = settings
+        self.inputs = _inputs(settings)
+        self.weights = (path,)
+        self.preprocessing = {"scale": settings.scale} if settings.input == "frames" else {"values": settings.input}
+        try:
+            self._model = tf.saved_model.load(str(path))
+        except Exception as error:  # of what a damaged SavedModel makes TensorFlow raise there is no list
+            raise InvalidInputError(f"{path}: cannot be loaded ({one_line(error)}). Fetch it again.") from error
+        self._call = self._callable()
+        self.width = self._probed_width()
+
+    def encode(self, batch: Any) -> Any:
+        """Encodes a batch as :attr:`inputs` says."""
+        import tensorflow as tf
+
+        if self.settings.input == "waveform":
+            return np.stack([_rows(self._output(self._call(tf.constant(window)))).mean(axis=0) for window in batch])
+        if self.settings.input == "frames":
+            batch = scaled(batch, self.settings.scale)
+        rows = self._output(self._call(tf.constant(batch)))
+        return rows.reshape(len(batch), -1, rows.shape[-1]).mean(axis=1)
+
+    def _callable(self) -> Any:
+        signatures = getattr(self._model, "signatures", {})
+        if not self.settings.signature and callable(self._model):
+            return self._model
+        name = self.settings.signature or "serving_default"
+        if name not in signatures:
+            raise InvalidInputError(
+                f'{self.settings.path}: has no signature "{name}"; it has {", ".join(signatures) or "none"}. Name one.'
+            )
+        function = signatures[name]
+        (argument, *others) = function.structured_input_signature[1]
+        if others:
+            raise InvalidInputError(
+                f'{self.settings.path}: the signature "{name}" takes {len(others) + 1} inputs, expected 1.'
+            )
+        return lambda values: function(**{argument: values})
+
+    def _output(self, found: Any) -> Any:
+        """The chosen output as an array."""
+        wanted = self.settings.output
+        if isinstance(found, dict):
+            names = sorted(found)
+            name = wanted or (names[0] if len(names) == 1 else "")
+            if name not in found:
+                raise InvalidInputError(
+                    f"{self.settings.path}: has the outputs {', '.join(names)}. Name one as output."
+                )
+            return np.asarray(found[name], np.float32)
+        if isinstance(found, list | tuple):
+            if not wanted.isdecimal() or int(wanted) >= len(found):
+                raise InvalidInputError(
+                    f"{self.settings.path}: has the outputs 0 to {len(found) - 1}. Give a number as output."
+                )
+            found = found[int(wanted)]
+        return np.asarray(found, np.float32)
+
+    def _probed_width(self) -> int:
+        """The width of what comes out of one made input."""
+        probe: Any = ["a text"]
+        if isinstance(self.inputs, FrameInput):
+            probe = np.zeros((1, *self.inputs.shape), np.uint8)
+        elif isinstance(self.inputs, SoundInput):
+            probe = np.zeros((1, self.inputs.samples), np.float32)
+        try:
+            return int(np.asarray(self.encode(probe)).shape[-1])
+        except InvalidInputError:
+            raise
+        except Exception as error:  # a shape or type that the model does not take
+            raise InvalidInputError(
+                f"{self.settings.path}: does not take {self.settings.input} so ({one_line(error)}). Check input, size "
+                "and the window."
+            ) from error
+
+
+def _rows(values: Any) -> Any:
+    return values.reshape(-1, values.shape[-1])
+
+
+def _inputs(settings: SavedModelSettings) -> EncoderInput:
+    if settings.input == "frames":
+        require_scale("saved_model", settings.scale)
+        return FrameInput(settings.size)
+    if settings.input in ("waveform", "windows"):
+        return SoundInput(settings.sample_rate, settings.window_seconds, settings.hop_seconds)
+    if settings.input == "texts":
+        return TextInput()
+    raise InvalidInputError(
+        f'encoder saved_model: input is "{settings.input}", expected frames, waveform, windows or texts. Change it.'
+    )

@@ -1,0 +1,1 @@
+"""What an encoder of media is: its contract, its inputs, and its description."""
