@@ -118,6 +118,15 @@ def test_what_serves_new_items_is_taken_within_a_standard_error_of_the_best(
     assert [name for name, result in results(tmp_path / "run").items() if result == "winner"] == [winner]
 
 
+def test_what_takes_no_training_is_taken_within_a_standard_error_of_what_cannot_serve_new_items(
+    drawn, halves, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Candidate, "serves_newcomers", False)
+    drawn({"popularity": 0.295, "learns": 0.3, "does-not": 0.05})
+    race(halves, tmp_path / "run")
+    assert results(tmp_path / "run")["popularity"] == "winner"
+
+
 def test_what_does_not_fit_into_the_budget_is_not_begun(drawn, halves, tmp_path):
     trained = drawn({"popularity": 0.1, "learns": 0.3, "does-not": 0.05}, seconds=10)
     race(halves, tmp_path / "run", budget=50)  # 20 seconds by then, and up to four times 10 for the next one

@@ -56,8 +56,9 @@ def race(
     1. What needs no training is solved: popularity, neighbours by interactions and by content, EASE.
     2. Trained candidates go through :data:`FIRST_EPOCHS` epochs; the best :data:`SURVIVORS` are trained to their end.
     3. Each is calibrated (:mod:`tf_metammf.trainer.calibration`) before it is compared.
-    4. The best is taken, or of those that are behind by at most one standard error of the difference over users the
-       best that is trained and looks at content: it serves new items, too.
+    4. The best is taken. If it cannot serve new items, the best that is trained and looks at content is taken instead,
+       where it is behind by at most one standard error of the difference over users; or else, if the best is trained,
+       the best that takes no training, by the same rule: on few users what wins by chance is trained and has a seed.
 
     Only validation is looked at; the test split is ranked once, by the winner. Every measurement and decision is kept
     in ``race.json``, so a race that was stopped resumes where it was; the winner's folder becomes the run directory.
@@ -205,14 +206,14 @@ class _Race:
             raise InvalidInputError(f"{self._record_set.folder}: nothing can be trained on it. {reasons}")
         best = self._ranked(names)[0]
         winner, reason = best, f"best {self._record.monitor} on validation"
-        of_best = self._of_users(best)
+        preferred = {}
         if not self._entrants[best].serves_newcomers:
-            for name in self._ranked([name for name in names if self._entrants[name].serves_newcomers])[:1]:
-                difference = of_best - self._of_users(name)
-                error = float(difference.std() / max(len(difference), 1) ** 0.5)
-                if difference.mean() <= error:
-                    winner = name
-                    reason = f"within one standard error of {best}, the best, and serves new items, too"
+            preferred["and serves new items, too"] = self._serving(names)
+            if self._entrants[best].is_trained:
+                preferred["and takes no training"] = self._solved(names)
+        for advantage, others in preferred.items():
+            if winner == best and others and _is_near(self._of_users(best), self._of_users(others[0])):
+                winner, reason = others[0], f"within one standard error of {best}, the best, {advantage}"
         for name in names:
             self._record.entry(name).result = "winner" if name == winner else "behind"
         self._record.reason = reason
@@ -225,6 +226,14 @@ class _Race:
         return sum(
             entry.seconds * (most / max(entry.epochs, 1) - 1) for entry, most in zip(entries, epochs, strict=True)
         )
+
+    def _serving(self, names: list[str]) -> list[str]:
+        """Those that serve new items, best first."""
+        return self._ranked([name for name in names if self._entrants[name].serves_newcomers])
+
+    def _solved(self, names: list[str]) -> list[str]:
+        """Those that take no training, best first."""
+        return self._ranked([name for name in names if not self._entrants[name].is_trained])
 
     def _of_users(self, name: str) -> NDArray[np.float64]:
         """The monitored metric of every user on validation."""
@@ -259,3 +268,9 @@ class _Race:
     @property
     def _cold_recall(self) -> str:
         return f"cold/recall@{MetricName.parse(self._record.monitor).k}"
+
+
+def _is_near(best: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Whether the mean over users is behind by at most one standard error of the difference."""
+    difference = best - other
+    return bool(difference.mean() <= difference.std() / max(len(difference), 1) ** 0.5)
