@@ -81,11 +81,11 @@ class MetaMMF(CatalogueModel):
 
     Examples:
         >>> from tf_metammf import MetaMMF
-        >>> model = MetaMMF(2, {"visual": [[0.0, 1.0], [1.0, 0.0]]}, "in_batch_softmax", fusion_options={"units": (4,)})
+        >>> model = MetaMMF(2, {"visual": [[0.0, 1.0], [1.0, 0.0]]}, "in_batch_softmax", item_frequency=[1, 1])
         >>> model.compile("adam")
         >>> history = model.fit({"user": [0, 1], "item": [1, 0]}, verbose=0)
         >>> [embeddings.shape for embeddings in model.embeddings()]
-        [TensorShape([2, 36]), TensorShape([2, 36])]
+        [TensorShape([2, 64]), TensorShape([2, 64])]
     """
 
     def __init__(

@@ -69,7 +69,7 @@ def refusal(source, path, output, **arguments):
 def command(*arguments):
     parser = ArgumentParser(exit_on_error=False)
     records_convert.add_arguments(parser)
-    return records_convert.run(parser.parse_args([str(argument) for argument in arguments]))
+    return records_convert.run(parser.instantiate(parser.parse_args([str(argument) for argument in arguments])))
 
 
 def test_the_record_set_holds_what_the_tables_hold(raw, tmp_path):
