@@ -17,8 +17,8 @@ from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.configuration.sections import PLACES
 
 PROJECT = Path(__file__).resolve().parents[1]
-FIRST = [PROJECT / "README.md", PROJECT / "docs/tutorial.md"]  # the other pages use what the tutorial makes
-PAGES = [*FIRST, *sorted(set((PROJECT / "docs").glob("*.md")) - set(FIRST))]
+TUTORIAL = PROJECT / "docs/tutorial.md"
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -40,16 +40,30 @@ def steps(page: Path) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder with the record set, the run and the export that pages other than the tutorial start from."""
+    """The folder that all pages are read in."""
     return tmp_path_factory.mktemp("documentation")
 
 
+@pytest.fixture(scope="module")
+def finished() -> set[Path]:
+    """The pages that have been run."""
+    return set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_of_the_page_runs(page, folder, monkeypatch, capsys):
+def test_every_command_of_the_page_runs(page, folder, finished, monkeypatch, capsys):
+    """After the tutorial, whose record set, run and export the pages of docs/ begin with."""
     if page.name == "videos.md":
         pytest.importorskip("av", reason=NEEDS_AV)
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)  # where Python looks first when it runs a program there
+    for each in [page] if page.name == "README.md" else dict.fromkeys([TUTORIAL, page]):
+        if each not in finished:
+            run(each, capsys)
+            finished.add(each)
+
+
+def run(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for kind, text in steps(page):
         if kind == "console" and text.startswith("make "):
             target = text.split()[1]
