@@ -80,6 +80,7 @@ def remove(
             f"{record_set.folder}: has none of the {len(users) + len(items)} ids that are to be removed"
             f"{_examples(unknown)}. Give the raw ids, as users.txt and items.txt have them."
         )
+    removed_users, removed_items = int((~keep_users).sum()), int((~keep_items).sum())
     splits = {name: _remaining(read_interactions(record_set, name), keep_users, keep_items) for name in old.splits}
     if not len(splits["train"]):
         raise InvalidInputError(f"{record_set.folder}: no training interactions would be left. Remove fewer ids.")
@@ -90,13 +91,13 @@ def remove(
         interactions=splits["train"],
         modalities=_features(record_set, np.flatnonzero(keep_items)),
         splits=splits,
-        provenance=_provenance(record_set, users=int((~keep_users).sum()), items=int((~keep_items).sum())),
+        provenance=_provenance(record_set, users=removed_users, items=removed_items),
     )
     written = write_record_set(data, splits, target, seed=seed, show_progress=show_progress)
     return Removal(
         written,
-        users=int((~keep_users).sum()),
-        items=int((~keep_items).sum()),
+        users=removed_users,
+        items=removed_items,
         interactions=old.interactions - written.metadata.interactions,
         unknown=unknown,
     )

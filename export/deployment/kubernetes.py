@@ -173,7 +173,7 @@ def _claim(server: ModelServer) -> Mapping[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": _metadata(f"{server.resource_name}-versions"),
+        "metadata": {"name": f"{server.resource_name}-versions", "labels": labels_of(server.resource_name)},
         "spec": {
             "accessModes": ["ReadWriteMany"],
             "resources": {"requests": {"storage": f"{server.disk_mebibytes}Mi"}},

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -64,10 +65,20 @@ def test_the_pools_of_vertex_ai_mount_what_their_options_name():
         assert options.training.strategy == "multi_worker"
 
 
-def test_the_image_runs_the_entry_point_and_installs_what_is_there():
+def test_the_image_of_a_training_runs_the_entry_point():
     text = (FOLDER / "Dockerfile").read_text()
     assert 'ENTRYPOINT ["python", "-m", "tf_metammf.commands.task"]' in text
-    assert (FOLDER.parents[1] / "requirements.lock").is_file()
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "examples/clusters/Dockerfile"])
+def test_an_image_copies_what_is_there_and_installs_no_test_tools(file):
+    project = FOLDER.parents[1]
+    copied = re.findall(r"^COPY (?!--from)(\S+) ", (project / file).read_text(), re.MULTILINE)
+    assert "." in copied and "requirements-runtime.lock" in copied
+    assert all((project / name).exists() for name in copied)
+    locked = set(re.findall(r"^([a-z0-9._-]+)==", (project / "requirements-runtime.lock").read_text(), re.MULTILINE))
+    assert {"tensorflow", "tensorflow-recommenders", "keras-tuner"} <= locked
+    assert not locked & {"pytest", "hypothesis", "mypy", "ruff"}
 
 
 def program(folder: Path, name: str, text: str) -> None:
