@@ -23,10 +23,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faults import FAULTS, Fault
+import faults_of_export
+import faults_of_model
+import faults_of_records
+import faults_of_trainer
+from fault import Fault
 
+FAULTS = [
+    fault
+    for layer in (faults_of_model, faults_of_records, faults_of_trainer, faults_of_export)
+    for fault in layer.FAULTS
+]
 PROJECT = Path(__file__).resolve().parents[2]
-LAYERS = ("records", "trainer", "export", "commands")
+LAYERS = ("records", "trainer", "export", "explorer", "commands")
 COPIED = ("tf_metammf", *LAYERS, "tests", "benchmarks", "docs", "examples", "README.md", "pyproject.toml", "setup.py")
 
 
