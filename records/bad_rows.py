@@ -97,7 +97,7 @@ def require_on_error(on_error: str) -> None:
         InvalidInputError: It is something else.
     """
     if on_error not in ON_ERROR:
-        raise InvalidInputError(f'on_error is "{on_error}", expected {" or ".join(ON_ERROR)}. Change it.')
+        raise InvalidInputError(f'on_error is "{on_error}", expected {" or ".join(ON_ERROR)}.')
 
 
 def rejected_file(output: str | Path) -> str:

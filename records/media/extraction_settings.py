@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.media.decoding.limits import Limits
+from tf_metammf.records.number_bounds import require_number
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,13 @@ class ExtractionSettings:
 
     def __post_init__(self) -> None:
         for name, most in (("frames", 1024), ("windows", 4096), ("batch", 65536)):
-            if not 1 <= getattr(self, name) <= most:
-                raise InvalidInputError(f"{name} is {getattr(self, name)}, expected 1 to {most}. Change it.")
-        if self.workers is not None and not 1 <= self.workers <= 1024:
-            raise InvalidInputError(f"workers is {self.workers}, expected 1 to 1024. Change it.")
+            require_number(name, getattr(self, name), 1, most)
+        if self.workers is not None:
+            require_number("workers", self.workers, 1, 1024)
         if self.frame_choice not in ("even", "shots"):
-            raise InvalidInputError(f'frame_choice is "{self.frame_choice}", expected even or shots. Change it.')
+            raise InvalidInputError(f'frame_choice is "{self.frame_choice}", expected even or shots.')
         if {self.visual, self.acoustic, self.textual} == {"none"}:
-            raise InvalidInputError("visual, acoustic and textual are all none, expected an encoder. Change one.")
+            raise InvalidInputError("visual, acoustic and textual are all none, expected at least one encoder.")
 
     def encoder(self, modality: str) -> tuple[str, dict[str, Any]] | None:
         """Name and settings of the encoder of a modality; None where it is left out."""

@@ -161,7 +161,7 @@ def _file_with_subtitles(item: str, role: str, path: Path, place: str) -> Iterat
 
 def _checked(item: str, role: str, value: str, place: str) -> Member:
     if not item.strip() or any(separator in item for separator in "\r\n\0\x85\u2028\u2029"):
-        raise InvalidInputError(f"{place}: has the item id {item!r}, expected text in one line. Change it.")
+        raise InvalidInputError(f"{place}: has the item id {item!r}, expected text in one line.")
     try:
         (item + value).encode("utf-8")
     except UnicodeEncodeError:

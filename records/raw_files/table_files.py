@@ -43,7 +43,7 @@ def text_format(suffix: str, *, separator: str | None = None, quoted: bool | Non
     named = SEPARATOR_NAMES.get(separator or "", separator)
     if named is not None and (len(named) != 1 or not named.isascii() or named in '"\r\n\0'):
         raise InvalidInputError(
-            f"separator is {separator!r}, expected one character, or one of {', '.join(SEPARATOR_NAMES)}. Change it."
+            f"separator is {separator!r}, expected one character, or one of {', '.join(SEPARATOR_NAMES)}."
         )
     return TextFormat(named, quoted, TEXT_FORMATS[suffix].usual)
 

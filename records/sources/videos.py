@@ -81,7 +81,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     require_folder(path)
     features = Path(options.features)
     if features.is_absolute() or ".." in features.parts:
-        raise InvalidInputError(f"features is {options.features}, expected a folder inside {path}. Change it.")
+        raise InvalidInputError(f"features is {options.features}, expected a folder inside {path}.")
     extracted = extract(path, path / features, options.extraction())
     files = {
         modality: feature_file(features, modality).as_posix() for modality, count in extracted.vectors.items() if count

@@ -28,7 +28,7 @@ class Filtering:
 
     def __post_init__(self) -> None:
         if self.k_core < 0:
-            raise InvalidInputError(f"k_core is {self.k_core}, expected at least 1, or 0 for no k-core. Change it.")
+            raise InvalidInputError(f"k_core is {self.k_core}, expected at least 1, or 0 for no k-core.")
 
 
 @dataclass(frozen=True)

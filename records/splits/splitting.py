@@ -78,10 +78,10 @@ class Splitting:
         if not (self.validation >= 0 and self.test >= 0 and self.validation + self.test < 1):
             raise InvalidInputError(
                 f"validation is {self.validation} and test is {self.test}; expected shares of at least 0 that leave "
-                "some interactions for training. Change them."
+                "some interactions for training."
             )
         if not 0 < self.cold_items < 1:
-            raise InvalidInputError(f"cold_items is {self.cold_items}, expected a share between 0 and 1. Change it.")
+            raise InvalidInputError(f"cold_items is {self.cold_items}, expected a share between 0 and 1.")
 
 
 @dataclass(frozen=True)

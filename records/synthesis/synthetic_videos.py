@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.number_bounds import require_number
 
 MODALITY_NAMES = ("visual", "acoustic", "textual")
 
@@ -52,27 +51,23 @@ class SyntheticVideos:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self._require("users", 1)
-        self._require("items", 12)
-        self._require("unseen_items", 0)
-        self._require("modalities", 2)
-        self._require("taste_width", 1)
-        self._require("width", self.taste_width + 1, why=f" with a taste_width of {self.taste_width}")
-        self._require("interactions_per_user", 3, self.items / 4, why=f" with {self.items} items")
+        require_number("users", self.users, 1)
+        require_number("items", self.items, 12)
+        require_number("unseen_items", self.unseen_items, 0)
+        require_number("modalities", self.modalities, 2)
+        require_number("taste_width", self.taste_width, 1)
+        require_number("width", self.width, self.taste_width + 1, why=f" with a taste_width of {self.taste_width}")
+        require_number(
+            "interactions_per_user", self.interactions_per_user, 3, self.items / 4, why=f" with {self.items} items"
+        )
         if self.kinds is not None:
-            self._require("kinds", 1, self.modalities**2, why=f" with {self.modalities} modalities")
+            require_number("kinds", self.kinds, 1, self.modalities**2, why=f" with {self.modalities} modalities")
         for name in ("preference_scale", "popularity", "signature", "noise", "seed"):
-            self._require(name, 0)
+            require_number(name, getattr(self, name), 0)
         for name in ("cold_items", "missing"):
             share = getattr(self, name)
             if not 0 <= share < 1:
-                raise InvalidInputError(f"{name} is {share}, expected a share from 0 to below 1. Change it.")
-
-    def _require(self, name: str, least: float, most: float = np.inf, *, why: str = "") -> None:
-        number = getattr(self, name)
-        if not (least <= number <= most and np.isfinite(number)):
-            expected = f"{least} to {most:g}" if np.isfinite(most) else f"at least {least}"
-            raise InvalidInputError(f"{name} is {number}, expected {expected}{why}. Change it.")
+                raise InvalidInputError(f"{name} is {share}, expected a share from 0 to below 1.")
 
     @property
     def modality_names(self) -> list[str]:

@@ -1,8 +1,9 @@
 """What the decoding of one file may take."""
 
+import math
 from dataclasses import dataclass
 
-from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.number_bounds import require_number
 
 
 @dataclass(frozen=True)
@@ -25,5 +26,4 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, least in (("seconds", 0.1), ("memory", 64), ("pixels", 64), ("duration", 0.1), ("streams", 1)):
-            if not getattr(self, name) >= least:
-                raise InvalidInputError(f"{name} is {getattr(self, name)}, expected at least {least}. Change it.")
+            require_number(name, getattr(self, name), least, math.inf)

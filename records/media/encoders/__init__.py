@@ -86,5 +86,5 @@ def _of_type(name: str, setting: str, value: Any, kind: Any) -> Any:
         wrong = not isinstance(value, allowed) or (isinstance(value, bool) and allowed is not bool)
         if wrong:
             shown = getattr(kind, "__name__", str(kind))
-            raise InvalidInputError(f"encoder {name}: {setting} is {value!r}, expected {shown}. Change it.")
+            raise InvalidInputError(f"encoder {name}: {setting} is {value!r}, expected {shown}.")
     return value

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.media.encoding.inputs import TextInput
 from tf_metammf.records.media.encoding.media_encoder import MediaEncoder
+from tf_metammf.records.number_bounds import require_number
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,7 @@ class HashedTextSettings:
             ("character_ngrams", 0, 8),
             ("seed", 0, 2**63),
         ):
-            if not least <= getattr(self, name) <= most:
-                raise InvalidInputError(f"{name} is {getattr(self, name)}, expected {least} to {most}. Change it.")
+            require_number(name, getattr(self, name), least, most)
 
 
 class Encoder(MediaEncoder):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.media.encoding.inputs import FrameInput
 from tf_metammf.records.media.encoding.media_encoder import MediaEncoder
+from tf_metammf.records.number_bounds import require_number
 
 _EPSILON = 1e-6
 
@@ -31,12 +32,9 @@ class ImageStatisticsSettings:
 
     def __post_init__(self) -> None:
         for name in ("grid", "hues", "directions"):
-            if not 1 <= getattr(self, name) <= 64:
-                raise InvalidInputError(f"{name} is {getattr(self, name)}, expected 1 to 64. Change it.")
+            require_number(name, getattr(self, name), 1, 64)
         if self.size < 8 or self.size % self.grid:
-            raise InvalidInputError(
-                f"size is {self.size}, expected a multiple of grid, {self.grid}, of at least 8. Change it."
-            )
+            raise InvalidInputError(f"size is {self.size}, expected a multiple of grid, {self.grid}, of at least 8.")
 
 
 class Encoder(MediaEncoder):

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.media.encoding.inputs import SoundInput
 from tf_metammf.records.media.encoding.media_encoder import MediaEncoder
+from tf_metammf.records.number_bounds import require_number
 
 _EPSILON = 1e-6
 _TEMPI = (40.0, 200.0)
@@ -32,10 +32,8 @@ class SoundStatisticsSettings:
     mel_bands: int = 32
 
     def __post_init__(self) -> None:
-        if not 2 <= self.mel_bands <= 256:
-            raise InvalidInputError(f"mel_bands is {self.mel_bands}, expected 2 to 256. Change it.")
-        if self.window_seconds < 0.2:
-            raise InvalidInputError(f"window_seconds is {self.window_seconds}, expected at least 0.2. Change it.")
+        require_number("mel_bands", self.mel_bands, 2, 256)
+        require_number("window_seconds", self.window_seconds, 0.2)
 
 
 class Encoder(MediaEncoder):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.number_bounds import require_number
 
 MODALITIES = ("visual", "acoustic", "textual")
 """Modalities that are extracted, in the order in which they are reported."""
@@ -27,8 +27,7 @@ class FrameInput:
     successors: bool = False
 
     def __post_init__(self) -> None:
-        if not 8 <= self.size <= 2048:
-            raise InvalidInputError(f"size of frames is {self.size}, expected 8 to 2048 pixels. Change it.")
+        require_number("size of frames", self.size, 8, 2048, why=" pixels")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,11 +56,9 @@ class SoundInput:
     hop_seconds: float = 1.5
 
     def __post_init__(self) -> None:
-        if not 1000 <= self.sample_rate <= 192_000:
-            raise InvalidInputError(f"sample_rate is {self.sample_rate}, expected 1000 to 192000. Change it.")
+        require_number("sample_rate", self.sample_rate, 1000, 192_000)
         for name in ("window_seconds", "hop_seconds"):
-            if not 0.01 <= getattr(self, name) <= 60:
-                raise InvalidInputError(f"{name} is {getattr(self, name)}, expected 0.01 to 60. Change it.")
+            require_number(name, getattr(self, name), 0.01, 60)
 
     @property
     def samples(self) -> int:
@@ -88,8 +85,7 @@ class TextInput:
     most_characters: int = 10_000
 
     def __post_init__(self) -> None:
-        if self.most_characters < 1:
-            raise InvalidInputError(f"most_characters is {self.most_characters}, expected at least 1. Change it.")
+        require_number("most_characters", self.most_characters, 1)
 
 
 EncoderInput = FrameInput | SoundInput | TextInput
