@@ -1,66 +1,36 @@
 """Videos, sound, covers and texts: features are extracted, and interactions are read from a table beside them."""
 
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.media.decoding.limits import Limits
 from tf_metammf.records.media.extraction import extract
 from tf_metammf.records.media.extraction_output import PROBLEMS_FILE
 from tf_metammf.records.media.extraction_settings import ExtractionSettings
 from tf_metammf.records.media.feature_tables import feature_file
 from tf_metammf.records.raw_data import RawData
-from tf_metammf.records.raw_files.input_files import require_folder
+from tf_metammf.records.raw_files.input_files import require_file, require_folder
+from tf_metammf.records.raw_files.table_choice import table_files
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.sources import tabular
 
-SKIPS_ROWS = True
-"""Whether rows of interactions that cannot be read can be left out."""
-
 
 @dataclass(frozen=True)
-class Options:
-    """Options of the source ``videos``; those of extraction are as in ``records extract``.
+class Options(ExtractionSettings):
+    """Options of the source ``videos``: those of extraction, as in ``records extract``, and where files are.
 
     Attributes:
         features: Folder of the features, from the folder of the videos on; features that are there are used again.
         interactions: File of the interactions, in the folder; by default recognised as by the source tabular.
         timestamp_format: How times are written, as for the source tabular.
-        visual: Encoder of frames; "none" leaves the modality out.
-        visual_settings: Settings of this encoder.
-        acoustic: Encoder of sound.
-        acoustic_settings: Settings of this encoder.
-        textual: Encoder of titles, descriptions, tags and subtitles.
-        textual_settings: Settings of this encoder.
-        frames: Frames of a video, at most.
-        frame_choice: "even" in time, or by "shots".
-        windows: Windows of sound, at most.
-        batch: Frames, windows or texts that are encoded at once, about.
-        workers: Processes that decode; by default one for every core.
-        limits: What the decoding of one file may take.
     """
 
     features: str = "features"
     interactions: str | None = None
     timestamp_format: str | None = None
-    visual: str = "image_statistics"
-    visual_settings: dict[str, Any] = field(default_factory=dict)
-    acoustic: str = "sound_statistics"
-    acoustic_settings: dict[str, Any] = field(default_factory=dict)
-    textual: str = "hashed_text"
-    textual_settings: dict[str, Any] = field(default_factory=dict)
-    frames: int = 16
-    frame_choice: Literal["even", "shots"] = "even"
-    windows: int = 32
-    batch: int = 32
-    workers: int | None = None
-    limits: Limits = field(default_factory=Limits)
-
-    def extraction(self) -> ExtractionSettings:
-        """What is extracted, and how."""
-        own = ("features", "interactions", "timestamp_format")
-        return ExtractionSettings(**{name: value for name, value in vars(self).items() if name not in own})
 
 
 def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
@@ -82,7 +52,9 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     features = Path(options.features)
     if features.is_absolute() or ".." in features.parts:
         raise InvalidInputError(f"features is {options.features}, expected a folder inside {path}.")
-    extracted = extract(path, path / features, options.extraction())
+    with _options_of_videos():
+        _require_interactions(path, options)  # extraction may take hours
+    extracted = extract(path, path / features, options)
     files = {
         modality: feature_file(features, modality).as_posix() for modality, count in extracted.vectors.items() if count
     }
@@ -93,9 +65,29 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     table_options = tabular.Options(
         interactions=options.interactions, features=files, timestamp_format=options.timestamp_format
     )
-    read = tabular.read(path, table_options, request=request)
+    with _options_of_videos():
+        read = tabular.read(path, table_options, request=request)
     failed = sum(extracted.failed.values())
     if not failed:
         return read
     note = f"{failed:,} times a file could not be decoded for a modality; {features / PROBLEMS_FILE} names them."
     return replace(read, notes=(*read.notes, note))
+
+
+def _require_interactions(path: Path, options: Options) -> None:
+    names = [file.name for file in path.iterdir() if file.is_file()]
+    files = table_files(path, names, interactions=options.interactions, features={}, modalities=None)
+    for name in files.interactions:
+        require_file(path / name)
+
+
+@contextmanager
+def _options_of_videos() -> Iterator[None]:
+    """Names the options of this source where an error names those of ``tabular``."""
+    try:
+        yield
+    except InvalidInputError as error:
+        text = re.sub(r"--tabular\.(interactions|timestamp_format)\b", r"--videos.\1", str(error))
+        if "--tabular." in text:
+            text += " Options of tabular need --source tabular, with the features that records extract wrote."
+        raise InvalidInputError(text) from error
