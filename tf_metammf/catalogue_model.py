@@ -11,8 +11,9 @@ from tf_metammf.calibration import Calibration
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.batches import Batch
-from tf_metammf.features.feature_source import FeatureSource, extreme_items
+from tf_metammf.features.feature_source import FeatureSource, extreme_items, token_modalities
 from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.features.token_features import ModalityFeatures, item_rows, vectors_of
 from tf_metammf.layers.placement import rows_of
 from tf_metammf.layers.row_blocks import stacked
 from tf_metammf.retrieval_model import RetrievalModel
@@ -99,7 +100,7 @@ class CatalogueModel(RetrievalModel):
 
     @tf.function(reduce_retracing=True)
     def _represent_block(
-        self, items: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+        self, items: tf.Tensor, features: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
         return self._represent(items, features, presence, training=False)
 
@@ -175,27 +176,33 @@ class CatalogueModel(RetrievalModel):
             training=training,
         )
 
-    def embed_new_items(self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def embed_new_items(self, features: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Embeddings ``[n, d]`` of items the model has never seen, from content alone.
 
         Args:
-            features: float ``[n, width]`` by modality.
+            features: float ``[n, width]`` by modality; or :class:`tf_metammf.records.TokenSequences`, as long as they
+                are.
             presence: bool ``[n]`` by modality.
         """
         embeddings = self._finish(self._encode_new_items(self.item_tower(features, presence), features, presence))
         if self.calibration is None:
             return embeddings
-        return self.calibration.new_items(embeddings, features, presence)
+        return self.calibration.new_items(embeddings, vectors_of(features), presence)
 
     def _encode_new_items(
-        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+        self, representations: tf.Tensor, features: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
-        return self.encoder.embed_new_items(representations, features, presence)
+        return self.encoder.embed_new_items(representations, vectors_of(features), presence)
 
     @property
     def embeds_new_items(self) -> bool:
         """Whether :meth:`embed_new_items` has anything to go by, and the encoder needs no interactions for it."""
         return self.encoder.embeds_new_items and (self.item_tower.fusion is not None or self.encoder.compares_features)
+
+    @property
+    def token_modalities(self) -> dict[str, int]:
+        """Tokens of the longest sequence, by modality that items have sequences of."""
+        return token_modalities(self.item_features)
 
     @property
     def streams_features(self) -> bool:
@@ -217,7 +224,7 @@ class CatalogueModel(RetrievalModel):
 
     def _features_of(
         self, items: tf.Tensor, carried: Mapping[str, Any] | None = None
-    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    ) -> tuple[dict[str, ModalityFeatures], dict[str, tf.Tensor]]:
         """Features and presence of items, out of what the batch carries or else out of the table."""
         if carried is None:
             return self._table().lookup(items)
@@ -225,7 +232,7 @@ class CatalogueModel(RetrievalModel):
         fitting = tf.reduce_all(tf.equal(carried["item"][:count], items))
         with tf.control_dependencies([tf.debugging.Assert(fitting, [_OTHER_ITEMS])]):
             features, presence = (
-                {name: carried[part][name][:count] for name in self.item_features.widths}
+                item_rows({name: carried[part][name] for name in self.item_features.widths}, slice(count))
                 for part in ("features", "presence")
             )
         return features, presence
@@ -245,7 +252,7 @@ class CatalogueModel(RetrievalModel):
     def _represent(
         self,
         items: tf.Tensor,
-        features: Mapping[str, tf.Tensor],
+        features: Mapping[str, ModalityFeatures],
         presence: Mapping[str, tf.Tensor],
         *,
         training: bool,
@@ -290,4 +297,4 @@ class CatalogueModel(RetrievalModel):
     def _view(self, items: tf.Tensor, carried: Mapping[str, Any] | None = None) -> ItemViews:
         features, presence = self._features_of(items, carried)
         fused = self.item_tower.content(features, presence, training=True)
-        return ItemViews(items, fused, self.item_tower.standardized(features), presence)
+        return ItemViews(items, fused, vectors_of(self.item_tower.standardized(features)), presence)
