@@ -107,7 +107,7 @@ class ItemMap:
         )
 
     def find(self, request: Request) -> Response:
-        """Numbers of the items that contain what somebody types."""
+        """Numbers of the items that contain the typed text."""
         number = self._number(request)
         query = parameters.text(request, "q")
         found = self._workspace.item_search(number).find(query, LIT) if query.strip() else []

@@ -34,7 +34,7 @@ def whole(request: Request, name: str, default: int, *, most: int = MOST_PLACES,
     """A parameter as a whole number.
 
     Raises:
-        InvalidInputError: It is no number, or out of its range.
+        InvalidInputError: It is not a number, or out of its range.
     """
     given = request.query_params.get(name)
     if given is None:

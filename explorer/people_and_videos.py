@@ -71,7 +71,7 @@ class PeopleAndVideos:
         )
 
     def search(self, request: Request) -> Response:
-        """Users or items that contain what somebody types."""
+        """Users or items that contain the typed text."""
         query, number = parameters.text(request, "q"), self._number(request)
         model = self._workspace.model(number)
         if parameters.text(request, "kind", "user") == "user":

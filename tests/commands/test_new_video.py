@@ -65,7 +65,7 @@ def test_answers_are_printed_as_tables_and_a_contact_sheet_is_drawn(folder, caps
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--new_video", "missing.mp4"], "missing.mp4: is no file"),
+        (["--new_video", "missing.mp4"], "missing.mp4: does not exist"),
         (["--new_video", __file__], "has an unknown ending"),
         (["--new_video", "x.mp4", "--history", "v1"], "history and new_video are both given"),
         (["--new_video", "x.mp4", "--endpoint", "http://127.0.0.1:1"], "needs the exported folder"),

@@ -141,7 +141,7 @@ class Encoder(MediaEncoder):
             probe = np.zeros((1, self.inputs.samples), np.float32)
         try:
             return int(self.encode(probe).shape[-1])
-        except Exception as error:  # onnxruntime has errors of its own for a wrong shape or type
+        except Exception as error:  # onnxruntime raises its own errors for a wrong shape or type
             raise InvalidInputError(
                 f"{self.settings.path}: does not take {self.settings.input} so ({one_line(error)}). Check them."
             ) from error
@@ -155,11 +155,11 @@ def _session(path: Path) -> Any:
             "encoder onnx: needs onnxruntime, which is not installed. Install it: pip install 'tf-metammf[onnx]'."
         ) from None
     if not path.is_file():
-        raise InvalidInputError(f"encoder onnx: path is {path}, which is no file. Give an ONNX file.")
+        raise InvalidInputError(f"encoder onnx: path is {path}, expected an ONNX file.")
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no class of their own that is public
-        raise InvalidInputError(f"{path}: cannot be loaded ({one_line(error)}). Fetch it again.") from error
+        raise InvalidInputError(f"{path}: cannot be loaded as an ONNX model ({one_line(error)}).") from error
 
 
 def _tokenizer(settings: OnnxSettings) -> Any:

@@ -44,7 +44,7 @@ class SavedModelSettings:
 class Encoder(MediaEncoder):
     """A SavedModel as it is.
 
-    What a model gives for one window may have a row for each of its own parts, as VGGish and YAMNet do, whose rows are
+    What a model gives for one window may have a row for each part of it, as VGGish and YAMNet do, whose rows are
     averaged.
 
     Args:
@@ -69,7 +69,7 @@ class Encoder(MediaEncoder):
         try:
             self._model = tf.saved_model.load(str(path))
         except Exception as error:  # of what a damaged SavedModel makes TensorFlow raise there is no list
-            raise InvalidInputError(f"{path}: cannot be loaded ({one_line(error)}). Fetch it again.") from error
+            raise InvalidInputError(f"{path}: cannot be loaded as a SavedModel ({one_line(error)}).") from error
         self._call = self._callable()
         self.width = self._probed_width()
 

@@ -39,7 +39,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def open_tab(chromium) -> Iterator[Any]:
-    """Opens a page in a tab of its own; at the end its console has to be empty."""
+    """Opens a page in a new tab; at the end its console has to be empty."""
     opened, said = [], []
 
     def tab(page: Any, *, expects_failures: bool = False, **options: Any) -> Any:

@@ -43,8 +43,8 @@ def test_a_network_of_keras_computes_what_keras_does(weights):
     [
         ({"model": "resnet5"}, 'did you mean "resnet50"'),
         ({}, "Say --download true, or give a file"),
-        ({"weights": "missing.h5"}, "is no file of weights"),
-        ({**NETWORK, "weights": "{junk}"}, "is no file of weights"),
+        ({"weights": "missing.h5"}, "expected a file of weights"),
+        ({**NETWORK, "weights": "{junk}"}, "expected a file of weights"),
     ],
 )
 def test_mistakes_in_weights_of_keras_are_named(tmp_path, settings, message):
@@ -140,5 +140,5 @@ def test_what_is_not_installed_is_named_with_its_extra(monkeypatch, name, settin
 
 
 def test_sentence_encoders_are_folders_unless_downloads_are_allowed():
-    with pytest.raises(InvalidInputError, match="is no folder"):
+    with pytest.raises(InvalidInputError, match="expected the folder of a model"):
         make_encoder("sentence_transformers", {"model": "all-MiniLM-L6-v2"})

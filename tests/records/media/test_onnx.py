@@ -61,7 +61,7 @@ def test_windows_of_sound_are_encoded(files):
         ({"input": "windows"}, "does not take windows so"),
         ({"input": "film"}, 'input is "film"'),
         ({"input": "frames", "scale": "0..1", "path": __file__}, "cannot be loaded"),
-        ({"input": "frames", "scale": "0..1", "path": "missing.onnx"}, "is no file"),
+        ({"input": "frames", "scale": "0..1", "path": "missing.onnx"}, "expected an ONNX file"),
     ],
 )
 def test_mistakes_are_named(files, settings, message):
