@@ -41,8 +41,8 @@ class Encoder(MediaEncoder):
         folder = Path(settings.model)
         if not folder.is_dir() and not download:
             raise InvalidInputError(
-                f"encoder sentence_transformers: model is {settings.model}, expected the folder of a model. Give one, or "
-                "--download true."
+                f"encoder sentence_transformers: model is {settings.model}, expected the folder of a model. Give one, "
+                "or --download true."
             )
         try:
             from sentence_transformers import SentenceTransformer
