@@ -161,7 +161,8 @@ class ItemMap(RouteGroup):
 
 
 def shown_items(items: int) -> NDArray[np.int64]:
-    """The items that a map shows: all, or a sample of :data:`MOST_POINTS`, ascending."""
-    if items <= MOST_POINTS:
-        return np.arange(items)
-    return np.sort(np.random.default_rng(SEED).choice(items, MOST_POINTS, replace=False))
+    """The items that a map shows, all or a sample of :data:`MOST_POINTS`, in a random order that is always the same.
+
+    Any number of items from the beginning are a sample of all: while the map moves, the page draws some of them.
+    """
+    return np.random.default_rng(SEED).permutation(items)[:MOST_POINTS]
