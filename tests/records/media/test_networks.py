@@ -108,10 +108,10 @@ def test_a_saved_model_of_pictures_gets_them_as_it_was_trained(saved):
     [
         ({"input": "frames", "size": 16, "output": "mean"}, 'scale is "", expected the one that its weights'),
         ({"input": "frames", "size": 16, "scale": "0..1"}, "has the outputs mean, most"),
-        ({"input": "frames", "size": 24, "scale": "0..1", "output": "mean"}, "does not take frames so"),
+        ({"input": "frames", "size": 24, "scale": "0..1", "output": "mean"}, "does not take frames as"),
         ({"input": "film"}, 'input is "film"'),
         ({"input": "frames", "scale": "0..1", "signature": "other"}, 'has no signature "other"'),
-        ({"input": "frames", "scale": "0..1", "path": "nowhere"}, "is no SavedModel"),
+        ({"input": "frames", "scale": "0..1", "path": "nowhere"}, "expected the folder of a SavedModel"),
         ({"scale": "0..1"}, "needs the setting input"),
     ],
 )
