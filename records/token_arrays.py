@@ -1,5 +1,6 @@
 """Token sequences of many items as arrays, end to end, without padding."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,44 @@ from numpy.typing import ArrayLike, NDArray
 from tf_metammf.errors import InvalidInputError
 
 
+class SequenceFeatures(ABC):
+    """Token sequences of one modality, a row an item: arrays, or what reads them when they are asked for."""
+
+    @property
+    @abstractmethod
+    def token_counts(self) -> NDArray[np.int64]:
+        """Tokens of each row, int64 ``[rows]``."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """``(rows, width)``, where the width is that of a token."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+
+    @property
+    @abstractmethod
+    def has_times(self) -> bool:
+        """Whether tokens have times."""
+
+    @abstractmethod
+    def __getitem__(self, rows: Any) -> "TokenArrays":
+        """The sequences of some rows, by number."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def most(self) -> int:
+        """Tokens of the longest sequence."""
+        return int(self.token_counts.max(initial=0))
+
+
 @dataclass(frozen=True, eq=False)
-class TokenArrays:
+class TokenArrays(SequenceFeatures):
     """Token sequences of ``n`` items, one after another.
 
     Attributes:
@@ -80,9 +117,14 @@ class TokenArrays:
         return int(self.values.shape[1])
 
     @property
-    def most(self) -> int:
-        """Tokens of the longest sequence."""
-        return int(self.lengths.max(initial=0))
+    def token_counts(self) -> NDArray[np.int64]:
+        """The lengths."""
+        return self.lengths
+
+    @property
+    def has_times(self) -> bool:
+        """Whether there are times."""
+        return self.times is not None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -98,9 +140,6 @@ class TokenArrays:
     def starts(self) -> NDArray[np.int64]:
         """Place of the first token of each item, int64 ``[n]``."""
         return np.cumsum(self.lengths) - self.lengths
-
-    def __len__(self) -> int:
-        return len(self.lengths)
 
     def __getitem__(self, items: Any) -> "TokenArrays":
         """The sequences of some items, by number or as a slice."""

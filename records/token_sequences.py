@@ -1,8 +1,11 @@
 """Token sequences of a batch of items: several vectors an item, in the order of time."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import tensorflow as tf
+
+FeatureForm: TypeAlias = Literal["vectors", "tokens"]
+"""What is given of each modality: one vector an item, which is the mean over its tokens, or token sequences."""
 
 LENGTH_STEP = 8
 """Batches are padded to a multiple of so many tokens, so that graphs and XLA see few lengths."""

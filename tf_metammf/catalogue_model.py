@@ -11,7 +11,7 @@ from tf_metammf.calibration import Calibration
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.batches import Batch
-from tf_metammf.features.feature_source import FeatureSource, extreme_items, token_modalities
+from tf_metammf.features.feature_source import FeatureSource, extreme_items, items_at_once, token_modalities
 from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.token_features import ModalityFeatures, item_rows, vectors_of
 from tf_metammf.layers.placement import rows_of
@@ -20,9 +20,6 @@ from tf_metammf.retrieval_model import RetrievalModel
 from tf_metammf.towers import ItemTower, UserTower
 
 _OTHER_ITEMS = "the batch has features of other items than it needs. Was its lookup made for another pipeline?"
-
-ITEMS_AT_ONCE = 4096
-"""Items read and encoded in one step when the whole catalogue is."""
 
 
 class CatalogueModel(RetrievalModel):
@@ -53,7 +50,7 @@ class CatalogueModel(RetrievalModel):
         """Embeddings of all users and of all items, float32 ``[users, d]`` and ``[items, d]``.
 
         They are one number wider where the model is calibrated. Items go through their tower in blocks of
-        :data:`ITEMS_AT_ONCE`, then all through an encoder that propagates.
+        :data:`tf_metammf.features.feature_source.ITEMS_AT_ONCE`, or fewer, then all through an encoder that propagates.
         """
         users, items = self._embeddings()
         if self.calibration is None:
@@ -106,9 +103,10 @@ class CatalogueModel(RetrievalModel):
 
     def _represent_all(self) -> tuple[tf.Tensor, Iterator[tf.Tensor]]:
         """Tower outputs of all users, and of all items block by block."""
-        starts = range(0, self.items, ITEMS_AT_ONCE)
-        ids = [tf.range(start, min(start + ITEMS_AT_ONCE, self.items), dtype=tf.int64) for start in starts]
-        blocks = zip(ids, self.item_features.blocks(ITEMS_AT_ONCE), strict=True)
+        size = items_at_once(self.item_features)
+        starts = range(0, self.items, size)
+        ids = [tf.range(start, min(start + size, self.items), dtype=tf.int64) for start in starts]
+        blocks = zip(ids, self.item_features.blocks(size), strict=True)
         users = self.user_tower(tf.range(self.users, dtype=tf.int64))
         return users, (self._represent_block(items, *block) for items, block in blocks)
 
@@ -262,7 +260,9 @@ class CatalogueModel(RetrievalModel):
 
     def _check_raw_features(self) -> None:
         """Refuses features that overflow before anything is learned of them."""
-        for name, largest, (features, presence) in extreme_items(self.item_features, block_size=ITEMS_AT_ONCE):
+        for name, largest, (features, presence) in extreme_items(
+            self.item_features, block_size=items_at_once(self.item_features)
+        ):
             representation = self.item_tower(features, presence)
             embedding = self._encode_new_items(representation, features, presence)
             squares = [tf.reduce_sum(tf.square(tf.cast(each, tf.float32))) for each in (representation, embedding)]

@@ -9,12 +9,12 @@ import tf_keras as keras
 from numpy.typing import NDArray
 
 from tf_metammf.auxiliary.auxiliary_loss import make_auxiliary
-from tf_metammf.catalogue_model import ITEMS_AT_ONCE, CatalogueModel
+from tf_metammf.catalogue_model import CatalogueModel
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.encoders.encoders import attached_encoder, encoder_settings, make_encoder
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.batches import Batch, batch_of
-from tf_metammf.features.feature_source import FeatureSource, feature_specs, feature_statistics
+from tf_metammf.features.feature_source import FeatureSource, feature_specs, feature_statistics, items_at_once
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.model_features import feature_source, known_items
 from tf_metammf.fusion.fusions import form_of, make_fusion
@@ -149,8 +149,8 @@ class MetaMMF(CatalogueModel):
             name="item_tower",
         )
         if standardize and fusion is not None:
-            form = self.item_tower.form
-            self.item_tower.adapt(feature_statistics(source, known, block_size=ITEMS_AT_ONCE, form=form))
+            statistics = feature_statistics(source, known, block_size=items_at_once(source), form=self.item_tower.form)
+            self.item_tower.adapt(statistics)
         # Where no modality is ever missing, the gradient of the stand-ins is zero, and finding that out would take
         # the gradient of all features: as many products as the fusion's first layers have, a third of its time.
         never_missing = not self.streams_features and self._table().complete

@@ -205,7 +205,8 @@ def _all_item_shards(_: None, items: int, widths: Widths, shards: int | None) ->
 def _write_items(
     shard: int, batches: Iterable[Any], items: int, widths: Widths, shards: int | None, folder: str
 ) -> Iterator[Entry]:
-    from tf_metammf.records.writer import item_examples, write_examples  # TensorFlow, which other steps do without
+    from tf_metammf.records.item_examples import item_examples  # TensorFlow, which other steps do without
+    from tf_metammf.records.writer import write_examples
 
     bounds = _item_bounds(items, widths, shards)
     start, stop = int(bounds[shard]), int(bounds[shard + 1])

@@ -13,7 +13,8 @@ from tf_metammf.records.beam.interaction_rows import ORIGIN
 from tf_metammf.records.beam.rejected_rows import rejected_rows
 from tf_metammf.records.beam.shards import publish
 from tf_metammf.records.funnel import Funnel, SplitCounts
-from tf_metammf.records.metadata import METADATA_FILE, FileEntry, Metadata, ModalityEntry, SplitEntry
+from tf_metammf.records.metadata import METADATA_FILE, FileEntry, Metadata, SplitEntry
+from tf_metammf.records.modality_entry import ModalityEntry
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.id_spelling import OddIds
 

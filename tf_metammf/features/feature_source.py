@@ -24,6 +24,13 @@ LEAST_DEVIATION = 1e-35
 """Least standard deviation of the feature of a modality that varies most: float32 has all its digits from 1e-38 on."""
 
 
+ITEMS_AT_ONCE = 4096
+"""Items read and encoded in one step when the whole catalogue is."""
+
+LEAST_ITEMS = 64
+"""The same of items with sequences, however long these are."""
+
+
 class FeatureSource(Protocol):
     """Features of all items, for a model whose batches carry the features they need.
 
@@ -46,6 +53,12 @@ class FeatureSource(Protocol):
 def token_modalities(source: FeatureSource) -> dict[str, int]:
     """Tokens of the longest sequence, by modality that items of a source have sequences of."""
     return dict(getattr(source, "tokens", {}))
+
+
+def items_at_once(source: FeatureSource) -> int:
+    """Items of a block: fewer where a source gives sequences, which are padded to the longest of the block."""
+    sequences = token_modalities(source) if getattr(source, "form", "tokens") == "tokens" else {}
+    return max(LEAST_ITEMS, ITEMS_AT_ONCE // max([1, *sequences.values()]))
 
 
 def feature_specs(source: FeatureSource) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The features of all items on the device, looked up by dense item id."""
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.features.feature_source import LEAST_DEVIATION, FeatureBlock, check_finite
-from tf_metammf.features.token_features import ModalityFeatures
+from tf_metammf.features.token_features import FeatureForm, ModalityFeatures
 from tf_metammf.features.token_table import TokenTable
 from tf_metammf.layers.placement import placed, rows_of
 from tf_metammf.layers.row_blocks import stacked
@@ -87,9 +88,29 @@ class FeatureTable:
         return features, presence
 
     @property
+    def form(self) -> FeatureForm:
+        """Whether the features of any modality are token sequences."""
+        return "tokens" if any(isinstance(table, TokenTable) for table in self._features.values()) else "vectors"
+
+    @property
     def complete(self) -> bool:
         """Whether every item has every modality."""
         return all(bool(tf.reduce_all(presence)) for presence in self._presence.values())
+
+    def means(self) -> "FeatureTable":
+        """The same items with the mean over the tokens in the place of each sequence; itself where there are none."""
+        if self.form == "vectors":
+            return self
+        pooled = copy(self)
+        pooled._features = {
+            name: placed(
+                stacked((block.means() for block in table.blocks(_CHECKED_AT_ONCE)), rows=self.items, width=table.width)
+            )
+            if isinstance(table, TokenTable)
+            else table
+            for name, table in self._features.items()
+        }
+        return pooled
 
     def blocks(self, size: int) -> Iterator[FeatureBlock]:
         """All items by dense id, ``size`` after ``size``, as a :class:`FeatureSource`."""

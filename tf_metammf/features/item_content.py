@@ -31,7 +31,7 @@ class ItemContent:
     """
 
     def __init__(self, table: FeatureTable, known: NDArray[np.bool_], *, standardize: bool = True) -> None:
-        self.table = table
+        self.table = table = table.means()
         self.items = table.items
         self.widths = dict(sorted(table.widths.items()))
         self._statistics: Statistics = {}

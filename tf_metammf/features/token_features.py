@@ -1,14 +1,13 @@
 """Features in the form that something takes: one vector an item, or a sequence of tokens."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from tf_metammf.records.token_sequences import TokenSequences
+from tf_metammf.records.token_sequences import FeatureForm, TokenSequences
 
-FeatureForm: TypeAlias = Literal["vectors", "tokens"]
-"""What a fusion takes of each modality: float ``[B, width]``, or :class:`tf_metammf.records.TokenSequences`."""
+__all__ = ["FeatureForm", "ModalityFeatures", "item_count", "item_rows", "tokens_of", "vectors_of"]
 
 ModalityFeatures: TypeAlias = tf.Tensor | TokenSequences
 """Features of one modality of a batch, as a record set has them."""

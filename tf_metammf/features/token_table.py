@@ -1,5 +1,6 @@
 """The token sequences of one modality of all items, on the device."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,12 @@ class TokenTable:
             return TokenSequences(values, lengths, relative_times(lengths, padded))
         times = tf.where(inside, rows_of(self._times, places), 0.0)
         return TokenSequences(values, lengths, times)
+
+    def blocks(self, size: int) -> Iterator[TokenSequences]:
+        """The sequences of all items by dense id, ``size`` after ``size``."""
+        items = int(self._lengths.shape[0])
+        for first in range(0, items, size):
+            yield self.lookup(tf.range(first, min(first + size, items), dtype=tf.int64))
 
 
 def _blocks(values: NDArray[Any], count: int) -> list[NDArray[Any]]:

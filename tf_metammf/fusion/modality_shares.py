@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-ITEMS_AT_ONCE = 4096
+from tf_metammf.features.feature_source import items_at_once
 
 
 def modality_shares(model: Any, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -43,4 +43,6 @@ def modality_shares(model: Any, features: Mapping[str, tf.Tensor], presence: Map
 def catalogue_shares(model: Any) -> NDArray[np.float32]:
     """Shares of all items of a model that looks at content, float32 ``[items, M]``."""
     of_block = tf.function(lambda features, presence: modality_shares(model, features, presence), reduce_retracing=True)
-    return np.concatenate([of_block(*block).numpy() for block in model.item_features.blocks(ITEMS_AT_ONCE)])
+    return np.concatenate(
+        [of_block(*block).numpy() for block in model.item_features.blocks(items_at_once(model.item_features))]
+    )
