@@ -8,7 +8,7 @@ import tf_keras as keras
 from tf_metammf.errors import unknown_name
 from tf_metammf.fusion.embedded_fusion import EmbeddedFusion
 from tf_metammf.fusion.token_attention import head_count, masked_softmax
-from tf_metammf.fusion.token_embedding import EmbeddedTokens
+from tf_metammf.fusion.token_embedding import EmbeddedTokens, frequency_count
 from tf_metammf.fusion.token_layers import TokenBlock
 from tf_metammf.layers.layer_arguments import copied, positive_integer
 
@@ -76,9 +76,11 @@ class CrossmodalFusion(EmbeddedFusion):
         layers: int = 2,
         source_levels: SourceLevels = "all",
         heads: int = 4,
+        frequencies: int = 16,
         **options: Any,
     ) -> None:
         super().__init__(units, **options)
+        self.frequencies = frequency_count("CrossmodalFusion", frequencies)
         if source_levels not in get_args(SourceLevels):
             raise unknown_name("source_levels", source_levels, get_args(SourceLevels))
         self.layers = positive_integer("CrossmodalFusion", "layers", layers)
@@ -188,6 +190,7 @@ class CrossmodalFusion(EmbeddedFusion):
             **super().get_config(),
             "layers": self.layers,
             "source_levels": self.source_levels,
+            "frequencies": self.frequencies,
             "heads": self.heads,
         }
 

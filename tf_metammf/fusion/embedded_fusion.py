@@ -29,7 +29,6 @@ class EmbeddedFusion(TokenFusion, TokenLayers):
     Args:
         units: Widths of the layers of the read-out, the last of which is that of the fused vector. Defaults to (64,).
         token_units: Width of embedded tokens. Defaults to 64.
-        frequencies: Sinusoids of the time; 0 leaves times out. Defaults to 16.
         dropout: Share of values that are dropped after each attention and each hidden layer in training. Defaults
             to 0.1.
         **options: As :class:`tf_metammf.fusion.fusion_layer.FusionLayer`.
@@ -38,19 +37,20 @@ class EmbeddedFusion(TokenFusion, TokenLayers):
         InvalidInputError: An argument is not acceptable, or the input is not a dictionary.
     """
 
+    frequencies: int = 0
+    """Sinusoids of the time that are added to tokens."""
+
     def __init__(
         self,
         units: Any = (64,),
         *,
         token_units: int = 64,
-        frequencies: int = 16,
         dropout: float = 0.1,
         **options: Any,
     ) -> None:
         super().__init__(units, **options)
         name = type(self).__name__
         self.token_units = positive_integer(name, "token_units", token_units)
-        self.frequencies = 0 if frequencies == 0 else positive_integer(name, "frequencies", frequencies)
         self.dropout = share(name, "dropout", dropout)
         self.generator = new_generator()
 
@@ -130,7 +130,6 @@ class EmbeddedFusion(TokenFusion, TokenLayers):
         return {
             **super().get_config(),
             "token_units": self.token_units,
-            "frequencies": self.frequencies,
             "dropout": self.dropout,
         }
 

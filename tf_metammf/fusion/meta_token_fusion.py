@@ -15,7 +15,7 @@ from tf_metammf.fusion.meta_dense import MetaDense
 from tf_metammf.fusion.pyramid_fusion import PyramidFusion
 from tf_metammf.fusion.query_fusion import QueryFusion
 from tf_metammf.fusion.token_attention import masked_softmax
-from tf_metammf.fusion.token_embedding import EmbeddedTokens
+from tf_metammf.fusion.token_embedding import EmbeddedTokens, frequency_count
 from tf_metammf.layers.layer_arguments import copied, optional_positive_integer, positive_integer
 
 Meta = Literal["queries", "pyramid", "crossmodal"]
@@ -81,9 +81,11 @@ class MetaTokenFusion(EmbeddedFusion):
         meta_units: int = 5,
         rank: int | None = 16,
         tensor_initializer: Any = "lecun_normal",
+        frequencies: int = 16,
         **options: Any,
     ) -> None:
         super().__init__(units, **options)
+        self.frequencies = frequency_count("MetaTokenFusion", frequencies)
         if meta not in get_args(Meta):
             raise unknown_name("meta", meta, get_args(Meta))
         self.meta = meta
@@ -172,6 +174,7 @@ class MetaTokenFusion(EmbeddedFusion):
             **super().get_config(),
             "meta": self.meta,
             "meta_units": self.meta_units,
+            "frequencies": self.frequencies,
             "rank": self.rank,
             "tensor_initializer": keras.initializers.serialize(self.tensor_initializer),
         }

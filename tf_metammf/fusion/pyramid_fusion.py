@@ -78,8 +78,7 @@ class PyramidFusion(EmbeddedFusion):
         branches: Branches = "both",
         **options: Any,
     ) -> None:
-        # Where a token is says its slot; sinusoids of the time would say it again.
-        super().__init__(units, **{**options, "frequencies": 0})
+        super().__init__(units, **options)
         self.slots = positive_integer("PyramidFusion", "slots", slots)
         if self.slots % 6:
             raise InvalidInputError(f"PyramidFusion: slots is {slots}, expected a multiple of 6.")
@@ -161,9 +160,12 @@ class PyramidFusion(EmbeddedFusion):
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
-        config = super().get_config()
-        del config["frequencies"]
-        return {**config, "slots": self.slots, "reduction": self.reduction, "branches": self.branches}
+        return {
+            **super().get_config(),
+            "slots": self.slots,
+            "reduction": self.reduction,
+            "branches": self.branches,
+        }
 
 
 def slot_shares(tokens: Sequence[EmbeddedTokens], slots: int) -> list[tf.Tensor]:

@@ -7,7 +7,7 @@ import tf_keras as keras
 
 from tf_metammf.fusion.embedded_fusion import EmbeddedFusion
 from tf_metammf.fusion.token_attention import head_count
-from tf_metammf.fusion.token_embedding import EmbeddedTokens
+from tf_metammf.fusion.token_embedding import EmbeddedTokens, frequency_count
 from tf_metammf.fusion.token_layers import TokenBlock
 from tf_metammf.layers.layer_arguments import not_negative, positive_integer
 
@@ -65,9 +65,11 @@ class QueryFusion(EmbeddedFusion):
         blocks: int = 1,
         heads: int = 4,
         diversity: float = 1e-4,
+        frequencies: int = 16,
         **options: Any,
     ) -> None:
         super().__init__(units, **options)
+        self.frequencies = frequency_count("QueryFusion", frequencies)
         self.queries = positive_integer("QueryFusion", "queries", queries)
         self.blocks = positive_integer("QueryFusion", "blocks", blocks)
         self.heads = head_count("QueryFusion", heads, self.token_units)
@@ -116,6 +118,7 @@ class QueryFusion(EmbeddedFusion):
             **super().get_config(),
             "queries": self.queries,
             "blocks": self.blocks,
+            "frequencies": self.frequencies,
             "heads": self.heads,
             "diversity": self.diversity,
         }

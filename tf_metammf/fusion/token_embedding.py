@@ -81,7 +81,7 @@ class TokenEmbedding(Layer):
     ) -> None:
         super().__init__(**{"autocast": False, **options})
         self.units = positive_integer("TokenEmbedding", "units", units)
-        self.frequencies = 0 if frequencies == 0 else positive_integer("TokenEmbedding", "frequencies", frequencies)
+        self.frequencies = frequency_count("TokenEmbedding", frequencies)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
@@ -156,3 +156,12 @@ def time_features(times: tf.Tensor, frequencies: int) -> tf.Tensor:
     periods = np.geomspace(SHORTEST_PERIOD, LONGEST_PERIOD, frequencies, dtype=np.float32)
     angles = 2 * np.float32(np.pi) * tf.cast(times, tf.float32)[:, :, tf.newaxis] / periods
     return tf.concat([tf.sin(angles), tf.cos(angles)], axis=-1)
+
+
+def frequency_count(layer: str, frequencies: Any) -> int:
+    """A number of sinusoids.
+
+    Raises:
+        InvalidInputError: It is neither 0 nor a positive integer.
+    """
+    return 0 if frequencies == 0 else positive_integer(layer, "frequencies", frequencies)

@@ -6,9 +6,6 @@ from typing import ClassVar, Literal
 from tf_metammf.fusion.settings import LayeredFusionSettings
 from tf_metammf.parts.parts import Searched
 
-ASSUMED_TOKENS = 32
-"""Tokens of an item in a modality, for the estimate of memory, which is made before sequences are seen."""
-
 
 @dataclass
 class TokenFusionSettings(LayeredFusionSettings):
@@ -25,16 +22,16 @@ class TokenFusionSettings(LayeredFusionSettings):
     dropout: float = 0.1
 
     takes: ClassVar[Literal["vectors", "tokens"]] = "tokens"
-    values_of_token: ClassVar[int] = 4
-    """How many times ``token_units`` a token takes in a step."""
+    copies: ClassVar[int] = 4
+    """How many times a step holds the tokens of an item, embedded."""
 
     def weight_count(self, features: int) -> int:
-        """The embedding of tokens, and about as many squares of its width as the layers have."""
-        return self.token_units * (features + 16 * self.token_units) + sum(self.units) * self.token_units
+        """About as many squares of the width of tokens as the layers have, and the read-out."""
+        return 16 * self.token_units**2 + sum(self.units) * self.token_units
 
     def activation_count(self, features: int) -> int:
-        """Inputs three times, and embedded tokens, for 32 tokens of an item."""
-        return ASSUMED_TOKENS * (3 * features + self.values_of_token * self.token_units) + 2 * sum(self.units)
+        """Inputs three times, and embedded tokens, as if these were as wide as the tokens themselves."""
+        return (3 + self.copies) * features + 2 * sum(self.units)
 
 
 @dataclass
@@ -97,7 +94,7 @@ class CrossmodalFusionSettings(TokenFusionSettings):
     frequencies: int = 16
 
     layer = "tf_metammf.fusion.crossmodal_fusion:CrossmodalFusion"
-    values_of_token = 40
+    copies = 40
     searched: ClassVar[Searched] = {"layers": {"choice": [1, 2]}, "token_units": {"choice": [32, 64]}}
 
 
@@ -121,5 +118,5 @@ class MetaTokenFusionSettings(TokenFusionSettings):
 
     layer = "tf_metammf.fusion.meta_token_fusion:MetaTokenFusion"
     generates_kernels = True
-    values_of_token = 8
+    copies = 8
     searched: ClassVar[Searched] = {"meta_units": {"choice": [2, 5, 10, 20]}, "rank": {"choice": [4, 8, 16, 32]}}
