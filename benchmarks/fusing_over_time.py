@@ -44,7 +44,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "order": {"users": 600, "items": 600, "frames": 6},
     "binding": {"users": 2000, "items": 4000, "frames": 6},
 }
-STEPS = {"kinds": 600, "needle": 600, "order": 600, "binding": 1500}
+STEPS = {"kinds": 400, "needle": 400, "order": 200, "binding": 1500}
 
 
 def main() -> None:
@@ -65,13 +65,13 @@ def main() -> None:
                 share = _recall(data, fusion, options, seed=seed, steps=STEPS[pattern]) / best
                 found.setdefault(pattern, {}).setdefault(name, []).append(share)
                 print(f"{pattern} seed {seed} {name}: {share:.3f}, {time.perf_counter() - started:.0f} s", flush=True)
+        write_report("fusing_over_time", {"multiply_adds": costs, "shares": found})
     rows = [
         [pattern, name, *(f"{value:.3f}" for value in spread(shares).values())]
         for pattern, by_name in found.items()
         for name, shares in by_name.items()
     ]
     print_table(f"share of the best reachable {METRIC}", ["pattern", "fusion", "median", "least", "most"], rows)
-    write_report("fusing_over_time", {"seeds": arguments.seeds, "multiply_adds": costs, "shares": found})
 
 
 def _recall(data: SequenceData, fusion: str, options: dict[str, Any], *, seed: int, steps: int) -> float:
