@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -15,6 +15,7 @@ from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.sources import load_source, source_names
 from tf_metammf.records.splits.filtering import Filtering
 from tf_metammf.records.splits.splitting import Splitting
+from tf_metammf.records.thinned_tokens import MOST_TOKENS
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -32,6 +33,18 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=str,
         default="stop",
         help='at a row that cannot be read: "stop", or "skip" it and list it in OUTPUT.rejected.csv',
+    )
+    parser.add_argument(
+        "--most_tokens",
+        type=int,
+        default=MOST_TOKENS,
+        help="tokens that are kept of a sequence; a longer one is thinned evenly over its time",
+    )
+    parser.add_argument(
+        "--stored_dtype",
+        type=Literal["float32", "float16"],
+        default="float32",
+        help="type that features are stored in; float16 takes half the bytes",
     )
     parser.add_argument(
         "--beam_pipeline_options",
@@ -56,7 +69,14 @@ def run(arguments: Namespace) -> int:
     splitting = Splitting(**_values(arguments.splitting))
 
     settings = ConversionSettings(
-        options, filtering, splitting, seed=arguments.seed, shards=arguments.shards, on_error=arguments.on_error
+        options,
+        filtering,
+        splitting,
+        seed=arguments.seed,
+        shards=arguments.shards,
+        on_error=arguments.on_error,
+        most_tokens=arguments.most_tokens,
+        stored_dtype=arguments.stored_dtype,
     )
     if arguments.beam_pipeline_options is not None:
         metadata = _convert_with_beam(arguments, settings)

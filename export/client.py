@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -180,7 +181,7 @@ class Client(ServedModel):
         return found
 
     def explain_new_items(
-        self, features: Mapping[str, ArrayLike], *, presence: Mapping[str, ArrayLike] | None = None
+        self, features: Mapping[str, Any], *, presence: Mapping[str, ArrayLike] | None = None
     ) -> list[ModalityShares]:
         """What the fused vectors of new items come from.
 
@@ -220,12 +221,14 @@ class Client(ServedModel):
         return found
 
     def encode_items(
-        self, features: Mapping[str, ArrayLike], *, presence: Mapping[str, ArrayLike] | None = None
+        self, features: Mapping[str, Any], *, presence: Mapping[str, ArrayLike] | None = None
     ) -> NDArray[np.float32]:
         """Embeddings of new items.
 
         Args:
-            features: float ``[B, width]`` by modality, raw as in the record set; a modality left out is absent.
+            features: By modality, raw as in the record set: float ``[B, width]``, or, where items have token
+                sequences, :class:`tf_metammf.records.TokenArrays` or a list with an array ``[T, width]`` for each
+                item, of any length. A modality left out is absent.
             presence: bool ``[B]`` by modality; one left out is present wherever it has features.
 
         Returns:
@@ -248,7 +251,7 @@ class Client(ServedModel):
     def place_of_new_items(
         self,
         user_ids: Sequence[str],
-        features: Mapping[str, ArrayLike],
+        features: Mapping[str, Any],
         *,
         presence: Mapping[str, ArrayLike] | None = None,
     ) -> NewItemPlaces:

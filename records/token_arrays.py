@@ -175,3 +175,8 @@ class TokenArrays(SequenceFeatures):
                 f"the times of sequence {item[broken[0]]} are not finite or not in order, near "
                 f"{self.times[broken[0]]:g}. Expected seconds that do not decrease."
             )
+
+
+def mean_values(tokens: int, rows: int, width: int) -> int:
+    """Values that a row of token sequences has in the mean, rounded up."""
+    return -(-tokens * width // max(rows, 1))
