@@ -62,7 +62,11 @@ def rows_of_ids(name: str, rows: Sequence[Sequence[str]]) -> NDArray[np.object_]
 
 
 def feature_inputs(
-    signature: Signature, features: Mapping[str, Any], presence: Mapping[str, ArrayLike] | None
+    signature: Signature,
+    features: Mapping[str, Any],
+    presence: Mapping[str, ArrayLike] | None,
+    *,
+    least_tokens: int = 0,
 ) -> Arrays:
     """Inputs for the features of new items, absent modalities included.
 
@@ -71,6 +75,7 @@ def feature_inputs(
         features: By modality, float ``[B, width]``, or token sequences where the signature takes those: see
             :func:`tf_metammf.export.sequence_inputs.sequences_of`. A modality left out is absent.
         presence: bool ``[B]`` by modality; one left out is present wherever it has features.
+        least_tokens: Tokens that sequences are padded to at least.
 
     Raises:
         InvalidInputError: A modality is unknown, features have another rank or are all left out, or numbers of items
@@ -93,7 +98,9 @@ def feature_inputs(
     for name in modalities:
         if name + LENGTHS in signature.inputs:
             sequences = arrays.get(name, no_sequences(items))
-            inputs |= sequence_inputs(name, sequences, masks.get(name), items=items, signature=signature)
+            inputs |= sequence_inputs(
+                name, sequences, masks.get(name), items=items, signature=signature, least_tokens=least_tokens
+            )
             continue
         values = arrays.get(name, np.zeros((items, 0), np.float32))
         present = masks.get(name, np.full(len(values), values.shape[1] > 0))

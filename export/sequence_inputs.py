@@ -52,7 +52,13 @@ def no_sequences(items: int) -> TokenArrays:
 
 
 def sequence_inputs(
-    name: str, sequences: TokenArrays, presence: NDArray[np.bool_] | None, *, items: int, signature: Signature
+    name: str,
+    sequences: TokenArrays,
+    presence: NDArray[np.bool_] | None,
+    *,
+    items: int,
+    signature: Signature,
+    least_tokens: int = 0,
 ) -> dict[str, NDArray[Any]]:
     """Arrays by name of the input.
 
@@ -62,6 +68,7 @@ def sequence_inputs(
         presence: bool ``[B]``: items whose sequences count; None for all.
         items: Number of items.
         signature: What the inputs are for: times are left out where it does not take them.
+        least_tokens: Tokens that sequences are padded to at least.
 
     Raises:
         InvalidInputError: There are sequences or presences of another number of items, or tokens of another width.
@@ -75,7 +82,7 @@ def sequence_inputs(
             f"modality {name}: found {len(sequences)} sequences and presence {list(present.shape)}, expected both for "
             f"the same {items} items."
         )
-    padded = -(-max(sequences.most, 1) // LENGTH_STEP) * LENGTH_STEP
+    padded = -(-max(sequences.most, least_tokens, 1) // LENGTH_STEP) * LENGTH_STEP
     there = np.arange(padded) < sequences.lengths[:, np.newaxis]
     values = np.zeros((items, padded, width), np.float32)
     values[there] = sequences.values if len(sequences.values) else 0

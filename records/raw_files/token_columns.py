@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.input_files import one_line
 from tf_metammf.records.raw_files.tables import Table, listed
-from tf_metammf.records.token_arrays import TokenArrays
+from tf_metammf.records.token_arrays import TokenArrays, in_order
 from tf_metammf.records.value_ranges import ValueRanges
 
 if TYPE_CHECKING:
@@ -110,18 +110,6 @@ def tokens_of_archive(path: Path, arrays: Mapping[str, NDArray[Any]], item: str)
             "the tokens, and finite times [tokens]. Write it again."
         )
     return in_order(values, lengths.astype(np.int64), times)
-
-
-def in_order(values: NDArray[Any], lengths: NDArray[np.int64], times: NDArray[Any] | None) -> TokenArrays:
-    """Token sequences whose tokens are put in the order of their times."""
-    if times is None:
-        return TokenArrays(values, lengths)
-    times = times.astype(np.float32)
-    item = np.repeat(np.arange(len(lengths)), lengths)
-    if ((np.diff(times) < 0) & (np.diff(item) == 0)).any() and np.isfinite(times).all():
-        order = np.lexsort((times, item))
-        values, times = values[order], times[order]
-    return TokenArrays(values, lengths, times)
 
 
 def _times(table: Table, item_column: str, name: str, lengths: NDArray[np.integer]) -> NDArray[np.float64]:
