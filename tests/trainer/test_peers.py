@@ -187,6 +187,7 @@ def test_a_baseline_has_no_weights_to_begin_with(look_alikes, trained, tmp_path)
         ("lightgcn", "model.encoder.layers", "model.encoder.neighbours"),
         ("item-knn", "model.encoder.shrinkage", "training.learning_rate"),
         ("bm3", "model.encoder.target_dropout", "objective.temperature"),
+        ("lgmrec", "model.encoder.hyperedges", "model.encoder.pruning"),
         ("mgcn", "model.encoder.contrast_weight", "model.encoder.pruning"),
         ("default", "model.fusion.rank", "model.encoder.layers"),
     ],

@@ -48,3 +48,36 @@ class MGCNSettings(ContrastiveSettings):
         **ContrastiveSettings.searched,
         "neighbours": {"choice": [5, 10, 20, 50]},
     }
+
+
+@dataclass
+class LGMRecSettings(ContrastiveSettings):
+    """Settings of LGMRec.
+
+    Attributes:
+        modality_layers: Layers over the graph of interactions for each modality.
+        hyperedges: Hyperedges of each modality.
+        hyperedge_layers: Layers over the hyperedges.
+        hyperedge_dropout: Dropout of how much users and items belong to hyperedges.
+        hyperedge_temperature: Divides what that is the softmax of.
+        global_weight: Factor of the global view beside the local ones.
+    """
+
+    name: Literal["lgmrec"] = "lgmrec"
+    contrast_weight: float = 1e-4
+    modality_layers: int = 2
+    hyperedges: int = 4
+    hyperedge_layers: int = 1
+    hyperedge_dropout: float = 0.5
+    hyperedge_temperature: float = 0.2
+    global_weight: float = 0.3
+
+    layer = "tf_metammf.encoders.lgmrec:LGMRec"
+    above_zero = frozenset({"contrast_temperature", "hyperedge_temperature"})
+    searched: ClassVar[Searched] = {
+        **ContrastiveSettings.searched,
+        "contrast_weight": {"log_range": [1.0e-5, 0.1]},
+        "hyperedges": {"choice": [2, 4, 8, 16, 32]},
+        "hyperedge_dropout": {"range": [0.0, 0.8]},
+        "global_weight": {"range": [0.1, 1.0]},
+    }
