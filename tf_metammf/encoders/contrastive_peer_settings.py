@@ -51,6 +51,26 @@ class MGCNSettings(ContrastiveSettings):
 
 
 @dataclass
+class SMORESettings(ContrastiveSettings):
+    """Settings of SMORE.
+
+    Attributes:
+        neighbours: Most similar items of each item.
+        item_layers: Layers over the graphs of similar items.
+    """
+
+    name: Literal["smore"] = "smore"
+    neighbours: int = 10
+    item_layers: int = 1
+
+    layer = "tf_metammf.encoders.smore:SMORE"
+    searched: ClassVar[Searched] = {
+        **ContrastiveSettings.searched,
+        "neighbours": {"choice": [5, 10, 20, 50]},
+    }
+
+
+@dataclass
 class LGMRecSettings(ContrastiveSettings):
     """Settings of LGMRec.
 
