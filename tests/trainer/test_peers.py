@@ -94,7 +94,7 @@ def recall(run: RunDirectory, part: str = "") -> float:
     return run.read("metrics")["test"][f"{part}recall@10"]
 
 
-@pytest.mark.parametrize("preset", ["lattice", "freedom", "mgcn", "smore"])
+@pytest.mark.parametrize("preset", ["lattice", "freedom", "mgcn", "mmhcl", "smore"])
 def test_graphs_of_similar_items_find_items_without_interactions_by_the_ids_of_others(trained, preset):
     modalities = {"modality_weights": {"visual": 1.0}} if preset == "freedom" else {}
     assert recall(trained("lightgcn"), "cold/") < 0.2
@@ -189,6 +189,7 @@ def test_a_baseline_has_no_weights_to_begin_with(look_alikes, trained, tmp_path)
         ("bm3", "model.encoder.target_dropout", "objective.temperature"),
         ("lgmrec", "model.encoder.hyperedges", "model.encoder.pruning"),
         ("smore", "model.encoder.contrast_temperature", "model.encoder.pruning"),
+        ("mmhcl", "model.encoder.user_layers", "model.encoder.pruning"),
         ("mgcn", "model.encoder.contrast_weight", "model.encoder.pruning"),
         ("default", "model.fusion.rank", "model.encoder.layers"),
     ],

@@ -71,6 +71,40 @@ class SMORESettings(ContrastiveSettings):
 
 
 @dataclass
+class MMHCLSettings(ContrastiveSettings):
+    """Settings of MMHCL.
+
+    Attributes:
+        neighbours: Most similar items of each item.
+        user_layers: Layers over the hypergraph of users.
+        item_layers: Layers over the hypergraph of items.
+        user_weight: Factor of the hypergraph of users beside the graph of interactions.
+        item_weight: Factor of the hypergraph of items beside the graph of interactions.
+    """
+
+    name: Literal["mmhcl"] = "mmhcl"
+    contrast_weight: float = 0.03
+    neighbours: int = 5
+    user_layers: int = 3
+    item_layers: int = 2
+    user_weight: float = 1.0
+    item_weight: float = 1.0
+
+    layer = "tf_metammf.encoders.mmhcl:MMHCL"
+    lower_bounds: ClassVar[Mapping[str, float]] = {
+        **ContrastiveSettings.lower_bounds,
+        "user_weight": 0.0,
+        "item_weight": 0.0,
+    }
+    searched: ClassVar[Searched] = {
+        **ContrastiveSettings.searched,
+        "neighbours": {"choice": [3, 5, 10, 20]},
+        "user_layers": {"choice": [1, 2, 3]},
+        "item_layers": {"choice": [1, 2, 3]},
+    }
+
+
+@dataclass
 class LGMRecSettings(ContrastiveSettings):
     """Settings of LGMRec.
 
