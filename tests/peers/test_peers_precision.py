@@ -11,7 +11,7 @@ OPTIONS = {"bm3": {"target_dropout": 0.0}, "invrl": {"noise": 0.0}, "freedom": {
 
 
 @pytest.mark.parametrize(
-    "encoder", ["vbpr", "mmgcn", "lattice", "freedom", "bm3", "invrl", "mgcn", "lgmrec", "smore", "mmhcl"]
+    "encoder", ["vbpr", "mmgcn", "lattice", "freedom", "bm3", "invrl", "mgcn", "lgmrec", "smore", "mmhcl", "diffmm"]
 )
 def test_the_loss_is_that_of_float32(make_case, encoder):
     objective = NoObjective if encoder == "bm3" else BPR

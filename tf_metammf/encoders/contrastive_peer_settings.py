@@ -135,3 +135,55 @@ class LGMRecSettings(ContrastiveSettings):
         "hyperedge_dropout": {"range": [0.0, 0.8]},
         "global_weight": {"range": [0.1, 1.0]},
     }
+
+
+@dataclass
+class DiffMMSettings(ContrastiveSettings):
+    """Settings of DiffMM.
+
+    Attributes:
+        layers: Number of layers over the graph of interactions.
+        hidden_units: Hidden width of the diffusions.
+        diffusion_steps: Steps of the diffusions.
+        noise_scale: Factor of the noise of the diffusions.
+        signal_weight: Factor of the loss that brings a modality into its diffusion.
+        diffusion_users: Users of a batch that the diffusions are trained on.
+        generated_items: Items of a user in the generated graph of each modality.
+        generated_weight: Factor of the generated graphs beside that of interactions.
+        modality_weight: Factor of the fused modalities beside their propagation.
+        budget_gb: Size in GB of the diffusions in training and of a training step on the whole graph, above which they
+            are refused.
+    """
+
+    name: Literal["diffmm"] = "diffmm"
+    layers: int = 1
+    contrast_temperature: float = 0.5
+    hidden_units: int = 1000
+    diffusion_steps: int = 5
+    noise_scale: float = 0.1
+    signal_weight: float = 0.01
+    diffusion_users: int = 128
+    generated_items: int = 1
+    generated_weight: float = 0.5
+    modality_weight: float = 0.5
+
+    layer = "tf_metammf.encoders.diffmm:DiffMM"
+    counts_over_batches = True
+    not_for_layer = frozenset()
+    lower_bounds: ClassVar[Mapping[str, float]] = {
+        **ContrastiveSettings.lower_bounds,
+        "hidden_units": 1,
+        "diffusion_steps": 2,
+        "signal_weight": 0.0,
+        "diffusion_users": 1,
+        "generated_items": 1,
+        "generated_weight": 0.0,
+        "modality_weight": 0.0,
+    }
+    above_zero = frozenset({"contrast_temperature", "noise_scale"})
+    searched: ClassVar[Searched] = {
+        **ContrastiveSettings.searched,
+        "generated_items": {"choice": [1, 2, 5, 10]},
+        "generated_weight": {"range": [0.0, 1.0]},
+        "modality_weight": {"range": [0.0, 1.0]},
+    }
