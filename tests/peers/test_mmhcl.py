@@ -40,7 +40,7 @@ def test_the_loss_contrasts_hypergraphs_with_interactions(make_case, nearest):
     expected = 0.0
     for name, view, behaviour in zip(("user", "item"), views, case.lightgcn(2), strict=True):
         ids = case.batch[name].numpy()
-        weights = np.exp(normalized(view)[ids] @ normalized(behaviour)[ids].T / 0.2)
+        weights = np.exp(normalized(view)[ids] @ normalized(behaviour)[ids].T / 0.6)
         weights[(ids[:, None] == ids) & ~np.eye(len(ids), dtype=bool)] = 0
         expected += 0.2 * -np.log(np.diag(weights) / weights.sum(axis=1)).mean()
     difference = case.model.compute_loss(case.batch) - without.model.compute_loss(case.batch)

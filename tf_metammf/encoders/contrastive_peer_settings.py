@@ -84,6 +84,7 @@ class MMHCLSettings(ContrastiveSettings):
 
     name: Literal["mmhcl"] = "mmhcl"
     contrast_weight: float = 0.03
+    contrast_temperature: float = 0.6
     neighbours: int = 5
     user_layers: int = 3
     item_layers: int = 2

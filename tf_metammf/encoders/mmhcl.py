@@ -60,7 +60,7 @@ class MMHCL(TwoViewEncoder):
         item_weight: float = 1.0,
         **options: Any,
     ) -> None:
-        super().__init__(graph, content, **options)
+        super().__init__(graph, content, **{"contrast_weight": 0.03, "contrast_temperature": 0.6, **options})
         self.user_layers = positive_integer("MMHCL", "user_layers", user_layers)
         self.item_layers = positive_integer("MMHCL", "item_layers", item_layers)
         self.user_weight = not_negative("MMHCL: user_weight", user_weight)
