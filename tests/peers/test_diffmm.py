@@ -47,7 +47,7 @@ def expected_nodes(case, *, layers: int, generated_weight: float, modality_weigh
     fused, views = 0.0, []
     for share, (name, features) in zip(shares, case.features.items(), strict=True):
         mapped = features @ case.weight(f"{name}_map/kernel") + case.weight(f"{name}_map/bias")
-        nodes = np.concatenate([users, np.where(mapped > 0, mapped, 0.2 * mapped)])
+        nodes = np.concatenate([users, normalized(np.where(mapped > 0, mapped, 0.2 * mapped))])
         fused = fused + share * (graph @ nodes + generated_weight * matrices[name] @ nodes)
         views.append(powers @ matrices[name] @ nodes)
     return powers @ (np.concatenate([users, items]) + fused) + modality_weight * normalized(fused), views
@@ -93,7 +93,7 @@ def test_a_training_step_adds_the_losses_of_the_diffusions_of_its_users(make_cas
     expected = 0.0
     for name, (step, prediction) in seen.items():
         mapped = case.features[name] @ case.weight(f"{name}_map/kernel") + case.weight(f"{name}_map/bias")
-        content = np.where(mapped > 0, mapped, 0.2 * mapped)
+        content = normalized(np.where(mapped > 0, mapped, 0.2 * mapped))
         weights = encoder.diffusions[name].weights_of_steps
         losses = weights[step - 1] / weights.mean() * ((prediction - rows) ** 2).mean(axis=1)
         signals = ((prediction @ content - rows @ case.towers[1]) ** 2).mean(axis=1)

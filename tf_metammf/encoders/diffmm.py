@@ -32,7 +32,7 @@ class DiffMM(ContrastiveEncoder):
     """Multi-modal diffusion model (Jiang et al., DiffMM, MM 2024, section 3).
 
     With ``x`` the tower outputs, ``A`` the interactions normalised by the degrees of both ends, ``f_m`` the features of
-    items and ``c_m = leaky_relu(W_m f_m + b_m)``:
+    items and ``c_m`` the L2-normalised ``leaky_relu(W_m f_m + b_m)``:
 
     * Every modality has a diffusion of the rows ``a_u`` of the interactions
       (:class:`tf_metammf.encoders.interaction_diffusion.InteractionDiffusion`). To its loss comes
@@ -49,7 +49,8 @@ class DiffMM(ContrastiveEncoder):
     Deviations: the diffusions are trained in the same steps as the rest, on some users of each batch, without a
     gradient to embeddings or ``c_m``; the weights of their steps are divided by their mean, which Adam does not notice.
     Graphs are generated every ``refresh_steps`` steps, from the rows as they are, without noise; before the first time
-    they have no edges. ``x`` is a part of ``h``. Sums of the contrast leave out other rows of the same user or item.
+    they have no edges. ``c_m`` are normalised: at the scale of raw features they drown the IDs.
+    ``x`` is a part of ``h``. Sums of the contrast leave out other rows of the same user or item.
 
     Args:
         graph: The training interactions.
@@ -160,7 +161,8 @@ class DiffMM(ContrastiveEncoder):
 
     def _content(self) -> dict[str, tf.Tensor]:
         features = self.item_content.all_items()
-        return {name: tf.nn.leaky_relu(self.maps[name](values)) for name, values in features.items()}
+        mapped = {name: tf.nn.leaky_relu(self.maps[name](values)) for name, values in features.items()}
+        return {name: tf.math.l2_normalize(values, axis=1) for name, values in mapped.items()}
 
     def _summed_layers(self, nodes: UsersAndItems, neighbourhoods: Neighbourhoods) -> UsersAndItems:
         total = nodes
