@@ -251,7 +251,7 @@ class CatalogueModel(RetrievalModel):
                 )
             if self.auxiliary.sampled_items and self.streams_features:
                 raise InvalidInputError(
-                    f"the auxiliary loss draws {self.auxiliary.sampled_items} items of the catalogue in a step, but their "
+                    f"the auxiliary loss draws {self.auxiliary.sampled_items} items of the catalogue in a step, but "
                     "features are streamed, and only those of the batch are there. Set its items to 0, or give the "
                     "features as a table (training.feature_budget_gb)."
                 )
