@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from tf_metammf.export.export_options import ExportOptions as ExportOptions
     from tf_metammf.export.index import ExactIndex as ExactIndex
     from tf_metammf.export.indices import IndexOptions as IndexOptions
+    from tf_metammf.export.load_testing import Load as Load
+    from tf_metammf.export.load_testing import LoadReport as LoadReport
+    from tf_metammf.export.load_testing import load_test as load_test
     from tf_metammf.export.partitioned_index import PartitionedIndex as PartitionedIndex
     from tf_metammf.export.recommender import Recommender as Recommender
+    from tf_metammf.export.request_mix import RequestMix as RequestMix
     from tf_metammf.export.retention import delete_old_versions as delete_old_versions
     from tf_metammf.export.retries import Retries as Retries
     from tf_metammf.export.saved_model import export_model as export_model
@@ -41,11 +45,14 @@ _MODULE_OF = {
     "ExactIndex": "index",
     "ExportOptions": "export_options",
     "IndexOptions": "indices",
+    "Load": "load_testing",
+    "LoadReport": "load_testing",
     "ModalityShares": "answers",
     "NewItemPlaces": "answers",
     "PartitionedIndex": "partitioned_index",
     "Recommendations": "answers",
     "Recommender": "recommender",
+    "RequestMix": "request_mix",
     "Retries": "retries",
     "Scores": "answers",
     "ServingError": "serving_error",
@@ -54,6 +61,7 @@ _MODULE_OF = {
     "export_model": "saved_model",
     "export_refreshed": "saved_model",
     "export_run": "saved_model",
+    "load_test": "load_testing",
     "write_recommendations": "bulk_recommendations",
 }
 
