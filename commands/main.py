@@ -1,8 +1,8 @@
 """``tf-metammf``: from raw files to recommendations.
 
-Exit codes: 0 done, 1 findings of ``records validate``, ``records extract`` or ``verify`` or failed requests of
-``bench``, 2 an error the user can fix, in one line on stderr, 130 interrupted, 138 another process of a distributed
-training is gone, 143 terminated.
+Exit codes: 0 done, 1 findings of ``records validate``, ``records extract`` or ``verify``, failed requests of ``bench``
+or a version that ``nightly`` rejected, 2 an error the user can fix, in one line on stderr, 130 interrupted, 138 another
+process of a distributed training is gone, 143 terminated.
 """
 
 import os
@@ -32,9 +32,9 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 findings of records validate or verify, media that records extract could not decode, or "
-    "requests of bench that failed; 2 an error you can fix, in one line on stderr; 130 interrupted; 138 another "
-    "process of a distributed training is gone; 143 terminated."
+    "Exit codes: 0 done; 1 findings of records validate or verify, media that records extract could not decode, "
+    "requests of bench that failed, or a version that nightly rejected; 2 an error you can fix, in one line on stderr; "
+    "130 interrupted; 138 another process of a distributed training is gone; 143 terminated."
 )
 
 RECORD_COMMANDS = ("extract", "convert", "describe", "validate", "remove-users", "remove-items", "synthesize")
@@ -51,6 +51,8 @@ COMMANDS = (
     "explore",
     "verify",
     "bench",
+    "nightly",
+    "rollback",
     "quickstart",
 )
 
