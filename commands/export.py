@@ -37,6 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--batching", action="store_true", help="For a server with --enable_batching, which refuses some signatures."
     )
+    parser.add_argument("--license", type=str, help="Licence of the model, for its model card.")
     parser.add_argument("--index", default="exact", help="How to find the best items: exact or partitioned.")
     parser.add_argument(
         "--index_recall", type=float, default=0.95, help="Share of them that a partitioned index has to find."
@@ -75,6 +76,7 @@ def run(arguments: Namespace) -> int:
         k=arguments.k,
         version=_version(arguments.version),
         batching=arguments.batching,
+        license=arguments.license,
         index=IndexOptions(arguments["index"], arguments.index_recall),
     )
     run_directory = open_run_directory(arguments.run)

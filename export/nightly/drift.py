@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.records.reader import items, read_interactions
+from tf_metammf.records.reader import items
 from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.time_range import time_range
 
 ITEMS_AT_ONCE = 4096
 
@@ -42,18 +43,9 @@ def data_changes(before: RecordSet | None, now: RecordSet) -> dict[str, Any]:
         }
         for name, split in now.metadata.splits.items()
     }
-    if now.metadata.timestamps:
-        changes["times"] = time_range(now)
+    if times := time_range(now):
+        changes["times"] = times
     return changes
-
-
-def time_range(record_set: RecordSet) -> dict[str, int]:
-    """The first and last timestamp of all interactions; empty where there are no timestamps."""
-    found = [read_interactions(record_set, split).timestamp for split in record_set.metadata.splits]
-    times = [each for each in found if each is not None and len(each)]
-    if not times:
-        return {}
-    return {"first": int(min(each.min() for each in times)), "last": int(max(each.max() for each in times))}
 
 
 def feature_drift(before: RecordSet, now: RecordSet) -> dict[str, dict[str, Any]]:

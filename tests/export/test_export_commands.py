@@ -184,7 +184,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, model_folder, capsys, words,
 
 def test_an_export_has_warm_up_and_model_card_and_makes_room_for_itself(run, tmp_path, capsys):
     words = ["export", "--run", str(run.folder), "--output", str(tmp_path / "models"), "--k", "4"]
-    for options in (["--version", "3"], ["--version", "timestamp", "--keep", "1", "--batching"]):
+    for options in (["--version", "3"], ["--version", "timestamp", "--keep", "1", "--batching", "--license", "MIT"]):
         assert main([*words, *options, "--deployment", str(tmp_path / "deployment"), "--model_name", "videos"]) == 0
     (version,) = (tmp_path / "models").glob("[!.]*")
     printed = capsys.readouterr().out
@@ -195,7 +195,8 @@ def test_an_export_has_warm_up_and_model_card_and_makes_room_for_itself(run, tmp
     assert card["data"]["checksum"] == run.read("records")["checksum"] and "path" not in card["data"]
     assert card["data"]["interactions"]["train"] == 40
     assert card["configuration"]["model"]["fusion"]["units"] == [8, 4]
-    assert card["metrics"] is None
+    assert card["metrics"] is None and card["license"] == "MIT"
+    assert set(card["commits"]) == {"tf-metammf", "working directory"}
     assert (version / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
 
 
