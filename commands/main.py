@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -53,6 +54,7 @@ COMMANDS = (
     "bench",
     "nightly",
     "rollback",
+    "copy",
     "quickstart",
 )
 
@@ -142,13 +144,16 @@ def _not_encodable(text: object) -> str:
 
 
 def _refuse_buckets(words: Sequence[str]) -> None:
-    """Refuses paths that no file system has, but where Beam reads and writes."""
-    if any(word.partition("=")[0] == "--beam_pipeline_options" for word in words):
+    """Refuses URLs where files are read and written by path: not by Beam, copies, and what is written to a bucket."""
+    if words[:1] == ["copy"] or any(word.partition("=")[0] == "--beam_pipeline_options" for word in words):
         return
-    for word in words:
-        if bucket := re.search(r"^(?:--[\w.]+=)?((?:gs|s3|hdfs|abfss?)://.*)", word):
+    writes = tuple(words[:2]) == ("records", "convert") or tuple(words[:1]) == ("export",)
+    for before, word in pairwise(["", *words]):
+        bucket = re.search(r"^(?:--[\w.]+=)?((?:gs|s3|hdfs|abfss?)://.*)", word)
+        if bucket and not (writes and "--output" in (before, word.partition("=")[0])):
             raise InvalidInputError(
-                f"{bucket[1]} is a URL, and files are read and written by path only. Mount it and give the path."
+                f"{bucket[1]} is a URL, and files are read and written by path only. "
+                'Copy it with "tf-metammf copy", or mount it, and give the path.'
             )
 
 
