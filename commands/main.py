@@ -38,7 +38,7 @@ EXIT_CODES = (
     "130 interrupted; 138 another process of a distributed training is gone; 143 terminated."
 )
 
-RECORD_COMMANDS = ("extract", "convert", "describe", "validate", "remove-users", "remove-items", "synthesize")
+RECORD_COMMANDS = ("extract", "convert", "describe", "report", "validate", "remove-users", "remove-items", "synthesize")
 WITH_CONFIGURATION = ("train", "tune", "compare")
 """Commands that take fields of a configuration."""
 COMMANDS = (
