@@ -6,6 +6,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.json_output import print_json
+from tf_metammf.commands.next_command import print_next
 from tf_metammf.commands.tensorflow import import_tensorflow
 
 logger = logging.getLogger(__name__)
@@ -47,4 +48,6 @@ def run(arguments: Namespace) -> int:
     remark = behind_references(found.metrics, found.references, monitor=monitor, what=f"{split} {monitor}")
     if remark is not None:
         logger.warning("%s: %s", arguments.run, remark)
+    if not arguments.json:
+        print_next("export", "--run", arguments.run, "--output", "model")
     return 0

@@ -66,7 +66,7 @@ def export_run(
     options = export_options(options, fields)
     version_directory(Path(output), options.version)
     model, data = load_model(run, records)
-    assets = _serving_assets(run, model, data, batching=options.batching)
+    assets = _serving_assets(run, model, data, options)
     return _export_data(model, data, output, options.adding(assets))
 
 
@@ -102,7 +102,7 @@ def export_refreshed(
     options = export_options(options, fields)
     version_directory(Path(output), options.version)
     found = refresh(run, records, trained_on=trained_on, allow_leakage=allow_leakage)
-    assets = _serving_assets(run, found.model, found.data, batching=options.batching, refreshed=found.leakage)
+    assets = _serving_assets(run, found.model, found.data, options, refreshed=found.leakage)
     changes = {**found.changes.as_json(), "leakage": found.leakage.counts()}
     options = options.adding(assets, reports={"changes": changes})
     return _export_data(found.model, found.data, output, options, untrained=found.untrained), found.changes
@@ -207,8 +207,8 @@ def _serving_assets(
     run: "RunDirectory",
     model: Any,
     data: "TrainingData",
+    options: ExportOptions,
     *,
-    batching: bool,
     refreshed: "Leakage | None" = None,
 ) -> Callable[[Path], None]:
     """Writes warm-up requests and model card into the folder of a SavedModel."""
@@ -220,12 +220,12 @@ def _serving_assets(
         ids = data.record_set
         features, presence = _sampled_features(model)
         samples = SampleRequests(ids.user_ids, ids.item_ids[:SAMPLED], features, presence)
-        provenance = provenance_of(run)
+        provenance = provenance_of(run, None if refreshed is not None else ids, license=options.license)
         if refreshed is not None:
-            provenance = refreshed_provenance(provenance, ids.metadata, refreshed)
+            provenance = refreshed_provenance(provenance, ids, refreshed)
         if extraction := ids.metadata.source.get("extraction"):
             write_reports(folder, {EXTRACTION: extraction})
-        write_serving_assets(folder, samples, batching=batching, provenance=provenance)
+        write_serving_assets(folder, samples, batching=options.batching, provenance=provenance)
 
     return write_assets
 
