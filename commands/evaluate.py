@@ -19,14 +19,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="Print JSON instead of a table: the metrics, popularity and random for comparison, and counts.",
+        help="Print JSON instead of tables: the metrics, popularity and random for comparison, counts, and metrics "
+        "beyond accuracy.",
     )
 
 
 def run(arguments: Namespace) -> int:
-    """Evaluates and prints the metrics beside those of popularity and of a random ranking."""
+    """Evaluates, and prints the metrics beside popularity and a random ranking, and those beyond accuracy."""
     import_tensorflow()
-    from tf_metammf.commands.metric_table import print_metrics
+    from tf_metammf.commands.metric_table import print_beyond_accuracy, print_metrics
     from tf_metammf.ranking.metric_names import MetricName
     from tf_metammf.trainer.evaluation import evaluate_with_references
     from tf_metammf.trainer.runs.references import behind_references
@@ -36,12 +37,17 @@ def run(arguments: Namespace) -> int:
     monitor = run_directory.configuration.evaluation.monitor
     found = evaluate_with_references(run_directory, records=arguments.records, split=split)
     if arguments.json:
-        print_json({**found.metrics, **found.references.to_json()})
+        print_json(found.to_json())
     else:
         print_metrics(
             {split: found.metrics},
             {split: found.references},
             title=str(arguments.run),
+            beside=MetricName.parse(monitor).k,
+        )
+        print_beyond_accuracy(
+            found.beyond_accuracy,
+            title=f"{arguments.run}, {split} split, beyond accuracy",
             beside=MetricName.parse(monitor).k,
         )
     remark = behind_references(found.metrics, found.references, monitor=monitor, what=f"{split} {monitor}")
