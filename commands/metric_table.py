@@ -57,6 +57,28 @@ def print_beyond_accuracy(
     print_table(table)
 
 
+def print_side_by_side(found: Mapping[str, Mapping[str, float]], *, title: str, cutoff: int) -> None:
+    """Prints a column for each of several rankings and a row for each metric, at one cut-off.
+
+    Args:
+        found: Metrics by name, such as ``"cold/recall@20"``, by ranking.
+        title: Heading of the table.
+        cutoff: The cut-off; the largest there is where it is not among them.
+    """
+    first = next(iter(found.values()))
+    cutoffs = sorted({int(name.partition("@")[2]) for name in first})
+    shown = cutoff if cutoff in cutoffs else cutoffs[-1]
+    table = Table(title=visible(title), title_justify="left")
+    table.add_column(f"@{shown}")
+    for ranking in found:
+        table.add_column(ranking, justify="right")
+    for name in first:
+        metric, _, at = name.partition("@")
+        if int(at) == shown:
+            table.add_row(metric.replace("_", " "), *(f"{values[name]:.4f}" for values in found.values()))
+    print_table(table)
+
+
 def _print_split(
     values: Mapping[str, float],
     references: References | None,

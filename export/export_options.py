@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.reranking_options import RerankingOptions
 
 if TYPE_CHECKING:
     from tf_metammf.export.indices import IndexOptions
@@ -23,6 +24,8 @@ class ExportOptions:
         version: Number of the version; None for the next one, ``"timestamp"`` for the seconds since 1970.
         index: How the best items are found; what was measured of it is in ``assets.extra/index.json``. Defaults to
             exactly.
+        reranking: How the best items are ordered once more, for diversity or against popularity; it is in
+            ``assets.extra/reranking.json``. Defaults to None: by score alone.
         batching: Whether the server will run with ``--enable_batching``; the warm-up of a run's export has only
             requests that it takes then. Defaults to False.
         reports: JSON objects to put into ``assets.extra``, by name of the file.
@@ -35,6 +38,7 @@ class ExportOptions:
     k: int = DEFAULT_K
     version: int | Literal["timestamp"] | None = None
     index: "IndexOptions | None" = None
+    reranking: RerankingOptions | None = None
     batching: bool = False
     reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     write_assets: Callable[[Path], None] | None = None
@@ -63,6 +67,7 @@ class ExportFields(TypedDict, total=False):
     k: int
     version: int | Literal["timestamp"] | None
     index: "IndexOptions | None"
+    reranking: RerankingOptions | None
     batching: bool
     reports: Mapping[str, Mapping[str, Any]] | None
     write_assets: Callable[[Path], None] | None

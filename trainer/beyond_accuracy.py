@@ -5,24 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.features.content_directions import content_directions
-from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.ranking.beyond_accuracy import BeyondAccuracy, profile_popularity
-from tf_metammf.records.reader import read_items
 from tf_metammf.trainer.training_data import TrainingData
 
 ALL_USERS = "all users"
-
-CONTENT_BYTES = 2**30
-"""Features above this size are not read to tell how similar the items of a list are."""
 
 
 class ListMetrics:
     """Metrics beyond accuracy on a record set.
 
     Args:
-        data: The record set. All modalities count as content, whichever of them a model uses; beyond
-            :data:`CONTENT_BYTES` of features there is no similarity.
+        data: The record set. Where it has no :meth:`~tf_metammf.trainer.training_data.TrainingData.content_directions`
+            there is no similarity.
         users: Dense ids of the users who have lists, ascending.
     """
 
@@ -30,12 +24,7 @@ class ListMetrics:
         metadata = data.record_set.metadata
         train = data.train
         profiles = profile_popularity(train.user, train.item, users=metadata.users, items=metadata.items)
-        width = sum(modality.width for modality in metadata.modalities.values())
-        directions = None
-        if width and 4 * width * metadata.items <= CONTENT_BYTES:
-            table = read_items(data.record_set)
-            directions = content_directions(FeatureTable(table.features, table.presence))
-        self._measured = BeyondAccuracy(data.item_frequency, profiles[users], directions)
+        self._measured = BeyondAccuracy(data.item_frequency, profiles[users], data.content_directions())
         self._groups = {ALL_USERS: np.ones(len(users), bool), **activity_groups(data.user_frequency[users])}
 
     def of(self, recommended: NDArray[np.integer], cutoffs: Sequence[int]) -> dict[str, dict[str, float]]:
