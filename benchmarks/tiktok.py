@@ -3,7 +3,7 @@
     python -m benchmarks.tiktok --input FOLDER_WITH_TIKTOK_INTER [--config default] [--seeds 3]
         [--name NAME] [OPTION_OF_TRAIN ...]
 
-Every seed is a process of its own, through the command line; options of ``tf-metammf train`` are handed on, and
+Every seed is a separate process, through the command line; options of ``tf-metammf train`` are handed on, and
 ``--name`` says what to call what they make of the configuration. Settings were chosen on the
 validation split; the test split is evaluated once, at the end of each run.
 """

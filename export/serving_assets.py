@@ -24,7 +24,7 @@ TIMED_CALLS = 25
 def write_serving_assets(
     version: Path, samples: SampleRequests, *, batching: bool, provenance: Mapping[str, Any]
 ) -> None:
-    """Writes warm-up requests and the model card into a version that nobody serves yet.
+    """Writes warm-up requests and the model card into a version that is not served yet.
 
     Every warm-up request is answered by the loaded model first: a server does not load a version
     of which one fails. A signature with an input that there is no sample for has none.

@@ -98,7 +98,7 @@ def needed_items(batch: Batch) -> tf.Tensor:
 
 
 def in_memory_batches(table: tf.Tensor, names: Sequence[str], plan: BatchPlan) -> tf.data.Dataset:
-    """Batches of interactions in memory, in an exact permutation of its own for every epoch.
+    """Batches of interactions in memory, in a new exact permutation for every epoch.
 
     The permutation of the next epoch is made while this one is delivered.
 
