@@ -177,10 +177,12 @@ def _step(arguments: argparse.Namespace) -> dict[str, Any]:
         "means of sequences": (records.ItemLookup(sequences, form="vectors"), "metammf"),
         "sequences": (records.ItemLookup(sequences), Mean(units=(64,))),
     }
-    runs = {}
+    runs, counts = {}, np.bincount(_interactions(arguments).item, minlength=arguments.items)
     for name, (lookup, fusion) in sides.items():
         options = {"units": (256, 64), "meta_hidden_units": 256} if fusion == "metammf" else None
-        model = MetaMMF(_users(arguments), lookup, "in_batch_softmax", fusion=fusion, fusion_options=options)
+        model = MetaMMF(
+            _users(arguments), lookup, "in_batch_softmax", fusion=fusion, fusion_options=options, item_frequency=counts
+        )
         model.compile("adam")
         runs[name] = _endless(model, vectors, lookup)
     times = in_turn({name: lambda steps=steps: next(steps) for name, steps in runs.items()}, repeats=arguments.repeats)
