@@ -154,9 +154,10 @@ def _archive(path: Path, item_column: str | None) -> NamedFeatures:
     item = _item_column(path, list(arrays), item_column)
     values = [name for name in arrays if name != item]
     if LENGTHS in values and len(values) > 1:
-        found = NamedFeatures(_archive_ids(path, item, arrays[item]), tokens_of_archive(path, arrays, item), str(path))
-        filled = np.flatnonzero(found.features.lengths)  # type: ignore[union-attr]
-        return NamedFeatures([found.item_ids[row] for row in filled], found.features[filled], str(path))
+        ids, sequences = _archive_ids(path, item, arrays[item]), tokens_of_archive(path, arrays, item)
+        NamedFeatures(ids, sequences, str(path))  # refuses other numbers of ids
+        filled = np.flatnonzero(sequences.lengths).tolist()
+        return NamedFeatures([ids[row] for row in filled], sequences[filled], str(path))
     if len(values) != 1:
         raise InvalidInputError(
             f"{path}: has the arrays {listed(list(arrays))}; expected item ids and one matrix of features. "
