@@ -29,7 +29,7 @@ def table_stem(name: str | PurePath) -> str:
 
 
 @contextmanager
-def opened_text(path: Path) -> Iterator[IO[bytes]]:
+def opened_text(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
     """Opens a text file and gives its bytes, unpacked as they are read.
 
     Raises:
