@@ -188,4 +188,11 @@ FAULTS = [
         "own = ids < 0 * np.arange(len(ids))[:, np.newaxis]",
         "tests/peers/test_baselines.py",
     ),
+    Fault(
+        "layers of users are traced as they are written",
+        "tf_metammf/layers/traced_code.py",
+        '    if kind.__module__.partition(".")[0] != __name__.partition(".")[0]:\n        return\n',
+        "",
+        "tests/test_traced_code.py -k 'fusion_of_a_user'",
+    ),
 ]
