@@ -143,7 +143,7 @@ import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name in ("tf_metammf.model", "tf_metammf.trainer.assembly", "tf_metammf.records.reader") or (
-            name == "tensorflow_recommenders"
+            name.partition(".")[0] in ("tensorflow_recommenders", "tf_keras", "keras")
         ):
             raise ImportError(f"{name} is not to be had here")
 
