@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.next_command import print_next
+from tf_metammf.commands.reranking_options import add_reranking_options, given_reranking
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.reports import read_report
@@ -49,6 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--index_recall", type=float, default=0.95, help="Share of them that a partitioned index has to find."
     )
+    add_reranking_options(parser)
     parser.add_argument(
         "--refresh",
         action="store_true",
@@ -122,6 +124,7 @@ def _export(
         batching=arguments.batching,
         license=arguments.license,
         index=IndexOptions(arguments["index"], arguments.index_recall),
+        reranking=given_reranking(arguments),
     )
     run_directory = open_run_directory(arguments.run)
     if not arguments.refresh:

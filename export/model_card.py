@@ -202,6 +202,11 @@ def _counts(split: str, counts: Mapping[str, Mapping[str, int]]) -> str:
 def _reservations(card: Mapping[str, Any]) -> str:
     """What the reader of the metrics has to know."""
     notes = []
+    if reranking := card.get("reranking"):
+        notes.append(
+            "The metrics are those of the ranking by score. What is served is re-ranked "
+            f"({_inline(reranking)}), in `serving_default`, `recommend` and `recommend_for_history`."
+        )
     if refresh := card.get("refresh"):
         before = refresh["trained_on"]
         notes.append(

@@ -1,6 +1,7 @@
 """Writes the SavedModel of a trained model."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Unpack
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 EXTRACTION = "extraction"
 """Name of the report on what made the features out of media, with which those of a new video are made alike."""
+
+RERANKING = "reranking"
+"""Name of the report on how the best items are ordered once more; there is none where they are not."""
 
 SAMPLED = 1024
 """Items that warm-up requests are made of, the first ones."""
@@ -151,6 +155,7 @@ def export_model(
             "seen": seen,
             "labels": Path(labels),
             "k": options.k,
+            "reranking": options.reranking,
         }
         module: RecommendingModule
         if isinstance(model, Baseline):
@@ -168,6 +173,8 @@ def export_model(
             tensorflow_errors_as_os_errors(),
         ):
             tf.saved_model.save(module, str(folder), signatures=signatures)
+            if options.reranking is not None and options.reranking.changes_order:
+                write_reports(folder, {RERANKING: options.reranking.to_json()})
             write_reports(folder, {"index": report, **options.reports})
             if coordinates is not None:
                 write_kernel_coordinates(folder, coordinates)
@@ -192,6 +199,8 @@ def _export_data(
     *,
     untrained: NDArray[np.bool_] | None = None,
 ) -> Path:
+    if options.reranking is not None and options.reranking.needs_content:
+        options = replace(options, reranking=replace(options.reranking, content=data.content_directions()))
     return export_model(
         model,
         output,
@@ -223,6 +232,8 @@ def _serving_assets(
         provenance = provenance_of(run, None if refreshed is not None else ids, license=options.license)
         if refreshed is not None:
             provenance = refreshed_provenance(provenance, ids, refreshed)
+        if options.reranking is not None and options.reranking.changes_order:
+            provenance["reranking"] = options.reranking.to_json()
         if extraction := ids.metadata.source.get("extraction"):
             write_reports(folder, {EXTRACTION: extraction})
         write_serving_assets(folder, samples, batching=options.batching, provenance=provenance)

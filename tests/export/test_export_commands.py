@@ -126,9 +126,14 @@ def test_recommend_takes_a_history_beside_users(model_folder, capsys):
 
 def test_a_partitioned_index_says_what_it_finds_and_at_what_cost(run, tmp_path, capsys):
     words = ["--k", "4", "--index", "partitioned", "--index_recall", "0.8"]
+    words += ["--rerank.diversity", "0.4", "--rerank.candidates", "4"]
     assert main(["export", "--run", str(run.folder), "--output", str(tmp_path), *words]) == 0
     printed = capsys.readouterr().out
     report = json.loads((tmp_path / "1" / "assets.extra" / "index.json").read_text())
+    assert (
+        "re-ranked (diversity 0.4, popularity_discount 0.0, candidates 4, similarity content)"
+        in (tmp_path / "1" / "assets.extra" / "model_card.md").read_text()
+    )
     assert (report["index"], report["recommend"]["recall_target"]) == ("partitioned", 0.8)
     for signature in ("recommend", "similar_items"):
         measured = report[signature]
@@ -177,6 +182,11 @@ def test_recommend_uses_the_saved_model_alone(run, model_folder):
         (["export", "--run", "{folder}/records", "--output", "{folder}/other"], "records: has no configuration.yaml"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--k", "0"], "k is 0"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--index", "ivf"], 'unknown index "ivf"'),
+        (
+            ["export", "--run", "{folder}/run", "--output", "{folder}/other", "--rerank.diversity", "2"],
+            "diversity is 2.0",
+        ),
+        (["evaluate", "--run", "{folder}/run", "--rerank.candidates", "9"], "--rerank.candidates 9 has no effect"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/models", "--version", "7"], "7: already exists"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--version", "new"], "--version is new"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--keep", "0"], "--keep is 0"),

@@ -156,10 +156,17 @@ def test_train_and_evaluate_print_what_is_behind_the_numbers_and_warn(copied, ca
     printed = capsys.readouterr()
     assert "worse than popularity" not in printed.err
     assert f"{popularity:.4f}" in printed.out and "random" in printed.out
+    assert "test split, beyond accuracy" in printed.out and "intra list similarity" in printed.out
 
     assert main(["evaluate", "--run", str(copied.folder), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {name: found[name] for name in ("popularity", "random", "counts")} == copied.read("references")["test"]
+    of_lists = found["beyond_accuracy"]
+    groups = ["all users", "rare users (up to 7 interactions)"]
+    assert list(of_lists) == ["model", "popularity"] and all(list(each) == groups for each in of_lists.values())
+    for each, metrics in (("model", found), ("popularity", found["popularity"])):
+        assert of_lists[each]["all users"]["coverage@5"] == pytest.approx(metrics["coverage@5"])
+    assert of_lists["popularity"]["all users"]["popularity_lift@3"] > 0
 
 
 def test_the_model_card_has_them(copied, tmp_path):
