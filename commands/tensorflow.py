@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 
+_OPTIMIZERS = "tf_keras.src.optimizers"
+"""The part of Keras that TensorFlow imports with itself, and all of Keras with it; an ImportError it passes over."""
+
 
 def import_tensorflow(*, keras: bool = True) -> None:
     """Imports TensorFlow and sees that Keras is version 2.
@@ -58,11 +61,11 @@ def _keras_left_out() -> Iterator[None]:
     if "tensorflow" in sys.modules or "tf_keras" in sys.modules:
         yield
         return
-    sys.modules["tf_keras"] = None  # type: ignore[assignment]
+    sys.modules[_OPTIMIZERS] = None  # type: ignore[assignment]
     try:
         yield
     finally:
-        del sys.modules["tf_keras"]
+        del sys.modules[_OPTIMIZERS]
 
 
 def _import_silently(module: str) -> None:
