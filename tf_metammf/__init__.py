@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tf_metammf.fusion.static_fusions import ConcatenationFusion as ConcatenationFusion
     from tf_metammf.fusion.static_fusions import GatedFusion as GatedFusion
     from tf_metammf.fusion.static_fusions import SumFusion as SumFusion
+    from tf_metammf.fusion.token_fusion import TokenFusion as TokenFusion
     from tf_metammf.graphs.interaction_graph import InteractionGraph as InteractionGraph
     from tf_metammf.model import MetaMMF as MetaMMF
     from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax as InBatchSoftmax
@@ -71,6 +72,7 @@ _MODULE_OF = {
     "Objective": "objectives.objective",
     "SAGE": "encoders.sage",
     "SumFusion": "fusion.static_fusions",
+    "TokenFusion": "fusion.token_fusion",
     "UserTower": "towers",
     "make_fusion": "fusion.fusions",
 }

@@ -2,13 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.features.modalities import Presence
+from tf_metammf.features.token_features import FeatureForm, ModalityFeatures
 from tf_metammf.parts.parts import known_parts, settings_of
 
 
@@ -46,9 +47,21 @@ def make_fusion(fusion: str | keras.layers.Layer, **options: Any) -> keras.layer
     return fusion
 
 
+def form_of(fusion: str | keras.layers.Layer | None) -> FeatureForm:
+    """What a fusion takes of each modality: vectors, unless its class says that it takes tokens.
+
+    Raises:
+        InvalidInputError: Its class says something else, or there is no fusion of that name.
+    """
+    takes: FeatureForm = getattr(fusion_class(fusion) if isinstance(fusion, str) else fusion, "takes", "vectors")
+    if takes not in get_args(FeatureForm):
+        raise InvalidInputError(f'the fusion {fusion!r} takes {takes!r}, expected "vectors" or "tokens".')
+    return takes
+
+
 def apply_fusion(
     fusion: keras.layers.Layer,
-    features: Mapping[str, tf.Tensor],
+    features: Mapping[str, ModalityFeatures],
     presence: Presence | None = None,
     *,
     training: bool | None = None,
@@ -59,7 +72,7 @@ def apply_fusion(
         fusion: A layer. Where its ``call`` has no ``mask`` or no ``training``, it is called without.
             Layers and models whose ``call`` Keras itself wrote get no ``mask``: to them it
             means time steps, not modalities.
-        features: float ``[B, width]`` by modality.
+        features: By modality, float ``[B, width]``, or token sequences where the fusion takes those.
         presence: bool ``[B]`` by modality, or None where every item has all.
         training: Whether the call belongs to training.
 
