@@ -87,22 +87,26 @@ def feature_inputs(
     for name in [*given, *masks]:
         if name not in modalities:
             raise unknown_name("modality", name, modalities)
-    arrays = {
-        name: sequences_of(name, values) if name + LENGTHS in signature.inputs else _vectors(name, values)
-        for name, values in given.items()
-    }
-    if not arrays:
+    takes_tokens = {name for name in modalities if name + LENGTHS in signature.inputs}
+    sequences = {name: sequences_of(name, values) for name, values in given.items() if name in takes_tokens}
+    vectors = {name: _vectors(name, values) for name, values in given.items() if name not in takes_tokens}
+    if not given:
         raise InvalidInputError(f"features is empty; expected at least one of {', '.join(modalities)}.")
-    items = len(next(iter(arrays.values())))
+    first = next(iter(given))
+    items = len(sequences[first]) if first in takes_tokens else len(vectors[first])
     inputs: Arrays = {}
     for name in modalities:
-        if name + LENGTHS in signature.inputs:
-            sequences = arrays.get(name, no_sequences(items))
+        if name in takes_tokens:
             inputs |= sequence_inputs(
-                name, sequences, masks.get(name), items=items, signature=signature, least_tokens=least_tokens
+                name,
+                sequences.get(name, no_sequences(items)),
+                masks.get(name),
+                items=items,
+                signature=signature,
+                least_tokens=least_tokens,
             )
             continue
-        values = arrays.get(name, np.zeros((items, 0), np.float32))
+        values = vectors.get(name, np.zeros((items, 0), np.float32))
         present = masks.get(name, np.full(len(values), values.shape[1] > 0))
         if len(values) != items or present.shape != (items,):
             raise InvalidInputError(

@@ -162,7 +162,7 @@ def provenance_of(
         read: What the source says of what it read.
         sequences: Whether any modality has token sequences.
     """
-    later = getattr(settings.options, "later", frozenset())
+    later: frozenset[str] = getattr(settings.options, "later", frozenset())
     options = {name: value for name, value in asdict(settings.options).items() if value or name not in later}
     return {
         "source": source,

@@ -128,7 +128,7 @@ def _constructor_arguments(kind: type) -> list[str]:
         if owner is not kind and not owner.__module__.startswith("tf_metammf."):
             break
         constructor = vars(owner).get("__init__")
-        for parameter in list(_parameters(constructor).values())[1:] if constructor else []:
+        for parameter in [] if constructor is None else list(_parameters(constructor).values())[1:]:
             if parameter.kind != parameter.VAR_KEYWORD:
                 found[parameter.name] = None
     return list(found)
