@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.column_roles import item_column_of_features
+from tf_metammf.records.raw_files.compressed_text import table_suffix
 from tf_metammf.records.raw_files.delimited_text import TextFormat
 from tf_metammf.records.raw_files.dense_ids import with_ids_of_items
 from tf_metammf.records.raw_files.feature_columns import TOKEN_SEPARATORS, features_from_table, multi_hot_from_table
@@ -91,7 +92,7 @@ def read_tokens(
     Raises:
         InvalidInputError: The file is missing, empty, damaged or malformed, is no table, or the words are too many.
     """
-    if path.suffix not in (*TEXT_FORMATS, ".parquet"):
+    if table_suffix(path) not in (*TEXT_FORMATS, ".parquet"):
         raise InvalidInputError(
             f"{path}: is not a table, and --tabular.token_columns names a column of it. Remove the modality from "
             f"that option."
@@ -136,7 +137,7 @@ def feature_columns(
     if "vector" in values and set(values) <= EXTRACTED_COLUMNS:
         values = ["vector"]
     # One column may hold a list as text; several are a number each.
-    kind: ColumnKind = "text" if len(values) == 1 and path.suffix in TEXT_FORMATS else "number"
+    kind: ColumnKind = "text" if len(values) == 1 and table_suffix(path) in TEXT_FORMATS else "number"
     return item, {item: "id", **dict.fromkeys(values, kind)}
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.records.media.feature_tables import provenance_of_extraction
 from tf_metammf.records.raw_data import RawData
 from tf_metammf.records.raw_files.column_roles import interaction_columns
+from tf_metammf.records.raw_files.compressed_text import table_stem, table_suffix
 from tf_metammf.records.raw_files.delimited_text import TextFormat
 from tf_metammf.records.raw_files.feature_tables import feature_file_parts, read_features, read_tokens
 from tf_metammf.records.raw_files.input_files import fingerprints, require_file, require_folder
@@ -72,7 +73,7 @@ class Options:
 
     def text_format(self, file: str) -> TextFormat | None:
         """How a file is delimited, by the ending of its name; None if it is not text."""
-        suffix = PurePath(file).suffix
+        suffix = table_suffix(file)
         return text_format(suffix, separator=self.separator, quoted=self.quoted) if suffix in TEXT_FORMATS else None
 
     def feature_item_column(self, modality: str) -> str | None:
@@ -156,7 +157,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     if extraction := provenance_of_extraction(feature_files):
         provenance["extraction"] = extraction
     return raw_data(
-        path.stem if path.is_file() else path.resolve().name,
+        table_stem(path) if path.is_file() else path.resolve().name,
         interactions,
         features,
         provenance=provenance | ({"tokens": tokens} if tokens else {}),

@@ -189,6 +189,13 @@ FAULTS = [
         "tests/peers/test_baselines.py",
     ),
     Fault(
+        "layers of users are traced as they are written",
+        "tf_metammf/layers/traced_code.py",
+        '    if kind.__module__.partition(".")[0] != __name__.partition(".")[0]:\n        return\n',
+        "",
+        "tests/test_traced_code.py -k 'fusion_of_a_user'",
+    ),
+    Fault(
         "a row is told from others of its own user",
         ENCODERS + "view_contrast.py",
         "logits = tf.where(repeated, logits.dtype.min, logits)",
