@@ -2,7 +2,7 @@
 
 import logging
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -248,19 +248,19 @@ class RetrievalModel(tfrs.Model):
         weights = {name: options.get(name) for name in ("sample_weight", "class_weight")}
         check_data(x, y, users=self.users, items=self.items, **weights)
 
-    def _made(self, *, features: Sequence[tuple[str, int]] = ()) -> None:
+    def _made(self, features: Mapping[str, Any] | None = None) -> None:
         """Marks the model as built, as a call would: all weights are there.
 
         Args:
-            features: Name and width of the modalities whose features come with the batches.
+            features: Specs by modality of the features that come with the batches.
         """
         ids = tf.TensorSpec([None], tf.int64)
         spec: dict[str, Any] = {"item": ids, "user": ids}
         if features:
             spec["item_features"] = {
-                "features": {name: tf.TensorSpec([None, width], tf.float32) for name, width in features},
+                "features": features,
                 "item": ids,
-                "presence": {name: tf.TensorSpec([None], tf.bool) for name, _ in features},
+                "presence": {name: tf.TensorSpec([None], tf.bool) for name in features},
             }
         self.built = True
         # What Keras notes at the first call, from which SavedModels are traced.

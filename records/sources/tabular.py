@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.records.media.feature_tables import provenance_of_extraction
@@ -46,6 +46,8 @@ class Options:
             where it is another than item_column; recognised by default.
         token_columns: Column of words in the feature file of a modality, as ``{genres: genres}``, with | between (or ;
             or commas, where no row has |): value j is 1 where the item has the j-th word.
+        tokens: Whether the token sequences of features that "records extract" wrote are read, instead of the vectors
+            beside them. Files that have nothing but sequences give those in any case.
         separator: Character between the columns of text files, or comma, semicolon, tab or pipe; recognised by
             default.
         quoted: Whether a quote at the start of a value in text files quotes it; recognised by default.
@@ -63,9 +65,13 @@ class Options:
     split_column: str | None = None
     feature_item_columns: dict[str, str] | None = None
     token_columns: dict[str, str] | None = None
+    tokens: bool = False
     separator: str | None = None
     quoted: bool | None = None
     timestamp_format: str | None = None
+
+    later: ClassVar[frozenset[str]] = frozenset({"tokens"})
+    """Options that record sets only name where they are set, because earlier versions had none."""
 
     def chosen_files(self) -> dict[str, Any]:
         """The files that the user named, for :func:`tf_metammf.records.raw_files.table_choice.table_files`."""
@@ -90,7 +96,10 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     - a table with a column of items and one column of lists (in CSV and TSV: numbers with
       spaces, commas or semicolons between), or with one column of numbers for every value; or a table with a column of
       words that ``token_columns`` names, which become multi-hot and are listed under ``tokens`` in the provenance;
-    - ``.npz`` with an array of item ids and a matrix of features;
+    - a table (Parquet) with a column of items and one column of lists of lists, which are token sequences, maybe with
+      a column ``times`` of the seconds of each token;
+    - ``.npz`` with an array of item ids and a matrix of features; or, for token sequences, with item ids, ``lengths``
+      (the number of tokens of each), a matrix of all tokens one after another, and maybe ``times`` of all tokens;
     - ``NAME.npy`` beside ``NAME_ids.txt``, whose line i is the raw id of row i;
     - ``NAME.npy`` alone, if every item id of the interactions is the number of a row.
 
@@ -149,7 +158,9 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
         column = (options.token_columns or {}).get(modality)
         if column is None:
             interacted = interactions.item.distinct
-            features[modality] = read_features(file, item, interacted=interacted, text=text, bad_rows=bad_rows)
+            features[modality] = read_features(
+                file, item, interacted=interacted, text=text, bad_rows=bad_rows, tokens=options.tokens
+            )
         else:
             features[modality], tokens[modality] = read_tokens(file, column, item, text=text, bad_rows=bad_rows)
     parts = [part for file in feature_files.values() for part in feature_file_parts(file)]
