@@ -4,8 +4,8 @@
 
 Needs faiss: `pip install -e '.[benchmark]'`. One million items, 64 wide, clustered and isotropic
 (`benchmarks/embeddings.py`). Both kinds of indices choose their probes on one half of the queries and are measured on
-the other half; faiss gets as many lists as ours has parts. All run in turn in one process on as many threads as there are
-cores. Seconds are of one query with K = 20; ours go through traced functions, as in a server.
+the other half; faiss gets as many lists as ours has parts. All run in turn in one process on as many threads as there
+are cores. Seconds are of one query with K = 20; ours go through traced functions, as in a server.
 """
 
 import argparse
