@@ -31,6 +31,7 @@ FOLDERS = {
     "tf_metammf.records.media.encoders": "records/media/encoders",
     "tf_metammf.records.media.encoding": "records/media/encoding",
     "tf_metammf.records.raw_files": "records/raw_files",
+    "tf_metammf.records.report": "records/report",
     "tf_metammf.records.sources": "records/sources",
     "tf_metammf.records.splits": "records/splits",
     "tf_metammf.records.synthesis": "records/synthesis",
@@ -45,6 +46,7 @@ FOLDERS = {
     "tf_metammf.trainer.watching": "trainer/watching",
     "tf_metammf.export": "export",
     "tf_metammf.export.deployment": "export/deployment",
+    "tf_metammf.export.nightly": "export/nightly",
     "tf_metammf.explorer": "explorer",
     "tf_metammf.commands": "commands",
 }

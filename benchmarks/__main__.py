@@ -1,4 +1,4 @@
-"""All benchmarks, one after another, each in a process of its own.
+"""All benchmarks, one after another, each in a separate process.
 
     python -m benchmarks [--list] [--only fusion growth] [--input FOLDER_WITH_TIKTOK_INTER]
 

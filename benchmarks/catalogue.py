@@ -3,7 +3,7 @@
     python -m benchmarks.catalogue [--scratch DIR] [--items 5000000] [--steps 300] [--id-units 0]
 
 Writes a synthetic record set of items x 512 floats below ``--scratch`` (10 GB for 5 million items; removed at
-the end) and trains the default model on it with in-batch softmax, in a process of its own whose peak resident
+the end) and trains the default model on it with in-batch softmax, in a separate process whose peak resident
 memory is that of everything: reading the interactions, making the model (one pass over all features for their
 statistics), training, and at last the embeddings of all items. The default of 64 wide ID embeddings
 would take 3.8 GB for 5 million items, moments of Adam included, so ``--id-units`` is 0 unless something else is

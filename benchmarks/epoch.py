@@ -2,7 +2,7 @@
 
     python -m benchmarks.epoch [--input FOLDER_WITH_TIKTOK_INTER] [--shape NAME] [--steps 10] [--whole]
 
-Two shapes, each in a process of its own, through the code that `tf-metammf train` runs: TikTok (preset default,
+Two shapes, each in a separate process, through the code that `tf-metammf train` runs: TikTok (preset default,
 batches of 2,048; the real files where ``--input`` is given, else random interactions and features of the same
 numbers), and MovieLens as published (preset movielens, 2,276 feature values an item, batches of 3,000 with five
 negatives), always random. Keras' ``fit`` runs that many steps three times after a first one; an epoch is the median

@@ -71,7 +71,7 @@ def measure(items: int, *, repeats: int) -> dict[str, Any]:
     from tf_metammf.explorer.workspace import Workspace, WorkspaceOptions
 
     with tempfile.TemporaryDirectory() as folder:
-        # In a process of its own, so that its memory is not counted.
+        # In a separate process, so that its memory is not counted.
         subprocess.run([sys.executable, "-c", _EXPORT, str(items), folder], check=True, stdout=subprocess.DEVNULL)
         reset_peak_memory()
         start = time.perf_counter()

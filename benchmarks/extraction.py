@@ -2,11 +2,11 @@
 
     python -m benchmarks.extraction [--clips 240] [--seconds 10] [--files 100 400 1600] [--repeats 3]
 
-Clips of H.264 at 640 x 360 with sound are extracted with the default encoders, into a folder of its own each time.
+Clips of H.264 at 640 x 360 with sound are extracted with the default encoders, into a new folder each time.
 Beside it, in turn: the same files decoded by PyAV in as many processes, with the same number of frames scaled and all
 sound resampled, and nothing else; and the encoders on frames and windows that are there already. The two share the
 cores, so the larger of them is what extraction cannot beat. Peak memory is that of the process that encodes and writes,
-beyond TensorFlow's own, over small files of distinct content; every size is a process of its own. Needs PyAV.
+beyond TensorFlow's own, over small files of distinct content; every size is a separate process. Needs PyAV.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from tf_metammf.records.synthesis.clip_files import write_clip
 SIZE, FRAME_RATE, SAMPLE_RATE = (360, 640), 24, 16000
 FRAMES = 16
 DIFFERENT = 8
-"""Clips that are made; the others are copies, each with a content of its own."""
+"""Clips that are made; the others are copies, each with different content."""
 PIXELS = 96
 """Height and width of the frames of the default encoder."""
 
@@ -174,7 +174,7 @@ def _encoding(clips: int, seconds: int) -> Callable[[], object]:
 
 
 def _write_copy(original: Path, path: Path, *, number: int) -> None:
-    """Copies a file and adds a box that players skip, which gives the copy a content of its own."""
+    """Copies a file and adds a box that players skip, so that its content differs."""
     path.write_bytes(original.read_bytes() + struct.pack(">I4sQ", 16, b"free", number))
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.full_ranking [--large]
 
 Random embeddings and pairs, 64 wide, K = 10, 20, 50 in one pass, warm and cold items reported apart. Both sides
-run in turn in one process, over the same blocks of users. Every size is a process of its own. The added peak is
+run in turn in one process, over the same blocks of users. Every size is a separate process. The added peak is
 what the first call needs on top of embeddings and pairs, compiling included. Needs Linux.
 """
 

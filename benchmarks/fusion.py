@@ -109,7 +109,7 @@ def compare(case: Case) -> dict[str, Any]:
 
 
 def steps(case: Case) -> dict[str, Run]:
-    """All sides, each with weights of its own, from the same seed."""
+    """All sides, each with its own weights, from the same seed."""
     features, gradient = _batch(case.items)
     sides = {"fusion step": _step(case), "forward and backward": _step(case, update=False)}
     sides |= {"products and update": _products(case), "products": _products(case, update=False)}

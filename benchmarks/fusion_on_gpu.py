@@ -148,7 +148,7 @@ def _export(output: Path, items: int, features: int, dtype: str, kernels: str) -
 
 
 def _materialised(tf: Any, fusion: Any, features: Any) -> Any:
-    """The same fusion with a kernel of its own built for every item."""
+    """The same fusion with a kernel built for every item."""
     vectors = tf.cast(features, fusion.compute_dtype)
     meta = fusion.meta_information(vectors)
     for layer, dense in enumerate(fusion.fusion_layers):

@@ -4,7 +4,7 @@
 
 A training step of MetaMMF_GCN (encoder sage on the whole graph, fusion layers 256-64, in-batch softmax of 512) and
 the full ranking of all users, over four sizes of one quantity at a time, the others small, as in ``USUAL``. Every
-size is a process of its own; its memory is the peak of what data, model, training and ranking add to TensorFlow's own.
+size is a separate process; its memory is the peak of what data, model, training and ranking add to TensorFlow's own.
 Beside each curve stands the exponent of its growth, by least squares of the logarithms: 1 is linear, and less
 where other quantities take their share. Writes ``results/growth.json``, ``results/growth.png`` and
 ``docs/images/growth.svg``.

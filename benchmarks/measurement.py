@@ -1,4 +1,4 @@
-"""How the benchmarks measure: sides in turn, peak memory in a process of its own, growth as an exponent."""
+"""How the benchmarks measure: sides in turn, peak memory in a separate process, growth as an exponent."""
 
 import json
 import os

@@ -3,7 +3,7 @@
     python -m benchmarks.memory [--repeats 5]
 
 Three steps each of a graph encoder on the whole graph, of wide embeddings and of an in-batch softmax in both
-directions, with TensorFlow's usual threads and with one. Every repeat is a process of its own, and its growth the
+directions, with TensorFlow's usual threads and with one. Every repeat is a separate process, and its growth the
 peak of its resident memory over that before the data are read: allocator, threads and kernel have a part in it, so
 it says something about a machine, and the tests hold on to TensorFlow's own account instead. Writes
 ``results/memory.json``.

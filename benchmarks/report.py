@@ -39,5 +39,5 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     for row in rows:
         table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
     console = Console()
-    # A file takes whole lines; only a terminal has a width of its own.
+    # A file takes whole lines; only a terminal has a width.
     (console if console.is_terminal else Console(width=_FILE_WIDTH)).print(table)

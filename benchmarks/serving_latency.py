@@ -4,7 +4,7 @@
 
 Random embeddings, 64 wide, K = 20, 200 seen items a user left out. "served" is the search with exclusions in blocks,
 "least" the bare product with all items and `tf.math.top_k`, without exclusions; both are traced functions and run in
-turn in one process. Every catalogue is a process of its own. Added memory is what one call needs at its peak on top of
+turn in one process. Every catalogue is a separate process. Added memory is what one call needs at its peak on top of
 what is resident; for 256 queries, where the bare product holds all scores. Needs Linux.
 """
 

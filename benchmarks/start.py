@@ -4,7 +4,7 @@
 
 `--help` runs in turn with Python alone and with an import of the library that parses the command line. The
 first step is that of `tf-metammf train` on random data of TikTok's numbers, preset default and the same with encoder
-sage, taken apart: every repeat is a process of its own, and the files are in the cache of the operating system.
+sage, taken apart: every repeat is a separate process, and the files are in the cache of the operating system.
 """
 
 import argparse

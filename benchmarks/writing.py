@@ -5,7 +5,7 @@
 Interactions go the whole way of ``records convert``, reading, numbering, removing duplicates, splitting, writing
 and checksums, from a CSV file with text for ids and timestamps (``tabular``) and from the layout of MMRec;
 ``write_record_set`` is the last part of it alone. Items x 512 floats come from a ``.npy`` file by ``records
-convert`` and are read by ``records.items``; each size and repeat is a process of its own, whose peak resident memory
+convert`` and are read by ``records.items``; each size and repeat is a separate process, whose peak resident memory
 is that of everything, importing TensorFlow included. Raw files and shards are in the cache of the operating
 system. Items or interactions a second of processor time, the last column, say what one core does, whatever else the
 machine is busy with.

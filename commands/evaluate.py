@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.json_output import print_json
+from tf_metammf.commands.next_command import print_next
 from tf_metammf.commands.reranking_options import add_reranking_options, given_reranking
 from tf_metammf.commands.tensorflow import import_tensorflow
 
@@ -63,6 +64,8 @@ def run(arguments: Namespace) -> int:
     remark = behind_references(found.metrics, found.references, monitor=monitor, what=f"{split} {monitor}")
     if remark is not None:
         logger.warning("%s: %s", arguments.run, remark)
+    if not arguments.json:
+        print_next("export", "--run", arguments.run, "--output", "model")
     return 0
 
 

@@ -1,7 +1,8 @@
 """``tf-metammf``: from raw files to recommendations.
 
-Exit codes: 0 done, 1 findings of ``records validate``, ``records extract`` or ``verify``, 2 an error the user can fix,
-in one line on stderr, 130 interrupted, 138 another process of a distributed training is gone, 143 terminated.
+Exit codes: 0 done, 1 findings of ``records validate``, ``records extract`` or ``verify``, failed requests of ``bench``
+or a version that ``nightly`` rejected, 2 an error the user can fix, in one line on stderr, 130 interrupted, 138 another
+process of a distributed training is gone, 143 terminated.
 """
 
 import os
@@ -10,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -31,15 +33,30 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 findings of records validate or verify, or media that records extract could not decode; 2 "
-    "an error you can fix, in one line on stderr; 130 interrupted; 138 another process of a distributed training is "
-    "gone; 143 terminated."
+    "Exit codes: 0 done; 1 findings of records validate or verify, media that records extract could not decode, "
+    "requests of bench that failed, or a version that nightly rejected; 2 an error you can fix, in one line on stderr; "
+    "130 interrupted; 138 another process of a distributed training is gone; 143 terminated."
 )
 
-RECORD_COMMANDS = ("extract", "convert", "describe", "validate", "remove-users", "remove-items", "synthesize")
+RECORD_COMMANDS = ("extract", "convert", "describe", "report", "validate", "remove-users", "remove-items", "synthesize")
 WITH_CONFIGURATION = ("train", "tune", "compare")
 """Commands that take fields of a configuration."""
-COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "explore", "verify", "quickstart")
+COMMANDS = (
+    "train",
+    "tune",
+    "compare",
+    "evaluate",
+    "runs",
+    "export",
+    "recommend",
+    "explore",
+    "verify",
+    "bench",
+    "nightly",
+    "rollback",
+    "copy",
+    "quickstart",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -127,13 +144,16 @@ def _not_encodable(text: object) -> str:
 
 
 def _refuse_buckets(words: Sequence[str]) -> None:
-    """Refuses paths that no file system has, but where Beam reads and writes."""
-    if any(word.partition("=")[0] == "--beam_pipeline_options" for word in words):
+    """Refuses URLs where files are read and written by path: not by Beam, copies, and what is written to a bucket."""
+    if words[:1] == ["copy"] or any(word.partition("=")[0] == "--beam_pipeline_options" for word in words):
         return
-    for word in words:
-        if bucket := re.search(r"^(?:--[\w.]+=)?((?:gs|s3|hdfs|abfss?)://.*)", word):
+    writes = tuple(words[:2]) == ("records", "convert") or tuple(words[:1]) == ("export",)
+    for before, word in pairwise(["", *words]):
+        bucket = re.search(r"^(?:--[\w.]+=)?((?:gs|s3|hdfs|abfss?)://.*)", word)
+        if bucket and not (writes and "--output" in (before, word.partition("=")[0])):
             raise InvalidInputError(
-                f"{bucket[1]} is a URL, and files are read and written by path only. Mount it and give the path."
+                f"{bucket[1]} is a URL, and files are read and written by path only. "
+                'Copy it with "tf-metammf copy", or mount it, and give the path.'
             )
 
 

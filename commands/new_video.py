@@ -131,18 +131,12 @@ def ask_about(
             modality of the video could be extracted.
     """
     from tf_metammf.export.answers import recommendations
+    from tf_metammf.export.new_clips import features_of_clip
     from tf_metammf.export.request_inputs import feature_inputs
-    from tf_metammf.records.media.clip_features import clip_item, features_of_item
-    from tf_metammf.records.media.extraction import require_av
+    from tf_metammf.records.media.clip_features import clip_item
 
-    require_av()
     item = clip_item(video, title=title, description=description, tags=tags)
-    extraction = _extraction_of(model)
-    found = features_of_item(item, extraction, settings=settings, download=download)
-    problems = {modality: problem.reason for modality, problem in found.problems.items()}
-    if not found.vectors:
-        reasons = "; ".join(f"{modality} {reason}" for modality, reason in problems.items())
-        raise InvalidInputError(f"{video}: no modality could be extracted ({reasons or 'it has none'}). Give another.")
+    found = features_of_clip(model, item, settings=settings, download=download)
     features = {modality: vector[None] for modality, vector in found.vectors.items()}
     (shares,) = client.explain_new_items(features)
     inputs = feature_inputs(client.signature("similar_to_new_items"), features, None)
@@ -154,7 +148,9 @@ def ask_about(
         shares=shares.shares,
         similar=similar.item_ids,
         cosines=[float(score) for score in similar.scores],
-        problems={modality: reason for modality, reason in problems.items() if modality not in found.vectors},
+        problems={
+            modality: problem.reason for modality, problem in found.problems.items() if modality not in found.vectors
+        },
     )
     if users:
         places = client.place_of_new_items(users, features)
@@ -182,16 +178,3 @@ def print_answer(answer: NewVideoAnswer) -> None:
         print(f"without {modality}: it {reason}")
     pairs = list(zip(answer.similar, answer.cosines, strict=True))[:_SHOWN]
     print("most similar: " + ", ".join(f"{visible(item)} ({cosine:.2f})" for item, cosine in pairs))
-
-
-def _extraction_of(folder: Path) -> dict[str, Any]:
-    """What made the features of the model's data, by modality."""
-    from tf_metammf.export.reports import has_report, read_report
-    from tf_metammf.export.saved_model import EXTRACTION
-
-    if not has_report(folder, EXTRACTION):
-        raise InvalidInputError(
-            f"{folder}: its features were not made by records extract, so those of a new video cannot be made alike. "
-            "Extract features, train and export with them; or embed features of your own with encode_items."
-        )
-    return read_report(folder, EXTRACTION)

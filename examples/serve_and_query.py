@@ -43,7 +43,7 @@ def query_own_server(binary: str, models: Path) -> list[list[str]]:
     words = [binary, "--model_name=videos", f"--model_base_path={models}", f"--rest_api_port={port}", "--port=0"]
     server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        # Until the model is loaded nobody listens there, and the client tries again.
+        # Until the model is loaded the port is closed, and the client tries again.
         patient = mm.export.Retries(count=200, largest=0.5)
         with mm.export.Client(f"http://127.0.0.1:{port}", "videos", timeout=60, retries=patient) as client:
             return query(client)

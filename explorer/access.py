@@ -15,6 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MOST_BYTES = 8 * 2**20
 """Of the body of a request."""
 
+MOST_BYTES_OF = {"/api/clip": 256 * 2**20}
+"""Of the body of requests that carry more, by path."""
+
 YEAR = 365 * 24 * 3600
 
 HEADERS = {
@@ -85,8 +88,9 @@ class Access:
         if foreign or (site not in ("same-origin", "none") and not navigates):
             return _error(403, "Requests from other pages are refused.")
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MOST_BYTES:
-            return _error(413, f"The request is larger than {MOST_BYTES // 2**20} MiB.")
+        most = MOST_BYTES_OF.get(scope["path"], MOST_BYTES)
+        if not length.isdecimal() or int(length) > most:
+            return _error(413, f"The request is larger than {most // 2**20} MiB.")
         if scope["path"].startswith("/static/"):
             return None
         given = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("token")

@@ -15,6 +15,7 @@ from tf_metammf.errors import MetaMMFError, one_line
 from tf_metammf.explorer.access import Access, own_names
 from tf_metammf.explorer.insight import Insight
 from tf_metammf.explorer.item_map import ItemMap
+from tf_metammf.explorer.new_videos import NewVideos
 from tf_metammf.explorer.people_and_videos import PeopleAndVideos
 from tf_metammf.explorer.workspace import Workspace
 
@@ -33,7 +34,7 @@ def make_application(workspace: Workspace, *, token: str, host: str, port: int) 
         host: Where the server listens.
         port: Its port.
     """
-    answers = [route for part in (PeopleAndVideos, Insight, ItemMap) for route in part(workspace).routes()]
+    answers = [route for part in (PeopleAndVideos, Insight, NewVideos, ItemMap) for route in part(workspace).routes()]
     application = Starlette(
         routes=[
             Route("/", _page),

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from tf_metammf.explorer.projection import Projection, project
 from tf_metammf.explorer.survey import Survey, take_survey
 from tf_metammf.explorer.text_search import TextSearch
 from tf_metammf.export.client import Client
+from tf_metammf.export.reports import has_report
+from tf_metammf.export.saved_model import EXTRACTION
 from tf_metammf.export.versions import newest_version
 
 logger = logging.getLogger(__name__)
@@ -84,6 +87,11 @@ class AskedModel:
         except InvalidInputError:
             return ()
         return tuple(sorted(shares))
+
+    @cached_property
+    def takes_clips(self) -> bool:
+        """Whether the features of a clip can be made here as those of its data were."""
+        return self.folder is not None and has_report(self.folder, EXTRACTION) and find_spec("av") is not None
 
     def projection(self, space: str) -> Background[Projection]:
         """The map of the items in a space of :data:`tf_metammf.explorer.projection.SPACES`."""

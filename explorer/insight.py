@@ -1,9 +1,7 @@
-"""The routes about models as a whole, and about videos that are not there yet."""
+"""The routes about models as a whole."""
 
 from typing import Any
 
-import numpy as np
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -12,25 +10,13 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.explorer import parameters
 from tf_metammf.explorer.comparison import agreement_of_surveys, agreement_plot, drift, places
 from tf_metammf.explorer.health import Plot, plots, summary
-from tf_metammf.explorer.placements import MOST_VARIANTS, Variant, place
 from tf_metammf.explorer.plot_files import as_csv, as_png
+from tf_metammf.explorer.route_group import RouteGroup
 from tf_metammf.explorer.survey import Survey
-from tf_metammf.explorer.workspace import Workspace
-
-MOST_BODY = 8 * 2**20
-WIDEST = 65536
-SUGGESTED = 6
 
 
-class Insight:
-    """Routes for health, comparison and new videos.
-
-    Args:
-        workspace: What they answer from.
-    """
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+class Insight(RouteGroup):
+    """Routes for health and comparison."""
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -40,8 +26,6 @@ class Insight:
             Route("/api/health/{name}.csv", self.csv),
             Route("/api/slope", self.slope),
             Route("/api/compare", self.compare),
-            Route("/api/features", self.features),
-            Route("/api/place", self.place, methods=["POST"]),
         ]
 
     def health(self, request: Request) -> Response:
@@ -101,60 +85,6 @@ class Insight:
             }
         )
 
-    def features(self, request: Request) -> Response:
-        """Which modalities a video has in the record set, and users for whom its place can be looked at."""
-        raw = parameters.text(request, "id")
-        model = self._workspace.model(self._number(request, "model"))
-        has = self._workspace.features.of(raw) if self._workspace.features.has(raw) else {}
-        trained = np.flatnonzero(np.diff(model.catalogue.seen_starts) > 0)
-        some = trained[np.linspace(0, max(0, len(trained) - 1), min(SUGGESTED, len(trained)), dtype=np.int64)]
-        return JSONResponse(
-            {
-                "modalities": list(model.modalities),
-                "present": sorted(has),
-                "widths": self._workspace.features.widths,
-                "users": [model.catalogue.user_ids[user] for user in some],
-            }
-        )
-
-    async def place(self, request: Request) -> Response:
-        """Places of new videos, or of changed ones, for users."""
-        content = await parameters.body(request, most_bytes=MOST_BODY)
-        return await run_in_threadpool(self._place, request, content)
-
-    def _place(self, request: Request, content: dict[str, Any]) -> Response:
-        model = self._workspace.model(self._number(request, "model"))
-        given = content.get("variants")
-        if not isinstance(given, list) or not 1 <= len(given) <= MOST_VARIANTS:
-            raise InvalidInputError(f"variants has to be a list of 1 to {MOST_VARIANTS} videos.")
-        found = place(model, [self._variant(each) for each in given], parameters.ids(content, "users"))
-        for variant in found["variants"]:
-            near = variant["neighbours"]
-            variant["neighbours"] = self._workspace.cards.of(
-                model, [raw for raw, _ in near], scores=[cosine for _, cosine in near]
-            )
-        return JSONResponse(found)
-
-    def _variant(self, given: Any) -> Variant:
-        """One video of a request: ``{"name": ..., "modalities": {NAME: {"values": [...]} or {"item": ID}}}``."""
-        if not isinstance(given, dict) or not isinstance(given.get("modalities"), dict):
-            raise InvalidInputError('Each video has to be an object with "modalities".')
-        features = {}
-        for name, source in given["modalities"].items():
-            values = source.get("values") if isinstance(source, dict) else None
-            item = source.get("item") if isinstance(source, dict) else None
-            if isinstance(item, str):
-                of_item = self._workspace.features.of(item)
-                if name in of_item:
-                    features[name] = of_item[name]
-            elif isinstance(values, list) and len(values) <= WIDEST and all(map(_is_number, values)):
-                features[name] = np.array(values, np.float32)
-            else:
-                raise InvalidInputError(
-                    f'The features of "{name[:100]}" have to be those of a video, or at most {WIDEST} numbers.'
-                )
-        return Variant(str(given.get("name", ""))[:200], features)
-
     def _plot(self, request: Request) -> tuple[str, Plot]:
         surveys, _ = self._surveys(wait=60.0)
         if surveys is None:
@@ -180,13 +110,7 @@ class Insight:
     def _two(self, request: Request) -> tuple[Any, Any]:
         if len(self._workspace.sources) < 2:
             raise InvalidInputError("There is one model. Start tf-metammf explore with --model twice to compare two.")
-        return (
-            self._workspace.model(self._number(request, "first")),
-            self._workspace.model(self._number(request, "second", default=1)),
-        )
-
-    def _number(self, request: Request, name: str, *, default: int = 0) -> int:
-        return parameters.whole(request, name, default, most=len(self._workspace.sources) - 1, least=0)
+        return self._model(request, "first"), self._model(request, "second", default=1)
 
 
 def _states(states: list[dict[str, Any]]) -> dict[str, Any]:
@@ -196,7 +120,3 @@ def _states(states: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _named(file: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="tf-metammf-{file}"'}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -14,7 +14,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.explorer import parameters
 from tf_metammf.explorer.asked_model import AskedModel
 from tf_metammf.explorer.projection import SPACES
-from tf_metammf.explorer.workspace import Workspace
+from tf_metammf.explorer.route_group import RouteGroup
 
 MOST_POINTS = 200_000
 """Points that a browser is given; of a larger catalogue a sample is shown."""
@@ -25,15 +25,8 @@ LIT = 2000
 SEED = 0
 
 
-class ItemMap:
-    """Routes of the map.
-
-    Args:
-        workspace: What they answer from.
-    """
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+class ItemMap(RouteGroup):
+    """Routes of the map."""
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -107,7 +100,7 @@ class ItemMap:
         )
 
     def find(self, request: Request) -> Response:
-        """Numbers of the items that contain what somebody types."""
+        """Numbers of the items that contain the typed text."""
         number = self._number(request)
         query = parameters.text(request, "q")
         found = self._workspace.item_search(number).find(query, LIT) if query.strip() else []
@@ -117,7 +110,7 @@ class ItemMap:
         """Cards of items by their numbers."""
         content = await parameters.body(request, most_bytes=2**20)
         numbers = content.get("numbers", [])
-        model = self._workspace.model(self._number(request))
+        model = self._model(request)
         count = len(model.catalogue.item_ids)
         if not isinstance(numbers, list) or not all(type(item) is int and 0 <= item < count for item in numbers):
             raise InvalidInputError(f"numbers has to be a list of numbers of items, from 0 to {count - 1}.")
@@ -164,14 +157,12 @@ class ItemMap:
         space = parameters.text(request, "space", "embeddings")
         if space not in SPACES:
             raise InvalidInputError(f'There is no map "{space}", there are {", ".join(SPACES)}.')
-        return self._workspace.model(self._number(request)), space
-
-    def _number(self, request: Request) -> int:
-        return parameters.whole(request, "model", 0, most=len(self._workspace.sources) - 1, least=0)
+        return self._model(request), space
 
 
 def shown_items(items: int) -> NDArray[np.int64]:
-    """The items that a map shows: all, or a sample of :data:`MOST_POINTS`, ascending."""
-    if items <= MOST_POINTS:
-        return np.arange(items)
-    return np.sort(np.random.default_rng(SEED).choice(items, MOST_POINTS, replace=False))
+    """The items that a map shows, all or a sample of :data:`MOST_POINTS`, in a random order that is always the same.
+
+    Any number of items from the beginning are a sample of all: while the map moves, the page draws some of them.
+    """
+    return np.random.default_rng(SEED).permutation(items)[:MOST_POINTS]

@@ -1,7 +1,8 @@
 """What a request asks for: parameters of its address and of its JSON body, read and bounded."""
 
+import io
 import json
-from typing import Any
+from typing import IO, Any
 
 from starlette.requests import Request
 
@@ -34,7 +35,7 @@ def whole(request: Request, name: str, default: int, *, most: int = MOST_PLACES,
     """A parameter as a whole number.
 
     Raises:
-        InvalidInputError: It is no number, or out of its range.
+        InvalidInputError: It is not a number, or out of its range.
     """
     given = request.query_params.get(name)
     if given is None:
@@ -61,18 +62,29 @@ async def body(request: Request, *, most_bytes: int) -> dict[str, Any]:
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise InvalidInputError("The request has to be JSON (Content-Type: application/json).")
-    read = bytearray()
-    async for part in request.stream():
-        read += part
-        if len(read) > most_bytes:
-            raise InvalidInputError(f"The request is larger than {most_bytes // 2**20} MiB.")
+    read = io.BytesIO()
+    await save_body(request, read, most_bytes=most_bytes)
     try:
-        found = json.loads(read)
+        found = json.loads(read.getvalue())
     except (ValueError, RecursionError) as error:
-        raise InvalidInputError("The request is no JSON.") from error
+        raise InvalidInputError("The request is not JSON.") from error
     if not isinstance(found, dict):
         raise InvalidInputError("The request has to be a JSON object.")
     return found
+
+
+async def save_body(request: Request, file: IO[bytes], *, most_bytes: int) -> None:
+    """Writes what a request carries into a file, as it comes.
+
+    Raises:
+        InvalidInputError: It carries too much.
+    """
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most_bytes:
+            raise InvalidInputError(f"The request is larger than {most_bytes // 2**20} MiB.")
+        file.write(part)
 
 
 def ids(content: dict[str, Any], name: str) -> list[str]:
@@ -99,5 +111,5 @@ def _bounded(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidInputError(f"{name} is no UTF-8 text.") from None
+        raise InvalidInputError(f"{name} is not UTF-8 text.") from None
     return value

@@ -10,7 +10,7 @@ from tf_metammf.explorer.asked_model import AskedModel
 from tf_metammf.explorer.cards import number_or_none
 from tf_metammf.explorer.media import KINDS
 from tf_metammf.explorer.projection import SPACES, vectors_of
-from tf_metammf.explorer.workspace import Workspace
+from tf_metammf.explorer.route_group import RouteGroup
 
 SHOWN_HISTORY = 60
 FOUND = 12
@@ -18,15 +18,8 @@ FOR_WHOM = 24
 FIRST_PLACES = 20
 
 
-class PeopleAndVideos:
-    """Routes for one person, one persona and one video.
-
-    Args:
-        workspace: What they answer from.
-    """
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+class PeopleAndVideos(RouteGroup):
+    """Routes for one person, one persona and one video."""
 
     def routes(self) -> list[Route]:
         """The routes, all of them GET."""
@@ -57,6 +50,7 @@ class PeopleAndVideos:
                     "modalities": model.modalities,
                     "spaces": [space for space in SPACES if _has(model, space)],
                     "folder": model.folder is not None,
+                    "takes_clips": model.takes_clips,
                 }
             )
         cards = self._workspace.cards
@@ -71,7 +65,7 @@ class PeopleAndVideos:
         )
 
     def search(self, request: Request) -> Response:
-        """Users or items that contain what somebody types."""
+        """Users or items that contain the typed text."""
         query, number = parameters.text(request, "q"), self._number(request)
         model = self._workspace.model(number)
         if parameters.text(request, "kind", "user") == "user":
@@ -86,7 +80,7 @@ class PeopleAndVideos:
     def person(self, request: Request) -> Response:
         """What a user watched, and what is recommended."""
         user = parameters.text(request, "user")
-        model = self._workspace.model(self._number(request))
+        model = self._model(request)
         found = model.client.recommend(
             [user],
             parameters.whole(request, "k", FIRST_PLACES),
@@ -114,7 +108,7 @@ class PeopleAndVideos:
     def persona(self, request: Request) -> Response:
         """Recommendations for a list of videos."""
         items = parameters.texts(request, "item")
-        model = self._workspace.model(self._number(request))
+        model = self._model(request)
         found = model.client.recommend_for_history([items], parameters.whole(request, "k", FIRST_PLACES))[0]
         cards = self._workspace.cards.of(model, found.item_ids, scores=found.scores)
         numbers = model.catalogue.numbers_of(items)
@@ -130,7 +124,7 @@ class PeopleAndVideos:
     def video(self, request: Request) -> Response:
         """A video and the ones like it."""
         raw = parameters.text(request, "id")
-        model = self._workspace.model(self._number(request))
+        model = self._model(request)
         card = self._workspace.cards.of(model, [raw])[0]
         similar, why = [], ""
         try:
@@ -151,7 +145,7 @@ class PeopleAndVideos:
     def for_whom(self, request: Request) -> Response:
         """Users of the survey who have a video in their first places."""
         raw = parameters.text(request, "id")
-        model = self._workspace.model(self._number(request))
+        model = self._model(request)
         item = model.catalogue.item_numbers.get(raw)
         if item is None:
             return JSONResponse({"users": [], "count": 0, "surveyed": 0, "population": 0})
@@ -185,9 +179,6 @@ class PeopleAndVideos:
         return FileResponse(
             path, media_type=KINDS[path.suffix.lower()], headers={"Cache-Control": "private, max-age=3600"}
         )
-
-    def _number(self, request: Request) -> int:
-        return parameters.whole(request, "model", 0, most=len(self._workspace.sources) - 1, least=0)
 
 
 def _has(model: AskedModel, space: str) -> bool:

@@ -72,7 +72,7 @@ class ExplorerServer:
 
 
 def check_access(host: str, token: str | None) -> None:
-    """Sees that nobody is let in by mistake.
+    """Refuses to serve other machines without a token.
 
     Raises:
         InvalidInputError: The host is beyond loopback and there is no token, or the token can be guessed.

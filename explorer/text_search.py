@@ -1,4 +1,4 @@
-"""Finds ids and titles by what somebody types."""
+"""Finds ids and titles that contain the typed text."""
 
 from bisect import bisect_right
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""t-SNE, as a program of its own: from vectors on stdin to points on stdout, both as ``.npy``.
+"""t-SNE, as a separate program: from vectors on stdin to points on stdout, both as ``.npy``.
 
 A thread that computed it would hold Python's lock, and the page would wait for it. Nothing but NumPy and scikit-learn
 is imported here.

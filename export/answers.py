@@ -36,7 +36,7 @@ class NewItemPlaces:
 
     Attributes:
         known: bool ``[U]``: which users the model knows.
-        scores: float32 ``[U, B]``; 0 for users nobody knows.
+        scores: float32 ``[U, B]``; 0 for unknown users.
         ranks: int32 ``[U, B]``: the place the item would take in the user's ranking of the
             unseen catalogue, from 1.
     """

@@ -25,7 +25,7 @@ class BulkRequest:
     Attributes:
         users: Raw user ids.
         k: Maximum number of items for each. Defaults to 10.
-        exclude: Raw ids of items that nobody gets.
+        exclude: Raw ids of items that are recommended to no user.
         exclude_seen: Whether training items of a user are left out. Defaults to True.
     """
 

@@ -28,6 +28,7 @@ class ExportOptions:
             ``assets.extra/reranking.json``. Defaults to None: by score alone.
         batching: Whether the server will run with ``--enable_batching``; the warm-up of a run's export has only
             requests that it takes then. Defaults to False.
+        license: The licence of the model for its model card, such as ``"CC-BY-4.0"``; None for not stated.
         reports: JSON objects to put into ``assets.extra``, by name of the file.
         write_assets: Called with the folder of the SavedModel before it becomes a version, to add files.
 
@@ -40,6 +41,7 @@ class ExportOptions:
     index: "IndexOptions | None" = None
     reranking: RerankingOptions | None = None
     batching: bool = False
+    license: str | None = None
     reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     write_assets: Callable[[Path], None] | None = None
 
@@ -69,6 +71,7 @@ class ExportFields(TypedDict, total=False):
     index: "IndexOptions | None"
     reranking: RerankingOptions | None
     batching: bool
+    license: str | None
     reports: Mapping[str, Mapping[str, Any]] | None
     write_assets: Callable[[Path], None] | None
 

@@ -1,4 +1,4 @@
-"""A linear way from the items that somebody has to the embedding that training would have given."""
+"""A linear map from a user's items to the embedding that training would have given."""
 
 from itertools import pairwise
 
@@ -29,7 +29,7 @@ def fold_in_weights(histories: NDArray[np.float64], users: NDArray[np.float64]) 
     scale = float(np.sum(histories * users)) / length if length else 1.0
     prior = np.vstack([scale * np.eye(width - 1), np.zeros((1, width - 1))])
     products = with_one.T @ with_one
-    # At least a trace of a penalty, which keeps the equations solvable where there is nobody to learn from.
+    # At least a trace of a penalty, which keeps the equations solvable where there are no users to learn from.
     penalty = max(np.trace(products) / max(1, len(users)), 1e-6)
     weights: NDArray[np.float64] = prior + np.linalg.solve(
         products + penalty * np.eye(width), with_one.T @ (users - with_one @ prior)

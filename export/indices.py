@@ -43,7 +43,7 @@ class IndexReport:
     """What an export says of its indices.
 
     Attributes:
-        content: Plain JSON values. A dictionary of its own in a module would be saved with the variables.
+        content: Plain JSON values. A plain dictionary in a module would be saved with the variables.
     """
 
     content: dict[str, Any]

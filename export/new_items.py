@@ -33,8 +33,10 @@ class NewItemEncoder(tf.Module):
         self.modalities = sorted(model.item_features.widths)
         self._names = input_names(model.item_features.widths)
         self._widths = dict(model.item_features.widths)
-        # A bound method is not tracked, so the model itself does not become a part of the SavedModel.
-        self._embed_new_items = model.embed_new_items
+        # Traced once for all signatures. What is in a closure is not tracked, so the model itself does not become a
+        # part of the SavedModel.
+        embed = tf.function(model.embed_new_items)
+        self._embed_new_items = lambda features, presence: embed(features, presence)
         self._shares = lambda features, presence: modality_shares(model, features, presence)
         self.input_specs = {
             name: spec
@@ -44,8 +46,8 @@ class NewItemEncoder(tf.Module):
                 (modality + PRESENT, tf.TensorSpec([None], tf.bool)),
             )
         }
-        path = tf.function(lambda **inputs: self.embed(inputs)).get_concrete_function(**self.input_specs)
-        self._weights = sorted(path.variables, key=lambda weight: weight.name)
+        path = tf.function(lambda **inputs: self.embed(inputs), autograph=False)
+        self._weights = sorted(path.get_concrete_function(**self.input_specs).variables, key=lambda weight: weight.name)
 
     def embed(self, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Embeds new items.

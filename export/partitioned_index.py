@@ -130,7 +130,7 @@ class PartitionedIndex(tf.Module):
     def _search_parts(self, queries: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         by_query = tf.gather(excluded, tf.argsort(excluded[:, 0], stable=True))
         count = tf.shape(queries)[0]
-        # A map over nothing does not know the shape of its results, so nobody's query stands in for no query.
+        # A map over nothing does not know the shape of its results, so a query of zeros stands in for no query.
         mapped = tf.maximum(count, 1)
         queries = tf.pad(queries, [[0, mapped - count], [0, 0]])
         splits = tf.searchsorted(by_query[:, 0], tf.range(tf.cast(mapped, tf.int64) + 1))

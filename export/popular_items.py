@@ -1,4 +1,4 @@
-"""What those get whom nobody knows: the popular items."""
+"""Recommendations for unknown users: the popular items."""
 
 import math
 

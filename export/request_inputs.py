@@ -107,7 +107,7 @@ def _array(place: str, spec: TensorSpec, value: ArrayLike) -> NDArray[Any]:
             found = np.asarray(value)
         except ValueError:
             raise InvalidInputError(f"{place} has rows of different lengths, expected {spec}.") from None
-        # An empty list has no type of its own.
+        # An empty list has no type.
         if found.size > 0 and not np.can_cast(found.dtype, np.dtype(spec.dtype), "same_kind"):
             raise InvalidInputError(f"{place} has the type {found.dtype}, expected {spec}.")
         array = found.astype(spec.dtype)

@@ -229,9 +229,9 @@ def _serving_assets(
         ids = data.record_set
         features, presence = _sampled_features(model)
         samples = SampleRequests(ids.user_ids, ids.item_ids[:SAMPLED], features, presence)
-        provenance = provenance_of(run)
+        provenance = provenance_of(run, None if refreshed is not None else ids, license=options.license)
         if refreshed is not None:
-            provenance = refreshed_provenance(provenance, ids.metadata, refreshed)
+            provenance = refreshed_provenance(provenance, ids, refreshed)
         if options.reranking is not None and options.reranking.changes_order:
             provenance["reranking"] = options.reranking.to_json()
         if extraction := ids.metadata.source.get("extraction"):

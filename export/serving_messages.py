@@ -63,7 +63,7 @@ def _classes() -> dict[str, Any]:
         message = file.message_type.add(name=name)
         for field, (number, words) in fields.items():
             _add_field(message, field, number, words)
-    # In a pool of its own, it cannot collide with what TensorFlow registers in the same process.
+    # In a separate pool, it cannot collide with what TensorFlow registers in the same process.
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _FIELDS}

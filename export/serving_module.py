@@ -35,7 +35,7 @@ class ServingModule(RecommendingModule):
         k: Places of ``serving_default`` and ``similar_items``, at least 1; capped by the catalogue.
         index: How the best items are found. Defaults to exactly.
         untrained: bool ``[users]``: users who came after training, who have no embedding of their own. Their
-            interactions are taken for a history, unless the encoder has propagated to them. Defaults to nobody.
+            interactions are taken for a history, unless the encoder has propagated to them. Defaults to none.
 
     Attributes:
         indices: The indices, with what was measured of them.

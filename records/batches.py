@@ -98,7 +98,7 @@ def needed_items(batch: Batch) -> tf.Tensor:
 
 
 def in_memory_batches(table: tf.Tensor, names: Sequence[str], plan: BatchPlan) -> tf.data.Dataset:
-    """Batches of interactions in memory, in an exact permutation of its own for every epoch.
+    """Batches of interactions in memory, in a new exact permutation for every epoch.
 
     The permutation of the next epoch is made while this one is delivered.
 
@@ -116,12 +116,14 @@ def in_memory_batches(table: tf.Tensor, names: Sequence[str], plan: BatchPlan) -
     delivered = steps * share.batches_a_step
     used = steps * share.batch_size if plan.drop_remainder else total
 
+    @tf.autograph.experimental.do_not_convert
     def with_order(epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         order = tf.range(total, dtype=tf.int64)
         if plan.shuffle_seed is None:
             return epoch, order
         return epoch, tf.random.experimental.stateless_shuffle(order, seed=tf.stack([plan.shuffle_seed, epoch]))
 
+    @tf.autograph.experimental.do_not_convert
     def epoch_batches(epoch: tf.Tensor, order: tf.Tensor) -> tf.data.Dataset:
         def batch(position: tf.Tensor) -> Batch:
             number = share.batch_number(position)

@@ -33,7 +33,7 @@ def make_console(*, stderr: bool = False) -> Console:
 def print_table(table: Table) -> None:
     """Prints a table to stdout; on a terminal that is too narrow, cells wrap instead of being cut."""
     console, title = make_console(), table.title
-    if title:  # a table cuts its title into lines of its own width
+    if title:  # a table cuts its title into lines as wide as itself
         console.print(title, style="italic", soft_wrap=True)
         table.title = None
     for column in table.columns:

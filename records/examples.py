@@ -38,6 +38,7 @@ def parse_blocks(records: tf.Tensor, metadata: Metadata) -> dict[str, tf.Tensor]
     return {name: columns[name].values for name in names}
 
 
+@tf.autograph.experimental.do_not_convert
 def parse_items(records: tf.Tensor, metadata: Metadata) -> dict[str, Any]:
     """Parses item Examples.
 

@@ -1,4 +1,4 @@
-"""The package runs on Keras 2 and says so where it cannot; each case in a process of its own."""
+"""The package runs on Keras 2 and says so where it cannot; each case in a separate process."""
 
 import os
 import subprocess

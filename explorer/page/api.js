@@ -21,8 +21,10 @@ export function addressOf(path, parameters = {}) {
 }
 
 async function answer(path, parameters, { signal, body } = {}) {
+  const file = body instanceof Blob;
+  const type = file ? "application/octet-stream" : "application/json";
   const request = body
-    ? { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal }
+    ? { method: "POST", headers: { "Content-Type": type }, body: file ? body : JSON.stringify(body), signal }
     : { signal };
   let response;
   try {

@@ -1,4 +1,17 @@
-// Features out of files that are dropped: .npy, .json and .csv, read here; only numbers are sent.
+// Features of files that are dropped: .npy, .json and .csv are read here; a clip goes to the server, which extracts them.
+
+import { ask } from "./api.js";
+
+const CLIP = /\.(mp4|mkv|webm|mov|avi|gif|m4v|wav|mp3|m4a|flac|ogg|opus|aac|jpe?g|png|webp|bmp)$/i;
+const MOST_CLIP = 256 * 2 ** 20;
+
+export const isClip = (file) => CLIP.test(file.name);
+
+// { features: numbers by modality, problems: reasons by modality }
+export async function readClip(file, { model, title }) {
+  if (file.size > MOST_CLIP) throw new Error(`${file.name} is larger than 256 MiB.`);
+  return ask("/api/clip", { model, name: file.name, title }, { body: file });
+}
 
 export async function readFeatures(file) {
   if (file.size > 4 * 2 ** 20) throw new Error(`${file.name} is larger than 4 MiB; expected the features of one video.`);
@@ -10,7 +23,7 @@ export async function readFeatures(file) {
     try {
       content = JSON.parse(text);
     } catch {
-      throw new Error(`${file.name} is no JSON.`);
+      throw new Error(`${file.name} is not JSON.`);
     }
     if (Array.isArray(content)) return { [name]: numbers(content, file.name) };
     return Object.fromEntries(Object.entries(content).map(([modality, values]) => [modality, numbers(values, file.name)]));
@@ -25,7 +38,7 @@ function numbers(values, name) {
 
 function readNpy(view, name) {
   const magic = String.fromCharCode(...new Uint8Array(view.buffer, 0, Math.min(6, view.byteLength)));
-  if (magic !== "\x93NUMPY") throw new Error(`${name} is no .npy file.`);
+  if (magic !== "\x93NUMPY") throw new Error(`${name} is not a .npy file.`);
   const long = view.getUint8(6) > 1;
   const length = long ? view.getUint32(8, true) : view.getUint16(8, true);
   const start = (long ? 12 : 10) + length;

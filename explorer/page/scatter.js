@@ -1,4 +1,8 @@
 // A scatter plot of very many points: one draw call with WebGL, or rectangles where there is none.
+// While it moves, some of the points are drawn, so that it stays smooth without a fast GPU; at rest, all of them are.
+
+const DRAWN_MOVING = 40_000;
+const REST = 150; // Milliseconds after the last movement.
 
 const VERTEX = `
 attribute vec2 place; attribute vec3 colour; attribute float lit;
@@ -18,7 +22,7 @@ void main() {
 }`;
 
 export class Scatter {
-  // places: Uint16Array of x, y; 0 to 65535 across the square.
+  // places: Uint16Array of x, y; 0 to 65535 across the square; in random order, so that the first ones are a sample.
   constructor(canvas, places) {
     this.canvas = canvas;
     this.places = places;
@@ -106,12 +110,16 @@ export class Scatter {
     return Math.max(0.3, Math.min(0.85, 0.85 - 0.28 * Math.log10(this.count / 3000)));
   }
 
-  draw() {
+  // Draws all points, or some of them while it moves.
+  draw({ moving = false } = {}) {
     cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => (this.gl ? this.drawFast() : this.drawFlat()));
+    clearTimeout(this.rest);
+    const drawn = moving ? Math.min(this.count, DRAWN_MOVING) : this.count;
+    if (drawn < this.count) this.rest = setTimeout(() => this.draw(), REST);
+    this.frame = requestAnimationFrame(() => (this.gl ? this.drawFast(drawn) : this.drawFlat(drawn)));
   }
 
-  drawFast() {
+  drawFast(drawn = this.count) {
     const gl = this.gl;
     const [wide, high] = this.scales;
     gl.viewport(0, 0, this.canvas.width, this.canvas.height);
@@ -121,8 +129,8 @@ export class Scatter {
     gl.uniform2f(this.uniforms.shift, this.x * wide, this.y * high);
     gl.uniform1f(this.uniforms.size, this.pointSize);
     gl.uniform1f(this.uniforms.dimmed, this.dimmed ? 1 : 0);
-    gl.uniform1f(this.uniforms.solid, this.solid);
-    gl.drawArrays(gl.POINTS, 0, this.count);
+    gl.uniform1f(this.uniforms.solid, Math.min(0.85, this.solid * Math.sqrt(this.count / drawn || 1)));
+    gl.drawArrays(gl.POINTS, 0, drawn);
   }
 
   // Downloads what is in view, on the colour that is behind it.
@@ -143,14 +151,14 @@ export class Scatter {
     });
   }
 
-  drawFlat() {
+  drawFlat(drawn = this.count) {
     const { width, height } = this.canvas;
     const [wide, high] = this.scales;
     const size = this.pointSize;
     this.flat.clearRect(0, 0, width, height);
     for (const pass of this.dimmed ? [0, 1] : [0]) {
       this.flat.globalAlpha = pass ? 1 : this.dimmed ? 0.13 * this.solid : this.solid;
-      for (let point = 0; point < this.count; point++) {
+      for (let point = 0; point < drawn; point++) {
         if (pass && !this.lit[point]) continue;
         const x = (((this.places[2 * point] / 32767.5 - 1 + this.x) * wide + 1) * width) / 2;
         const y = ((1 - (this.places[2 * point + 1] / 32767.5 - 1 + this.y) * high) * height) / 2;
@@ -181,7 +189,7 @@ export class Scatter {
     const [wide, high] = this.scales;
     this.x += (2 * right) / this.canvas.clientWidth / wide;
     this.y -= (2 * down) / this.canvas.clientHeight / high;
-    this.draw();
+    this.draw({ moving: true });
   }
 
   // Zooms by a factor around a pixel, which stays where it is.
@@ -191,7 +199,7 @@ export class Scatter {
     const after = this.toPlace(left, top);
     this.x += (after[0] - before[0]) / 32767.5;
     this.y += (after[1] - before[1]) / 32767.5;
-    this.draw();
+    this.draw({ moving: true });
   }
 
   home() {

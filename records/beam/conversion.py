@@ -85,6 +85,7 @@ def convert_with_beam(
     from tf_metammf.records.beam.written_entries import (
         funnel_of,
         notes_on_ids,
+        notes_on_times,
         read_entries,
         time_unit,
         write_metadata,
@@ -153,7 +154,13 @@ def convert_with_beam(
         rejected = rejected_rows(entries)
         of_features = len(rejected) - len(rejected_rows(entries, ORIGIN))
         funnel = funnel_of(
-            entries, notes=(*chosen.notes, *notes_on_ids(entries), *notes_on_rows_of_features(of_features))
+            entries,
+            notes=(
+                *chosen.notes,
+                *notes_on_times(entries),
+                *notes_on_ids(entries),
+                *notes_on_rows_of_features(of_features),
+            ),
         )
         used = replace(splitting, method=funnel.method)
         require_validation(funnel.splits["validation"].interactions, used)

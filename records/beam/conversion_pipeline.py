@@ -188,7 +188,7 @@ def _odd_ids(part: int, ids: dict[str, set[str]], role: str) -> tuple[str, str, 
 
 
 def _unit_written(_: None, times: Any) -> tuple[str, str, int, dict[str, Any]]:
-    return "times", "", 0, {"unit": times.unit}
+    return "times", "", 0, {"unit": times.unit, "note": times.note}
 
 
 def _with_numbers(key: Any, found: dict[str, Any]) -> tuple[str, tuple[list[str], Any, Any]]:

@@ -81,6 +81,11 @@ def time_unit(entries: list[Any]) -> dict[str, str]:
     return {} if units in ([], [None]) else {"timestamp_unit": units[0]}
 
 
+def notes_on_times(entries: list[Any]) -> tuple[str, ...]:
+    """What the user should know of the times of interactions."""
+    return tuple(entry["note"] for kind, _, _, entry in entries if kind == "times" and entry["note"] is not None)
+
+
 def write_metadata(
     output: str, entries: list[Any], *, name: str, timestamps: bool, source: dict[str, Any], funnel: Funnel
 ) -> Metadata:

@@ -46,7 +46,7 @@ def clip_item(path: Path, *, title: str = "", description: str = "", tags: str =
     """
     role = role_of(path.name)
     if not path.is_file() or role not in ("video", "sound", "cover"):
-        found = "has an unknown ending" if path.is_file() else "is no file"
+        found = "has an unknown ending" if path.is_file() else "does not exist"
         raise InvalidInputError(f"{path}: {found}, expected a video, sound or picture. Give another.")
     members = {role: str(path)}
     for beside in ("cover", "subtitles"):

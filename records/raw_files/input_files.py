@@ -22,7 +22,7 @@ def require_file(path: Path) -> None:
     """Refuses a raw file that is missing or empty.
 
     Raises:
-        InvalidInputError: It does not exist, is no file or has no bytes.
+        InvalidInputError: It does not exist, is not a file or is empty.
     """
     if path.is_dir():
         inside = f"with {_listed(path)}" if any(path.iterdir()) else "empty"

@@ -24,7 +24,14 @@ from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.split_names import SPLIT_LABELS, with_split, with_split_column
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, joined, require_same_columns
 from tf_metammf.records.raw_files.time_columns import lacks_time, with_times
-from tf_metammf.records.raw_files.timestamps import joined_facts, time_facts, time_reading
+from tf_metammf.records.raw_files.timestamps import (
+    TimeReading,
+    joined_facts,
+    notes_on_times,
+    provenance_of_times,
+    time_facts,
+    time_reading,
+)
 
 _EXPECTED = "expected train, validation, test or 0, 1, 2"
 
@@ -61,7 +68,7 @@ class NamedInteractions:
         rating: float32 ``[n]``, or None.
         timestamp: int64 ``[n]``, or None.
         split: Position in ``SPLITS``, int64 ``[n]``, or None.
-        time_unit: See :class:`tf_metammf.records.raw_files.timestamps.TimeReading`.
+        times: How times were read, None where there are none.
     """
 
     user: IdColumn
@@ -69,7 +76,7 @@ class NamedInteractions:
     rating: NDArray[np.float32] | None
     timestamp: NDArray[np.int64] | None
     split: NDArray[np.int64] | None
-    time_unit: str | None = None
+    times: TimeReading | None = None
 
 
 def interactions_from_tables(
@@ -95,12 +102,12 @@ def interactions_from_tables(
         InvalidInputError: A column does not hold what it has to, or no row can be read.
     """
     bad_rows = bad_rows or BadRows()
-    tables, unit = readable_rows(tables, columns, bad_rows, timestamp_format=timestamp_format, source=source)
+    tables, times = readable_rows(tables, columns, bad_rows, timestamp_format=timestamp_format, source=source)
     if splits is not None:
         tables = [with_split(table, split) for table, split in zip(tables, splits, strict=True)]
         columns = with_split_column(columns)
     whole = joined([table for table in tables if len(table)])
-    return interactions_from_table(whole, columns, time_unit=unit)
+    return interactions_from_table(whole, columns, times=times)
 
 
 def readable_rows(
@@ -110,31 +117,29 @@ def readable_rows(
     *,
     timestamp_format: str | None = None,
     source: str,
-) -> tuple[list[Table], str | None]:
+) -> tuple[list[Table], TimeReading | None]:
     """The rows with ids and times that can be read; see :func:`interactions_from_tables`.
 
     Returns:
-        The tables with these rows, at least one in all, times as int64; and what times are stored in, see
-        :class:`tf_metammf.records.raw_files.timestamps.TimeReading`.
+        The tables with these rows, at least one in all, times as int64; and how times were read, or None.
 
     Raises:
         InvalidInputError: A row cannot be read and is not to be left out, or none can be read.
     """
     require_same_columns(tables)
     tables = [with_ids(table, columns, bad_rows, source=source) for table in tables]
-    unit = None
+    reading = None
     if columns.timestamp is not None and any(map(len, tables)):
         facts = joined_facts(time_facts(table.columns[columns.timestamp], timestamp_format) for table in tables)
         reading = time_reading(tables[0].path, columns.timestamp, facts, timestamp_format, source=source)
         tables = [with_times(table, columns.timestamp, reading, bad_rows, source=source) for table in tables]
-        unit = reading.unit
     if not any(map(len, tables)):
         raise bad_rows.none_left()
-    return tables, unit
+    return tables, reading
 
 
 def interactions_from_table(
-    table: Table, columns: InteractionColumns, *, time_unit: str | None = None
+    table: Table, columns: InteractionColumns, *, times: TimeReading | None = None
 ) -> NamedInteractions:
     """Takes the columns of a table, all of whose rows can be read, as interactions."""
     return NamedInteractions(
@@ -143,7 +148,7 @@ def interactions_from_table(
         rating=None if columns.rating is None else table.numbers(columns.rating),
         timestamp=None if columns.timestamp is None else table.integers(columns.timestamp),
         split=None if columns.split is None else split_labels(table, columns.split),
-        time_unit=time_unit,
+        times=times,
     )
 
 
@@ -245,10 +250,14 @@ def raw_data(
         interactions=interactions,
         modalities={modality: of_modality.by_dense_id(item_ids) for modality, of_modality in features.items()},
         splits=splits,
-        provenance=provenance | ({} if named.time_unit is None else {"timestamp_unit": named.time_unit}),
+        provenance=provenance | provenance_of_times(named.times),
         rows_read=rows_read,
         rows_rejected=rows_rejected or {},
-        notes=(*notes, *(note for kind in ids for note in OddIds.among(ids[kind].distinct).notes(kind))),
+        notes=(
+            *notes,
+            *notes_on_times(named.times),
+            *(note for kind in ids for note in OddIds.among(ids[kind].distinct).notes(kind)),
+        ),
     )
 
 

@@ -1,7 +1,7 @@
 """Pickles read without running what they ask for: containers, numbers, text and NumPy arrays.
 
 A pickle is a program. It may import any name and call it. The unpickler here knows a short list
-of names and hands out stand-ins of its own for NumPy's, so that no function of NumPy ever sees
+of names and hands out stand-ins for NumPy's, so that no function of NumPy ever sees
 an argument that was not checked: arrays are rebuilt only from a type spelled as text ("f8",
 "O"), a shape, and bytes (or, for objects, a list) of exactly the size these need.
 """

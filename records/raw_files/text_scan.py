@@ -172,7 +172,7 @@ def _scanned(
 
 
 def _two_readings(lines: Lines, delimiter: str, columns: int, *, before: bool | None) -> tuple[int | None, bool | None]:
-    """The first row over several lines each of which would be a row of its own without the quotes.
+    """The first row over several lines each of which would be a row without the quotes.
 
     Args:
         lines: The lines.

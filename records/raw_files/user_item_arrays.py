@@ -107,7 +107,7 @@ def read_pairs(path: Path, bad_rows: BadRows) -> UserItemPairs:
 
 
 def _of_dictionary(content: dict[Any, Any], path: Path, bad_rows: BadRows) -> UserItemPairs:
-    # A set has no order of its own, and the order decides the splits.
+    # A set has no order, and the order decides the splits.
     lists = [sorted(items, key=_order) if isinstance(items, set | frozenset) else items for items in content.values()]
     users = [user for user, items in zip(content, lists, strict=True) for _ in items]
     without_items = [user for user, items in zip(content, lists, strict=True) if not len(items)]

@@ -109,7 +109,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
 
 
 def _loaded(options: Options, load: Callable[[], Any]) -> Any:
-    """What TFDS loads; it fails with many kinds of errors of its own, over many lines."""
+    """What TFDS loads; it raises many kinds of errors, over many lines."""
     try:
         return load()
     except Exception as error:

@@ -48,7 +48,7 @@ def apply_filtering(data: RawData, filtering: Filtering) -> RawData:
 def filter_interactions(data: RawData, filtering: Filtering) -> tuple[RawData, Dropped]:
     """Drops interactions, and with a k-core users and items, and makes the ids dense again.
 
-    Where the source has splits of its own, all of them together are filtered as one set of
+    Where the source brings its splits, all of them together are filtered as one set of
     interactions, and every interaction that remains stays in its split. Of duplicates without
     timestamps, the one in training comes first, then the one in validation.
 

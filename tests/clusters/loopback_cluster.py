@@ -50,7 +50,7 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 600) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens at."""
+    """Ports at which nothing listens."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

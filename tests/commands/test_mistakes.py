@@ -162,7 +162,7 @@ def test_an_error_of_the_system_is_one_line(videos, capsys, monkeypatch, tmp_pat
 
 @pytest.fixture
 def full_disk(tmp_path):
-    """A folder on a file system of 300 kB of its own, where the system lets us mount one."""
+    """A folder on a separate file system of 300 kB, where the system lets us mount one."""
     folder = tmp_path / "full"
     folder.mkdir()
     mounted = subprocess.run(

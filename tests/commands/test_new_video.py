@@ -2,7 +2,11 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
+from threading import Thread
+from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 import pytest
@@ -10,6 +14,8 @@ from made_media import NEEDS_AV
 
 from tf_metammf.commands.main import main
 from tf_metammf.commands.quickstart_clips import EXTRACTION
+from tf_metammf.explorer.server import ExplorerServer
+from tf_metammf.explorer.workspace import Workspace, WorkspaceOptions
 from tf_metammf.export.client import Client
 
 pytest.importorskip("av", reason=NEEDS_AV)
@@ -54,6 +60,52 @@ def test_a_new_clip_has_its_place_with_and_without_a_title(folder, capsys):
     assert with_title["scores"] != without["scores"]
 
 
+@pytest.fixture
+def explorer(folder) -> Iterator[ExplorerServer]:
+    """The explorer over the model of the quickstart."""
+    server = ExplorerServer(Workspace(WorkspaceOptions([folder / "model"])))
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    yield server
+    server.stop()
+    thread.join()
+
+
+def posted(server: ExplorerServer, path: str, body: bytes, *, kind: str) -> tuple[int, dict]:
+    connection = HTTPConnection(urlsplit(server.address).netloc, timeout=120)
+    headers = {"Authorization": f"Bearer {server.token}", "Content-Type": kind}
+    connection.request("POST", path, body, headers)
+    response = connection.getresponse()
+    return response.status, json.loads(response.read())
+
+
+def test_the_explorer_places_a_clip_as_the_command_does(folder, explorer, capsys):
+    expected = asked(folder, capsys, "--title", "fast new (amber)", "--user", "u0", "u1")
+    clip = (folder / "new_clip.mp4").read_bytes()
+    path = "/api/clip?name=new_clip.MP4&title=fast+new+%28amber%29"
+    status, found = posted(explorer, path, clip, kind="application/octet-stream")
+    assert (status, found["problems"]) == (200, {})
+    modalities = {name: {"values": values} for name, values in found["features"].items()}
+    request = {"variants": [{"modalities": modalities}], "users": ["u0", "u1"]}
+    status, placed = posted(explorer, "/api/place", json.dumps(request).encode(), kind="application/json")
+    assert status == 200
+    assert [user["ranks"] for user in placed["users"]] == [[rank] for rank in expected["ranks"]]
+    assert [near["id"] for near in placed["variants"][0]["neighbours"]] == expected["similar"][:12]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "message"),
+    [
+        ("notes.pdf", b"%PDF", "unknown ending"),
+        ("../../clip.mp4", b"junk", "no modality could be extracted"),
+        ("empty.mp4", b"", "no modality could be extracted"),
+    ],
+)
+def test_the_explorer_refuses_what_is_not_a_clip(explorer, name, body, message):
+    status, found = posted(explorer, f"/api/clip?{urlencode({'name': name})}", body, kind="application/octet-stream")
+    assert status == 400 and message in found["error"]
+
+
 def test_answers_are_printed_as_tables_and_a_contact_sheet_is_drawn(folder, capsys):
     words = ["recommend", "--model", str(folder / "model"), "--new_video", str(folder / "new_clip.mp4")]
     assert main([*words, "--user", "u0"]) == 0
@@ -65,7 +117,7 @@ def test_answers_are_printed_as_tables_and_a_contact_sheet_is_drawn(folder, caps
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--new_video", "missing.mp4"], "missing.mp4: is no file"),
+        (["--new_video", "missing.mp4"], "missing.mp4: does not exist"),
         (["--new_video", __file__], "has an unknown ending"),
         (["--new_video", "x.mp4", "--history", "v1"], "history and new_video are both given"),
         (["--new_video", "x.mp4", "--endpoint", "http://127.0.0.1:1"], "needs the exported folder"),

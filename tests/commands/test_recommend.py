@@ -1,4 +1,4 @@
-"""Which users ``recommend`` asks for, and what it says of those that nobody knows."""
+"""Which users ``recommend`` asks for, and what it says of unknown ones."""
 
 import json
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tf_metammf.commands import recommend
 from tf_metammf.commands.json_output import print_json
 from tf_metammf.commands.main import main
 from tf_metammf.commands.metric_table import print_metrics
+from tf_metammf.commands.next_command import print_next
 from tf_metammf.export.answers import Recommendations
 from tf_metammf.records.console import LEAST_WIDTH, NO_TERMINAL_WIDTH, make_console, visible
 from tf_metammf.records.progress import progress
@@ -197,3 +199,11 @@ def test_a_table_into_a_pipe_without_a_reader_does_not_end_the_program(monkeypat
             make_console().print("lost")
         monkeypatch.undo()
         os.dup2(os.open(os.devnull, os.O_WRONLY), pipe.fileno())
+
+
+def test_the_next_command_is_printed_on_a_terminal_alone(monkeypatch, capsys):
+    print_next("export", "--run", Path("my run"))
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_next("export", "--run", Path("my run"))
+    assert "next: tf-metammf export --run 'my run'" in capsys.readouterr().out

@@ -82,7 +82,7 @@ def test_features_that_are_no_numbers_fail_their_own_row_alone(catalogue, ask):
     assert ask("explain_new_items", request)["valid"].tolist() == [True, False, True]
 
 
-def test_ids_of_a_megabyte_are_ids_that_nobody_knows(catalogue, ask):
+def test_ids_of_a_megabyte_are_unknown_ids(catalogue, ask):
     huge = "x" * 2**20
     assert ask("recommend", RECOMMEND | {"user_id": [huge], "exclude_item_id": [[huge]]})["known"].tolist() == [False]
     pair = ask("score", {"user_id": [huge], "item_id": [huge]})

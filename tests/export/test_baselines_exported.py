@@ -81,7 +81,7 @@ def test_serving_default_has_the_first_places(name, exported):
 
 
 @each
-def test_whom_nobody_knows_gets_the_popular_items(name, exported, seen):
+def test_unknown_users_get_the_popular_items(name, exported, seen):
     shares = np.bincount(seen[1], minlength=ITEMS) / len(seen[1])
     order = np.argsort(-shares, kind="stable")
     for found in exported[name].recommend(["nobody", f"u{USERS - 1}"], ITEMS):

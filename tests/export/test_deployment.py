@@ -160,7 +160,7 @@ def test_replicas_are_the_autoscalers_and_one_stays_while_nodes_are_drained(fold
     assert budget["spec"]["selector"] == deployment["spec"]["selector"]
 
 
-def test_only_the_ports_of_the_server_are_reachable_and_it_calls_nobody(folder):
+def test_only_the_ports_of_the_server_are_reachable_and_it_calls_nothing(folder):
     policy = manifest(folder, "network-policy")["spec"]
     assert policy["podSelector"] == manifest(folder, "deployment")["spec"]["selector"]
     assert policy["policyTypes"] == ["Ingress", "Egress"] and policy["egress"] == []

@@ -1,4 +1,4 @@
-"""Old versions go, and nobody who polls the folder ever sees half of one, come or go."""
+"""Old versions are deleted, and whoever polls the folder never sees an incomplete one."""
 
 import os
 import shutil
@@ -82,7 +82,7 @@ def test_a_version_appears_when_every_file_and_folder_of_it_is_on_disk_and_then_
     assert [path for path, appeared in synced if appeared] == [tmp_path / "new" / "models", tmp_path / "new", tmp_path]
 
 
-def test_a_version_that_somebody_else_wrote_meanwhile_is_not_overwritten(tmp_path):
+def test_a_version_that_another_process_wrote_meanwhile_is_not_overwritten(tmp_path):
     refused = pytest.raises(InvalidInputError, match="7: could not be written")
     with refused, staged_directory(tmp_path / "7") as inside:
         (inside / "mine").touch()

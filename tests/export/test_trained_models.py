@@ -79,7 +79,7 @@ def train(data: SyntheticData, encoder: str, folder) -> Trained:
 
 
 def test_a_history_is_worth_nearly_what_training_makes_of_it(trained):
-    """Users asked for as if nobody knew them get much of what they get by their id, and what they will like."""
+    """Users asked for as if they were unknown get much of what they get by their id, and what they will like."""
     ids = trained.data.raw.user_ids
     by_id = [found.item_ids for found in trained.client.recommend(ids, PLACES)]
     popular = [

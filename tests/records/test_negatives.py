@@ -20,7 +20,7 @@ def interactions(pairs: list[tuple[int, int]]) -> Interactions:
     return Interactions(table[:, 0], table[:, 1])
 
 
-# Duplicates and users without any training interaction occur; nobody has seen all seven items.
+# Duplicates and users without any training interaction occur; no user has seen all seven items.
 training_pairs = st.lists(st.tuples(st.integers(0, USERS - 1), st.integers(0, ITEMS - 1)), max_size=40).filter(
     lambda pairs: max(Counter(user for user, _ in set(pairs)).values(), default=0) < ITEMS
 )

@@ -34,6 +34,7 @@ MODULES: dict[PartKind, tuple[str, ...]] = {
     "encoder": (
         "tf_metammf.encoders.settings",
         "tf_metammf.encoders.peer_settings",
+        "tf_metammf.encoders.contrastive_peer_settings",
         "tf_metammf.baselines.settings",
     ),
     "objective": ("tf_metammf.objectives.settings",),

@@ -33,7 +33,7 @@ export function show(place, context) {
           el(
             "ul",
             { class: "tiles" },
-            tile("of the videos are in somebody's first 20", percent(model.coverage, 1)),
+            tile("of the videos are in some user's first 20", percent(model.coverage, 1)),
             tile(`Gini of exposure; ${decimal(model.gini_of_training, 2)} in training`, decimal(model.gini, 2), "0: all videos have the same number of places; 1: one has all"),
             tile(`of the places are cold videos; ${percent(model.cold_of_catalogue, 1)} of the catalogue`, percent(model.cold, 1)),
             tile("of the places are long tail; 80 % of the catalogue", percent(model.tail, 1)),

@@ -4,21 +4,28 @@ import { ask } from "../api.js";
 import { card, grid, shareLegend } from "../cards.js";
 import { empty, modelChoice } from "../controls.js";
 import { el, percent, replace } from "../dom.js";
-import { readFeatures } from "../features.js";
+import { isClip, readClip, readFeatures } from "../features.js";
 import { finder } from "../finder.js";
 import { placeTable } from "../whatif.js";
 
 export function show(place, context) {
   const model = () => Number(context.parameters().get("model") ?? 0);
+  const takesClips = () => context.about.models[model()].takes_clips;
   const dropped = {}; // Modality to numbers; files are not part of the address.
+  let clip = null; // The last clip, whose features are made again when its title changes.
+  const note = el("p", { class: "note", role: "status", hidden: true });
   const problem = el("p", { class: "note", role: "alert", hidden: true });
   const sources = el("div", { class: "sources" });
   const result = el("div", { class: "result" });
-  const chooser = el("input", { type: "file", multiple: true, accept: ".npy,.json,.csv,.txt", class: "unseen", id: "feature-files", onchange: () => take([...chooser.files]) });
+  const chooser = el("input", { type: "file", multiple: true, class: "unseen", id: "feature-files", onchange: () => take([...chooser.files]) });
+  const title = el("input", { type: "text", id: "clip-title", autocomplete: "off", maxlength: 500, onchange: () => clip && take([clip]) });
+  const titled = el("label", { for: "clip-title", class: "bar", hidden: true }, "Its title", title);
+  const clipWords = el("span", { hidden: true }, "a video, sound or picture; or ");
   const zone = el(
     "div",
     { class: "zone" },
-    el("p", {}, el("label", { for: "feature-files", class: "button" }, "Choose files"), " or drop them here: one ", el("code", {}, "MODALITY.npy"), " or ", el("code", {}, ".csv"), " for each modality, or one ", el("code", {}, ".json"), " with all."),
+    el("p", {}, el("label", { for: "feature-files", class: "button" }, "Choose files"), " or drop them here: ", clipWords, "one ", el("code", {}, "MODALITY.npy"), " or ", el("code", {}, ".csv"), " for each modality, or one ", el("code", {}, ".json"), " with all."),
+    titled,
     chooser,
   );
   zone.addEventListener("dragover", (event) => {
@@ -31,12 +38,16 @@ export function show(place, context) {
     zone.classList.remove("over");
     take([...event.dataTransfer.files]);
   });
-  replace(place, el("div", { class: "head" }, el("h1", {}, "New video"), el("p", { class: "lead" }, "Give the features of a video that nobody has watched yet, and see where it would stand.")), zone, problem, sources, result);
+  replace(place, el("div", { class: "head" }, el("h1", {}, "New video"), el("p", { class: "lead" }, "Give a video that is not in the catalogue, and see how it would rank.")), zone, problem, note, sources, result);
 
   async function take(files) {
     problem.hidden = true;
+    note.hidden = true;
     try {
-      for (const file of files) Object.assign(dropped, await readFeatures(file));
+      for (const file of files) {
+        if (isClip(file)) await takeClip(file);
+        else Object.assign(dropped, await readFeatures(file));
+      }
     } catch (error) {
       problem.textContent = error.message;
       problem.hidden = false;
@@ -45,6 +56,26 @@ export function show(place, context) {
       chooser.value = "";
     }
     await again();
+  }
+
+  async function takeClip(file) {
+    if (!takesClips()) throw new Error("This model takes no clips here: its features were not made by records extract, or the explorer runs without PyAV. Give features.");
+    note.textContent = `Extracting the features of ${file.name}`;
+    note.hidden = false;
+    zone.setAttribute("aria-busy", "true");
+    try {
+      const found = await readClip(file, { model: model(), title: title.value });
+      for (const name of context.about.models[model()].modalities) delete dropped[name];
+      Object.assign(dropped, found.features);
+      clip = file;
+      const without = Object.entries(found.problems).map(([name, reason]) => `without ${name}: it ${reason}`);
+      note.textContent = [`Features of ${file.name}`, ...without].join("; ");
+    } catch (error) {
+      note.hidden = true;
+      throw error;
+    } finally {
+      zone.removeAttribute("aria-busy");
+    }
   }
 
   let again = async () => {};
@@ -58,6 +89,8 @@ export function show(place, context) {
       return replace(result, modelChoice(context, model()), empty("This model looks at no features", "It knows the videos of its training by their ids alone, so it cannot place a new one."));
     }
     zone.hidden = false;
+    clipWords.hidden = titled.hidden = !takesClips();
+    chooser.accept = takesClips() ? "" : ".npy,.json,.csv,.txt";
     const borrowed = Object.fromEntries(parameters.getAll("from").map((text) => [text.slice(0, text.indexOf(":")), text.slice(text.indexOf(":") + 1)]));
     const used = {};
     for (const name of modalities) {

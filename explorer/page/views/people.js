@@ -18,7 +18,7 @@ export function show(place, context) {
     choose: (user) => context.change({ user, exclude: null, all: null }),
   });
   const result = el("div", { class: "result" });
-  replace(place, el("div", { class: "head" }, el("h1", {}, "People"), el("p", { class: "lead" }, "What somebody watched, and what they would be shown next.")), field.element, result);
+  replace(place, el("div", { class: "head" }, el("h1", {}, "People"), el("p", { class: "lead" }, "What a user watched, and what they would be shown next.")), field.element, result);
 
   async function update(parameters, signal) {
     const user = parameters.get("user");

@@ -80,7 +80,7 @@ export function show(place, context) {
     const of = all ? `all ${found.population.toLocaleString("en")} users` : `a sample of ${found.surveyed.toLocaleString("en")} of ${found.population.toLocaleString("en")} users`;
     replace(
       place,
-      el("p", { class: "lead" }, found.count ? `In the first 20 of ${found.count.toLocaleString("en")} of ${of} (${percent(found.count / found.surveyed, 1)}).` : `In nobody's first 20, among ${of}.`),
+      el("p", { class: "lead" }, found.count ? `In the first 20 of ${found.count.toLocaleString("en")} of ${of} (${percent(found.count / found.surveyed, 1)}).` : `In no user's first 20, among ${of}.`),
       found.users.length
         ? el("ul", { class: "people" }, found.users.map((user) => el("li", {}, el("a", { href: addressOf("/people", { user: user.id }) }, el("b", {}, user.id), el("small", {}, `place ${user.place} · ${decimal(user.score)}`)))))
         : null,

@@ -23,7 +23,7 @@ Answer = tuple[Hashable, Decoded]
 
 
 class DecodingPool:
-    """Decodes files in processes of its own while the caller does something else.
+    """Decodes files in separate processes while the caller does something else.
 
     Processes begin empty, without the threads and the memory of this one. A process that dies is replaced.
 

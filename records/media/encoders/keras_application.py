@@ -95,12 +95,12 @@ class Encoder(MediaEncoder):
         return np.asarray(self._network(self._preprocess(batch.astype(np.float32)), training=False))
 
     def _require_hdf5(self, weights: str) -> None:
-        """Refuses what is no file of weights before a network is built."""
+        """Refuses a file that does not hold weights before a network is built."""
         import h5py
 
         if weights not in ("imagenet", "random") and not (Path(weights).is_file() and h5py.is_hdf5(weights)):
             raise InvalidInputError(
-                f"encoder keras_application: weights is {weights}, which is no file of weights in HDF5 format. Give "
+                f"encoder keras_application: weights is {weights}, expected a file of weights in HDF5 format. Give "
                 "one that Keras saved, imagenet or random."
             )
 

@@ -8,42 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError, one_line
-from tf_metammf.records.media.encoding.inputs import EncoderInput, FrameInput, SoundInput, TextInput
+from tf_metammf.records.media.encoding.inputs import FrameInput, TextInput
 from tf_metammf.records.media.encoding.media_encoder import MediaEncoder
-from tf_metammf.records.media.encoding.pixel_scales import require_scale, scaled
+from tf_metammf.records.media.encoding.network_inputs import (
+    NetworkSettings,
+    network_inputs,
+    network_preprocessing,
+    probed_width,
+)
+from tf_metammf.records.media.encoding.pixel_scales import scaled
 
 
 @dataclass(frozen=True)
-class OnnxSettings:
+class OnnxSettings(NetworkSettings):
     """Settings of the encoder ``onnx``.
 
+    ``path`` is the file, ``input`` "frames", "windows" ``[n, samples]`` of sound or "texts", and ``output`` the name of
+    an output, by default the first. Outputs ``[n, tokens, width]`` are averaged over the tokens.
+
     Attributes:
-        path: The ONNX file.
-        input: What it takes: "frames", "windows" ``[n, samples]`` of sound, or "texts".
-        scale: How the values of pixels are prepared, which has to be that of its training; needed for frames: see
-            :mod:`tf_metammf.records.media.encoding.pixel_scales`.
-        layout: Order of the axes of frames, "nchw" or "nhwc"; by default read from the file.
         size: Height and width of frames; by default read from the file, else 224.
-        sample_rate: Samples a second of sound.
-        window_seconds: Length of a window of sound.
-        hop_seconds: From the start of a window to that of the next.
+        layout: Order of the axes of frames, "nchw" or "nhwc"; by default read from the file.
         tokenizer: For texts, a ``tokenizer.json`` as Hugging Face writes it (package ``tokenizers``); without it the
             network has to take strings.
         most_tokens: Tokens of a text beyond this number are left out.
-        output: Name of the output; by default the first. Outputs ``[n, tokens, width]`` are averaged over the tokens.
     """
 
-    path: str
-    input: str
-    scale: str = ""
-    layout: str = ""
     size: int = 0
-    sample_rate: int = 16000
-    window_seconds: float = 1.0
-    hop_seconds: float = 1.0
+    layout: str = ""
     tokenizer: str = ""
     most_tokens: int = 256
-    output: str = ""
 
 
 class Encoder(MediaEncoder):
@@ -62,15 +56,16 @@ class Encoder(MediaEncoder):
         self.settings = settings
         self._session = _session(Path(settings.path))
         self._arguments = {argument.name: argument for argument in self._session.get_inputs()}
-        self.inputs = self._inputs()
+        size = self._frame_size() if settings.input == "frames" else 0
+        self.inputs = network_inputs("onnx", settings, frame_size=size)
         self.weights = (Path(settings.path), *([Path(settings.tokenizer)] if settings.tokenizer else []))
-        self.preprocessing = {"scale": settings.scale} if settings.input == "frames" else {"values": settings.input}
+        self.preprocessing = network_preprocessing(settings)
         self._tokenizer = _tokenizer(settings) if settings.tokenizer else None
         names = [output.name for output in self._session.get_outputs()]
         if settings.output and settings.output not in names:
             raise InvalidInputError(f"{settings.path}: has the outputs {', '.join(names)}. Name one as output.")
         self._output = settings.output or names[0]
-        self.width = self._probed_width()
+        self.width = probed_width(self, settings)
 
     def encode(self, batch: Any) -> NDArray[np.float32]:
         """Encodes a batch as :attr:`inputs` says."""
@@ -102,19 +97,6 @@ class Encoder(MediaEncoder):
             return (found * weights).sum(axis=1) / weights.sum(axis=1)  # type: ignore[no-any-return]
         return found.reshape(len(found), -1, found.shape[-1]).mean(axis=1) if found.ndim > 2 else found
 
-    def _inputs(self) -> EncoderInput:
-        settings = self.settings
-        if settings.input == "frames":
-            require_scale("onnx", settings.scale)
-            return FrameInput(self._frame_size())
-        if settings.input == "windows":
-            return SoundInput(settings.sample_rate, settings.window_seconds, settings.hop_seconds)
-        if settings.input == "texts":
-            return TextInput()
-        raise InvalidInputError(
-            f'encoder onnx: input is "{settings.input}", expected frames, windows or texts. Change it.'
-        )
-
     def _frame_size(self) -> int:
         """Height and width of frames, checked against what the file declares; finds the order of the axes, too."""
         shape, layouts = list(self._first.shape), {"nchw": 1, "nhwc": 3}
@@ -133,19 +115,6 @@ class Encoder(MediaEncoder):
             )
         return declared if isinstance(declared, int) else size or 224
 
-    def _probed_width(self) -> int:
-        probe: Any = ["a text"]
-        if isinstance(self.inputs, FrameInput):
-            probe = np.zeros((1, *self.inputs.shape), np.uint8)
-        elif isinstance(self.inputs, SoundInput):
-            probe = np.zeros((1, self.inputs.samples), np.float32)
-        try:
-            return int(self.encode(probe).shape[-1])
-        except Exception as error:  # onnxruntime has errors of its own for a wrong shape or type
-            raise InvalidInputError(
-                f"{self.settings.path}: does not take {self.settings.input} so ({one_line(error)}). Check them."
-            ) from error
-
 
 def _session(path: Path) -> Any:
     try:
@@ -155,11 +124,11 @@ def _session(path: Path) -> Any:
             "encoder onnx: needs onnxruntime, which is not installed. Install it: pip install 'tf-metammf[onnx]'."
         ) from None
     if not path.is_file():
-        raise InvalidInputError(f"encoder onnx: path is {path}, which is no file. Give an ONNX file.")
+        raise InvalidInputError(f"encoder onnx: path is {path}, expected an ONNX file.")
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no class of their own that is public
-        raise InvalidInputError(f"{path}: cannot be loaded ({one_line(error)}). Fetch it again.") from error
+        raise InvalidInputError(f"{path}: cannot be loaded as an ONNX model ({one_line(error)}).") from error
 
 
 def _tokenizer(settings: OnnxSettings) -> Any:
@@ -170,7 +139,9 @@ def _tokenizer(settings: OnnxSettings) -> Any:
     try:
         tokenizer = Tokenizer.from_file(settings.tokenizer)
     except Exception as error:  # it raises Exception itself
-        raise InvalidInputError(f"{settings.tokenizer}: is no tokenizer.json ({one_line(error)}). Give one.") from error
+        raise InvalidInputError(
+            f"{settings.tokenizer}: cannot be read as tokenizer.json ({one_line(error)})."
+        ) from error
     tokenizer.enable_truncation(settings.most_tokens)
     tokenizer.enable_padding()
     return tokenizer

@@ -7,44 +7,39 @@ from typing import Any
 import numpy as np
 
 from tf_metammf.errors import InvalidInputError, one_line
-from tf_metammf.records.media.encoding.inputs import EncoderInput, FrameInput, SoundInput, TextInput
 from tf_metammf.records.media.encoding.media_encoder import MediaEncoder
-from tf_metammf.records.media.encoding.pixel_scales import require_scale, scaled
+from tf_metammf.records.media.encoding.network_inputs import (
+    NetworkSettings,
+    network_inputs,
+    network_preprocessing,
+    probed_width,
+)
+from tf_metammf.records.media.encoding.pixel_scales import scaled
 
 
 @dataclass(frozen=True)
-class SavedModelSettings:
+class SavedModelSettings(NetworkSettings):
     """Settings of the encoder ``saved_model``.
 
+    ``path`` is the folder, ``input`` "frames" ``[n, size, size, 3]``, "waveform" ``[samples]`` one window at a time,
+    "windows" ``[n, samples]``, or "texts" ``[n]``, and ``output`` the name or number of an output, by default the only
+    one. YAMNet's embedding is the output 1.
+
     Attributes:
-        path: The folder of the SavedModel.
-        input: What it takes: "frames" ``[n, size, size, 3]``, "waveform" ``[samples]`` one window at a time, "windows"
-            ``[n, samples]``, or "texts" ``[n]``.
-        scale: How the values of pixels are prepared, which has to be that of its training; needed for frames: see
-            :mod:`tf_metammf.records.media.encoding.pixel_scales`.
-        size: Height and width of frames.
-        sample_rate: Samples a second of sound.
         window_seconds: Length of a window of sound.
         hop_seconds: From the start of a window to that of the next.
         signature: Name of the signature to call; by default the model itself, or ``serving_default``.
-        output: Name or number of the output; by default the only one. YAMNet's embedding is the output 1.
     """
 
-    path: str
-    input: str
-    scale: str = ""
-    size: int = 224
-    sample_rate: int = 16000
     window_seconds: float = 0.96
     hop_seconds: float = 0.96
     signature: str = ""
-    output: str = ""
 
 
 class Encoder(MediaEncoder):
     """A SavedModel as it is.
 
-    What a model gives for one window may have a row for each of its own parts, as VGGish and YAMNet do, whose rows are
+    What a model gives for one window may have a row for each part of it, as VGGish and YAMNet do, whose rows are
     averaged.
 
     Args:
@@ -61,17 +56,17 @@ class Encoder(MediaEncoder):
         del download
         path = Path(settings.path)
         if not (path / "saved_model.pb").is_file():
-            raise InvalidInputError(f"{path}: has no saved_model.pb, so it is no SavedModel. Give its folder as path.")
+            raise InvalidInputError(f"{path}: expected the folder of a SavedModel, with saved_model.pb.")
         self.settings = settings
-        self.inputs = _inputs(settings)
+        self.inputs = network_inputs("saved_model", settings, frame_size=settings.size, sound=("waveform", "windows"))
         self.weights = (path,)
-        self.preprocessing = {"scale": settings.scale} if settings.input == "frames" else {"values": settings.input}
+        self.preprocessing = network_preprocessing(settings)
         try:
             self._model = tf.saved_model.load(str(path))
         except Exception as error:  # of what a damaged SavedModel makes TensorFlow raise there is no list
-            raise InvalidInputError(f"{path}: cannot be loaded ({one_line(error)}). Fetch it again.") from error
+            raise InvalidInputError(f"{path}: cannot be loaded as a SavedModel ({one_line(error)}).") from error
         self._call = self._callable()
-        self.width = self._probed_width()
+        self.width = probed_width(self, settings)
 
     def encode(self, batch: Any) -> Any:
         """Encodes a batch as :attr:`inputs` says."""
@@ -120,36 +115,6 @@ class Encoder(MediaEncoder):
             found = found[int(wanted)]
         return np.asarray(found, np.float32)
 
-    def _probed_width(self) -> int:
-        """The width of what comes out of one made input."""
-        probe: Any = ["a text"]
-        if isinstance(self.inputs, FrameInput):
-            probe = np.zeros((1, *self.inputs.shape), np.uint8)
-        elif isinstance(self.inputs, SoundInput):
-            probe = np.zeros((1, self.inputs.samples), np.float32)
-        try:
-            return int(np.asarray(self.encode(probe)).shape[-1])
-        except InvalidInputError:
-            raise
-        except Exception as error:  # a shape or type that the model does not take
-            raise InvalidInputError(
-                f"{self.settings.path}: does not take {self.settings.input} so ({one_line(error)}). Check input, size "
-                "and the window."
-            ) from error
-
 
 def _rows(values: Any) -> Any:
     return values.reshape(-1, values.shape[-1])
-
-
-def _inputs(settings: SavedModelSettings) -> EncoderInput:
-    if settings.input == "frames":
-        require_scale("saved_model", settings.scale)
-        return FrameInput(settings.size)
-    if settings.input in ("waveform", "windows"):
-        return SoundInput(settings.sample_rate, settings.window_seconds, settings.hop_seconds)
-    if settings.input == "texts":
-        return TextInput()
-    raise InvalidInputError(
-        f'encoder saved_model: input is "{settings.input}", expected frames, waveform, windows or texts. Change it.'
-    )

@@ -41,8 +41,8 @@ class Encoder(MediaEncoder):
         folder = Path(settings.model)
         if not folder.is_dir() and not download:
             raise InvalidInputError(
-                f"encoder sentence_transformers: model is {settings.model}, which is no folder. Give the folder of a "
-                "model, or say --download true."
+                f"encoder sentence_transformers: model is {settings.model}, expected the folder of a model. Give one, "
+                "or --download true."
             )
         try:
             from sentence_transformers import SentenceTransformer
@@ -57,7 +57,7 @@ class Encoder(MediaEncoder):
             )
         except Exception as error:  # of transformers, the hub and torch
             raise InvalidInputError(
-                f"{settings.model}: cannot be loaded ({one_line(error)}). Fetch it again."
+                f"{settings.model}: cannot be loaded as a sentence encoder ({one_line(error)})."
             ) from error
         self.settings = settings
         self.inputs = TextInput()

@@ -20,7 +20,7 @@ class MediaEncoder(abc.ABC):
 
     The vector of an item in a modality is the mean of the vectors of its frames, windows or texts.
 
-    A subclass is one file. It sets the attributes below, takes an instance of its own :attr:`Settings` and
+    A subclass is one file. It sets the attributes below, takes an instance of its :attr:`Settings` and
     ``download`` in its constructor, and imports whatever it needs there, so that listing encoders loads nothing.
 
     Attributes:

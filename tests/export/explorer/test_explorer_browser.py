@@ -39,7 +39,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def open_tab(chromium) -> Iterator[Any]:
-    """Opens a page in a tab of its own; at the end its console has to be empty."""
+    """Opens a page in a new tab; at the end its console has to be empty."""
     opened, said = [], []
 
     def tab(page: Any, *, expects_failures: bool = False, **options: Any) -> Any:
@@ -182,7 +182,9 @@ def test_a_new_video_out_of_a_file_has_its_place(tab, page, catalogue, recommend
     expected = recommender.place_of_new_items(users, new).ranks[:, 0]
     assert table.locator("tbody tr td b").all_inner_texts() == [f"{rank:,}" for rank in expected]
     tab.locator("#feature-files").set_input_files({"name": "visual.npy", "mimeType": "", "buffer": b"nothing"})
-    tab.get_by_text("visual.npy is no .npy file").wait_for()
+    tab.get_by_text("visual.npy is not a .npy file").wait_for()
+    tab.locator("#feature-files").set_input_files({"name": "clip.mp4", "mimeType": "", "buffer": b"nothing"})
+    tab.get_by_text("This model takes no clips here").wait_for()
 
 
 def test_the_map_is_searched_and_selected(tab, page, catalogue):

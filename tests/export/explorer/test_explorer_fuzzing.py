@@ -1,4 +1,4 @@
-"""Routes are given what nobody should send: they answer, and never fail."""
+"""Routes are given malformed requests: they answer, and never fail."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -43,8 +43,8 @@ def test_a_network_of_keras_computes_what_keras_does(weights):
     [
         ({"model": "resnet5"}, 'did you mean "resnet50"'),
         ({}, "Say --download true, or give a file"),
-        ({"weights": "missing.h5"}, "is no file of weights"),
-        ({**NETWORK, "weights": "{junk}"}, "is no file of weights"),
+        ({"weights": "missing.h5"}, "expected a file of weights"),
+        ({**NETWORK, "weights": "{junk}"}, "expected a file of weights"),
     ],
 )
 def test_mistakes_in_weights_of_keras_are_named(tmp_path, settings, message):
@@ -108,10 +108,10 @@ def test_a_saved_model_of_pictures_gets_them_as_it_was_trained(saved):
     [
         ({"input": "frames", "size": 16, "output": "mean"}, 'scale is "", expected the one that its weights'),
         ({"input": "frames", "size": 16, "scale": "0..1"}, "has the outputs mean, most"),
-        ({"input": "frames", "size": 24, "scale": "0..1", "output": "mean"}, "does not take frames so"),
+        ({"input": "frames", "size": 24, "scale": "0..1", "output": "mean"}, "does not take frames as"),
         ({"input": "film"}, 'input is "film"'),
         ({"input": "frames", "scale": "0..1", "signature": "other"}, 'has no signature "other"'),
-        ({"input": "frames", "scale": "0..1", "path": "nowhere"}, "is no SavedModel"),
+        ({"input": "frames", "scale": "0..1", "path": "nowhere"}, "expected the folder of a SavedModel"),
         ({"scale": "0..1"}, "needs the setting input"),
     ],
 )
@@ -140,5 +140,5 @@ def test_what_is_not_installed_is_named_with_its_extra(monkeypatch, name, settin
 
 
 def test_sentence_encoders_are_folders_unless_downloads_are_allowed():
-    with pytest.raises(InvalidInputError, match="is no folder"):
+    with pytest.raises(InvalidInputError, match="expected the folder of a model"):
         make_encoder("sentence_transformers", {"model": "all-MiniLM-L6-v2"})

@@ -58,10 +58,10 @@ def test_windows_of_sound_are_encoded(files):
         ({"input": "frames", "scale": "0..1", "size": 32}, "takes pictures of 16 pixels, and size is 32"),
         ({"input": "frames", "scale": "0..1", "layout": "nhwc"}, "expected pictures with 3 channels"),
         ({"input": "frames", "scale": "0..1", "output": "z"}, "has the outputs y"),
-        ({"input": "windows"}, "does not take windows so"),
+        ({"input": "windows"}, "does not take windows as"),
         ({"input": "film"}, 'input is "film"'),
         ({"input": "frames", "scale": "0..1", "path": __file__}, "cannot be loaded"),
-        ({"input": "frames", "scale": "0..1", "path": "missing.onnx"}, "is no file"),
+        ({"input": "frames", "scale": "0..1", "path": "missing.onnx"}, "expected an ONNX file"),
     ],
 )
 def test_mistakes_are_named(files, settings, message):
