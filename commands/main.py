@@ -45,6 +45,7 @@ COMMANDS = (
     "train",
     "tune",
     "compare",
+    "ranks",
     "evaluate",
     "runs",
     "export",
