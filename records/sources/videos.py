@@ -20,7 +20,7 @@ from tf_metammf.records.sources import tabular
 
 @dataclass(frozen=True)
 class Options(ExtractionSettings):
-    """Options of the source ``videos``: those of extraction, as in ``records extract``, and where files are.
+    """Options of the source ``videos``, which has those of ``records extract``.
 
     Attributes:
         features: Folder of the features, from the folder of the videos on; features that are there are used again.
