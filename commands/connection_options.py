@@ -65,7 +65,7 @@ def client_of(arguments: Namespace, *, retries: "Retries | None" = None) -> "Cli
                 raise InvalidInputError(f"--{name} is for a server: give --endpoint, or leave it out.")
         from tf_metammf.commands.tensorflow import import_tensorflow
 
-        import_tensorflow()
+        import_tensorflow(keras=False)
         from tf_metammf.export.client import Client
 
         return Client(Path(arguments.model), version=arguments.version)

@@ -1,6 +1,6 @@
 """Options of a conversion of raw files: its source, filtering, splitting, and what the source takes."""
 
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -9,6 +9,7 @@ from tf_metammf.records.conversion.conversion_settings import ConversionSettings
 from tf_metammf.records.sources import load_source, source_names
 from tf_metammf.records.splits.filtering import Filtering
 from tf_metammf.records.splits.splitting import Splitting
+from tf_metammf.records.thinned_tokens import MOST_TOKENS
 
 
 def add_conversion_arguments(parser: ArgumentParser) -> None:
@@ -25,6 +26,18 @@ def add_conversion_arguments(parser: ArgumentParser) -> None:
         type=str,
         default="stop",
         help='at a row that cannot be read: "stop", or "skip" it and list it in OUTPUT.rejected.csv',
+    )
+    parser.add_argument(
+        "--most_tokens",
+        type=int,
+        default=MOST_TOKENS,
+        help="tokens that are kept of a sequence; a longer one is thinned evenly over its time",
+    )
+    parser.add_argument(
+        "--stored_dtype",
+        type=Literal["float32", "float16"],
+        default="float32",
+        help="type that features are stored in; float16 takes half the bytes",
     )
 
 
@@ -51,6 +64,8 @@ def conversion_settings(arguments: Namespace) -> ConversionSettings:
         seed=arguments.seed,
         shards=arguments.shards,
         on_error=arguments.on_error,
+        most_tokens=arguments.most_tokens,
+        stored_dtype=arguments.stored_dtype,
     )
 
 

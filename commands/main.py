@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from pkgutil import get_data
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -167,7 +168,9 @@ def _parser(words: Sequence[str] = ()) -> "CommandParser":
     from tf_metammf.commands.parser import CommandParser
     from tf_metammf.commands.versions import Versions
 
-    parser = CommandParser(prog="tf-metammf", description=_help(tf_metammf), epilog=EXIT_CODES)
+    parser = CommandParser(
+        prog="tf-metammf", description=(tf_metammf.__doc__ or "").partition("\n")[0], epilog=EXIT_CODES
+    )
     parser.add_argument("--version", action=Versions)
     parser.add_argument("--print_completion", action=PrintCompletion)
     commands = parser.add_subcommands(dest="command", **_listed("COMMAND"))
@@ -178,10 +181,10 @@ def _parser(words: Sequence[str] = ()) -> "CommandParser":
     following = words[len(begun) :] if begun else ()
     for name in RECORD_COMMANDS:
         declared = begun in (("records", name), ())
-        _add(record_commands, name, _module(f"records_{name}"), words=following if declared else None)
+        _add(record_commands, name, f"records_{name}", words=following if declared else None)
     for name in COMMANDS:
         declared = begun in ((name,), ())
-        _add(commands, name, _module(name), words=following if declared else None)
+        _add(commands, name, name, words=following if declared else None)
     return parser
 
 
@@ -195,17 +198,18 @@ def _listed(words: str) -> dict[str, Any]:
     return {"title": "commands", "metavar": "COMMAND", "description": f'More on each: "tf-metammf {words} --help".'}
 
 
-def _add(subcommands: Any, name: str, module: ModuleType, *, words: Sequence[str] | None) -> None:
+def _add(subcommands: Any, name: str, module_name: str, *, words: Sequence[str] | None) -> None:
     """Adds a command: with its options for the words that follow it, or by name and purpose where there are none."""
     from tf_metammf.commands.parser import CommandParser
     from tf_metammf.commands.program_log import add_verbosity
 
-    parser = CommandParser(description=_help(module))
+    purpose = _purpose(module_name)
+    parser = CommandParser(description=purpose)
     if words is not None:
         parser.words = words
-        module.add_arguments(parser)
+        _module(module_name).add_arguments(parser)
         add_verbosity(parser)
-    subcommands.add_subcommand(name, parser, help=_help(module))
+    subcommands.add_subcommand(name, parser, help=purpose)
 
 
 def _chosen(parsed: "Namespace") -> tuple[ModuleType, "Namespace"]:
@@ -219,8 +223,10 @@ def _module(name: str) -> ModuleType:
     return import_module(f"tf_metammf.commands.{name.replace('-', '_')}")
 
 
-def _help(module: ModuleType) -> str:
-    return (module.__doc__ or "").partition("\n")[0]
+def _purpose(name: str) -> str:
+    """The first line of a command's docstring, read from its source: importing all commands takes longer."""
+    source = get_data("tf_metammf.commands", f"{name.replace('-', '_')}.py") or b""
+    return source.decode("utf-8").partition('"""')[2].partition("\n")[0].removesuffix('"""')
 
 
 if __name__ == "__main__":

@@ -107,7 +107,8 @@ def _print_summary(folder: str, metadata: Metadata) -> None:
     table.add_row("users", f"{metadata.users:,}")
     table.add_row("items", f"{metadata.items:,}")
     for name, modality in metadata.modalities.items():
-        table.add_row(visible(f"modality {name}"), f"{modality.width:,} values, {modality.items:,} items")
+        tokens = "" if modality.tokens is None else f"up to {modality.tokens.most:,} tokens of "
+        table.add_row(visible(f"modality {name}"), f"{tokens}{modality.width:,} values, {modality.items:,} items")
     print(f"Wrote {folder}")
     print_table(table)
     if metadata.funnel is not None:

@@ -11,7 +11,7 @@ from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.records.console import print_table, visible
 
 if TYPE_CHECKING:
-    from tf_metammf.records.description import Description
+    from tf_metammf.records.description import Description, ModalityDescription
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -68,15 +68,21 @@ def _print(description: "Description") -> None:
 
     modalities = Table(title="modalities", title_justify="left")
     modalities.add_column("name")
-    for heading in ("width", "type", "missing", "mean", "deviation"):
+    has_tokens = any(modality.tokens is not None for modality in description.modalities.values())
+    for heading in ("width", *(("tokens",) if has_tokens else ()), "type", "missing", "mean", "deviation"):
         modalities.add_column(heading, justify="right")
     for name, modality in description.modalities.items():
         modalities.add_row(
             visible(name),
             str(modality.width),
+            *((_tokens(modality),) if has_tokens else ()),
             modality.source_dtype,
             f"{modality.missing_share:.1%}",
             f"{modality.mean:.4g}",
             f"{modality.deviation:.4g}",
         )
     print_table(modalities)
+
+
+def _tokens(modality: "ModalityDescription") -> str:
+    return "" if modality.tokens is None else f"{modality.tokens:.1f}, at most {modality.most_tokens}"

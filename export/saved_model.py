@@ -241,12 +241,12 @@ def _serving_assets(
     return write_assets
 
 
-def _sampled_features(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+def _sampled_features(model: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Features and presence of the first items; none of a baseline, whose signatures take no features."""
     if isinstance(model, Baseline):
         return {}, {}
     features, presence = next(iter(model.item_features.blocks(SAMPLED)))
     return (
-        {name: rows.numpy() for name, rows in features.items()},
+        tf.nest.map_structure(lambda rows: rows.numpy(), dict(features)),
         {name: rows.numpy() for name, rows in presence.items()},
     )

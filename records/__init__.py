@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tf_metammf.records.splits.splitting import Splitting as Splitting
     from tf_metammf.records.synthesis.synthesis import synthesize as synthesize
     from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos as SyntheticVideos
+    from tf_metammf.records.token_arrays import TokenArrays as TokenArrays
+    from tf_metammf.records.token_sequences import TokenSequences as TokenSequences
     from tf_metammf.records.validation import validate as validate
     from tf_metammf.records.writer import write_record_set as write_record_set
 
@@ -50,6 +52,8 @@ _MODULE_OF = {
     "RecordSet": "record_set",
     "Splitting": "splits.splitting",
     "SyntheticVideos": "synthesis.synthetic_videos",
+    "TokenArrays": "token_arrays",
+    "TokenSequences": "token_sequences",
     "convert": "conversion.conversion",
     "describe": "description",
     "explain_damage": "damage",

@@ -1,6 +1,7 @@
 """What a record set holds, in numbers: counts, density, degrees, modalities, cold items."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,11 @@ from tf_metammf.records.damage import damage_named
 from tf_metammf.records.funnel import Funnel
 from tf_metammf.records.reader import items, read_interactions
 from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.token_sequences import TokenSequences
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 
-_ITEMS_AT_ONCE = 4096
+_ITEMS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,14 @@ class ModalityDescription:
     """One modality.
 
     Attributes:
-        width: Values an item.
+        width: Values of an item, or of each of its tokens.
         source_dtype: Type of the raw features.
         missing_share: Share of the items that lack it.
         mean: Mean over all values of all items that have it; 0 without any.
         deviation: Standard deviation over the same values.
+        tokens: Mean number of tokens of an item that has it; None where an item has one vector.
+        most_tokens: Tokens that no item has more of, likewise.
+        stored_dtype: Type of the values in the records.
     """
 
     width: int
@@ -32,6 +37,9 @@ class ModalityDescription:
     missing_share: float
     mean: float
     deviation: float
+    tokens: float | None = None
+    most_tokens: int | None = None
+    stored_dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ def _modalities(record_set: RecordSet) -> tuple[dict[str, ModalityDescription], 
             presence = np.array([batch["presence"][name] for name in moments]).reshape(-1, len(batch["item"]))
             without += int((~presence.any(axis=0)).sum())
             for name, moment in moments.items():
-                moment.add(batch["features"][name][batch["presence"][name]])
+                moment.add(_values(batch["features"][name], batch["presence"][name]))
     described = {
         name: ModalityDescription(
             width=entry.width,
@@ -118,10 +126,20 @@ def _modalities(record_set: RecordSet) -> tuple[dict[str, ModalityDescription], 
             missing_share=1 - entry.items / max(1, metadata.items),
             mean=moments[name].mean,
             deviation=moments[name].deviation,
+            tokens=None if entry.tokens is None else entry.tokens.total / max(1, entry.items),
+            most_tokens=None if entry.tokens is None else entry.tokens.most,
+            stored_dtype=entry.stored_dtype,
         )
         for name, entry in metadata.modalities.items()
     }
     return described, without
+
+
+def _values(features: Any, presence: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The values of the items that have a modality, without padding."""
+    if not isinstance(features, TokenSequences):
+        return np.asarray(features[presence])
+    return np.asarray(features.values[np.arange(features.values.shape[1]) < features.lengths[:, np.newaxis]])
 
 
 class _Moments:

@@ -5,6 +5,10 @@ from typing import Any
 import tensorflow as tf
 
 from tf_metammf.records.metadata import Metadata
+from tf_metammf.records.token_examples import modality_schema, sequences, value_counts, vectors
+from tf_metammf.records.token_sequences import FeatureForm
+
+_NO_MATCH = "an item does not match metadata.json"
 
 
 def interaction_columns(metadata: Metadata) -> tuple[str, ...]:
@@ -39,30 +43,42 @@ def parse_blocks(records: tf.Tensor, metadata: Metadata) -> dict[str, tf.Tensor]
 
 
 @tf.autograph.experimental.do_not_convert
-def parse_items(records: tf.Tensor, metadata: Metadata) -> dict[str, Any]:
+def parse_items(records: tf.Tensor, metadata: Metadata, *, form: FeatureForm = "tokens") -> dict[str, Any]:
     """Parses item Examples.
 
     Args:
         records: Serialized items, string ``[B]``.
         metadata: Metadata of the record set.
+        form: Whether token sequences are returned as they are, or as the mean over the tokens of each item.
 
     Returns:
-        ``item``: int64 ``[B]``; ``features``: float32 ``[B, width]`` by modality, zeros where absent;
-        ``presence``: bool ``[B]`` by modality.
+        ``item``: int64 ``[B]``; ``features``: float32 ``[B, width]`` by modality, zeros where absent, or
+        :class:`tf_metammf.records.TokenSequences`; ``presence``: bool ``[B]`` by modality.
 
     Raises:
         tf.errors.InvalidArgumentError: A record is no item, its id is out of range, or a modality is
-            of another width than ``metadata.json`` says.
+            of another width or longer than ``metadata.json`` says.
             :func:`tf_metammf.records.damage.explain_damage` says which.
     """
-    schema: dict[str, Any] = {name: tf.io.RaggedFeature(tf.float32) for name in metadata.modalities}
-    parsed = tf.io.parse_example(records, {"item": tf.io.FixedLenFeature([], tf.int64), **schema})
+    parsed = tf.io.parse_example(records, _item_schema(metadata))
+    counts = {name: value_counts(parsed, name, entry) for name, entry in metadata.modalities.items()}
     sound = [tf.reduce_all((parsed["item"] >= 0) & (parsed["item"] < metadata.items))]
-    features, presence = {}, {}
-    for name, modality in metadata.modalities.items():
-        widths = parsed[name].row_lengths()
-        sound.append(tf.reduce_all((widths == 0) | (widths == modality.width)))
-        features[name] = parsed[name].to_tensor(shape=[None, modality.width])
-        presence[name] = widths > 0
-    tf.debugging.Assert(tf.reduce_all(sound), ["an item does not match metadata.json"])
-    return {"item": parsed["item"], "features": features, "presence": presence}
+    sound += [tf.reduce_all(as_said) for _, as_said in counts.values()]
+    features = {}
+    # What is computed of sequences waits for the check: rows of other lengths would not fit.
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(sound), [_NO_MATCH])]):
+        for name, entry in metadata.modalities.items():
+            if entry.tokens is None:
+                features[name] = vectors(parsed, name, entry)
+                continue
+            found = sequences(parsed, name, entry, tf.identity(counts[name][0]))
+            features[name] = found if form == "tokens" else found.means()
+        presence = {name: values > 0 for name, (values, _) in counts.items()}
+        return {"item": tf.identity(parsed["item"]), "features": features, "presence": presence}
+
+
+def _item_schema(metadata: Metadata) -> dict[str, Any]:
+    schemas = [modality_schema(name, entry) for name, entry in metadata.modalities.items()]
+    return {name: feature for schema in schemas for name, feature in schema.items()} | {
+        "item": tf.io.FixedLenFeature([], tf.int64)
+    }

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.records.token_arrays import TokenArrays
 
 
 @dataclass(frozen=True)
@@ -14,11 +15,12 @@ class ItemFeatures:
     """Features and presence of every item, by modality; row ``i`` belongs to dense item id ``i``.
 
     Attributes:
-        features: float32 ``[items, width]`` by modality name, zeros where the item lacks the modality.
+        features: float32 ``[items, width]`` by modality name, zeros where the item lacks the modality; or token
+            sequences, where they were read as such.
         presence: bool ``[items]`` by modality name: which items have it.
     """
 
-    features: dict[str, NDArray[np.float32]]
+    features: dict[str, NDArray[np.float32] | TokenArrays]
     presence: dict[str, NDArray[np.bool_]]
 
     def __post_init__(self) -> None:
@@ -33,7 +35,7 @@ class ItemFeatures:
 
     @property
     def widths(self) -> dict[str, int]:
-        """Values an item, by modality name."""
+        """Values of an item, or of each of its tokens, by modality name."""
         return {name: int(features.shape[1]) for name, features in self.features.items()}
 
     def select(self, modalities: Sequence[str]) -> "ItemFeatures":

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +19,7 @@ from tf_metammf.records.item_index import FRAME_BYTES, HEADER_BYTES, record_star
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.record_stream import delivered, records_in_order
+from tf_metammf.records.token_sequences import FeatureForm
 
 _SHARDS_AT_ONCE = 64
 _TRAILER_BYTES = FRAME_BYTES - HEADER_BYTES
@@ -40,19 +41,29 @@ class ItemLookup:
         record_set: The record set; item i has to be the i-th record of its item shards, as
             :func:`tf_metammf.records.write_record_set` writes them.
         modalities: Names of the modalities to read; None for all.
+        form: Whether token sequences are given as they are, or as the mean over the tokens of each item. Defaults to
+            ``"tokens"``.
 
     Attributes:
+        form: What it gives of token sequences.
         items: Number of items.
-        widths: Feature width by modality name, in alphabetical order.
+        tokens: Tokens that no sequence has more of, by modality that has token sequences.
+        widths: Feature width by modality name, in alphabetical order; that of a token, where there are sequences.
 
     Raises:
         InvalidInputError: A modality is not known.
         InvalidRecordSetError: An index is damaged.
     """
 
-    def __init__(self, record_set: RecordSet, *, modalities: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, record_set: RecordSet, *, modalities: Sequence[str] | None = None, form: FeatureForm = "tokens"
+    ) -> None:
+        if form not in get_args(FeatureForm):
+            raise unknown_name("form", form, get_args(FeatureForm))
         self._record_set = record_set
         self._metadata = _with_modalities(record_set.metadata, modalities)
+        self.form = form
+        self.tokens = dict(sorted(self._metadata.sequences.items()))
         self.items = self._metadata.items
         self.widths = {name: modality.width for name, modality in sorted(self._metadata.modalities.items())}
         starts = record_starts(record_set)
@@ -72,15 +83,15 @@ class ItemLookup:
             items: Dense item ids, int64 ``[n]``.
 
         Returns:
-            ``item``: the ids; ``features``: float32 ``[n, width]`` by modality, zeros where absent; ``presence``:
-            bool ``[n]`` by modality.
+            ``item``: the ids; ``features``: float32 ``[n, width]`` by modality, zeros where absent, or
+            :class:`tf_metammf.records.TokenSequences`; ``presence``: bool ``[n]`` by modality.
 
         Raises:
             tf.errors.InvalidArgumentError: A record or an index is damaged;
                 :func:`tf_metammf.records.explain_damage` says which.
         """
         records = tf.numpy_function(self.read, [items], tf.string, stateful=False)
-        parsed = parse_items(tf.ensure_shape(records, items.shape), self._metadata)
+        parsed = parse_items(tf.ensure_shape(records, items.shape), self._metadata, form=self.form)
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(parsed["item"] == items), [_OUT_OF_ORDER])]):
             return tf.nest.map_structure(tf.identity, parsed)
 
@@ -112,15 +123,18 @@ class ItemLookup:
                 records[row] = record[HEADER_BYTES:]
         return records
 
-    def blocks(self, size: int) -> Iterator[tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]]:
-        """Features ``[n, width]`` and presence ``[n]`` by modality of all items, ``size`` after ``size`` by dense id.
+    def blocks(self, size: int) -> Iterator[tuple[dict[str, Any], dict[str, tf.Tensor]]]:
+        """Features and presence ``[n]`` by modality of all items, ``size`` after ``size`` by dense id.
+
+        Features are as those of :meth:`lookup`.
 
         Raises:
             InvalidRecordSetError: A shard is damaged, or the items are not in the order of their ids.
         """
         with damage_named(self._record_set):
             records = records_in_order(self._record_set.item_shards()).batch(size)
-            parsed = records.map(partial(parse_items, metadata=self._metadata), num_parallel_calls=tf.data.AUTOTUNE)
+            parse = partial(parse_items, metadata=self._metadata, form=self.form)
+            parsed = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
             first = 0
             for block in delivered(parsed):
                 ids = block["item"].numpy()

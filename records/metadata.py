@@ -8,9 +8,14 @@ from typing import Any
 
 from tf_metammf.errors import InvalidRecordSetError
 from tf_metammf.records.funnel import Funnel
+from tf_metammf.records.modality_entry import STORED_DTYPES, ModalityEntry
 
-SCHEMA_VERSION = 2
-"""2 added the indexes of the item shards; a record set of version 1 has none and is read all the same."""
+SCHEMA_VERSION = 3
+"""The newest version. 2 added the indexes of the item shards; a record set of version 1 has none and is read all the
+same. 3 added token sequences and features of 16 bits."""
+
+VECTORS_SCHEMA_VERSION = 2
+"""What a record set with one vector of float32 an item is written as, so that earlier releases read it, too."""
 
 METADATA_FILE = "metadata.json"
 
@@ -32,15 +37,6 @@ class FileEntry:
     sha256: str
     records: int
     interactions: int = 0
-
-
-@dataclass(frozen=True)
-class ModalityEntry:
-    """One modality: its width, the type it was read as, and how many items have it."""
-
-    width: int
-    source_dtype: str
-    items: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class Metadata:
         id_files: ``users.txt`` and ``items.txt``.
         source: Where the data came from and what was done to it, as plain JSON values.
         item_indexes: Where the records of every item shard start, a file a shard; empty where there are none.
-        schema_version: Version of this layout.
+        schema_version: Version of this layout; by default the oldest that has a place for the modalities.
         funnel: What became of the rows that were read; None for record sets from before they were counted.
     """
 
@@ -80,8 +76,13 @@ class Metadata:
     id_files: tuple[FileEntry, ...]
     source: dict[str, Any]
     item_indexes: tuple[FileEntry, ...] = ()
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 0
     funnel: Funnel | None = None
+
+    def __post_init__(self) -> None:
+        if not self.schema_version:
+            plain = all(modality.is_plain for modality in self.modalities.values())
+            object.__setattr__(self, "schema_version", VECTORS_SCHEMA_VERSION if plain else SCHEMA_VERSION)
 
     @property
     def interactions(self) -> int:
@@ -103,6 +104,11 @@ class Metadata:
         return hashlib.sha256(lines.encode()).hexdigest()
 
     @property
+    def sequences(self) -> dict[str, int]:
+        """Tokens that no sequence has more of, by modality that has token sequences."""
+        return {name: entry.tokens.most for name, entry in self.modalities.items() if entry.tokens is not None}
+
+    @property
     def _data_files(self) -> tuple[FileEntry, ...]:
         shards = [shard for split in self.splits.values() for shard in split.shards]
         return (*self.id_files, *shards, *self.item_shards)
@@ -110,7 +116,9 @@ class Metadata:
     def write(self, folder: Path) -> None:
         """Writes ``metadata.json`` into ``folder``."""
         funnel = None if self.funnel is None else self.funnel.to_json()
-        text = json.dumps({**asdict(self), "funnel": funnel}, indent=2, ensure_ascii=False)
+        modalities = {name: modality.to_json() for name, modality in self.modalities.items()}
+        content = {**asdict(self), "modalities": modalities, "funnel": funnel}
+        text = json.dumps(content, indent=2, ensure_ascii=False)
         (folder / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
@@ -148,7 +156,7 @@ class Metadata:
                 users=content["users"],
                 items=content["items"],
                 timestamps=content["timestamps"],
-                modalities={name: ModalityEntry(**entry) for name, entry in content["modalities"].items()},
+                modalities={name: ModalityEntry.from_json(entry) for name, entry in content["modalities"].items()},
                 splits={
                     name: SplitEntry(entry["interactions"], _file_entries(entry["shards"]))
                     for name, entry in content["splits"].items()
@@ -197,6 +205,8 @@ def _check_types(metadata: Metadata) -> None:
     """
     counts = [metadata.users, metadata.items]
     counts += [count for entry in metadata.modalities.values() for count in (entry.width, entry.items)]
+    sequences = [entry.tokens for entry in metadata.modalities.values() if entry.tokens is not None]
+    counts += [count for tokens in sequences for count in (tokens.most, tokens.total)]
     counts += [split.interactions for split in metadata.splits.values()]
     counts += [count for entry in metadata.files for count in (entry.bytes, entry.records, entry.interactions)]
     for count in counts:
@@ -207,11 +217,18 @@ def _check_types(metadata: Metadata) -> None:
     for text in texts:
         if not isinstance(text, str):
             raise TypeError(f"{text!r} instead of a text")
-    for entry in metadata.files:
-        path = PurePosixPath(entry.path)
+    for file in metadata.files:
+        path = PurePosixPath(file.path)
         if path.is_absolute() or ".." in path.parts:
-            raise TypeError(f"{entry.path!r} instead of a path inside the record set")
+            raise TypeError(f"{file.path!r} instead of a path inside the record set")
     if len(metadata.item_indexes) not in (0, len(metadata.item_shards)):
         raise TypeError(f"{len(metadata.item_indexes)} indexes of {len(metadata.item_shards)} item shards")
+    for entry in metadata.modalities.values():
+        if entry.stored_dtype not in STORED_DTYPES:
+            raise TypeError(f"stored_dtype {entry.stored_dtype!r} instead of one of {', '.join(STORED_DTYPES)}")
+        if entry.width == 0 and entry.tokens is not None:
+            raise TypeError("tokens of 0 values")
+    if not all(isinstance(tokens.times, bool) for tokens in sequences):
+        raise TypeError("times of tokens is neither true nor false")
     if not isinstance(metadata.timestamps, bool) or not isinstance(metadata.source, dict):
         raise TypeError(f"timestamps is {metadata.timestamps!r} and source is {metadata.source!r}")

@@ -3,12 +3,15 @@
 import keyword
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from tf_metammf.errors import InvalidInputError
 
 PRESENT = "_present"
 """What requests add to the name of a modality for where it is present."""
+
+LENGTHS, TIMES = "_lengths", "_times"
+"""What they add for the numbers of tokens of its sequences, and for the times of these."""
 
 _OTHER_FEATURES = {"item"}
 _OTHER_INPUTS = {"user_id"}
@@ -32,22 +35,28 @@ def input_name(modality: str) -> str:
     return name if plain else f"modality_{name}"
 
 
-def shared_input(modalities: Iterable[str]) -> tuple[str, str, str] | None:
+def shared_input(modalities: Iterable[str], *, sequences: Collection[str] = ()) -> tuple[str, str, str] | None:
     """Two modalities that would have an input in common, and that input; None if there are none.
 
-    A modality has the inputs ``NAME``, its features, and ``NAME_present``, where it is present.
+    A modality has the inputs ``NAME``, its features, and ``NAME_present``, where it is present; those of ``sequences``
+    also ``NAME_lengths`` and ``NAME_times``.
     """
     owner: dict[str, str] = {}
     for modality in modalities:
-        for taken in (input_name(modality), input_name(modality) + PRESENT):
+        added = ("", PRESENT, LENGTHS, TIMES) if modality in sequences else ("", PRESENT)
+        for taken in (input_name(modality) + ending for ending in added):
             if taken in owner:
                 return owner[taken], modality, taken
             owner[taken] = modality
     return None
 
 
-def require_modality_names(names: Iterable[str]) -> None:
+def require_modality_names(names: Iterable[str], *, sequences: Collection[str] = ()) -> None:
     """Refuses modalities whose names cannot be features of an Example, or inputs of a request, beside each other.
+
+    Args:
+        names: Their names.
+        sequences: Those that have token sequences.
 
     Raises:
         InvalidInputError: A name is empty, ``item``, or has slashes, control characters or what is not Unicode; or two
@@ -64,7 +73,7 @@ def require_modality_names(names: Iterable[str]) -> None:
                 f"modalities {other!a} and {name!a} differ in their Unicode normalisation alone. Rename the "
                 "file or column of one, or leave one out with the option modalities."
             )
-    if shared := shared_input(ordered):
+    if shared := shared_input(ordered, sequences=sequences):
         raise InvalidInputError(
             f'modalities "{shared[0]}" and "{shared[1]}" cannot be together: in requests, both would have the input '
             f'"{shared[2]}". Rename the file or column of one, or leave one out with the option modalities.'

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_metammf.records.token_arrays import SequenceFeatures
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -62,16 +64,17 @@ class ModalityFeatures:
     """The features of one modality.
 
     Attributes:
-        features: ``[rows, width]`` of any float or integer type.
+        features: ``[rows, width]`` of any float or integer type; or token sequences, a row an item, each of which has
+            at least one token.
         row_of_item: int64 ``[items]``; the row of each item, -1 where the item lacks this modality.
     """
 
-    features: FeatureMatrix
+    features: FeatureMatrix | SequenceFeatures
     row_of_item: NDArray[np.int64]
 
     @property
     def width(self) -> int:
-        """Values an item."""
+        """Values of an item, or of each of its tokens."""
         return int(self.features.shape[1])
 
     @property
@@ -108,3 +111,8 @@ class RawData:
     rows_read: int | None = None
     rows_rejected: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def sequences(self) -> list[str]:
+        """Names of the modalities that have token sequences."""
+        return [name for name, each in self.modalities.items() if isinstance(each.features, SequenceFeatures)]

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError, InvalidRecordSetError
 from tf_metammf.records.batches import Batch, BatchPlan, in_memory_batches, needed_items
+from tf_metammf.records.collected_features import collection_of
 from tf_metammf.records.damage import damage_named
 from tf_metammf.records.examples import interaction_columns, parse_blocks, parse_items
 from tf_metammf.records.input_share import InputShare
@@ -26,6 +27,7 @@ from tf_metammf.records.record_stream import (
     stream_seed,
 )
 from tf_metammf.records.streamed_batches import BLOCKS_MIXED, streamed_batches
+from tf_metammf.records.token_sequences import FeatureForm
 
 _ITEMS_AT_ONCE = 1024
 
@@ -139,6 +141,7 @@ def items(
     drop_remainder: bool = False,
     memory_budget: int = 2**30,
     input_context: tf.distribute.InputContext | None = None,
+    form: FeatureForm = "tokens",
 ) -> tf.data.Dataset:
     """Batches of items with their features, every item once.
 
@@ -151,11 +154,13 @@ def items(
         memory_budget: Bytes of the buffer that items are shuffled in; the order is an exact
             permutation if it holds all of them.
         input_context: Delivers only the items of an input worker, in batches for one replica.
+        form: Whether token sequences come as they are, or as the mean over the tokens of each item.
 
     Returns:
         A prefetched dataset with elements ``{"item": int64 [B], "features": {modality: float32 [B, width]},
-        "presence": {modality: bool [B]}}``. The features of an absent modality are zeros. ``B`` is static
-        with ``drop_remainder``.
+        "presence": {modality: bool [B]}}``. The features of an absent modality are zeros. Token sequences are
+        :class:`tf_metammf.records.TokenSequences`, padded to the longest of the batch. ``B`` is static with
+        ``drop_remainder``.
 
     Raises:
         InvalidInputError: An argument is out of range. Iterating over a damaged shard raises TensorFlow's
@@ -171,7 +176,8 @@ def items(
         size = records_in_memory(metadata.item_shards, memory_budget)
         records = shuffled_in_buffer(records, seed=stream_seed(shuffle_seed, epoch, 1), size=size)
     batches = records.batch(share.replica_batch_size, drop_remainder=drop_remainder)
-    parsed = batches.map(partial(parse_items, metadata=metadata), num_parallel_calls=tf.data.AUTOTUNE)
+    parse = partial(parse_items, metadata=metadata, form=form)
+    parsed = batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
     return delivered(parsed)
 
 
@@ -200,11 +206,12 @@ def read_interactions(record_set: RecordSet, split: str) -> Interactions:
     return Interactions(columns["user"], columns["item"], timestamp=columns.get("timestamp"))
 
 
-def read_items(record_set: RecordSet) -> ItemFeatures:
+def read_items(record_set: RecordSet, *, form: FeatureForm = "tokens") -> ItemFeatures:
     """Reads the features of all items into NumPy arrays.
 
     Args:
         record_set: The record set.
+        form: Whether token sequences are returned as they are, or as the mean over the tokens of each item.
 
     Returns:
         Features and presence, row ``i`` for dense item id ``i``.
@@ -214,17 +221,15 @@ def read_items(record_set: RecordSet) -> ItemFeatures:
             are named. Or an item does not occur exactly once.
     """
     metadata = record_set.metadata
-    features = {
-        name: np.zeros((metadata.items, entry.width), np.float32) for name, entry in metadata.modalities.items()
-    }
+    features = {name: collection_of(metadata.items, entry, form) for name, entry in metadata.modalities.items()}
     presence = {name: np.zeros(metadata.items, bool) for name in metadata.modalities}
     times = np.zeros(metadata.items, np.int64)
     with damage_named(record_set):
-        for batch in items(record_set, batch_size=_ITEMS_AT_ONCE).as_numpy_iterator():
+        for batch in items(record_set, batch_size=_ITEMS_AT_ONCE, form=form).as_numpy_iterator():
             rows = batch["item"]
             np.add.at(times, rows, 1)
             for name in metadata.modalities:
-                features[name][rows] = batch["features"][name]
+                features[name].add(rows, batch["features"][name])
                 presence[name][rows] = batch["presence"][name]
     if (times != 1).any():
         item = int(np.argmax(times != 1))
@@ -232,7 +237,7 @@ def read_items(record_set: RecordSet) -> ItemFeatures:
             f"{record_set.folder}: item {item} occurs {times[item]} times in the item shards, expected once. "
             'See "tf-metammf records validate", then convert the raw data again.'
         )
-    return ItemFeatures(features, presence)
+    return ItemFeatures({name: collected.result() for name, collected in features.items()}, presence)
 
 
 def _read_parts(record_set: RecordSet, split: str) -> Iterator[tf.Tensor]:

@@ -3,10 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
@@ -15,9 +13,11 @@ from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import require_absent
+from tf_metammf.records.stored_features import StoredSequences, StoredVectors
+from tf_metammf.records.token_sequences import TokenSequences
 from tf_metammf.records.writer import write_record_set
 
-_ITEMS_AT_ONCE = 4096
+_ITEMS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,9 @@ def remove(
         splits=splits,
         provenance=_provenance(record_set, users=removed_users, items=removed_items),
     )
-    written = write_record_set(data, splits, target, seed=seed, show_progress=show_progress)
+    stored = {entry.stored_dtype for entry in old.modalities.values()}
+    stored_dtype = "float16" if stored == {"float16"} else "float32"
+    written = write_record_set(data, splits, target, seed=seed, stored_dtype=stored_dtype, show_progress=show_progress)
     return Removal(
         written,
         users=removed_users,
@@ -124,35 +126,22 @@ def _features(record_set: RecordSet, items: NDArray[np.int64]) -> dict[str, Moda
     """The features of the items that stay, read when they are written."""
     names = sorted(record_set.metadata.modalities)
     presence: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in names}
+    counts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in names}
     if names:
         lookup = ItemLookup(record_set)
-        for _, present in lookup.blocks(_ITEMS_AT_ONCE):
+        for features, present in lookup.blocks(_ITEMS_AT_ONCE):
             for name in names:
                 presence[name].append(present[name].numpy())
-    return {
-        name: ModalityFeatures(
-            _StoredFeatures(record_set, name), np.where(np.concatenate(presence[name])[items], items, -1)
-        )
-        for name in names
-    }
-
-
-class _StoredFeatures:
-    """The features of one modality as a matrix whose rows are read from the item shards."""
-
-    def __init__(self, record_set: RecordSet, modality: str) -> None:
-        entry = record_set.metadata.modalities[modality]
-        self._lookup = ItemLookup(record_set, modalities=[modality])
-        self._modality = modality
-        self.shape = (record_set.metadata.items, entry.width)
-        self.dtype = np.dtype(entry.source_dtype)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        found = self._lookup.lookup(tf.constant(rows, tf.int64))["features"][self._modality]
-        return np.asarray(found.numpy().astype(self.dtype))
+                if isinstance(features[name], TokenSequences):
+                    counts[name].append(features[name].lengths.numpy())
+    found = {}
+    for name in names:
+        rows = np.where(np.concatenate(presence[name])[items], items, -1)
+        if counts[name]:
+            found[name] = ModalityFeatures(StoredSequences(record_set, name, np.concatenate(counts[name])), rows)
+        else:
+            found[name] = ModalityFeatures(StoredVectors(record_set, name), rows)
+    return found
 
 
 def _provenance(record_set: RecordSet, *, users: int, items: int) -> dict[str, object]:

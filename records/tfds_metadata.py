@@ -9,13 +9,15 @@ import tensorflow_datasets as tfds
 
 from tf_metammf.records.metadata import FileEntry, Metadata
 from tf_metammf.records.record_set import INTERACTIONS_FOLDER, ITEMS_FOLDER
+from tf_metammf.records.token_examples import time_feature
 
 
 def write_tfds_metadata(folder: Path, metadata: Metadata) -> None:
     """Writes ``dataset_info.json`` and ``features.json`` into both folders of a record set.
 
     In TFDS' eyes an example of ``interactions`` is a block (parallel lists), one of ``items``
-    an item; an absent modality reads as a list of length 0. The one split of ``items`` is
+    an item; an absent modality reads as a list of length 0. Token sequences are one list, token after token, with
+    their times in ``NAME/time``; values of 16 bits are a text. The one split of ``items`` is
     called ``items``, because TFDS reserves ``all`` for the union of splits.
 
     Args:
@@ -26,7 +28,10 @@ def write_tfds_metadata(folder: Path, metadata: Metadata) -> None:
     if metadata.timestamps:
         block["timestamp"] = _list_of(tf.int64)
     item = {"item": tfds.features.Scalar(tf.int64)}
-    item.update({name: _list_of(tf.float32) for name in metadata.modalities})
+    for name, modality in metadata.modalities.items():
+        item[name] = _list_of(tf.float32) if modality.stored_dtype == "float32" else tfds.features.Scalar(tf.string)
+        if modality.tokens is not None and modality.tokens.times:
+            item[time_feature(name)] = _list_of(tf.float32)
     _write(folder / INTERACTIONS_FOLDER, block, {name: split.shards for name, split in metadata.splits.items()})
     _write(folder / ITEMS_FOLDER, item, {"all": metadata.item_shards})
     _rename_split(folder / ITEMS_FOLDER / "dataset_info.json", "all", ITEMS_FOLDER)

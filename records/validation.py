@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidRecordSetError
 from tf_metammf.records.item_index import index_problem
 from tf_metammf.records.metadata import METADATA_FILE, FileEntry, Metadata, sha256
-from tf_metammf.records.record_problems import block_problem, item_problem
+from tf_metammf.records.record_problems import block_problem, item_problem, stored_values
 from tf_metammf.records.record_set import INTERACTIONS_FOLDER, ITEMS_FILE, ITEMS_FOLDER, USERS_FILE
 from tf_metammf.records.shard_records import read_examples
 
@@ -183,7 +183,7 @@ def _pair(key: np.int64, metadata: Metadata) -> str:
 
 def _items(folder: Path, metadata: Metadata) -> Iterator[Finding]:
     times = np.zeros(metadata.items, np.int64)
-    present = dict.fromkeys(metadata.modalities, 0)
+    present, tokens = dict.fromkeys(metadata.modalities, 0), dict.fromkeys(metadata.modalities, 0)
     whole = True
     index_of = dict(zip(metadata.item_shards, metadata.item_indexes, strict=False))
     for shard in metadata.item_shards:
@@ -195,7 +195,7 @@ def _items(folder: Path, metadata: Metadata) -> Iterator[Finding]:
         try:
             for record, example in enumerate(read_examples(path)):
                 records += 1
-                problem = _item_problem(example, metadata, times, present)
+                problem = _item_problem(example, metadata, times, present, tokens)
                 if problem:
                     yield Finding(shard.path, f"record {record} {problem}")
         except InvalidRecordSetError as error:
@@ -216,25 +216,36 @@ def _items(folder: Path, metadata: Metadata) -> Iterator[Finding]:
                 METADATA_FILE,
                 f'modality "{name}" is on {present[name]} items, metadata.json says {modality.items}',
             )
+        if modality.tokens is not None and tokens[name] != modality.tokens.total:
+            yield Finding(
+                METADATA_FILE,
+                f'modality "{name}" has {tokens[name]} tokens, metadata.json says {modality.tokens.total}',
+            )
     for problem, items in (("is missing", np.flatnonzero(times == 0)), ("occurs twice", np.flatnonzero(times > 1))):
         if len(items):
             yield Finding(ITEMS_FOLDER, f"item {items[0]} {problem}" + _and_others(len(items) - 1))
 
 
 def _item_problem(
-    example: tf.train.Example, metadata: Metadata, times: NDArray[np.int64], present: dict[str, int]
+    example: tf.train.Example,
+    metadata: Metadata,
+    times: NDArray[np.int64],
+    present: dict[str, int],
+    tokens: dict[str, int],
 ) -> str | None:
-    """What is wrong with an item; counts it in ``times`` and its modalities in ``present``."""
+    """What is wrong with an item; counts it in ``times``, its modalities in ``present``, and what they have."""
     ids = example.features.feature["item"].int64_list.value
     if len(ids) == 1 and 0 <= ids[0] < metadata.items:
         times[ids[0]] += 1
-    for name in metadata.modalities:
-        present[name] += bool(example.features.feature[name].float_list.value)
+    values = {name: stored_values(example, name, entry) for name, entry in metadata.modalities.items()}
+    for name, of_modality in values.items():
+        present[name] += len(of_modality) > 0
+        tokens[name] += len(of_modality) // max(metadata.modalities[name].width, 1)
     problem = item_problem(example, metadata)
     if problem:
         return problem
-    for name in metadata.modalities:
-        if not np.isfinite(np.array(example.features.feature[name].float_list.value, np.float32)).all():
+    for name, of_modality in values.items():
+        if not np.isfinite(of_modality).all():
             return f'has NaN or infinite values for modality "{name}"'
     return None
 

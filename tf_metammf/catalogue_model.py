@@ -11,17 +11,15 @@ from tf_metammf.calibration import Calibration
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.batches import Batch
-from tf_metammf.features.feature_source import FeatureSource, extreme_items
+from tf_metammf.features.feature_source import FeatureSource, extreme_items, items_at_once, token_modalities
 from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.features.token_features import ModalityFeatures, item_rows, vectors_of
 from tf_metammf.layers.placement import rows_of
 from tf_metammf.layers.row_blocks import stacked
 from tf_metammf.retrieval_model import RetrievalModel
 from tf_metammf.towers import ItemTower, UserTower
 
 _OTHER_ITEMS = "the batch has features of other items than it needs. Was its lookup made for another pipeline?"
-
-ITEMS_AT_ONCE = 4096
-"""Items read and encoded in one step when the whole catalogue is."""
 
 
 class CatalogueModel(RetrievalModel):
@@ -52,7 +50,7 @@ class CatalogueModel(RetrievalModel):
         """Embeddings of all users and of all items, float32 ``[users, d]`` and ``[items, d]``.
 
         They are one number wider where the model is calibrated. Items go through their tower in blocks of
-        :data:`ITEMS_AT_ONCE`, then all through an encoder that propagates.
+        :data:`tf_metammf.features.feature_source.ITEMS_AT_ONCE`, or fewer, then all through an encoder that propagates.
         """
         users, items = self._embeddings()
         if self.calibration is None:
@@ -99,15 +97,16 @@ class CatalogueModel(RetrievalModel):
 
     @tf.function(reduce_retracing=True)
     def _represent_block(
-        self, items: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+        self, items: tf.Tensor, features: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
         return self._represent(items, features, presence, training=False)
 
     def _represent_all(self) -> tuple[tf.Tensor, Iterator[tf.Tensor]]:
         """Tower outputs of all users, and of all items block by block."""
-        starts = range(0, self.items, ITEMS_AT_ONCE)
-        ids = [tf.range(start, min(start + ITEMS_AT_ONCE, self.items), dtype=tf.int64) for start in starts]
-        blocks = zip(ids, self.item_features.blocks(ITEMS_AT_ONCE), strict=True)
+        size = items_at_once(self.item_features)
+        starts = range(0, self.items, size)
+        ids = [tf.range(start, min(start + size, self.items), dtype=tf.int64) for start in starts]
+        blocks = zip(ids, self.item_features.blocks(size), strict=True)
         users = self.user_tower(tf.range(self.users, dtype=tf.int64))
         return users, (self._represent_block(items, *block) for items, block in blocks)
 
@@ -175,27 +174,33 @@ class CatalogueModel(RetrievalModel):
             training=training,
         )
 
-    def embed_new_items(self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def embed_new_items(self, features: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Embeddings ``[n, d]`` of items the model has never seen, from content alone.
 
         Args:
-            features: float ``[n, width]`` by modality.
+            features: float ``[n, width]`` by modality; or :class:`tf_metammf.records.TokenSequences`, as long as they
+                are.
             presence: bool ``[n]`` by modality.
         """
         embeddings = self._finish(self._encode_new_items(self.item_tower(features, presence), features, presence))
         if self.calibration is None:
             return embeddings
-        return self.calibration.new_items(embeddings, features, presence)
+        return self.calibration.new_items(embeddings, vectors_of(features), presence)
 
     def _encode_new_items(
-        self, representations: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
+        self, representations: tf.Tensor, features: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
-        return self.encoder.embed_new_items(representations, features, presence)
+        return self.encoder.embed_new_items(representations, vectors_of(features), presence)
 
     @property
     def embeds_new_items(self) -> bool:
         """Whether :meth:`embed_new_items` has anything to go by, and the encoder needs no interactions for it."""
         return self.encoder.embeds_new_items and (self.item_tower.fusion is not None or self.encoder.compares_features)
+
+    @property
+    def token_modalities(self) -> dict[str, int]:
+        """Tokens of the longest sequence, by modality that items have sequences of."""
+        return token_modalities(self.item_features)
 
     @property
     def streams_features(self) -> bool:
@@ -217,7 +222,7 @@ class CatalogueModel(RetrievalModel):
 
     def _features_of(
         self, items: tf.Tensor, carried: Mapping[str, Any] | None = None
-    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    ) -> tuple[dict[str, ModalityFeatures], dict[str, tf.Tensor]]:
         """Features and presence of items, out of what the batch carries or else out of the table."""
         if carried is None:
             return self._table().lookup(items)
@@ -225,7 +230,7 @@ class CatalogueModel(RetrievalModel):
         fitting = tf.reduce_all(tf.equal(carried["item"][:count], items))
         with tf.control_dependencies([tf.debugging.Assert(fitting, [_OTHER_ITEMS])]):
             features, presence = (
-                {name: carried[part][name][:count] for name in self.item_features.widths}
+                item_rows({name: carried[part][name] for name in self.item_features.widths}, slice(count))
                 for part in ("features", "presence")
             )
         return features, presence
@@ -262,7 +267,7 @@ class CatalogueModel(RetrievalModel):
     def _represent(
         self,
         items: tf.Tensor,
-        features: Mapping[str, tf.Tensor],
+        features: Mapping[str, ModalityFeatures],
         presence: Mapping[str, tf.Tensor],
         *,
         training: bool,
@@ -272,7 +277,9 @@ class CatalogueModel(RetrievalModel):
 
     def _check_raw_features(self) -> None:
         """Refuses features that overflow before anything is learned of them."""
-        for name, largest, (features, presence) in extreme_items(self.item_features, block_size=ITEMS_AT_ONCE):
+        for name, largest, (features, presence) in extreme_items(
+            self.item_features, block_size=items_at_once(self.item_features)
+        ):
             representation = self.item_tower(features, presence)
             embedding = self._encode_new_items(representation, features, presence)
             squares = [tf.reduce_sum(tf.square(tf.cast(each, tf.float32))) for each in (representation, embedding)]
@@ -310,7 +317,7 @@ class CatalogueModel(RetrievalModel):
         return ItemViews(
             items,
             fused,
-            self.item_tower.standardized(features),
+            vectors_of(self.item_tower.standardized(features)),
             presence,
             lambda others: self.item_tower.content(features, others, training=True),
         )

@@ -9,15 +9,15 @@ import tf_keras as keras
 from numpy.typing import NDArray
 
 from tf_metammf.auxiliary.auxiliary_loss import make_auxiliary
-from tf_metammf.catalogue_model import ITEMS_AT_ONCE, CatalogueModel
+from tf_metammf.catalogue_model import CatalogueModel
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.encoders.encoders import attached_encoder, encoder_settings, make_encoder
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.batches import Batch, batch_of
-from tf_metammf.features.feature_source import FeatureSource, feature_statistics
+from tf_metammf.features.feature_source import FeatureSource, feature_specs, feature_statistics, items_at_once
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.model_features import feature_source, known_items
-from tf_metammf.fusion.fusions import make_fusion
+from tf_metammf.fusion.fusions import form_of, make_fusion
 from tf_metammf.layers.dropout import new_generator
 from tf_metammf.layers.keras_version import refuse_keras_3
 from tf_metammf.layers.layer_arguments import not_negative, positive_integer
@@ -25,6 +25,7 @@ from tf_metammf.layers.placement import placed
 from tf_metammf.layers.replicas import gathered
 from tf_metammf.objectives.objective import make_objective
 from tf_metammf.parts.named_options import named_options
+from tf_metammf.records.token_arrays import TokenArrays
 from tf_metammf.towers import ItemTower, UserTower
 from tf_metammf.weight_penalty import weight_penalty
 
@@ -42,9 +43,11 @@ class MetaMMF(CatalogueModel):
 
     Args:
         users: Number of users.
-        features: float ``[items, width]`` by modality name, which are held on the device; or a
+        features: float ``[items, width]`` by modality name, or token sequences,
+            :class:`tf_metammf.records.TokenArrays`, which are held on the device; or a
             :class:`tf_metammf.features.feature_source.FeatureSource` for a catalogue that does not fit there, where
-            every batch carries the features that it needs. Both give the same numbers.
+            every batch carries the features that it needs. Both give the same numbers. A fusion that takes vectors
+            gets the mean over the tokens.
         objective: The name of an objective (``"in_batch_softmax"``, ``"full_softmax"``, ``"bpr"``, ``"none"``), an
             :class:`tf_metammf.objectives.objective.Objective`, or a task of TFRS such as ``tfrs.tasks.Retrieval()``.
         presence: bool ``[items]`` by modality name; one left out is present everywhere. A source knows it itself.
@@ -91,7 +94,7 @@ class MetaMMF(CatalogueModel):
     def __init__(
         self,
         users: int,
-        features: Mapping[str, NDArray[np.floating]] | FeatureSource,
+        features: Mapping[str, NDArray[np.floating] | TokenArrays] | FeatureSource,
         objective: Any,
         *,
         presence: Mapping[str, NDArray[np.bool_]] | None = None,
@@ -119,7 +122,8 @@ class MetaMMF(CatalogueModel):
         of_encoder = dict(encoder_options or {})
         settings = encoder_settings(encoder, of_encoder) if isinstance(encoder, str) else None
         compares = make_encoder(encoder).compares_features if settings is None else settings.uses_features
-        source = feature_source(features, presence, item_frequency, used=fusion is not None or compares)
+        used = fusion is not None or compares
+        source = feature_source(features, presence, item_frequency, used=used, form=form_of(fusion))
         made = make_objective(objective, objective_options, item_frequency=item_frequency)
         super().__init__(users, source.items, made, **options)
         policy = self.dtype_policy
@@ -145,7 +149,8 @@ class MetaMMF(CatalogueModel):
             name="item_tower",
         )
         if standardize and fusion is not None:
-            self.item_tower.adapt(feature_statistics(source, known, block_size=ITEMS_AT_ONCE))
+            statistics = feature_statistics(source, known, block_size=items_at_once(source), form=self.item_tower.form)
+            self.item_tower.adapt(statistics)
         # Where no modality is ever missing, the gradient of the stand-ins is zero, and finding that out would take
         # the gradient of all features: as many products as the fusion's first layers have, a third of its time.
         never_missing = not self.streams_features and self._table().complete
@@ -159,7 +164,7 @@ class MetaMMF(CatalogueModel):
             self._check_raw_features()
         self.user_tower = UserTower(users, width, initializer=embeddings_initializer, dtype=policy, name="user_tower")
         self.user_tower(tf.zeros([1], tf.int64))
-        self._made(features=sorted(source.widths.items()) if self.streams_features else ())
+        self._made(feature_specs(source) if self.streams_features else None)
 
     def call(self, inputs: Batch, training: bool = False) -> tf.Tensor:
         """Scores ``[B]`` of the pairs ``inputs["user"]``, ``inputs["item"]``, int64 ``[B]``."""

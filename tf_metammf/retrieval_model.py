@@ -1,7 +1,8 @@
 """What a retrieval model is to Keras: compiled, fitted, saved and copied like other models, or a clear error."""
 
+import logging
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, NotSerializableError
-from tf_metammf.features.batches import Batch, as_arrays, batch_of, check_data, static_rows
+from tf_metammf.features.batches import Batch, as_arrays, batch_of, check_data, leaves_one_row, static_rows
 from tf_metammf.gradient_norms import gradient_norm
 from tf_metammf.layers.keras_version import refuse_keras_3
 from tf_metammf.layers.recommenders import tfrs
 from tf_metammf.layers.replicas import replica_count, size_of_batch
 from tf_metammf.objectives.objective import Objective
+
+logger = logging.getLogger(__name__)
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
 
@@ -93,7 +96,8 @@ class RetrievalModel(tfrs.Model):
         Args:
             x: A dictionary of arrays, or a dataset of such dictionaries.
             y: Nothing.
-            batch_size: Rows of a batch, where ``x`` is a dictionary. Defaults to 32.
+            batch_size: Rows of a batch, where ``x`` is a dictionary. Defaults to 32. Where one row is left for the last
+                batch and the objective contrasts the rows of a batch, a warning says that nothing is learned from it.
             **options: As Keras has them.
 
         Raises:
@@ -108,7 +112,14 @@ class RetrievalModel(tfrs.Model):
                 f"batch_size is 1, but the negatives of {type(self.objective).__name__} are the other items of the "
                 "batch. Increase it."
             )
-        trained = super().fit(as_arrays(x), y, batch_size, **options)
+        arrays = as_arrays(x)
+        if contrasts and not options.get("validation_split") and leaves_one_row(arrays, batch_size or 32):
+            logger.warning(
+                "The last batch of every epoch has one row, from which %s learns nothing: its negatives are the other "
+                "items of the batch. Choose another batch_size to use all rows.",
+                type(self.objective).__name__,
+            )
+        trained = super().fit(arrays, y, batch_size, **options)
         losses = trained.history.get("loss")
         if contrasts and losses and not any(losses):
             raise InvalidInputError(
@@ -227,26 +238,29 @@ class RetrievalModel(tfrs.Model):
 
     def _logged(self, loss: tf.Tensor, batch: Batch) -> dict[str, tf.Tensor]:
         # The parts of the replicas add up to the loss; the metric takes their mean.
-        self.mean_loss.update_state(loss * replica_count(), sample_weight=size_of_batch(batch["user"]))
+        rows = size_of_batch(batch["user"])
+        if self.objective.Settings.contrasts_batch:
+            rows = tf.where(rows > 1, rows, 0)  # one row has no negatives, and its loss of 0 says nothing
+        self.mean_loss.update_state(loss * replica_count(), sample_weight=rows)
         return {"loss": self.mean_loss.result()}
 
     def _check_data(self, x: Any, y: Any, options: dict[str, Any]) -> None:
         weights = {name: options.get(name) for name in ("sample_weight", "class_weight")}
         check_data(x, y, users=self.users, items=self.items, **weights)
 
-    def _made(self, *, features: Sequence[tuple[str, int]] = ()) -> None:
+    def _made(self, features: Mapping[str, Any] | None = None) -> None:
         """Marks the model as built, as a call would: all weights are there.
 
         Args:
-            features: Name and width of the modalities whose features come with the batches.
+            features: Specs by modality of the features that come with the batches.
         """
         ids = tf.TensorSpec([None], tf.int64)
         spec: dict[str, Any] = {"item": ids, "user": ids}
         if features:
             spec["item_features"] = {
-                "features": {name: tf.TensorSpec([None, width], tf.float32) for name, width in features},
+                "features": features,
                 "item": ids,
-                "presence": {name: tf.TensorSpec([None], tf.bool) for name, _ in features},
+                "presence": {name: tf.TensorSpec([None], tf.bool) for name in features},
             }
         self.built = True
         # What Keras notes at the first call, from which SavedModels are traced.

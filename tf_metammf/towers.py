@@ -10,12 +10,14 @@ import tf_keras as keras
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.features.feature_source import Statistics
 from tf_metammf.features.modalities import scope_name
-from tf_metammf.fusion.fusions import apply_fusion
+from tf_metammf.features.token_features import ModalityFeatures, item_count, tokens_of, vectors_of
+from tf_metammf.fusion.fusions import apply_fusion, form_of
 from tf_metammf.fusion.missing_modalities import MissingModalities
 from tf_metammf.layers.dropout import new_generator, uniform
 from tf_metammf.layers.layer import Layer
 from tf_metammf.layers.layer_arguments import positive_integer
 from tf_metammf.layers.normalization import Normalization
+from tf_metammf.records.token_sequences import TokenSequences
 
 COMBINATIONS = ("concatenate", "add")
 
@@ -120,6 +122,7 @@ class ItemTower(Layer):
             raise InvalidInputError("an item tower needs a fusion, an ID embedding (id_units above 0), or both.")
         self.items = positive_integer("ItemTower", "items", items)
         self.fusion = fusion
+        self.form = form_of(fusion)
         self.id_units = id_units
         self.combination = combination
         self.id_dropout = id_dropout
@@ -159,34 +162,44 @@ class ItemTower(Layer):
             self.standardization[name] = layer
 
     def content(
-        self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor], *, training: bool = False
+        self, features: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor], *, training: bool = False
     ) -> tf.Tensor:
-        """Fused vectors ``[B, units]`` of features ``[B, width]`` and presence ``[B]`` by modality."""
+        """Fused vectors ``[B, units]`` of features ``[B, width]``, or sequences, and presence ``[B]`` by modality."""
         if self.fusion is None:
             raise InvalidInputError("this item tower has no fusion: items are represented by their ID alone.")
         if not (self.jit_compile and training):
             return self._fused(features, presence, training=training)
-        items = tf.shape(next(iter(features.values())))[0]
-        padding = [[0, -items % COMPILED_ITEMS]]
-        fused = self._compiled_fused(
-            {name: tf.pad(values, [*padding, [0, 0]]) for name, values in features.items()},
-            {name: tf.pad(present, padding) for name, present in presence.items()},
-        )
-        return fused[:items]
+        items = item_count(features)
+        padding = [0, -items % COMPILED_ITEMS]
 
-    def standardized(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Features as the fusion gets them, float32 ``[B, width]`` by modality, before stand-ins."""
-        return {
-            name: self.standardization[name](values) if name in self.standardization else tf.cast(values, tf.float32)
-            for name, values in features.items()
-        }
+        def padded(tensor: tf.Tensor) -> tf.Tensor:
+            return tf.pad(tensor, [padding, *[[0, 0]] * (tensor.shape.rank - 1)])
+
+        return self._compiled_fused(*tf.nest.map_structure(padded, (dict(features), dict(presence))))[:items]
+
+    def standardized(self, features: Mapping[str, ModalityFeatures]) -> dict[str, ModalityFeatures]:
+        """Features as the fusion gets them, by modality, before stand-ins.
+
+        They are float32 ``[B, width]``: of token sequences the means, which are standardised by statistics of means.
+        Where the fusion takes tokens, they are :class:`tf_metammf.records.TokenSequences`: every token is standardised,
+        and a vector is a sequence of one token.
+        """
+        taken = vectors_of(features) if self.form == "vectors" else tokens_of(features)
+        return {name: self._standardized(name, values) for name, values in taken.items()}
+
+    def _standardized(self, name: str, features: ModalityFeatures) -> ModalityFeatures:
+        if isinstance(features, TokenSequences):
+            return features._replace(values=self._standardized(name, features.without_padding()))
+        if name in self.standardization:
+            return self.standardization[name](features)
+        return tf.cast(features, tf.float32)
 
     @tf.function(jit_compile=True)
-    def _compiled_fused(self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def _compiled_fused(self, features: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return self._fused(features, presence, training=True)
 
     def _fused(
-        self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor], *, training: bool
+        self, features: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor], *, training: bool
     ) -> tf.Tensor:
         complete, mask = self.missing_modalities(self.standardized(features), mask=dict(presence), training=training)
         # A fusion of the user's own may have another dtype policy.
@@ -194,7 +207,7 @@ class ItemTower(Layer):
 
     def call(
         self,
-        features: Mapping[str, tf.Tensor],
+        features: Mapping[str, ModalityFeatures],
         presence: Mapping[str, tf.Tensor],
         items: tf.Tensor | None = None,
         known: tf.Tensor | None = None,
@@ -203,7 +216,7 @@ class ItemTower(Layer):
         """Representations ``[B, width]``.
 
         Args:
-            features: float ``[B, width]`` by modality.
+            features: float ``[B, width]``, or token sequences, by modality.
             presence: bool ``[B]`` by modality.
             items: Dense ids ``[B]``, or None for items that have none.
             known: bool ``[B]``: whether the ID embedding was trained; None means it was.
@@ -225,11 +238,15 @@ class ItemTower(Layer):
         return tf.concat([content, identity], axis=-1)
 
     def _identity(
-        self, features: Mapping[str, tf.Tensor], items: tf.Tensor | None, known: tf.Tensor | None, *, training: bool
+        self,
+        features: Mapping[str, ModalityFeatures],
+        items: tf.Tensor | None,
+        known: tf.Tensor | None,
+        *,
+        training: bool,
     ) -> tf.Tensor:
         if items is None:
-            rows = tf.shape(next(iter(features.values())))[0]
-            return tf.zeros([rows, self.id_units], self.compute_dtype)
+            return tf.zeros([item_count(features), self.id_units], self.compute_dtype)
         identity = self.id_embedding(items)
         kept = tf.ones_like(items, tf.bool) if known is None else known
         if training and self.id_dropout and self.fusion is not None:

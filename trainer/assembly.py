@@ -1,11 +1,13 @@
 """From a plan and a record set to a model and its optimiser."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives.settings import ObjectiveSettings
 from tf_metammf.optimizers.fused_adam import FusedAdam
@@ -24,7 +26,7 @@ def make_model(plan: TrainingPlan, data: TrainingData) -> MetaMMF:
     """
     settings, training = plan.configuration.model, plan.configuration.training
     objective = make_objective(plan.configuration.objective, data)
-    features, presence = data.item_features()
+    features, presence = _item_features(data)
     graph: dict[str, Any] = {"graph": data.interaction_graph()} if settings.encoder.graph else {}
     return MetaMMF(
         data.record_set.metadata.users,
@@ -48,6 +50,14 @@ def make_model(plan: TrainingPlan, data: TrainingData) -> MetaMMF:
         jit_compile=training.jit_compile,
         dtype=DTYPE_POLICIES[training.mixed_precision],
     )
+
+
+def _item_features(data: TrainingData) -> tuple[Any, Any]:
+    """Features and presence as the model takes them, which also has to know of sequences whose means it is given."""
+    features, presence = data.item_features()
+    if data.form == "tokens" or not data.sequences or not isinstance(features, Mapping):
+        return features, presence
+    return FeatureTable(features, presence, tokens=data.sequences), None
 
 
 def make_compiled_model(plan: TrainingPlan, data: TrainingData) -> MetaMMF:

@@ -11,6 +11,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.features.feature_source import items_at_once
+from tf_metammf.features.token_features import item_count
+from tf_metammf.records.token_sequences import TokenSequences
 
 if TYPE_CHECKING:
     from tf_metammf.records.record_set import RecordSet
@@ -20,9 +23,6 @@ if TYPE_CHECKING:
     from tf_metammf.trainer.weight_transfer import Places
 
 logger = logging.getLogger(__name__)
-
-ITEMS_AT_ONCE = 4096
-"""Items whose features are compared at once."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def refresh(
     if warning := leakage_warning(leakage, weights=str(run.folder)):
         logger.warning("%s", warning)
     old, old_data = load_model(run, before.folder)
-    _check_modalities(record_set, old.item_features.widths)
+    _check_modalities(record_set, old)
     modalities = list(old.item_features.widths)
     as_trained = replace(configuration, model=replace(configuration.model, modalities=modalities))
     plan = TrainingPlan.of(as_trained, record_set)
@@ -205,14 +205,23 @@ def _take_statistics(old: Any, model: Any) -> None:
         layer.finalize_state()
 
 
-def _check_modalities(record_set: "RecordSet", expected: Mapping[str, int]) -> None:
-    """Refuses a record set that lacks a modality which the model looks at, or has it in another width."""
+def _check_modalities(record_set: "RecordSet", trained: Any) -> None:
+    """Refuses a record set that lacks a modality which the model looks at, or has it otherwise."""
+    expected = trained.item_features.widths
     found = {name: entry.width for name, entry in record_set.metadata.modalities.items()}
     if any(found.get(name) != width for name, width in expected.items()):
         raise InvalidInputError(
             f"{record_set.folder}: has the modalities {_listed(found)}, but the run was trained on "
             f"{_listed(expected)}. Convert the new data with the same features, or train again."
         )
+    for name in expected if trained.item_tower.form == "tokens" else ():
+        kinds = {True: "token sequences", False: "one vector an item"}
+        before, now = (name in each for each in (trained.token_modalities, record_set.metadata.sequences))
+        if before != now:
+            raise InvalidInputError(
+                f'{record_set.folder}: modality "{name}" has {kinds[now]}, but the run was trained on {kinds[before]}. '
+                "Convert the new data as before, or train again."
+            )
 
 
 def _listed(widths: Mapping[str, int]) -> str:
@@ -255,15 +264,30 @@ def _changed_items(data: "TrainingData", old: "TrainingData", items: "Places") -
     from tf_metammf.records.item_lookup import ItemLookup
 
     now, before = (ItemLookup(each.record_set, modalities=data.modalities) for each in (data, old))
+    size = items_at_once(now)
     count = 0
-    for first in range(0, len(items[1]) if now.widths else 0, ITEMS_AT_ONCE):
-        rows = slice(first, first + ITEMS_AT_ONCE)
+    for first in range(0, len(items[1]) if now.widths else 0, size):
+        rows = slice(first, first + size)
         known, found = (
             lookup.lookup(tf.constant(part[rows])) for lookup, part in zip((before, now), items, strict=True)
         )
         changed = np.zeros(len(items[1][rows]), bool)
         for name in now.widths:
-            changed |= tf.reduce_any(found["features"][name] != known["features"][name], axis=1).numpy()
+            changed |= _different(found["features"][name], known["features"][name])
             changed |= (found["presence"][name] != known["presence"][name]).numpy()
         count += int(changed.sum())
     return count
+
+
+def _different(now: Any, before: Any) -> NDArray[np.bool_]:
+    """bool ``[n]``: which items have other features now; all of them, where one has vectors and the other sequences."""
+    if isinstance(now, TokenSequences) != isinstance(before, TokenSequences):
+        return np.ones(int(item_count({"": now})), bool)
+    if not isinstance(now, TokenSequences):
+        return np.asarray(tf.reduce_any(now != before, axis=1).numpy())
+    found = np.array(now.lengths != before.lengths)
+    for parts in ((now.values, before.values), (now.times, before.times)):
+        length = min(part.shape[1] for part in parts)
+        same = parts[0][:, :length].numpy() == parts[1][:, :length].numpy()
+        found |= ~same.reshape(len(found), -1).all(axis=1)
+    return found

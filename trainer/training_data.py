@@ -14,6 +14,8 @@ from tf_metammf.records.item_lookup import ItemLookup
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.reader import read_interactions, read_items
 from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.token_arrays import TokenArrays
+from tf_metammf.records.token_sequences import FeatureForm
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 
 CONTENT_BYTES = 2**30
@@ -28,25 +30,35 @@ class TrainingData:
         record_set: The opened record set.
         modalities: Modalities to use, or None for all.
         streams_features: Whether features are read when they are needed, instead of a table of all of them.
+        form: Whether token sequences are read as they are, or as the mean over the tokens of each item.
     """
 
     record_set: RecordSet
     modalities: list[str] | None = None
     streams_features: bool = False
+    form: FeatureForm = "vectors"
 
     @classmethod
     def of(cls, record_set: RecordSet, plan: TrainingPlan) -> "TrainingData":
         """The data as a plan uses them: without features where nothing uses them."""
-        return cls(record_set, plan.modalities, plan.streams_features)
+        return cls(record_set, plan.modalities, plan.streams_features, plan.form)
 
     @cached_property
     def item_lookup(self) -> ItemLookup | None:
         """Reads features when they are needed; None where there is a table of all of them."""
-        return ItemLookup(self.record_set, modalities=self.modalities) if self.streams_features else None
+        if not self.streams_features:
+            return None
+        return ItemLookup(self.record_set, modalities=self.modalities, form=self.form)
+
+    @property
+    def sequences(self) -> dict[str, int]:
+        """Tokens that no sequence has more of, by modality in use that has token sequences."""
+        found = self.record_set.metadata.sequences
+        return {name: most for name, most in found.items() if self.modalities is None or name in self.modalities}
 
     def item_features(
         self,
-    ) -> tuple[Mapping[str, NDArray[np.float32]] | ItemLookup, Mapping[str, NDArray[np.bool_]] | None]:
+    ) -> tuple[Mapping[str, NDArray[np.float32] | TokenArrays] | ItemLookup, Mapping[str, NDArray[np.bool_]] | None]:
         """Features and presence as :class:`tf_metammf.MetaMMF` takes them: a table, or a lookup and None.
 
         A table is read again and not kept here, because the model holds one once it is made.
@@ -55,7 +67,7 @@ class TrainingData:
             return self.item_lookup, None
         if self.modalities == []:
             return {}, {}
-        table = read_items(self.record_set)
+        table = read_items(self.record_set, form=self.form)
         if self.modalities is not None:
             table = table.select(self.modalities)
         return table.features, table.presence
@@ -71,7 +83,7 @@ class TrainingData:
         width = sum(modality.width for modality in metadata.modalities.values())
         if not width or 4 * width * metadata.items > CONTENT_BYTES:
             return None
-        table = read_items(self.record_set)
+        table = read_items(self.record_set, form="vectors")
         return content_directions(FeatureTable(table.features, table.presence))
 
     @property

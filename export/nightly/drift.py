@@ -120,7 +120,7 @@ class _Moments:
 def _moments(record_set: RecordSet, chosen: NDArray[np.bool_], modalities: list[str]) -> dict[str, _Moments]:
     widths = {name: record_set.metadata.modalities[name].width for name in modalities}
     found = {name: _Moments(0, np.zeros(width), np.zeros(width)) for name, width in widths.items()}
-    for batch in items(record_set, batch_size=ITEMS_AT_ONCE).as_numpy_iterator():
+    for batch in items(record_set, batch_size=ITEMS_AT_ONCE, form="vectors").as_numpy_iterator():
         for name, moments in found.items():
             rows = batch["features"][name][batch["presence"][name] & chosen[batch["item"]]].astype(np.float64)
             moments.count += len(rows)

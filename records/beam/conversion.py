@@ -84,6 +84,7 @@ def convert_with_beam(
     from tf_metammf.records.beam.rejected_rows import rejected_rows
     from tf_metammf.records.beam.written_entries import (
         funnel_of,
+        has_sequences,
         notes_on_ids,
         notes_on_times,
         read_entries,
@@ -145,6 +146,7 @@ def convert_with_beam(
         method=method,
         reason=reason,
         settings=settings,
+        tokens=options.tokens,
         sizes=sizes,
     )
     with _target(output) as place, _user_errors():
@@ -165,9 +167,19 @@ def convert_with_beam(
         used = replace(splitting, method=funnel.method)
         require_validation(funnel.splits["validation"].interactions, used)
         done = replace(settings, options=options, splitting=used)
-        source = provenance_of("tabular", done, {"files": fingerprints, **time_unit(entries)})
+        source = provenance_of(
+            "tabular", done, {"files": fingerprints, **time_unit(entries)}, sequences=has_sequences(entries)
+        )
         timestamps = columns.timestamp is not None
-        metadata = write_metadata(place, entries, name=name, timestamps=timestamps, source=source, funnel=funnel)
+        metadata = write_metadata(
+            place,
+            entries,
+            name=name,
+            timestamps=timestamps,
+            source=source,
+            funnel=funnel,
+            stored_dtype=settings.stored_dtype,
+        )
     if settings.skips_bad_rows:
         write_text(rejected_file(output), rejected_text(rejected, Path(folder)))
     return metadata

@@ -63,7 +63,10 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
             f"{path}: no modality of any item could be extracted; {extracted.folder / PROBLEMS_FILE} says why."
         )
     table_options = tabular.Options(
-        interactions=options.interactions, features=files, timestamp_format=options.timestamp_format
+        interactions=options.interactions,
+        features=files,
+        tokens=options.tokens,
+        timestamp_format=options.timestamp_format,
     )
     with _options_of_videos():
         read = tabular.read(path, table_options, request=request)

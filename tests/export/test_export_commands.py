@@ -148,7 +148,7 @@ import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name in ("tf_metammf.model", "tf_metammf.trainer.assembly", "tf_metammf.records.reader") or (
-            name == "tensorflow_recommenders"
+            name == "tensorflow_recommenders" or name.startswith(("tf_keras.", "keras."))
         ):
             raise ImportError(f"{name} is not to be had here")
 

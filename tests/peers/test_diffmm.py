@@ -95,8 +95,8 @@ def test_a_training_step_adds_the_losses_of_the_diffusions_of_its_users(make_cas
         mapped = case.features[name] @ case.weight(f"{name}_map/kernel") + case.weight(f"{name}_map/bias")
         content = normalized(np.where(mapped > 0, mapped, 0.2 * mapped))
         weights = encoder.diffusions[name].weights_of_steps
-        losses = weights[step - 1] / weights.mean() * ((prediction - rows) ** 2).mean(axis=1)
-        signals = ((prediction @ content - rows @ case.towers[1]) ** 2).mean(axis=1)
+        losses = weights[step - 1] / weights.mean() * ((prediction - rows) ** 2).sum(axis=1)
+        signals = ((prediction @ content - rows @ case.towers[1]) ** 2).sum(axis=1)
         expected += (losses + 0.3 * signals).mean()
     np.testing.assert_allclose(difference, expected, rtol=1e-3)
 

@@ -39,7 +39,7 @@ def test_a_row_loses_what_the_bound_of_the_likelihood_says():
     rows, predicted = np.array([[1.0, 0, 0, 1]] * 3), np.array([[0.5, 0.1, -0.2, 1.0]] * 3)
     weights = np.array([1, *(-np.diff(signal_to_noise) / 2)])
     found = layer.losses(tf.constant(rows, tf.float32), tf.constant(predicted, tf.float32), tf.constant([1, 2, 3]))
-    np.testing.assert_allclose(found, weights * ((predicted - rows) ** 2).mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found, weights * ((predicted - rows) ** 2).sum(axis=1), rtol=1e-5)
 
 
 def test_reverse_steps_are_the_means_of_the_posterior():
@@ -78,3 +78,29 @@ def test_rows_of_users_are_those_of_the_matrix():
     graph = InteractionGraph([0, 0, 2, 2], [1, 3, 0, 3], users=4, items=4)
     found = InteractionRows(graph).of(tf.constant([2, 1, 0, 2], tf.int64))
     np.testing.assert_array_equal(found, [[1, 0, 0, 1], [0, 0, 0, 0], [0, 1, 0, 1], [1, 0, 0, 1]])
+
+
+def test_it_learns_what_goes_together_among_many_items():
+    """With means over items in place of sums, gradients would be below the epsilon of Adam."""
+    rows = np.zeros((2, 4000), np.float32)
+    rows[0, :5] = rows[1, 100:105] = 1
+    layer = diffusion(4000, noise_scale=0.1)
+    optimizer = keras.optimizers.Adam(0.01)
+    optimizer.build(layer.trainable_weights)
+    random = np.random.default_rng(0)
+
+    @tf.function
+    def learn(step, noise):
+        with tf.GradientTape() as tape:
+            predicted = layer.predicted(layer.noised(rows, step, noise), step)
+            loss = tf.reduce_mean(layer.losses(rows, predicted, step)) / layer.weights_of_steps.mean()
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, layer.trainable_weights), layer.trainable_weights, strict=True)
+        )
+
+    for _ in range(150):
+        learn(tf.constant(random.integers(1, 4, 2)), tf.constant(random.normal(size=rows.shape), tf.float32))
+    incomplete = rows.copy()
+    incomplete[0, 0] = incomplete[1, 100] = 0
+    best = np.argsort(-layer.denoised(tf.constant(incomplete)).numpy(), axis=1)[:, :5]
+    assert [set(each) for each in best] == [{*range(5)}, {*range(100, 105)}]

@@ -23,7 +23,7 @@ class InteractionDiffusion(Layer):
     * ``1 - g_t = noise_scale (low + (t - 1) / (T - 1) (high - low))``, and
       ``q(x_t | x_0) = N(sqrt(g_t) x_0, (1 - g_t) I)``;
     * the prediction ``p(x_t, t)`` of ``x_0`` is ``W_2 tanh(W_1 [x_t ; sinusoids of t] + b_1) + b_2``;
-    * the loss is the mean over rows of ``w_t |p(x_t, t) - x_0|^2 / items``, with ``t`` uniform. ``w_t`` is 1 for
+    * the loss is the mean over rows of ``w_t |p(x_t, t) - x_0|^2``, with ``t`` uniform. ``w_t`` is 1 for
       ``t = 1`` and ``(g_(t-1) / (1 - g_(t-1)) - g_t / (1 - g_t)) / 2`` above, as in the bound of the likelihood.
 
     Args:
@@ -80,9 +80,9 @@ class InteractionDiffusion(Layer):
         return tf.sqrt(kept) * rows + tf.sqrt(1 - kept) * noise
 
     def losses(self, rows: tf.Tensor, predicted: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        """``w_t |p - x_0|^2 / items`` of every row, ``[n]``."""
+        """``w_t |p - x_0|^2`` of every row, ``[n]``."""
         weights = tf.gather(tf.constant(self.weights_of_steps, tf.float32), step - 1)
-        return weights * tf.reduce_mean(tf.square(predicted - rows), axis=1)
+        return weights * tf.reduce_sum(tf.square(predicted - rows), axis=1)
 
     def denoised(self, rows: tf.Tensor) -> tf.Tensor:
         """Rows after all reverse steps from ``T`` to 1, each the mean of ``q(x_(t-1) | x_t, x_0 = p(x_t, t))``.

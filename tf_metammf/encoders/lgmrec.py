@@ -39,7 +39,9 @@ class LGMRec(ContrastiveEncoder):
     batches of 2048, both temperatures 0.2, contrast 1e-4, regularisation 1e-6; ``global_weight`` between 0.2 and 0.6 by
     data set.
     Deviations: the sums of the contrast leave out other rows of the same user or item; with more than two modalities
-    all pairs are contrasted, each in one direction.
+    all pairs are contrasted, each in one direction. The preset leaves the edges that a step predicts out of its graph:
+    the features of a user are the mean of those of the items, in which the model recognises what it is asked for. On
+    TikTok, recall@20 / ndcg@20 of the test split are .0830 / .0354 so, and .0560 / .0263 with these edges (one seed).
 
     Args:
         graph: The training interactions.

@@ -38,8 +38,7 @@ class SMORE(TwoViewEncoder):
       ``c = s(W_4f b + b_4f) * v_f + sum_m a_m s(W_4m b + b_4m) * v_m``;
     * ``e = b + c``, scored by dot products, and the contrast of ``c`` with ``b`` of users and of items.
 
-    Published settings: BPR, 64 wide, Adam with 1e-3, batches of 2048, one layer over items, two over interactions,
-    contrast 0.01 with temperature 0.2, regularisation 1e-4; ``k`` between 10 and 40 by data set and modality.
+    Published settings: BPR, 64 wide, Adam with 1e-3, batches of 2048. The others of the preset are those of MGCN.
     Deviations: ``k`` is the same for all modalities; the attention over modalities is asked by the fused view, with one
     query for each; cosines, negative ones as 0, are normalised ``D^-1/2 S D^-1/2``; the similarities of the contrast
     are cosines, and its sums leave out other rows of the same user or item.

@@ -1,6 +1,7 @@
 """The features of all items on the device, looked up by dense item id."""
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.features.feature_source import LEAST_DEVIATION, FeatureBlock, check_finite
+from tf_metammf.features.token_features import FeatureForm, ModalityFeatures
+from tf_metammf.features.token_table import TokenTable
 from tf_metammf.layers.placement import placed, rows_of
 from tf_metammf.layers.row_blocks import stacked
+from tf_metammf.records.token_arrays import TokenArrays
 
 _CHECKED_AT_ONCE = 4096
 
@@ -22,13 +26,17 @@ class FeatureTable:
     float64 features are given that float32 could not tell apart, such as 1e8 plus or minus 1; those stay as they are.
 
     Args:
-        features: Numbers ``[items, width]`` by modality name; rows of absent modalities are ignored.
-        presence: bool ``[items]`` by modality name; a modality left out is present everywhere.
+        features: Numbers ``[items, width]`` by modality name, or :class:`tf_metammf.records.TokenArrays`; rows of
+            absent modalities are ignored.
+        presence: bool ``[items]`` by modality name; a modality left out is present everywhere, one of token sequences
+            wherever there are tokens.
         items: Number of items. Defaults to the rows of the features; needed where there are none.
+        tokens: Tokens of the longest sequence, by modality whose features are means over sequences.
 
     Attributes:
         items: Number of items.
         widths: Feature width by modality name, in alphabetical order.
+        tokens: Tokens of the longest sequence, by modality that items have sequences of.
 
     Raises:
         InvalidInputError: Features are not matrices of numbers by modality, shapes do not fit each other, or a
@@ -37,10 +45,11 @@ class FeatureTable:
 
     def __init__(
         self,
-        features: Mapping[str, ArrayLike],
+        features: Mapping[str, ArrayLike | TokenArrays],
         presence: Mapping[str, ArrayLike] | None = None,
         *,
         items: int | None = None,
+        tokens: Mapping[str, int] | None = None,
     ) -> None:
         if not isinstance(features, Mapping):
             raise InvalidInputError(
@@ -51,67 +60,105 @@ class FeatureTable:
         for name in presence:
             if name not in features:
                 raise unknown_name("modality of presence", str(name), features)
-        arrays = {name: _matrix(name, features[name]) for name in sorted(features)}
+        arrays = {name: _array(name, features[name]) for name in sorted(features)}
         if items is None:
             if not arrays:
                 raise InvalidInputError("features is empty, so the number of items has to be given.")
             items = len(next(iter(arrays.values())))
         self.items = items
         self.widths = {name: int(values.shape[1]) for name, values in arrays.items()}
-        present = {name: np.asarray(presence.get(name, np.ones(self.items, bool)), bool) for name in arrays}
+        sequences = {name: values.most for name, values in arrays.items() if isinstance(values, TokenArrays)}
+        self.tokens = dict(sorted({**(tokens or {}), **sequences}.items()))
+        present = {name: _present(values, presence.get(name), self.items) for name, values in arrays.items()}
         for name, values in arrays.items():
             self._check(name, values, present[name])
         self._presence = {name: placed(tf.constant(values)) for name, values in present.items()}
-        self._features = {
-            name: placed(
-                stacked(
-                    [values],
-                    rows=self.items,
-                    width=self.widths[name],
-                    dtype=np.float64 if _needs_float64(name, values, present[name]) else np.float32,
-                )
-            )
-            for name, values in arrays.items()
-        }
+        self._features = {name: _table(name, values, present[name]) for name, values in arrays.items()}
 
-    def lookup(self, items: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """Features ``[n, width]`` and presence ``[n]`` by modality of the given dense item ids ``[n]``."""
-        features = {name: rows_of(table, items) for name, table in self._features.items()}
+    def lookup(self, items: tf.Tensor) -> tuple[dict[str, ModalityFeatures], dict[str, tf.Tensor]]:
+        """Features and presence ``[n]`` by modality of the given dense item ids ``[n]``.
+
+        Features are ``[n, width]``, or :class:`tf_metammf.records.TokenSequences` where sequences were given.
+        """
+        features = {
+            name: table.lookup(items) if isinstance(table, TokenTable) else rows_of(table, items)
+            for name, table in self._features.items()
+        }
         presence = {name: rows_of(table, items) for name, table in self._presence.items()}
         return features, presence
+
+    @property
+    def form(self) -> FeatureForm:
+        """Whether the features of any modality are token sequences."""
+        return "tokens" if any(isinstance(table, TokenTable) for table in self._features.values()) else "vectors"
 
     @property
     def complete(self) -> bool:
         """Whether every item has every modality."""
         return all(bool(tf.reduce_all(presence)) for presence in self._presence.values())
 
+    def means(self) -> "FeatureTable":
+        """The same items with the mean over the tokens in the place of each sequence; itself where there are none."""
+        if self.form == "vectors":
+            return self
+        pooled = copy(self)
+        pooled._features = {
+            name: placed(
+                stacked((block.means() for block in table.blocks(_CHECKED_AT_ONCE)), rows=self.items, width=table.width)
+            )
+            if isinstance(table, TokenTable)
+            else table
+            for name, table in self._features.items()
+        }
+        return pooled
+
     def blocks(self, size: int) -> Iterator[FeatureBlock]:
         """All items by dense id, ``size`` after ``size``, as a :class:`FeatureSource`."""
         for first in range(0, self.items, size):
             rows = slice(first, first + size)
+            ids = tf.range(first, min(first + size, self.items), dtype=tf.int64)
             yield (
-                {name: table[rows] for name, table in self._features.items()},
+                {
+                    name: table.lookup(ids) if isinstance(table, TokenTable) else table[rows]
+                    for name, table in self._features.items()
+                },
                 {name: table[rows] for name, table in self._presence.items()},
             )
 
-    def _check(self, name: str, features: NDArray[Any], presence: NDArray[np.bool_]) -> None:
+    def _check(self, name: str, features: NDArray[Any] | TokenArrays, presence: NDArray[np.bool_]) -> None:
         if features.shape[0] != self.items or presence.shape != (self.items,):
             raise InvalidInputError(
                 f'modality "{name}" has features {features.shape} and presence {presence.shape}; expected '
                 f"[{self.items}, width] and [{self.items}], one row for each item."
             )
-        for rows in self._blocks():
-            check_finite(name, features[rows], presence[rows], first=rows.start)
-
-    def _blocks(self) -> Iterator[slice]:
-        return (slice(first, first + _CHECKED_AT_ONCE) for first in range(0, self.items, _CHECKED_AT_ONCE))
+        for first in range(0, self.items, _CHECKED_AT_ONCE):
+            rows = slice(first, first + _CHECKED_AT_ONCE)
+            check_finite(name, features[rows], presence[rows], first=first)
 
     def __deepcopy__(self, memo: Any) -> "FeatureTable":
         return self  # immutable data; copying a model must not copy gigabytes
 
 
-def _matrix(name: str, features: ArrayLike) -> NDArray[Any]:
-    """Features as an array of numbers ``[items, width]``, without a copy where they are one."""
+def _table(name: str, features: NDArray[Any] | TokenArrays, presence: NDArray[np.bool_]) -> Any:
+    """The features on the device: a tensor ``[items, width]``, or a table of token sequences."""
+    if isinstance(features, TokenArrays):
+        everywhere = np.ones(len(features.values), bool)
+        return TokenTable(features, dtype=_float_type(name, features.values, everywhere))
+    rows, width = features.shape
+    return placed(stacked([features], rows=rows, width=width, dtype=_float_type(name, features, presence)))
+
+
+def _present(features: NDArray[Any] | TokenArrays, presence: ArrayLike | None, items: int) -> NDArray[np.bool_]:
+    given = np.ones(items, bool) if presence is None else np.asarray(presence, bool)
+    if isinstance(features, TokenArrays) and given.shape == features.lengths.shape:
+        return given & (features.lengths > 0)
+    return given
+
+
+def _array(name: str, features: ArrayLike | TokenArrays) -> NDArray[Any] | TokenArrays:
+    """Features as an array of numbers ``[items, width]``, without a copy where they are one; sequences as they are."""
+    if isinstance(features, TokenArrays):
+        return features
     try:
         values: NDArray[Any] = np.asarray(features)
     except ValueError as error:
@@ -121,6 +168,10 @@ def _matrix(name: str, features: ArrayLike) -> NDArray[Any]:
     if values.dtype.kind not in "fiub":
         raise InvalidInputError(f'modality "{name}" has features of type {values.dtype}, expected numbers.')
     return values
+
+
+def _float_type(name: str, features: NDArray[Any], presence: NDArray[np.bool_]) -> type[np.floating]:
+    return np.float64 if _needs_float64(name, features, presence) else np.float32
 
 
 def _needs_float64(name: str, features: NDArray[Any], presence: NDArray[np.bool_]) -> bool:

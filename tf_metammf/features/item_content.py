@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tf_metammf.features.feature_source import Statistics, feature_statistics
 from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.features.token_features import ModalityFeatures, vectors_of
 from tf_metammf.layers.normalization import standardized
 
 _ITEMS_AT_ONCE = 4096
@@ -16,6 +17,8 @@ _ITEMS_AT_ONCE = 4096
 
 class ItemContent:
     """Features of all items by modality, standardised, with zeros where an item lacks a modality.
+
+    Token sequences count as their means.
 
     Args:
         table: The features.
@@ -28,7 +31,7 @@ class ItemContent:
     """
 
     def __init__(self, table: FeatureTable, known: NDArray[np.bool_], *, standardize: bool = True) -> None:
-        self.table = table
+        self.table = table = table.means()
         self.items = table.items
         self.widths = dict(sorted(table.widths.items()))
         self._statistics: Statistics = {}
@@ -44,8 +47,9 @@ class ItemContent:
         """Float32 ``[n, width]`` by modality, of dense item ids ``[n]``."""
         return self.of(*self.table.lookup(items))
 
-    def of(self, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The same of items that are not in the table: float ``[n, width]`` and bool ``[n]`` by modality."""
+    def of(self, features: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The same of items that are not in the table: features and presence, bool ``[n]``, by modality."""
+        features = vectors_of(features)
         found = {}
         for name in self.widths:
             if name in self._statistics:

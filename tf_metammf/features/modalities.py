@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.features.token_features import ModalityFeatures
+from tf_metammf.records.token_sequences import TokenSequences
 
 Features: TypeAlias = Mapping[str, tf.Tensor] | tf.Tensor
 """Features by modality, or one tensor ``[B, F]`` of modalities already side by side."""
@@ -66,7 +68,8 @@ def feature_widths(layer: str, input_shape: Any) -> dict[str, int]:
     """Width by modality, in alphabetical order, of the shapes a layer is built with.
 
     Raises:
-        InvalidInputError: A modality is not ``[batch, width]`` with a known width, or there is none.
+        InvalidInputError: A modality is neither ``[batch, width]`` nor token sequences ``[batch, tokens, width]`` with
+            a known width, or there is none.
     """
     if not input_shape:
         raise InvalidInputError(f"{layer}: the features are empty, expected at least one modality.")
@@ -74,34 +77,42 @@ def feature_widths(layer: str, input_shape: Any) -> dict[str, int]:
 
 
 def feature_width(layer: str, what: str, shape: Any) -> int:
-    """The last dimension of ``[batch, width]``.
+    """The last dimension of ``[batch, width]``, or of the values of token sequences.
 
     Raises:
         InvalidInputError: The shape is of another rank, or the width is not known.
     """
+    is_sequences = isinstance(shape, TokenSequences)
     try:
-        shape = tf.TensorShape(shape)
+        shape = tf.TensorShape(shape.values if is_sequences else shape)
     except TypeError:
         raise InvalidInputError(
             f"{layer}: {what} is {len(shape)} tensors, expected one of [batch, width] or a dictionary of them by "
             "modality name."
         ) from None
-    if shape.rank != 2 or shape[-1] is None:
-        raise InvalidInputError(f"{layer}: {what} has shape {shape}, expected [batch, width] with a known width.")
+    if shape.rank != (3 if is_sequences else 2) or shape[-1] is None:
+        expected = "[batch, tokens, width]" if is_sequences else "[batch, width]"
+        raise InvalidInputError(f"{layer}: {what} has shape {shape}, expected {expected} with a known width.")
     return int(shape[-1])
 
 
-def check_features(layer: str, features: Mapping[str, tf.Tensor], expected: Mapping[str, int]) -> None:
+def check_features(layer: str, features: Mapping[str, ModalityFeatures], expected: Mapping[str, int]) -> None:
     """Checks that features have the modalities and widths that a layer was built with.
 
     Raises:
         InvalidInputError: They have not; both are listed.
     """
-    found = feature_widths(layer, {name: values.shape for name, values in features.items()})
+    found = feature_widths(layer, {name: _shapes(values) for name, values in features.items()})
     if found != expected:
         raise InvalidInputError(
             f"{layer}: the features are {_listed(found)}; expected {_listed(expected)}, as it was built."
         )
+
+
+def _shapes(features: ModalityFeatures) -> Any:
+    if isinstance(features, TokenSequences):
+        return TokenSequences(*(part.shape for part in features))
+    return features.shape
 
 
 def _listed(widths: Mapping[str, int]) -> str:

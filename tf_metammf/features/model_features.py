@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.feature_source import FeatureSource
 from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.features.token_features import FeatureForm
+from tf_metammf.records.token_arrays import TokenArrays
 
 
 def known_items(item_frequency: NDArray[np.integer] | None, items: int) -> NDArray[np.bool_]:
@@ -25,13 +27,18 @@ def known_items(item_frequency: NDArray[np.integer] | None, items: int) -> NDArr
 
 
 def feature_source(
-    features: Mapping[str, NDArray[np.floating]] | FeatureSource,
+    features: Mapping[str, NDArray[np.floating] | TokenArrays] | FeatureSource,
     presence: Mapping[str, NDArray[np.bool_]] | None,
     item_frequency: NDArray[np.integer] | None,
     *,
     used: bool,
+    form: FeatureForm = "vectors",
 ) -> FeatureTable | FeatureSource:
-    """Where the features are from; an empty table where nothing uses them."""
+    """Where the features are from; an empty table where nothing uses them.
+
+    Arrays of token sequences become a table of their means where nothing takes tokens: as small as a table of vectors,
+    and as fast. A source gives what it gives.
+    """
     if not isinstance(features, Mapping):
         if not all(hasattr(features, name) for name in ("items", "widths", "blocks")):
             raise InvalidInputError(
@@ -46,5 +53,18 @@ def feature_source(
             "there are no modalities to fuse. Give features, or set the fusion to none for ID embeddings alone."
         )
     if used or item_frequency is None:
-        return FeatureTable(features, presence)
+        return FeatureTable(features, presence) if form == "tokens" else _means(features, presence)
     return FeatureTable({}, items=len(item_frequency))
+
+
+def _means(
+    features: Mapping[str, NDArray[np.floating] | TokenArrays], presence: Mapping[str, NDArray[np.bool_]] | None
+) -> FeatureTable:
+    """A table with the means of token sequences."""
+    sequences = {name: values for name, values in features.items() if isinstance(values, TokenArrays)}
+    if not sequences:
+        return FeatureTable(features, presence)
+    given = dict(presence or {})
+    present = {name: (values.lengths > 0) & given.pop(name, np.True_) for name, values in sequences.items()}
+    vectors = {name: values.means() if isinstance(values, TokenArrays) else values for name, values in features.items()}
+    return FeatureTable(vectors, {**given, **present}, tokens={name: values.most for name, values in sequences.items()})

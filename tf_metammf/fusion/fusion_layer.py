@@ -1,7 +1,7 @@
 """The contract of a fusion, and what the fusions of this project share."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 import tf_keras as keras
@@ -14,6 +14,7 @@ from tf_metammf.features.modalities import (
     feature_widths,
     presence_matrix,
 )
+from tf_metammf.features.token_features import FeatureForm
 from tf_metammf.layers.layer import Layer
 from tf_metammf.layers.layer_arguments import layer_widths, share
 
@@ -35,6 +36,9 @@ class FusionLayer(Layer):
     and the output float ``[B, units[-1]]``. Modalities stand in the alphabetical order of their
     names. ``mask`` and ``training`` may be left out of the signature.
 
+    Where items have token sequences, ``inputs`` are the means over the tokens. A fusion that is to see the tokens
+    themselves extends :class:`tf_metammf.TokenFusion`.
+
     Args:
         units: Width of each layer; LeakyReLU between layers, none after the last.
         negative_slope: Slope of LeakyReLU below zero, in [0, 1).
@@ -45,6 +49,9 @@ class FusionLayer(Layer):
     Raises:
         InvalidInputError: An argument is not acceptable, or the input does not keep the contract.
     """
+
+    takes: ClassVar[FeatureForm] = "vectors"
+    """Whether ``inputs`` are one vector an item, or :class:`tf_metammf.records.TokenSequences`."""
 
     def __init__(
         self,

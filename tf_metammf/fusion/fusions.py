@@ -2,13 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.features.modalities import Presence
+from tf_metammf.features.token_features import FeatureForm, ModalityFeatures
 from tf_metammf.parts.parts import known_parts, settings_of
 
 
@@ -46,9 +47,21 @@ def make_fusion(fusion: str | keras.layers.Layer, **options: Any) -> keras.layer
     return fusion
 
 
+def form_of(fusion: str | keras.layers.Layer | None) -> FeatureForm:
+    """What a fusion takes of each modality: vectors, unless its class says that it takes tokens.
+
+    Raises:
+        InvalidInputError: Its class says something else, or there is no fusion of that name.
+    """
+    takes: FeatureForm = getattr(fusion_class(fusion) if isinstance(fusion, str) else fusion, "takes", "vectors")
+    if takes not in get_args(FeatureForm):
+        raise InvalidInputError(f'the fusion {fusion!r} takes {takes!r}, expected "vectors" or "tokens".')
+    return takes
+
+
 def apply_fusion(
     fusion: keras.layers.Layer,
-    features: Mapping[str, tf.Tensor],
+    features: Mapping[str, ModalityFeatures],
     presence: Presence | None = None,
     *,
     training: bool | None = None,
@@ -59,7 +72,7 @@ def apply_fusion(
         fusion: A layer. Where its ``call`` has no ``mask`` or no ``training``, it is called without.
             Layers and models whose ``call`` Keras itself wrote get no ``mask``: to them it
             means time steps, not modalities.
-        features: float ``[B, width]`` by modality.
+        features: By modality, float ``[B, width]``, or token sequences where the fusion takes those.
         presence: bool ``[B]`` by modality, or None where every item has all.
         training: Whether the call belongs to training.
 
@@ -102,10 +115,23 @@ def fusion_class(name: str) -> type:
 
 
 def _check_options(fusion: str, kind: type, options: Mapping[str, Any]) -> None:
-    known = [name for name, parameter in _parameters(kind).items() if parameter.kind != parameter.VAR_KEYWORD]
+    known = _constructor_arguments(kind)
     for option in options:
         if option not in [*known, "name", "dtype", "trainable"]:
             raise unknown_name(f'option of the fusion "{fusion}"', option, known)
+
+
+def _constructor_arguments(kind: type) -> list[str]:
+    """Arguments of a constructor, and of those that its ``**options`` are for, as far as they are of this package."""
+    found: dict[str, None] = {}
+    for owner in kind.__mro__:
+        if owner is not kind and not owner.__module__.startswith("tf_metammf."):
+            break
+        constructor = vars(owner).get("__init__")
+        for parameter in [] if constructor is None else list(_parameters(constructor).values())[1:]:
+            if parameter.kind != parameter.VAR_KEYWORD:
+                found[parameter.name] = None
+    return list(found)
 
 
 def _takes(layer: keras.layers.Layer, argument: str) -> bool:

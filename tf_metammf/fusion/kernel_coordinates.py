@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_metammf.features.feature_source import items_at_once
 from tf_metammf.fusion.meta_fusion import MetaFusion
-
-ITEMS_AT_ONCE = 4096
 
 
 def catalogue_kernel_coordinates(model: Any) -> NDArray[np.float32] | None:
@@ -23,7 +22,7 @@ def catalogue_kernel_coordinates(model: Any) -> NDArray[np.float32] | None:
     if not isinstance(tower.fusion, MetaFusion):
         return None
     found = []
-    for features, presence in model.item_features.blocks(ITEMS_AT_ONCE):
+    for features, presence in model.item_features.blocks(items_at_once(model.item_features)):
         complete, mask = tower.missing_modalities(tower.standardized(features), mask=dict(presence), training=False)
         found.append(tower.fusion.kernel_coordinates(complete, mask).numpy())
     return np.concatenate(found)

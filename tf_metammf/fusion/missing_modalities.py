@@ -8,9 +8,11 @@ import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.modalities import Presence, check_features, feature_widths, presence_matrix
+from tf_metammf.features.token_features import ModalityFeatures, item_count
 from tf_metammf.layers.dropout import new_generator, uniform
 from tf_metammf.layers.layer import Layer
 from tf_metammf.layers.layer_arguments import share
+from tf_metammf.records.token_sequences import TokenSequences
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
@@ -23,7 +25,9 @@ class MissingModalities(Layer):
     each equally likely, stays. So a fusion learns to do with what there is (modality dropout as in
     Neverova et al., ModDrop, arXiv 1501.00102).
 
-    Input: float ``[B, width]`` by modality; rows of absent modalities may hold anything, even NaN.
+    Input: float ``[B, width]`` by modality; rows of absent modalities may hold anything, even NaN. Or
+    :class:`tf_metammf.records.TokenSequences`: then the stand-in is the only token of an item that lacks the modality,
+    at the time 0, and padding becomes zeros.
 
     Mask: bool ``[B]`` by modality, True where present; None where every item has all.
 
@@ -40,7 +44,7 @@ class MissingModalities(Layer):
 
     Raises:
         InvalidInputError: ``dropout`` is not in [0, 1), the input is not a dictionary of ``[batch,
-            width]``, or the mask has other modalities than the input.
+            width]`` or token sequences, or the mask has other modalities than the input.
 
     Examples:
         >>> import tensorflow as tf
@@ -62,7 +66,8 @@ class MissingModalities(Layer):
         seed: int | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
+        # Keras would cast the times of tokens along with their values.
+        super().__init__(**{"autocast": False, **options})
         self.dropout = share("MissingModalities", "dropout", dropout)
         self.initializer = keras.initializers.get(initializer)
         self.regularizer = keras.regularizers.get(regularizer)
@@ -85,12 +90,12 @@ class MissingModalities(Layer):
         super().build(input_shape)
 
     def call(
-        self, inputs: Mapping[str, tf.Tensor], mask: Presence | None = None, training: bool | None = None
-    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        self, inputs: Mapping[str, ModalityFeatures], mask: Presence | None = None, training: bool | None = None
+    ) -> tuple[dict[str, ModalityFeatures], dict[str, tf.Tensor]]:
         """Features and mask with stand-ins in the place of absent and dropped modalities."""
         check_features(f'MissingModalities "{self.name}"', inputs, dict(zip(self.modalities, self.widths, strict=True)))
         if mask is None:
-            items = tf.shape(inputs[self.modalities[0]])[0]
+            items = item_count(inputs)
             presence = tf.ones([items, len(self.modalities)], tf.bool)
         else:
             presence = presence_matrix(mask, self.modalities)
@@ -98,11 +103,18 @@ class MissingModalities(Layer):
             presence = self._dropped(presence)
         stand_ins = dict(zip(self.modalities, tf.split(self.stand_ins, self.widths), strict=True))
         present = dict(zip(self.modalities, tf.unstack(presence, axis=1), strict=True))
-        complete = {
-            name: tf.where(present[name][:, tf.newaxis], tf.cast(inputs[name], self.compute_dtype), stand_ins[name])
-            for name in self.modalities
-        }
+        complete = {name: self._complete(inputs[name], present[name], stand_ins[name]) for name in self.modalities}
         return complete, present
+
+    def _complete(self, features: ModalityFeatures, present: tf.Tensor, stand_in: tf.Tensor) -> ModalityFeatures:
+        if not isinstance(features, TokenSequences):
+            return tf.where(present[:, tf.newaxis], tf.cast(features, self.compute_dtype), stand_in)
+        lengths = tf.where(present, features.lengths, tf.ones_like(features.lengths))
+        times = tf.where(present[:, tf.newaxis], features.times, tf.zeros_like(features.times))
+        values = tf.cast(features.values, self.compute_dtype)
+        values = tf.where(present[:, tf.newaxis, tf.newaxis], values, stand_in)
+        complete = TokenSequences(values, lengths, times)
+        return complete._replace(values=complete.without_padding())
 
     def _dropped(self, presence: tf.Tensor) -> tf.Tensor:
         draw = uniform(self.generator, tf.shape(presence))
@@ -113,8 +125,12 @@ class MissingModalities(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> tuple[dict[str, tf.TensorShape], dict[str, tf.TensorShape]]:
         """Shapes of features and mask."""
-        shapes = {name: tf.TensorShape(shape) for name, shape in input_shape.items()}
-        return shapes, {name: shape[:1] for name, shape in shapes.items()}
+        shapes = {
+            name: TokenSequences(*map(tf.TensorShape, shape)) if isinstance(shape, TokenSequences) else shape
+            for name, shape in input_shape.items()
+        }
+        rows = {name: shape.lengths if isinstance(shape, TokenSequences) else shape for name, shape in shapes.items()}
+        return shapes, {name: tf.TensorShape(shape)[:1] for name, shape in rows.items()}
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

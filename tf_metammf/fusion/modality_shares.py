@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-ITEMS_AT_ONCE = 4096
+from tf_metammf.features.feature_source import items_at_once
 
 
 def modality_shares(model: Any, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -47,4 +47,5 @@ def catalogue_shares(model: Any) -> NDArray[np.float32]:
     of_block = tf.function(
         lambda features, presence: modality_shares(model, features, presence), autograph=False, reduce_retracing=True
     )
-    return np.concatenate([of_block(*block).numpy() for block in model.item_features.blocks(ITEMS_AT_ONCE)])
+    source = model.item_features
+    return np.concatenate([of_block(*block).numpy() for block in source.blocks(items_at_once(source))])

@@ -15,8 +15,11 @@ class FusionSettings(PartSettings):
     """
 
     kind: ClassVar[PartKind] = "fusion"
+    declared_by_layer: ClassVar[tuple[str, ...]] = ("takes",)
     generates_kernels: ClassVar[bool] = False
     """Whether every item has kernels of its own."""
+    takes: ClassVar[Literal["vectors", "tokens"]] = "vectors"
+    """Whether the layer gets one vector of each modality, or token sequences; what its class says."""
 
     @property
     def fused_width(self) -> int:

@@ -30,7 +30,7 @@ Searched = Mapping[str, Mapping[str, Any]]
 """Ranges and choices by field, as a search space has them."""
 
 MODULES: dict[PartKind, tuple[str, ...]] = {
-    "fusion": ("tf_metammf.fusion.settings",),
+    "fusion": ("tf_metammf.fusion.settings", "tf_metammf.fusion.token_settings"),
     "encoder": (
         "tf_metammf.encoders.settings",
         "tf_metammf.encoders.peer_settings",
@@ -56,6 +56,8 @@ class PartSettings:
     kind: ClassVar[PartKind]
     layer: ClassVar[str] = ""
     """Where the layer is, ``"module:Class"``; empty where there is none."""
+    declared_by_layer: ClassVar[tuple[str, ...]] = ()
+    """Class attributes that the class of a user's own states for its settings."""
     not_for_layer: ClassVar[frozenset[str]] = frozenset()
     """Fields that are read by the trainer and are no arguments of the layer."""
     lower_bounds: ClassVar[Mapping[str, float]] = {}
@@ -155,7 +157,8 @@ def _settings_of_class(kind: PartKind, name: str) -> type[PartSettings]:
                 "else. Call it otherwise."
             )
     documentation = settings.__doc__ if declared else _documentation(given)
-    namespace = {"layer": name, "__doc__": documentation, "__module__": given.__module__}
+    stated = {each: getattr(given, each) for each in base.declared_by_layer if hasattr(given, each)}
+    namespace = {**stated, "layer": name, "__doc__": documentation, "__module__": given.__module__}
     return make_dataclass(f"{given.__name__}Settings", own, bases=(settings,), namespace=namespace, kw_only=True)
 
 

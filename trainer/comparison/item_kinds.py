@@ -87,7 +87,7 @@ def kinds_of_features(record_set: RecordSet) -> ItemKinds | None:
     """
     if not record_set.metadata.modalities:
         return None
-    table = read_items(record_set)
+    table = read_items(record_set, form="vectors")
     features = FeatureTable(table.features, table.presence)
     everything = np.ones(features.items, bool)
     content = ItemContent(features, everything)

@@ -107,7 +107,7 @@ def _groups(pairs: RankingPairs, data: TrainingData, record_set: RecordSet) -> d
     groups = {name: ("users", of) for name, of in activity_groups(data.user_frequency[pairs.users]).items()}
     groups |= {"warm items": ("items", data.warm_items), "cold items": ("items", ~data.warm_items)}
     if record_set.metadata.modalities:
-        presence = read_items(record_set).presence
+        presence = read_items(record_set, form="vectors").presence
         available = np.sum([presence[name] for name in sorted(presence)], axis=0)
         for number in np.unique(available):
             name = f"items with {number} of {len(presence)} modalities"

@@ -78,7 +78,7 @@ def training_memory(plan: TrainingPlan) -> TrainingMemory:
         InvalidInputError: As :attr:`TrainingPlan.fan_outs`.
     """
     model, metadata = plan.configuration.model, plan.metadata
-    fusion = FLOAT_BYTES * _fused_rows(plan) * model.fusion.activation_count(plan.feature_width)
+    fusion = FLOAT_BYTES * _fused_rows(plan) * model.fusion.activation_count(plan.fused_values)
     dense = dense_weights(model, plan.feature_width)
     return TrainingMemory(
         features=8 * metadata.items if plan.streams_features else 2 * plan.feature_bytes,

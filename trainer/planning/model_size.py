@@ -20,6 +20,14 @@ def feature_width(metadata: Metadata, modalities: Sequence[str]) -> int:
     return sum(metadata.modalities[name].width for name in modalities)
 
 
+def fused_values(model: ModelConfiguration, metadata: Metadata, modalities: Sequence[str]) -> int:
+    """Feature values of an item as a fusion gets them: those of all its tokens, where it takes tokens."""
+    if model.fusion.takes == "vectors":
+        return feature_width(metadata, modalities)
+    entries = [metadata.modalities[name] for name in modalities]
+    return sum(entry.width * (1 if entry.tokens is None else max(entry.tokens.most, 1)) for entry in entries)
+
+
 def representation_width(model: ModelConfiguration) -> int:
     """Width of the output of the towers."""
     fused = model.fusion.fused_width
@@ -60,6 +68,6 @@ def propagated_bytes(model: ModelConfiguration, metadata: Metadata) -> int:
 
 def whole_graph_step_bytes(model: ModelConfiguration, metadata: Metadata) -> int:
     """An estimate of what a training step on the whole graph holds at once: all items fused, all nodes propagated."""
-    width = feature_width(metadata, modalities_in_use(model, metadata))
-    fused = FLOAT_BYTES * metadata.items * model.fusion.activation_count(width)
+    values = fused_values(model, metadata, modalities_in_use(model, metadata))
+    fused = FLOAT_BYTES * metadata.items * model.fusion.activation_count(values)
     return fused + propagated_bytes(model, metadata) + graph_bytes(model, metadata, sampled=False)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.parts.parts import known_parts
@@ -13,6 +14,7 @@ from tf_metammf.trainer.planning.bounds import check_bounds
 from tf_metammf.trainer.planning.model_size import (
     FLOAT_BYTES,
     feature_width,
+    fused_values,
     modalities_in_use,
     training_edges,
     whole_graph_step_bytes,
@@ -112,9 +114,24 @@ class TrainingPlan:
         return feature_width(self.metadata, self.modalities)
 
     @property
+    def form(self) -> Literal["vectors", "tokens"]:
+        """What the fusion takes of token sequences: their means, or the tokens themselves."""
+        return self.configuration.model.fusion.takes
+
+    @property
+    def fused_values(self) -> int:
+        """Feature values of an item as the fusion gets them, padding of token sequences included."""
+        return fused_values(self.configuration.model, self.metadata, self.modalities)
+
+    @property
     def feature_bytes(self) -> int:
-        """What the features of all items take as float32."""
-        return FLOAT_BYTES * self.metadata.items * self.feature_width
+        """What the features of all items take as float32, without padding."""
+        if self.form == "vectors":
+            return FLOAT_BYTES * self.metadata.items * self.feature_width
+        entries = [self.metadata.modalities[name] for name in self.modalities]
+        return FLOAT_BYTES * sum(
+            entry.width * (self.metadata.items if entry.tokens is None else entry.tokens.total) for entry in entries
+        )
 
     @property
     def streams_features(self) -> bool:

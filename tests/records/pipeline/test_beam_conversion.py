@@ -102,6 +102,27 @@ def test_a_pipeline_writes_the_bytes_of_the_local_conversion(logs, compare, argu
     compare(logs, **arguments)
 
 
+@pytest.mark.parametrize("extracted", [False, True])
+def test_token_sequences_of_parquet(logs, compare, extracted):
+    random = np.random.default_rng(2)
+    lengths = random.integers(0, 9, 20)
+    tokens = [random.normal(size=(length, 3)).tolist() for length in lengths]
+    columns = {
+        "item_id": [f"clip {n}" for n in range(20)],
+        "tokens": tokens,
+        "times": [random.uniform(0, 9, length).tolist() for length in lengths],  # not in order
+    }
+    if extracted:
+        columns["vector"] = [[float(length), 1.0] for length in lengths]
+    pyarrow.parquet.write_table(pyarrow.table(columns), logs / "textual_features.parquet", row_group_size=6)
+    options = Options(tokens=True) if extracted else None
+    filtering = Filtering(k_core=3) if extracted else Filtering()
+    compare(
+        logs, options=options, filtering=filtering, most_tokens=5, stored_dtype="float16" if extracted else "float32"
+    )
+    assert Metadata.read(logs.parent / "beam").modalities["textual"].tokens.most == 5
+
+
 def test_splits_of_the_source_in_parts_of_parquet(tmp_path, compare):
     folder = tmp_path / "logs"
     folder.mkdir()
