@@ -31,6 +31,7 @@ FOLDERS = {
     "tf_metammf.records.media.encoders": "records/media/encoders",
     "tf_metammf.records.media.encoding": "records/media/encoding",
     "tf_metammf.records.raw_files": "records/raw_files",
+    "tf_metammf.records.report": "records/report",
     "tf_metammf.records.sources": "records/sources",
     "tf_metammf.records.splits": "records/splits",
     "tf_metammf.records.synthesis": "records/synthesis",

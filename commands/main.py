@@ -36,7 +36,7 @@ EXIT_CODES = (
     "gone; 143 terminated."
 )
 
-RECORD_COMMANDS = ("extract", "convert", "describe", "validate", "remove-users", "remove-items", "synthesize")
+RECORD_COMMANDS = ("extract", "convert", "describe", "report", "validate", "remove-users", "remove-items", "synthesize")
 WITH_CONFIGURATION = ("train", "tune", "compare")
 """Commands that take fields of a configuration."""
 COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "explore", "verify", "quickstart")

@@ -1,0 +1,171 @@
+"""The report on data as one HTML page: nothing beside it, nothing from elsewhere."""
+
+import html
+from collections.abc import Iterable, Sequence
+
+from tf_metammf.records.report.charts import charts, date_of
+from tf_metammf.records.report.content_duplicates import NEAR
+from tf_metammf.records.report.data_report import DataReport
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1f2328; --soft: #59636e; --line: #d8dee4; --ground: #fff; --raised: #f6f8fa; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6edf3; --soft: #9198a1; --line: #343b44; --ground: #0d1117; --raised: #161b22; }
+}
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground);
+  max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .4rem; }
+p.lead { font-size: 1.05rem; margin-top: 0; } p.note, figcaption { color: var(--soft); }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
+th { font-weight: 600; } th:first-child, td:first-child, table.words th, table.words td { text-align: left; }
+table.words td:first-child { white-space: nowrap; }
+figure { margin: .6rem 0 0; } svg { width: 100%; height: auto; max-width: 44rem; }
+code { background: var(--raised); padding: .1rem .3rem; border-radius: 4px; }
+"""
+
+_CAPTIONS = {
+    "over_time": ("Over time", "Interactions by period; a random split has all colours everywhere."),
+    "new": ("New items and users", "Share of the interactions of each period on what was first seen in it."),
+    "popularity": ("Popularity", "Training interactions of the most popular items; dashed, if all had the same."),
+    "degrees": ("How many interactions", "Users and items that have at least so many training interactions."),
+    "modalities": ("Modalities", "Items by the modalities that they have."),
+}
+
+
+def page(report: DataReport) -> str:
+    """The page.
+
+    Args:
+        report: The report.
+
+    Returns:
+        HTML, complete.
+    """
+    name = html.escape(report.description.name)
+    figures = "\n".join(_figure(*_CAPTIONS[each], drawing) for each, drawing in charts(report).items())
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{name}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>{name}</h1>
+<p class="lead">{_summary(report)}</p>
+<h2>What the numbers suggest</h2>
+{_suggestions(report)}
+<h2>Splits</h2>
+{_splits(report)}
+{figures}
+<h2>Rows</h2>
+{_rows(report)}
+<h2>Alike by content</h2>
+{_duplicates(report)}
+<p class="note">Checksum of the record set: <code>{html.escape(report.description.checksum[:12])}</code></p>
+</body>
+</html>
+"""
+
+
+def _summary(report: DataReport) -> str:
+    found = report.description
+    total = sum(found.interactions.values())
+    text = f"{total:,} interactions of {found.users:,} users with {found.items:,} items"
+    times = report.timeline
+    if times is not None:
+        text += f", {date_of(times.first, times.unit)} to {date_of(times.last, times.unit)}"
+    modalities = ", ".join(f"{name} ({each.width:,} values)" for name, each in found.modalities.items())
+    return html.escape(f"{text}. Modalities: {modalities or 'none'}.")
+
+
+def _suggestions(report: DataReport) -> str:
+    rows = [(each.about, each.advice, each.reason) for each in report.suggestions]
+    return _table(("about", "what to do", "because"), rows, kind="words")
+
+
+def _splits(report: DataReport) -> str:
+    heads = ["", "interactions", "users", "items", "on new items", "of new users", "mean popularity"]
+    has_times = report.timeline is not None
+    heads += ["before training ends"] if has_times else []
+    rows = []
+    for name, split in report.splits.items():
+        row = [
+            name,
+            f"{split.interactions:,}",
+            f"{split.users:,}",
+            f"{split.items:,}",
+            f"{split.on_new_items:.1%}",
+            f"{split.of_new_users:.1%}",
+            f"{split.mean_popularity:.1f}",
+        ]
+        if has_times:
+            earlier = split.before_training_ends
+            row.append("" if earlier is None or name == "train" else f"{earlier:.1%}")
+        rows.append(row)
+    method = f"Split by the method {report.method}. " if report.method else ""
+    note = (
+        f"{method}New are items and users without training interactions. Mean popularity is the number of training "
+        "interactions of an item, over the interactions of the split."
+    )
+    return _table(heads, rows) + f'<p class="note">{html.escape(note)}</p>'
+
+
+def _rows(report: DataReport) -> str:
+    funnel = report.description.funnel
+    if funnel is None:
+        return '<p class="note">This record set does not say what became of the rows that were read.</p>'
+    rows = [("read", funnel.rows_read)]
+    rows += [(f"rejected: {reason}", count) for reason, count in funnel.rejected.items()]
+    rows += [
+        ("below the rating threshold", funnel.below_threshold),
+        ("repeats of a user and an item", funnel.repeats),
+        ("outside the k-core", funnel.outside_k_core),
+    ]
+    rows += [(name, split.interactions) for name, split in report.splits.items()]
+    rows += [
+        ("items without features", funnel.items_without_features),
+        ("features without interactions", funnel.features_without_interaction),
+    ]
+    return _table(("", "count"), [(label, f"{count:,}") for label, count in rows])
+
+
+def _duplicates(report: DataReport) -> str:
+    if not report.duplicates:
+        return '<p class="note">There are no features.</p>'
+    heads = ("modality", "items", "distinct", "copies", "largest group", "nearly alike", "constant values")
+    rows = [
+        (
+            name,
+            f"{found.items:,}",
+            f"{found.distinct:,}",
+            f"{found.copies:,}",
+            f"{found.largest_group:,}",
+            f"{found.near / max(1, found.sampled):.1%}",
+            f"{found.constant:,}",
+        )
+        for name, found in report.duplicates.items()
+    ]
+    note = (
+        "Copies are items whose features another item has to the bit. Nearly alike: share of "
+        f"{max(found.sampled for found in report.duplicates.values()):,} sampled items that have another item at a "
+        f"cosine of at least {NEAR}, copies included."
+    )
+    return _table(heads, rows) + f'<p class="note">{html.escape(note)}</p>'
+
+
+def _figure(heading: str, explanation: str, drawing: str) -> str:
+    label = html.escape(f"{heading}: {explanation}")
+    described = drawing.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    caption = html.escape(explanation)
+    return f"<h2>{html.escape(heading)}</h2>\n<figure>{described}<figcaption>{caption}</figcaption></figure>"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "") -> str:
+    head = "".join(f'<th scope="col">{html.escape(each)}</th>' for each in heads)
+    body = "\n".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    named = f' class="{kind}"' if kind else ""
+    return f'<div class="scroll"><table{named}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
