@@ -21,7 +21,7 @@ _OTHER = "#9d755d"
 _INK = "#010203"
 """Stands for the colour of text until the page replaces it; nothing else has it."""
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tf-metammf",
     "font.size": 10,

@@ -69,9 +69,9 @@ def timeline(splits: Mapping[str, Interactions], *, unit: str | None = None) -> 
     first, last = int(times.min()), int(times.max())
     starts, period = _starts(first, last, unit)
     where = {
-        name: np.searchsorted(starts, part.timestamp, side="right") - 1  # type: ignore[arg-type]
+        name: np.searchsorted(starts, part.timestamp, side="right") - 1
         for name, part in splits.items()
-        if len(part)
+        if len(part) and part.timestamp is not None
     }
     periods = len(starts) - 1
     every = np.concatenate(list(where.values()))
