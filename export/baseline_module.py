@@ -34,6 +34,7 @@ class BaselineModule(RecommendingModule):
         seen: Dense user ids and item ids of the training interactions, two arrays ``[n]``.
         labels: A folder for the label files, needed until the module is saved.
         k: Places of ``serving_default`` and ``similar_items``, at least 1; capped by the catalogue.
+        popularity: What items are popular by, ``[items]``; by default their training interactions.
 
     Raises:
         InvalidInputError: The baseline has no form that can be served, or ids do not fit it.
@@ -48,8 +49,9 @@ class BaselineModule(RecommendingModule):
         seen: tuple[NDArray[np.integer], NDArray[np.integer]],
         labels: Path,
         k: int,
+        popularity: NDArray[np.number] | None = None,
     ) -> None:
-        super().__init__(user_ids=user_ids, item_ids=item_ids, seen=seen, labels=labels, k=k)
+        super().__init__(user_ids=user_ids, item_ids=item_ids, seen=seen, labels=labels, k=k, popularity=popularity)
         self._scores = _scores(model, self._popular)
         if self._scores.items != len(item_ids):
             raise InvalidInputError(

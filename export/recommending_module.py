@@ -35,6 +35,7 @@ class RecommendingModule(tf.Module, ABC):
         seen: Dense user ids and item ids of the training interactions, two arrays ``[n]``.
         labels: A folder for the label files, needed until the module is saved.
         k: Places of ``serving_default`` and ``similar_items``, at least 1; capped by the catalogue.
+        popularity: What items are popular by, ``[items]``; by default their training interactions.
 
     Raises:
         InvalidInputError: Ids cannot be written as labels.
@@ -48,6 +49,7 @@ class RecommendingModule(tf.Module, ABC):
         seen: tuple[NDArray[np.integer], NDArray[np.integer]],
         labels: Path,
         k: int,
+        popularity: NDArray[np.number] | None = None,
     ) -> None:
         super().__init__()
         self._k = min(k, len(item_ids))
@@ -56,7 +58,7 @@ class RecommendingModule(tf.Module, ABC):
         self._users = _id_table(labels / "users.txt", user_ids, kind="user", unknown=self._unknown_user)
         self._items = _id_table(labels / "items.txt", item_ids, kind="item", unknown=-1)
         self._seen = SeenItems(*seen, users=len(user_ids))
-        self._popular = PopularItems(seen[1], items=len(item_ids))
+        self._popular = PopularItems(seen[1], items=len(item_ids), popularity=popularity)
 
     @abstractmethod
     def _queries_of(self, users: tf.Tensor) -> Any:

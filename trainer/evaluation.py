@@ -79,4 +79,4 @@ def evaluate_with_references(
         logger.warning("%s", warning)
     model, data = load_model(run, records)
     ranking = make_full_ranking(data, split, cutoffs=run.configuration.evaluation.k)
-    return Evaluation(ranking.evaluate_model(model), References.of(data.item_frequency, ranking))
+    return Evaluation(ranking.evaluate_model(model), References.of(data.item_popularity, ranking))

@@ -133,10 +133,14 @@ def provenance_of(source: str, settings: ConversionSettings, read: Mapping[str, 
         settings: What was done: with options of the source, and the method and the shares of splits that were used.
         read: What the source says of what it read.
     """
+    options, filtering = _portable(asdict(settings.options)), asdict(settings.filtering)
+    if options.get("weight") is None:  # as earlier releases wrote it
+        options.pop("weight", None)
+        filtering.pop("weight_of_repeats")
     return {
         "source": source,
-        "options": _portable(asdict(settings.options)),
-        "filtering": asdict(settings.filtering),
+        "options": options,
+        "filtering": filtering,
         "splitting": provenance_of_splitting(settings.splitting),
         "seed": settings.seed,
         **read,

@@ -25,30 +25,30 @@ from tf_metammf.records.raw_files.split_names import SPLIT_LABELS, with_split, w
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, joined, require_same_columns
 from tf_metammf.records.raw_files.time_columns import lacks_time, with_times
 from tf_metammf.records.raw_files.timestamps import joined_facts, time_facts, time_reading
+from tf_metammf.records.raw_files.weight_columns import WEIGHT_OF_ROW, with_weights
+from tf_metammf.records.raw_files.weight_formula import WeightFormula
 
 _EXPECTED = "expected train, validation, test or 0, 1, 2"
 
 
 @dataclass(frozen=True)
 class InteractionColumns:
-    """Which column of a table is what; None where there is none."""
+    """Which column of a table is what; None where there is none. Weights may be made of several columns."""
 
     user: str
     item: str
     rating: str | None = None
     timestamp: str | None = None
     split: str | None = None
+    weight: WeightFormula | None = None
 
     def kinds(self) -> dict[str, ColumnKind]:
         """What these columns hold, by name, for reading them from text."""
-        kinds: dict[str, ColumnKind] = {self.user: "id", self.item: "id"}
-        if self.rating is not None:
-            kinds[self.rating] = "number"
-        if self.timestamp is not None:
-            kinds[self.timestamp] = "time"
-        if self.split is not None:
-            kinds[self.split] = "id"
-        return kinds
+        others: dict[str | None, ColumnKind] = {self.rating: "number", self.timestamp: "time", self.split: "id"}
+        if self.weight is not None:
+            others |= dict.fromkeys(self.weight.columns, "number")
+        of_ids: dict[str, ColumnKind] = {self.user: "id", self.item: "id"}
+        return of_ids | {name: kind for name, kind in others.items() if name is not None}
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class NamedInteractions:
         timestamp: int64 ``[n]``, or None.
         split: Position in ``SPLITS``, int64 ``[n]``, or None.
         time_unit: See :class:`tf_metammf.records.raw_files.timestamps.TimeReading`.
+        weight: float32 ``[n]``, or None.
     """
 
     user: IdColumn
@@ -70,6 +71,7 @@ class NamedInteractions:
     timestamp: NDArray[np.int64] | None
     split: NDArray[np.int64] | None
     time_unit: str | None = None
+    weight: NDArray[np.float32] | None = None
 
 
 def interactions_from_tables(
@@ -111,17 +113,19 @@ def readable_rows(
     timestamp_format: str | None = None,
     source: str,
 ) -> tuple[list[Table], str | None]:
-    """The rows with ids and times that can be read; see :func:`interactions_from_tables`.
+    """The rows with ids, weights and times that can be read; see :func:`interactions_from_tables`.
 
     Returns:
-        The tables with these rows, at least one in all, times as int64; and what times are stored in, see
-        :class:`tf_metammf.records.raw_files.timestamps.TimeReading`.
+        The tables with these rows, at least one in all, times as int64, weights in a column of their own; and what
+        times are stored in, see :class:`tf_metammf.records.raw_files.timestamps.TimeReading`.
 
     Raises:
         InvalidInputError: A row cannot be read and is not to be left out, or none can be read.
     """
     require_same_columns(tables)
     tables = [with_ids(table, columns, bad_rows, source=source) for table in tables]
+    if columns.weight is not None:
+        tables = [with_weights(table, columns.weight, bad_rows) for table in tables]
     unit = None
     if columns.timestamp is not None and any(map(len, tables)):
         facts = joined_facts(time_facts(table.columns[columns.timestamp], timestamp_format) for table in tables)
@@ -144,6 +148,7 @@ def interactions_from_table(
         timestamp=None if columns.timestamp is None else table.integers(columns.timestamp),
         split=None if columns.split is None else split_labels(table, columns.split),
         time_unit=time_unit,
+        weight=None if columns.weight is None else table.numbers(WEIGHT_OF_ROW),
     )
 
 
@@ -233,6 +238,7 @@ def raw_data(
         item=named.item.dense(item_ids),
         timestamp=named.timestamp,
         rating=named.rating,
+        weight=named.weight,
     )
     ids = {"user": named.user, "item": named.item}
     splits = None

@@ -26,11 +26,13 @@ class Options(ExtractionSettings):
         features: Folder of the features, from the folder of the videos on; features that are there are used again.
         interactions: File of the interactions, in the folder; by default recognised as by the source tabular.
         timestamp_format: How times are written, as for the source tabular.
+        weight: Weight of an interaction, as for the source tabular.
     """
 
     features: str = "features"
     interactions: str | None = None
     timestamp_format: str | None = None
+    weight: str | None = None
 
 
 def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
@@ -63,7 +65,10 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
             f"{path}: no modality of any item could be extracted; {extracted.folder / PROBLEMS_FILE} says why."
         )
     table_options = tabular.Options(
-        interactions=options.interactions, features=files, timestamp_format=options.timestamp_format
+        interactions=options.interactions,
+        features=files,
+        timestamp_format=options.timestamp_format,
+        weight=options.weight,
     )
     with _options_of_videos():
         read = tabular.read(path, table_options, request=request)
