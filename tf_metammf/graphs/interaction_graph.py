@@ -151,14 +151,17 @@ def _ids(kind: str, values: ArrayLike, count: int) -> NDArray[np.int64]:
     return ids
 
 
-def _edge_weights(weight: ArrayLike, edge: NDArray[np.integer], edges: int) -> NDArray[np.float32]:
+def _edge_weights(weight: ArrayLike, edge: NDArray[np.integer], edges: int) -> NDArray[np.float32] | None:
     weights = np.asarray(weight, np.float64).reshape(-1)
     if len(weights) != len(edge):
         raise InvalidInputError(f"found {len(weights)} weights of {len(edge)} interactions, expected the same number.")
-    if not ((weights >= 0) & (weights < np.inf)).all() or (edges and not weights.any()):
-        raise InvalidInputError("weights of interactions are finite, at least 0 and not all 0; found others.")
+    unusable = ~((weights >= 0) & (weights < np.inf))
+    if unusable.any():
+        raise InvalidInputError(f"the weights have {weights[unusable][0]}, expected finite numbers of at least 0.")
+    if edges and not weights.any():
+        raise InvalidInputError("the weights of all interactions are 0, expected some above.")
     sums = np.bincount(edge, weights=weights, minlength=edges)
-    return (sums / sums.mean()).astype(np.float32) if edges else sums.astype(np.float32)
+    return None if not edges or (sums == sums[0]).all() else (sums / sums.mean()).astype(np.float32)
 
 
 def _degrees(ids: NDArray[np.int64], count: int) -> NDArray[np.float32]:
