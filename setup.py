@@ -46,6 +46,7 @@ FOLDERS = {
     "tf_metammf.trainer.watching": "trainer/watching",
     "tf_metammf.export": "export",
     "tf_metammf.export.deployment": "export/deployment",
+    "tf_metammf.export.nightly": "export/nightly",
     "tf_metammf.explorer": "explorer",
     "tf_metammf.commands": "commands",
 }

@@ -37,6 +37,7 @@ FUSIONS = ("gcn", "gcn+concatenation", "gcn+none")
 PEERS = (
     *("popularity", "item-knn", "item-knn-content", "mf-bpr", "vbpr", "invrl"),
     *("lightgcn", "freedom", "bm3", "mmgcn", "lattice"),
+    *("mgcn", "lgmrec", "smore", "mmhcl", "diffmm"),
 )
 ELSEWHERE = (
     *("default", "default+concatenation", "default+none", "cold-start", "cold-start+concatenation"),

@@ -110,6 +110,7 @@ def _ablated(
 def _print(results: dict[str, Any]) -> None:
     from rich.table import Table
 
+    from tf_metammf.trainer.comparison.beyond_accuracy import beyond_accuracy_heads, beyond_accuracy_rows
     from tf_metammf.trainer.comparison.tables import (
         columns,
         difference_cells,
@@ -135,3 +136,9 @@ def _print(results: dict[str, Any]) -> None:
         table.add_row(label, *cells)
     print_table(table)
     make_console().print(note(results), style="dim")
+    of_lists = Table(title="what users are shown", title_justify="left")
+    for position, heading in enumerate(beyond_accuracy_heads(results)):
+        of_lists.add_column(heading, justify="right" if position > 1 else "left")
+    for row in beyond_accuracy_rows(results, by_group=False):
+        of_lists.add_row(visible(row[0]), *row[1:])
+    print_table(of_lists)

@@ -22,6 +22,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--index": ("exact", "partitioned"),
     "--on_error": ("skip", "stop"),
     "--print_completion": SHELLS,
+    "--rerank.similarity": ("content", "vectors"),
     "--split": ("test", "validation"),
     "--splitting.method": ("cold_start", "leave_last_out", "random", "source", "time"),
     "--tuner": ("bayesian", "hyperband", "random"),

@@ -9,6 +9,7 @@ from tf_metammf.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from tf_metammf.export.client import Client
+    from tf_metammf.export.retries import Retries
 
 _OF_CONNECTIONS = ("ca_file", "certificate_file", "key_file", "token_file", "token_variable", "headers_file", "proxy")
 _OF_SERVERS = ("label", *_OF_CONNECTIONS)
@@ -46,8 +47,12 @@ def add_connection_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def client_of(arguments: Namespace) -> "Client":
+def client_of(arguments: Namespace, *, retries: "Retries | None" = None) -> "Client":
     """A client of the server, or of the folder in this process, which imports TensorFlow.
+
+    Args:
+        arguments: The options of :func:`add_client_arguments`.
+        retries: How requests to a server are repeated; None for the default.
 
     Raises:
         InvalidInputError: Neither a folder nor a server is given, or an option that does not go with it.
@@ -60,20 +65,23 @@ def client_of(arguments: Namespace) -> "Client":
                 raise InvalidInputError(f"--{name} is for a server: give --endpoint, or leave it out.")
         from tf_metammf.commands.tensorflow import import_tensorflow
 
-        import_tensorflow()
+        import_tensorflow(keras=False)
         from tf_metammf.export.client import Client
 
         return Client(Path(arguments.model), version=arguments.version)
-    return client_of_server(arguments, arguments.model, version=arguments.version)
+    return client_of_server(arguments, arguments.model, version=arguments.version, retries=retries)
 
 
-def client_of_server(arguments: Namespace, model: str | None, *, version: int | None = None) -> "Client":
+def client_of_server(
+    arguments: Namespace, model: str | None, *, version: int | None = None, retries: "Retries | None" = None
+) -> "Client":
     """A client of the server that ``--endpoint`` names.
 
     Args:
         arguments: The options of :func:`add_connection_arguments`, and ``--endpoint``.
         model: The name of the model on the server; None for the default.
         version: Number of the version.
+        retries: How requests are repeated; None for the default.
 
     Raises:
         InvalidInputError: The endpoint is no address of a server, or an option does not go with it.
@@ -91,5 +99,6 @@ def client_of_server(arguments: Namespace, model: str | None, *, version: int | 
         version=version,
         label=arguments.label,
         timeout=arguments.timeout,
+        retries=retries,
         connection=Connection(**{name: arguments[name] for name in _OF_CONNECTIONS}),
     )

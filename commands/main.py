@@ -1,7 +1,8 @@
 """``tf-metammf``: from raw files to recommendations.
 
-Exit codes: 0 done, 1 findings of ``records validate``, ``records extract`` or ``verify``, 2 an error the user can fix,
-in one line on stderr, 130 interrupted, 138 another process of a distributed training is gone, 143 terminated.
+Exit codes: 0 done, 1 findings of ``records validate``, ``records extract`` or ``verify``, failed requests of ``bench``
+or a version that ``nightly`` rejected, 2 an error the user can fix, in one line on stderr, 130 interrupted, 138 another
+process of a distributed training is gone, 143 terminated.
 """
 
 import os
@@ -10,7 +11,9 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
+from pkgutil import get_data
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -31,15 +34,30 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 findings of records validate or verify, or media that records extract could not decode; 2 "
-    "an error you can fix, in one line on stderr; 130 interrupted; 138 another process of a distributed training is "
-    "gone; 143 terminated."
+    "Exit codes: 0 done; 1 findings of records validate or verify, media that records extract could not decode, "
+    "requests of bench that failed, or a version that nightly rejected; 2 an error you can fix, in one line on stderr; "
+    "130 interrupted; 138 another process of a distributed training is gone; 143 terminated."
 )
 
 RECORD_COMMANDS = ("extract", "convert", "describe", "report", "validate", "remove-users", "remove-items", "synthesize")
 WITH_CONFIGURATION = ("train", "tune", "compare")
 """Commands that take fields of a configuration."""
-COMMANDS = ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "explore", "verify", "quickstart")
+COMMANDS = (
+    "train",
+    "tune",
+    "compare",
+    "evaluate",
+    "runs",
+    "export",
+    "recommend",
+    "explore",
+    "verify",
+    "bench",
+    "nightly",
+    "rollback",
+    "copy",
+    "quickstart",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -127,13 +145,16 @@ def _not_encodable(text: object) -> str:
 
 
 def _refuse_buckets(words: Sequence[str]) -> None:
-    """Refuses paths that no file system has, but where Beam reads and writes."""
-    if any(word.partition("=")[0] == "--beam_pipeline_options" for word in words):
+    """Refuses URLs where files are read and written by path: not by Beam, copies, and what is written to a bucket."""
+    if words[:1] == ["copy"] or any(word.partition("=")[0] == "--beam_pipeline_options" for word in words):
         return
-    for word in words:
-        if bucket := re.search(r"^(?:--[\w.]+=)?((?:gs|s3|hdfs|abfss?)://.*)", word):
+    writes = tuple(words[:2]) == ("records", "convert") or tuple(words[:1]) == ("export",)
+    for before, word in pairwise(["", *words]):
+        bucket = re.search(r"^(?:--[\w.]+=)?((?:gs|s3|hdfs|abfss?)://.*)", word)
+        if bucket and not (writes and "--output" in (before, word.partition("=")[0])):
             raise InvalidInputError(
-                f"{bucket[1]} is a URL, and files are read and written by path only. Mount it and give the path."
+                f"{bucket[1]} is a URL, and files are read and written by path only. "
+                'Copy it with "tf-metammf copy", or mount it, and give the path.'
             )
 
 
@@ -146,7 +167,9 @@ def _parser(words: Sequence[str] = ()) -> "CommandParser":
     from tf_metammf.commands.parser import CommandParser
     from tf_metammf.commands.versions import Versions
 
-    parser = CommandParser(prog="tf-metammf", description=_help(tf_metammf), epilog=EXIT_CODES)
+    parser = CommandParser(
+        prog="tf-metammf", description=(tf_metammf.__doc__ or "").partition("\n")[0], epilog=EXIT_CODES
+    )
     parser.add_argument("--version", action=Versions)
     parser.add_argument("--print_completion", action=PrintCompletion)
     commands = parser.add_subcommands(dest="command", **_listed("COMMAND"))
@@ -157,10 +180,10 @@ def _parser(words: Sequence[str] = ()) -> "CommandParser":
     following = words[len(begun) :] if begun else ()
     for name in RECORD_COMMANDS:
         declared = begun in (("records", name), ())
-        _add(record_commands, name, _module(f"records_{name}"), words=following if declared else None)
+        _add(record_commands, name, f"records_{name}", words=following if declared else None)
     for name in COMMANDS:
         declared = begun in ((name,), ())
-        _add(commands, name, _module(name), words=following if declared else None)
+        _add(commands, name, name, words=following if declared else None)
     return parser
 
 
@@ -174,17 +197,18 @@ def _listed(words: str) -> dict[str, Any]:
     return {"title": "commands", "metavar": "COMMAND", "description": f'More on each: "tf-metammf {words} --help".'}
 
 
-def _add(subcommands: Any, name: str, module: ModuleType, *, words: Sequence[str] | None) -> None:
+def _add(subcommands: Any, name: str, module_name: str, *, words: Sequence[str] | None) -> None:
     """Adds a command: with its options for the words that follow it, or by name and purpose where there are none."""
     from tf_metammf.commands.parser import CommandParser
     from tf_metammf.commands.program_log import add_verbosity
 
-    parser = CommandParser(description=_help(module))
+    purpose = _purpose(module_name)
+    parser = CommandParser(description=purpose)
     if words is not None:
         parser.words = words
-        module.add_arguments(parser)
+        _module(module_name).add_arguments(parser)
         add_verbosity(parser)
-    subcommands.add_subcommand(name, parser, help=_help(module))
+    subcommands.add_subcommand(name, parser, help=purpose)
 
 
 def _chosen(parsed: "Namespace") -> tuple[ModuleType, "Namespace"]:
@@ -198,8 +222,10 @@ def _module(name: str) -> ModuleType:
     return import_module(f"tf_metammf.commands.{name.replace('-', '_')}")
 
 
-def _help(module: ModuleType) -> str:
-    return (module.__doc__ or "").partition("\n")[0]
+def _purpose(name: str) -> str:
+    """The first line of a command's docstring, read from its source: importing all commands takes longer."""
+    source = get_data("tf_metammf.commands", f"{name.replace('-', '_')}.py") or b""
+    return source.decode("utf-8").partition('"""')[2].partition("\n")[0].removesuffix('"""')
 
 
 if __name__ == "__main__":

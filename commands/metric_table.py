@@ -1,5 +1,6 @@
 """Metrics as a table beside popularity and a random ranking: a row a metric and kind of items, a column a cut-off."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
@@ -28,6 +29,54 @@ def print_metrics(
     """
     for split, values in metrics.items():
         _print_split(values, references.get(split), title=f"{title}, {split} split", beside=beside, only=only)
+
+
+def print_beyond_accuracy(
+    found: Mapping[str, Mapping[str, Mapping[str, float]]], *, title: str, beside: int | None = None
+) -> None:
+    """Prints metrics beyond accuracy, a row for each and each group of users.
+
+    Args:
+        found: Of ``"model"`` and ``"popularity"``, by group and name such as ``"gini@20"``.
+        title: Heading of the table.
+        beside: As :func:`print_metrics` takes it.
+    """
+    cutoffs = sorted({int(name.partition("@")[2]) for values in found["model"].values() for name in values})
+    beside = beside if beside in cutoffs else cutoffs[-1]
+    table = Table(title=visible(title), title_justify="left")
+    for heading in ("users", "metric"):
+        table.add_column(heading)
+    for heading in (*(f"@{cutoff}" for cutoff in cutoffs), f"popularity\n@{beside}"):
+        table.add_column(heading, justify="right")
+    for group, values in found["model"].items():
+        for name in dict.fromkeys(name.partition("@")[0] for name in values):
+            numbers = [values[f"{name}@{cutoff}"] for cutoff in cutoffs]
+            numbers.append(found["popularity"][group][f"{name}@{beside}"])
+            cells = ["" if math.isnan(number) else f"{number:.4f}" for number in numbers]
+            table.add_row(group, name.replace("_", " "), *cells)
+    print_table(table)
+
+
+def print_side_by_side(found: Mapping[str, Mapping[str, float]], *, title: str, cutoff: int) -> None:
+    """Prints a column for each of several rankings and a row for each metric, at one cut-off.
+
+    Args:
+        found: Metrics by name, such as ``"cold/recall@20"``, by ranking.
+        title: Heading of the table.
+        cutoff: The cut-off; the largest there is where it is not among them.
+    """
+    first = next(iter(found.values()))
+    cutoffs = sorted({int(name.partition("@")[2]) for name in first})
+    shown = cutoff if cutoff in cutoffs else cutoffs[-1]
+    table = Table(title=visible(title), title_justify="left")
+    table.add_column(f"@{shown}")
+    for ranking in found:
+        table.add_column(ranking, justify="right")
+    for name in first:
+        metric, _, at = name.partition("@")
+        if int(at) == shown:
+            table.add_row(metric.replace("_", " "), *(f"{values[name]:.4f}" for values in found.values()))
+    print_table(table)
 
 
 def _print_split(

@@ -131,13 +131,13 @@ def ask_about(
             modality of the video could be extracted.
     """
     from tf_metammf.export.answers import recommendations
-    from tf_metammf.export.new_clips import features_of_clip
+    from tf_metammf.export.new_clips import features_of_clip, inputs_of_clip
     from tf_metammf.export.request_inputs import feature_inputs
     from tf_metammf.records.media.clip_features import clip_item
 
     item = clip_item(video, title=title, description=description, tags=tags)
     found = features_of_clip(model, item, settings=settings, download=download)
-    features = {modality: vector[None] for modality, vector in found.vectors.items()}
+    features = inputs_of_clip(found, client.signature("explain_new_items"))
     (shares,) = client.explain_new_items(features)
     inputs = feature_inputs(client.signature("similar_to_new_items"), features, None)
     found_similar = client.predict("similar_to_new_items", inputs)

@@ -2,36 +2,33 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.conversion_options import (
+    add_conversion_arguments,
+    add_data_arguments,
+    conversion_settings,
+)
+from tf_metammf.commands.next_command import print_next
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import rejected_file
+from tf_metammf.records.bucket_copies import copy_folder, is_url, require_absent_copy
 from tf_metammf.records.console import print_table, visible
 from tf_metammf.records.conversion.conversion_settings import ConversionSettings
-from tf_metammf.records.metadata import Metadata
-from tf_metammf.records.sources import load_source, source_names
-from tf_metammf.records.splits.filtering import Filtering
-from tf_metammf.records.splits.splitting import Splitting
+from tf_metammf.records.metadata import METADATA_FILE, Metadata
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declares the arguments: the way of the data, filtering, splitting, and each source's options."""
-    names = source_names()
-    parser.add_argument("--source", required=True, type=str, help=f"what the raw data are: {', '.join(names)}")
-    parser.add_argument("--input", required=True, type=str, help="the raw data: a folder or a file")
-    parser.add_argument("--output", required=True, type=str, help="the record set to create; must not exist")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the splits and of the order on disk")
+    add_conversion_arguments(parser)
     parser.add_argument(
-        "--shards", type=int, default=None, help="shards per split and of the items (default: one for every 64 MiB)"
-    )
-    parser.add_argument(
-        "--on_error",
+        "--output",
+        required=True,
         type=str,
-        default="stop",
-        help='at a row that cannot be read: "stop", or "skip" it and list it in OUTPUT.rejected.csv',
+        help="the record set to create, must not exist; or a URL such as gs://BUCKET/NAME",
     )
     parser.add_argument(
         "--beam_pipeline_options",
@@ -41,35 +38,43 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--beam_k_core_rounds", type=int, default=10, help="maximum rounds of a k-core in a Beam pipeline"
     )
-    parser.add_class_arguments(Filtering, "filtering")
-    parser.add_class_arguments(Splitting, "splitting")
-    for name in names:
-        parser.add_class_arguments(load_source(name).Options, name)
+    add_data_arguments(parser)
 
 
 def run(arguments: Namespace) -> int:
     """Converts, and prints what the record set holds."""
-    source = load_source(arguments.source)
-    _refuse_options_of_other_sources(arguments)
-    options = source.Options(**_values(arguments[arguments.source]))
-    filtering = Filtering(**_values(arguments.filtering))
-    splitting = Splitting(**_values(arguments.splitting))
-
-    settings = ConversionSettings(
-        options, filtering, splitting, seed=arguments.seed, shards=arguments.shards, on_error=arguments.on_error
-    )
+    settings = conversion_settings(arguments)
     if arguments.beam_pipeline_options is not None:
         metadata = _convert_with_beam(arguments, settings)
     else:
-        import_tensorflow()
-        from tf_metammf.records.conversion.conversion import convert_as
-
-        path, output = Path(arguments.input), Path(arguments.output)
-        metadata = convert_as(settings, arguments.source, path, output, show_progress=True).metadata
+        metadata = _convert(arguments, settings)
     _print_summary(arguments.output, metadata)
     if arguments.on_error == "skip":
         print(f"{rejected_file(arguments.output)}: the rejected rows")
+    if not is_url(arguments.output):
+        print_next("train", "--records", arguments.output, "--run", "run")
     return 0
+
+
+def _convert(arguments: Namespace, settings: ConversionSettings) -> Metadata:
+    """Converts on this machine; what is for a bucket in a temporary folder first."""
+    import_tensorflow()
+    from tf_metammf.records.conversion.conversion import convert_as
+
+    path, output = Path(arguments.input), arguments.output
+    if not is_url(output):
+        return convert_as(settings, arguments.source, path, Path(output), show_progress=True).metadata
+    if settings.skips_bad_rows:
+        raise InvalidInputError(
+            f"--on_error skip writes the rejected rows beside the record set, and --output is {output}. Convert to a "
+            'folder, and copy that with "tf-metammf copy".'
+        )
+    require_absent_copy(output, last=METADATA_FILE)
+    with TemporaryDirectory() as folder:
+        local = Path(folder) / "records"
+        metadata = convert_as(settings, arguments.source, path, local, show_progress=True).metadata
+        copy_folder(local, output)
+    return metadata
 
 
 def _convert_with_beam(arguments: Namespace, settings: ConversionSettings) -> Metadata:
@@ -91,23 +96,6 @@ def _convert_with_beam(arguments: Namespace, settings: ConversionSettings) -> Me
         sizes=PipelineSizes(k_core_rounds=arguments.beam_k_core_rounds),
         pipeline_options=shlex.split(arguments.beam_pipeline_options),
     )
-
-
-def _refuse_options_of_other_sources(arguments: Namespace) -> None:
-    for name in source_names():
-        if name == arguments.source:
-            continue
-        defaults = vars(load_source(name).Options())
-        for field, value in _values(arguments[name]).items():
-            if value != defaults[field]:
-                raise InvalidInputError(
-                    f"--{name}.{field} is an option of another source than {arguments.source}. Leave it out, or "
-                    f"choose --source {name}."
-                )
-
-
-def _values(group: Namespace) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in vars(group).items()}
 
 
 def _print_summary(folder: str, metadata: Metadata) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
+from tf_metammf.commands.next_command import print_next
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
 
@@ -47,6 +48,7 @@ def run(arguments: Namespace) -> int:
     print(f"{arguments.output}: {videos.users:,} users, {videos.items:,} items, {len(raw.interactions):,} interactions")
     print(f"{kinds}: the kinds of the items, for compare --kinds")
     _print_reachable(reachable)
+    print_next("train", "--records", arguments.output, "--run", "run")
     return 0
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
+from tf_metammf.commands.next_command import print_next
 from tf_metammf.commands.parser import CommandParser, ConfigurationFile, add_short_name
 from tf_metammf.commands.part_options import AUTO, parts_of_words
 from tf_metammf.commands.tensorflow import import_tensorflow
@@ -107,6 +108,7 @@ def run(arguments: Namespace) -> int:
         beside=MetricName.parse(configuration.evaluation.monitor).k,
         only=["recall", "ndcg"],
     )
+    print_next("export", "--run", finished.folder, "--output", "model")
     return 0
 
 

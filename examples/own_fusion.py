@@ -39,9 +39,9 @@ class ProductFusion(keras.layers.Layer):
 
 def main(folder: Path) -> None:
     """Makes videos, trains both models with two seeds, and prints the tables of the comparison."""
-    made = mm.records.synthesize(mm.records.SyntheticVideos(users=300, items=200))
+    made = mm.records.synthesize(mm.records.SyntheticVideos(users=120, items=80))
     record_set = mm.records.write_record_set(made.raw, made.splits, folder / "records")
-    training = {"epochs": 8, "batch_size": 512, "learning_rate": 0.005}
+    training = {"epochs": 4, "batch_size": 256, "learning_rate": 0.005}
     shared = {"training": training, "evaluation": {"k": [10], "monitor": "ndcg@10"}}
     fusions = {"metammf": {"name": "metammf"}, "product": {"name": "own_fusion:ProductFusion"}}
     models = {

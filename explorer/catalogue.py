@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.export.exported_arrays import read_exported_arrays
+from tf_metammf.ranking import exposure
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,7 @@ class Catalogue:
     @cached_property
     def popularity_ranks(self) -> NDArray[np.int64]:
         """Place of each item by training interactions, ``[items]``, from 1; of equal ones the first item is first."""
-        ranks = np.empty(len(self.item_ids), np.int64)
-        ranks[np.argsort(-self.popularity, kind="stable")] = np.arange(1, len(self.item_ids) + 1)
-        return ranks
+        return exposure.popularity_ranks(self.popularity)
 
     @cached_property
     def is_cold(self) -> NDArray[np.bool_]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tf_metammf.explorer.asked_model import AskedModel
-from tf_metammf.explorer.exposure import HEAD, coverage, exposure, gini, long_tail, lorenz_curve, shares_of_exposure
 from tf_metammf.explorer.survey import PLACES, Survey
+from tf_metammf.ranking.exposure import HEAD, coverage, exposure, gini, long_tail, lorenz_curve, shares_of_exposure
 
 CUTOFFS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 50)
 EXPOSED_PLACES = 20

@@ -24,7 +24,7 @@ class Variant:
 
 
 class RecordedFeatures:
-    """Features of the videos of a record set.
+    """Features of the videos of a record set; of token sequences the means.
 
     Args:
         records: The record set; None where there is none.
@@ -38,7 +38,7 @@ class RecordedFeatures:
             from tf_metammf.records.record_set import open_record_set
 
             record_set = open_record_set(records)
-            self._lookup = ItemLookup(record_set)
+            self._lookup = ItemLookup(record_set, form="vectors")
             self._numbers = {raw: number for number, raw in enumerate(record_set.item_ids)}
 
     @property

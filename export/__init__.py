@@ -21,10 +21,19 @@ if TYPE_CHECKING:
     from tf_metammf.export.export_options import ExportOptions as ExportOptions
     from tf_metammf.export.index import ExactIndex as ExactIndex
     from tf_metammf.export.indices import IndexOptions as IndexOptions
+    from tf_metammf.export.load_testing import Load as Load
+    from tf_metammf.export.load_testing import LoadReport as LoadReport
+    from tf_metammf.export.load_testing import load_test as load_test
+    from tf_metammf.export.nightly.nightly import run_night as run_night
+    from tf_metammf.export.nightly.settings import GateSettings as GateSettings
+    from tf_metammf.export.nightly.settings import NightlySettings as NightlySettings
     from tf_metammf.export.partitioned_index import PartitionedIndex as PartitionedIndex
     from tf_metammf.export.recommender import Recommender as Recommender
+    from tf_metammf.export.request_mix import RequestMix as RequestMix
     from tf_metammf.export.retention import delete_old_versions as delete_old_versions
     from tf_metammf.export.retries import Retries as Retries
+    from tf_metammf.export.rollback import Rollback as Rollback
+    from tf_metammf.export.rollback import roll_back as roll_back
     from tf_metammf.export.saved_model import export_model as export_model
     from tf_metammf.export.saved_model import export_refreshed as export_refreshed
     from tf_metammf.export.saved_model import export_run as export_run
@@ -40,13 +49,19 @@ _MODULE_OF = {
     "Deployment": "deployment.deployment",
     "ExactIndex": "index",
     "ExportOptions": "export_options",
+    "GateSettings": "nightly.settings",
     "IndexOptions": "indices",
+    "Load": "load_testing",
+    "LoadReport": "load_testing",
     "ModalityShares": "answers",
     "NewItemPlaces": "answers",
+    "NightlySettings": "nightly.settings",
     "PartitionedIndex": "partitioned_index",
     "Recommendations": "answers",
     "Recommender": "recommender",
+    "RequestMix": "request_mix",
     "Retries": "retries",
+    "Rollback": "rollback",
     "Scores": "answers",
     "ServingError": "serving_error",
     "ServingModule": "serving_module",
@@ -54,6 +69,9 @@ _MODULE_OF = {
     "export_model": "saved_model",
     "export_refreshed": "saved_model",
     "export_run": "saved_model",
+    "load_test": "load_testing",
+    "roll_back": "rollback",
+    "run_night": "nightly.nightly",
     "write_recommendations": "bulk_recommendations",
 }
 

@@ -17,6 +17,7 @@ from tf_metammf.export.baseline_scores import BaselineScores, FactorScores, Neig
 from tf_metammf.export.popular_items import PopularItems
 from tf_metammf.export.recommending_module import Found, RecommendingModule
 from tf_metammf.export.request_signatures import ITEM_ID, trace
+from tf_metammf.export.reranking_options import RerankingOptions
 
 
 class BaselineModule(RecommendingModule):
@@ -35,9 +36,10 @@ class BaselineModule(RecommendingModule):
         labels: A folder for the label files, needed until the module is saved.
         k: Places of ``serving_default`` and ``similar_items``, at least 1; capped by the catalogue.
         popularity: What items are popular by, ``[items]``; by default their training interactions.
+        reranking: As :class:`tf_metammf.export.recommending_module.RecommendingModule` takes it.
 
     Raises:
-        InvalidInputError: The baseline has no form that can be served, or ids do not fit it.
+        InvalidInputError: The baseline has no form that can be served, or no vectors to re-rank by, or ids do not fit.
     """
 
     def __init__(
@@ -50,8 +52,19 @@ class BaselineModule(RecommendingModule):
         labels: Path,
         k: int,
         popularity: NDArray[np.number] | None = None,
+        reranking: RerankingOptions | None = None,
     ) -> None:
-        super().__init__(user_ids=user_ids, item_ids=item_ids, seen=seen, labels=labels, k=k, popularity=popularity)
+        if reranking is not None:
+            _require_similarity(model, reranking)
+        super().__init__(
+            user_ids=user_ids,
+            item_ids=item_ids,
+            seen=seen,
+            labels=labels,
+            k=k,
+            popularity=popularity,
+            reranking=reranking,
+        )
         self._scores = _scores(model, self._popular)
         if self._scores.items != len(item_ids):
             raise InvalidInputError(
@@ -83,8 +96,18 @@ class BaselineModule(RecommendingModule):
     def _scores_of(self, queries: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         return self._scores.of(queries, items)
 
+    def _directions(self, items: tf.Tensor) -> tf.Tensor:
+        return self._scores.directions(items)  # type: ignore[attr-defined]
+
     def _similar(self, items: tf.Tensor) -> Found:
         return self._scores.similar(items, self._k)  # type: ignore[attr-defined]
+
+
+def _require_similarity(model: Baseline, reranking: RerankingOptions) -> None:
+    if reranking.diversity > 0 and reranking.similarity == "vectors" and not isinstance(model, IALS):
+        raise InvalidInputError(
+            f"reranking: similarity is vectors, but {type(model).__name__} has no vectors of items. Use content."
+        )
 
 
 def _scores(model: Baseline, popular: PopularItems) -> BaselineScores:

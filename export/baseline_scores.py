@@ -186,6 +186,10 @@ class FactorScores(HistoryScores):
         users = self._users(pairs, tf.size(items))
         return tf.reduce_sum(users * tf.gather(self._factors.read_value(), items), axis=1)
 
+    def directions(self, items: tf.Tensor) -> tf.Tensor:
+        """Factors of length 1, float32 ``[..., units]``, of items, int64 ``[...]``."""
+        return tf.gather(self._directions.read_value(), items)
+
     def similar(self, items: tf.Tensor, k: int) -> Found:
         """The items with the most similar factors by cosine, of items, int64 ``[rows]``."""
         directions = self._directions.read_value()

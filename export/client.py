@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,6 +46,8 @@ class Client(ServedModel):
         rows_per_request: Users or items in one request at most; longer lists become several requests. Defaults to
             64 for a server, the most that one with batching takes by the files of ``tf-metammf export``, and to all
             of them for a model in this process.
+        least_tokens: Tokens that sequences of new items are padded to at least. A server with batching merges only
+            requests of the same number: give the longest there will be. Defaults to 0, the longest of the call.
 
     Raises:
         InvalidInputError: An argument is not acceptable, or the folder cannot be loaded.
@@ -61,12 +64,14 @@ class Client(ServedModel):
         retries: Retries | None = None,
         connection: Connection | None = None,
         rows_per_request: int | None = None,
+        least_tokens: int = 0,
     ) -> None:
         if rows_per_request is not None and rows_per_request < 1:
             raise InvalidInputError(f"rows_per_request is {rows_per_request}, expected at least 1.")
         super().__init__(
             endpoint, model, version=version, label=label, timeout=timeout, retries=retries, connection=connection
         )
+        self._least_tokens = least_tokens
         self._rows = self._endpoint.rows_per_request if rows_per_request is None else rows_per_request
 
     def recommend(
@@ -180,7 +185,7 @@ class Client(ServedModel):
         return found
 
     def explain_new_items(
-        self, features: Mapping[str, ArrayLike], *, presence: Mapping[str, ArrayLike] | None = None
+        self, features: Mapping[str, Any], *, presence: Mapping[str, ArrayLike] | None = None
     ) -> list[ModalityShares]:
         """What the fused vectors of new items come from.
 
@@ -192,7 +197,7 @@ class Client(ServedModel):
             InvalidInputError: As in :meth:`encode_items`.
             ServingError: The server did not answer, or not with shares.
         """
-        inputs = feature_inputs(self.signature("explain_new_items"), features, presence)
+        inputs = self._feature_inputs("explain_new_items", features, presence)
         found: list[ModalityShares] = []
         for rows in self._parts(_rows(inputs)):
             answer = self.predict("explain_new_items", _part(inputs, rows))
@@ -220,12 +225,14 @@ class Client(ServedModel):
         return found
 
     def encode_items(
-        self, features: Mapping[str, ArrayLike], *, presence: Mapping[str, ArrayLike] | None = None
+        self, features: Mapping[str, Any], *, presence: Mapping[str, ArrayLike] | None = None
     ) -> NDArray[np.float32]:
         """Embeddings of new items.
 
         Args:
-            features: float ``[B, width]`` by modality, raw as in the record set; a modality left out is absent.
+            features: By modality, raw as in the record set: float ``[B, width]``, or, where items have token
+                sequences, :class:`tf_metammf.records.TokenArrays` or a list with an array ``[T, width]`` for each
+                item, of any length. A modality left out is absent.
             presence: bool ``[B]`` by modality; one left out is present wherever it has features.
 
         Returns:
@@ -236,7 +243,7 @@ class Client(ServedModel):
             ServingError: The server did not answer, or not with embeddings.
         """
         signature = self.signature("encode_items")
-        inputs = feature_inputs(signature, features, presence)
+        inputs = self._feature_inputs("encode_items", features, presence)
         _, width = signature.outputs["embedding"].shape or (None, None)
         found = [np.zeros((0, width or 0), np.float32)]
         for rows in self._parts(_rows(inputs)):
@@ -248,7 +255,7 @@ class Client(ServedModel):
     def place_of_new_items(
         self,
         user_ids: Sequence[str],
-        features: Mapping[str, ArrayLike],
+        features: Mapping[str, Any],
         *,
         presence: Mapping[str, ArrayLike] | None = None,
     ) -> NewItemPlaces:
@@ -264,7 +271,7 @@ class Client(ServedModel):
             ServingError: The server did not answer, or not with places.
         """
         users = ids_of("user_ids", user_ids)
-        inputs = feature_inputs(self.signature("recommend_new_items"), features, presence)
+        inputs = self._feature_inputs("recommend_new_items", features, presence)
         shape = (len(users), _rows(inputs))
         places = NewItemPlaces(np.zeros(len(users), bool), np.zeros(shape, np.float32), np.zeros(shape, np.int32))
         for of_users in self._parts(shape[0]):
@@ -278,6 +285,11 @@ class Client(ServedModel):
         if not shape[1]:
             places.known[:] = [found.known for found in self.recommend(users, 1)]
         return places
+
+    def _feature_inputs(
+        self, signature: str, features: Mapping[str, Any], presence: Mapping[str, ArrayLike] | None
+    ) -> Arrays:
+        return feature_inputs(self.signature(signature), features, presence, least_tokens=self._least_tokens)
 
     def _parts(self, rows: int) -> list[slice]:
         step = self._rows or max(1, rows)

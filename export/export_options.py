@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.reranking_options import RerankingOptions
 
 if TYPE_CHECKING:
     from tf_metammf.export.indices import IndexOptions
@@ -23,8 +24,11 @@ class ExportOptions:
         version: Number of the version; None for the next one, ``"timestamp"`` for the seconds since 1970.
         index: How the best items are found; what was measured of it is in ``assets.extra/index.json``. Defaults to
             exactly.
+        reranking: How the best items are ordered once more, for diversity or against popularity; it is in
+            ``assets.extra/reranking.json``. Defaults to None: by score alone.
         batching: Whether the server will run with ``--enable_batching``; the warm-up of a run's export has only
             requests that it takes then. Defaults to False.
+        license: The licence of the model for its model card, such as ``"CC-BY-4.0"``; None for not stated.
         reports: JSON objects to put into ``assets.extra``, by name of the file.
         write_assets: Called with the folder of the SavedModel before it becomes a version, to add files.
 
@@ -35,7 +39,9 @@ class ExportOptions:
     k: int = DEFAULT_K
     version: int | Literal["timestamp"] | None = None
     index: "IndexOptions | None" = None
+    reranking: RerankingOptions | None = None
     batching: bool = False
+    license: str | None = None
     reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     write_assets: Callable[[Path], None] | None = None
 
@@ -63,7 +69,9 @@ class ExportFields(TypedDict, total=False):
     k: int
     version: int | Literal["timestamp"] | None
     index: "IndexOptions | None"
+    reranking: RerankingOptions | None
     batching: bool
+    license: str | None
     reports: Mapping[str, Mapping[str, Any]] | None
     write_assets: Callable[[Path], None] | None
 

@@ -61,8 +61,9 @@ class HistoryEncoder(tf.Module):
             tower = model.user_tower.embedding.embeddings.numpy()[learned_from].astype(np.float64)
             own = tower.mean(axis=0, keepdims=True) if len(tower) else np.zeros((1, tower.shape[1]))
             self._own = _variable("own_term", own)
-            # A bound method is not tracked, so the model itself does not become a part of the SavedModel.
-            self._embed = model.embed_new_users
+            # What is in a closure is not tracked, so the model itself does not become a part of the SavedModel.
+            embed = tf.function(model.embed_new_users)
+            self._embed = lambda own, means, counts: embed(own, means, counts)
             layers = model.encoder.trainable_weights
             self._weights = sorted(layers, key=lambda weight: weight.name)
             return

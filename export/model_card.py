@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tf_metammf.export.model_limits import model_limits
+from tf_metammf.export.reports import has_report, read_report
 from tf_metammf.export.signatures import Signature, TensorSpec
-from tf_metammf.trainer.runs.environment import describe_environment
+from tf_metammf.records.time_range import shown_time, time_range
 from tf_metammf.trainer.runs.leakage import leakage_of
 from tf_metammf.trainer.runs.references import FILE, RANKINGS, describe_counts, remarks_on
 from tf_metammf.trainer.runs.run_directory import describe_records
+from tf_metammf.trainer.runs.source_commit import source_commits
 
 if TYPE_CHECKING:
-    from tf_metammf.records.metadata import Metadata
+    from tf_metammf.records.record_set import RecordSet
     from tf_metammf.trainer.runs.leakage import Leakage
     from tf_metammf.trainer.runs.run_directory import RunDirectory
 
@@ -27,10 +30,17 @@ MARKDOWN_CARD = Path("assets.extra") / "model_card.md"
 _SHOWN = re.compile(r"^(cold/|warm/)?(recall|ndcg)@")
 
 
-def provenance_of(run: "RunDirectory") -> dict[str, Any]:
-    """What a run directory tells of a model: data, configuration, training and metrics, as JSON.
+def provenance_of(
+    run: "RunDirectory", record_set: "RecordSet | None" = None, *, license: str | None = None
+) -> dict[str, Any]:
+    """What is known of a model: data, configuration, training, metrics, licence and commits, as JSON.
 
     Paths are left out: a version is copied to other machines. What the run did not get to write is None.
+
+    Args:
+        run: The run directory.
+        record_set: Its record set, for the times of the interactions; None leaves them out.
+        license: The licence of the model, as its owner states it.
     """
 
     def read(name: str) -> dict[str, Any] | None:
@@ -38,7 +48,9 @@ def provenance_of(run: "RunDirectory") -> dict[str, Any]:
 
     records, leakage = read("records") or {}, leakage_of(run)
     return {
-        "data": {name: value for name, value in records.items() if name != "path"},
+        "data": {name: value for name, value in records.items() if name != "path"} | _times(record_set),
+        "license": license,
+        "commits": source_commits(),
         "configuration": asdict(run.configuration),
         "training": {"state": read("state"), "environment": read("environment")},
         "metrics": read("metrics"),
@@ -48,19 +60,24 @@ def provenance_of(run: "RunDirectory") -> dict[str, Any]:
     }
 
 
-def refreshed_provenance(provenance: Mapping[str, Any], metadata: "Metadata", leakage: "Leakage") -> dict[str, Any]:
+def refreshed_provenance(provenance: Mapping[str, Any], record_set: "RecordSet", leakage: "Leakage") -> dict[str, Any]:
     """The same of a model that was put over a grown record set, which is what is served.
 
     Args:
         provenance: That of the run, whose metrics are those before the refresh.
-        metadata: The grown record set.
+        record_set: The grown record set.
         leakage: What the weights were trained on that it holds out.
     """
     return {
         **provenance,
-        "data": describe_records(metadata),
+        "data": describe_records(record_set.metadata) | _times(record_set),
         "refresh": {"trained_on": provenance["data"], "leakage": leakage.counts()},
     }
+
+
+def _times(record_set: "RecordSet | None") -> dict[str, Any]:
+    times = {} if record_set is None else time_range(record_set)
+    return {"times": times} if times else {}
 
 
 def write_model_card(
@@ -68,7 +85,7 @@ def write_model_card(
     signatures: Mapping[str, Signature],
     *,
     mergeable: Mapping[str, bool],
-    latency: Sequence[Mapping[str, float]],
+    measured: Mapping[str, Any],
     provenance: Mapping[str, Any],
 ) -> None:
     """Writes the card as JSON and as Markdown.
@@ -77,7 +94,8 @@ def write_model_card(
         version: The SavedModel.
         signatures: Its signatures by name.
         mergeable: By signature whether a server may batch its requests; left out where it was not tried.
-        latency: Measurements of ``serving_default`` on this machine, one a batch size.
+        measured: ``resources``, the size, the memory and the time to load of the version, and ``latency``, the times of
+            ``serving_default`` by batch size, with the machine that they were taken on.
         provenance: As :func:`provenance_of` returns it.
     """
     card = {
@@ -91,8 +109,10 @@ def write_model_card(
             }
             for name, signature in signatures.items()
         },
-        "latency": {"signature": "serving_default", "measured": list(latency), "environment": describe_environment()},
+        **measured,
     }
+    index = read_report(version, "index") if has_report(version, "index") else {}
+    card["limits"] = model_limits(card, signatures, index=index)
     (version / JSON_CARD).parent.mkdir(exist_ok=True)
     (version / JSON_CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (version / MARKDOWN_CARD).write_text(_markdown(card), encoding="utf-8")
@@ -111,8 +131,11 @@ def _markdown(card: Mapping[str, Any]) -> str:
     sections = [
         f"# Model card\n\nExported {card['exported']} with tf-metammf {packages.get('tf-metammf')}, "
         f"TensorFlow {packages.get('tensorflow')}.",
+        f"Licence: {card.get('license') or 'not stated'}.{_commits(card.get('commits') or {})}",
         "## Data\n\n" + _table(("", ""), [(name, _inline(value)) for name, value in data.items()]),
         "## Metrics\n\n" + _metrics(card) + _reservations(card),
+        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in card["limits"]),
+        "## Size\n\n" + _resources(card["resources"]),
         "## Signatures\n\n" + _signatures(card["signatures"]),
         "## Latency\n\n"
         f"`serving_default`, in one process, on {environment['processor']}, {environment['cores']} cores.\n\n"
@@ -148,6 +171,29 @@ def _metrics(card: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def _commits(commits: Mapping[str, Any]) -> str:
+    return "".join(
+        f" Commit of {name}: `{found['commit']}`{', with changes' if found['changed'] else ''}."
+        for name, found in commits.items()
+        if found
+    )
+
+
+def _resources(resources: Mapping[str, Any]) -> str:
+    memory = resources["memory_bytes"]
+    return _table(
+        ("", ""),
+        [
+            ("on disk", f"{resources['bytes'] / 2**20:.1f} MiB"),
+            (
+                "memory of a process that loads it and answers the warm-up, beyond TensorFlow's own",
+                "not measured" if memory is None else f"at least {memory / 2**20:.0f} MiB",
+            ),
+            ("time to load", f"{resources['seconds_to_load']:.2f} s"),
+        ],
+    )
+
+
 def _counts(split: str, counts: Mapping[str, Mapping[str, int]]) -> str:
     lines = describe_counts(counts)
     return f"What the metrics of the {split} split cover:\n\n" + "\n".join(f"- {line}" for line in lines)
@@ -156,6 +202,11 @@ def _counts(split: str, counts: Mapping[str, Mapping[str, int]]) -> str:
 def _reservations(card: Mapping[str, Any]) -> str:
     """What the reader of the metrics has to know."""
     notes = []
+    if reranking := card.get("reranking"):
+        notes.append(
+            "The metrics are those of the ranking by score. What is served is re-ranked "
+            f"({_inline(reranking)}), in `serving_default`, `recommend` and `recommend_for_history`."
+        )
     if refresh := card.get("refresh"):
         before = refresh["trained_on"]
         notes.append(
@@ -200,4 +251,6 @@ def _number(value: float | None) -> str:
 
 
 def _inline(value: Any) -> str:
+    if isinstance(value, dict) and set(value) == {"first", "last"}:
+        return f"{shown_time(value['first'])} to {shown_time(value['last'])}"
     return ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else str(value)

@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.modality_inputs import LENGTHS, input_name
 from tf_metammf.export.reports import has_report, read_report
 from tf_metammf.export.saved_model import EXTRACTION
+from tf_metammf.export.signatures import Signature
 from tf_metammf.records.media.clip_features import ClipFeatures, features_of_item
 from tf_metammf.records.media.extraction import require_av
 from tf_metammf.records.media.feature_store import MediaItem
@@ -47,3 +51,18 @@ def features_of_clip(
             f"{item.item_id}: no modality could be extracted ({reasons or 'it has none'}). Give another."
         )
     return found
+
+
+def inputs_of_clip(found: ClipFeatures, signature: Signature) -> dict[str, Any]:
+    """Features of one item as clients take them: token sequences of the modalities that a signature takes those of.
+
+    Args:
+        found: What :func:`features_of_clip` returns.
+        signature: What the features are for.
+    """
+    return {
+        modality: found.sequences[modality]
+        if input_name(modality) + LENGTHS in signature.inputs
+        else vector[np.newaxis]
+        for modality, vector in found.vectors.items()
+    }

@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_metammf.export.modality_inputs import PRESENT, input_names
-from tf_metammf.export.request_checks import require
+from tf_metammf.export.modality_inputs import input_names
+from tf_metammf.export.new_item_inputs import ModalityInput, SequenceInput, VectorInput
 from tf_metammf.fusion.modality_shares import modality_shares
 
 
@@ -21,8 +21,8 @@ class NewItemEncoder(tf.Module):
 
     Attributes:
         modalities: Their names, in alphabetical order.
-        input_specs: Specs of the inputs by name: of every modality its features, float32
-            ``[B, width]`` or ``[B, 0]``, and its presence, bool ``[B]``.
+        input_specs: Specs of the inputs by name, those of each modality as :class:`VectorInput` or
+            :class:`SequenceInput` has them.
 
     Raises:
         InvalidInputError: Two modalities would have an input in common.
@@ -30,22 +30,26 @@ class NewItemEncoder(tf.Module):
 
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self.modalities = sorted(model.item_features.widths)
-        self._names = input_names(model.item_features.widths)
-        self._widths = dict(model.item_features.widths)
-        # A bound method is not tracked, so the model itself does not become a part of the SavedModel.
-        self._embed_new_items = model.embed_new_items
+        widths, sequences = model.item_features.widths, model.token_modalities
+        self.modalities = sorted(widths)
+        names = input_names(widths, sequences=sequences)
+        takes_times = model.item_tower.form == "tokens"
+        self._inputs: dict[str, ModalityInput] = {
+            modality: SequenceInput(name, widths[modality], takes_times=takes_times)
+            if modality in sequences
+            else VectorInput(name, widths[modality])
+            for modality, name in names.items()
+        }
+        # Traced once for all signatures. What is in a closure is not tracked, so the model itself does not become a
+        # part of the SavedModel.
+        embed = tf.function(model.embed_new_items)
+        self._embed_new_items = lambda features, presence: embed(features, presence)
         self._shares = lambda features, presence: modality_shares(model, features, presence)
         self.input_specs = {
-            name: spec
-            for modality in self._names.values()
-            for name, spec in (
-                (modality, tf.TensorSpec([None, None], tf.float32)),
-                (modality + PRESENT, tf.TensorSpec([None], tf.bool)),
-            )
+            name: spec for of_modality in self._inputs.values() for name, spec in of_modality.specs.items()
         }
-        path = tf.function(lambda **inputs: self.embed(inputs)).get_concrete_function(**self.input_specs)
-        self._weights = sorted(path.variables, key=lambda weight: weight.name)
+        path = tf.function(lambda **inputs: self.embed(inputs), autograph=False)
+        self._weights = sorted(path.get_concrete_function(**self.input_specs).variables, key=lambda weight: weight.name)
 
     def embed(self, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Embeds new items.
@@ -55,7 +59,7 @@ class NewItemEncoder(tf.Module):
 
         Args:
             inputs: Tensors as :attr:`input_specs` says. A modality that no item of the batch has
-                may be sent as ``[B, 0]``.
+                may be sent as ``[B, 0]``, where it is no token sequence.
 
         Returns:
             Embeddings, float32 ``[B, d]``, NaN for invalid items, and bool ``[B]``: which are valid.
@@ -87,45 +91,12 @@ class NewItemEncoder(tf.Module):
         valid &= tf.reduce_all(tf.math.is_finite(shares), axis=1)
         return tf.where(valid[:, tf.newaxis], shares, 0.0), valid
 
-    def _read(self, inputs: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Tensor]:
+    def _read(self, inputs: Mapping[str, tf.Tensor]) -> tuple[dict[str, Any], dict[str, tf.Tensor], tf.Tensor]:
         """Features and presence by modality, checked, and which items have finite features alone."""
         features, presence = {}, {}
         valid = tf.constant(True)
-        items = tf.shape(inputs[next(iter(self._names.values()))])[0]
-        for modality, name in self._names.items():
-            width, values, present = self._widths[modality], inputs[name], inputs[name + PRESENT]
-            # Whatever is computed of them waits for the checks, so that theirs are the messages.
-            with tf.control_dependencies(_checks(name, width, values, present, items)):
-                values, present = _complete(values, width), tf.identity(present)
-            valid &= tf.reduce_all(tf.math.is_finite(values), axis=1) | ~present
-            features[modality], presence[modality] = values, present
+        items = tf.shape(inputs[next(iter(self._inputs.values())).name])[0]
+        for modality, of_modality in self._inputs.items():
+            features[modality], presence[modality], finite = of_modality.read(inputs, items)
+            valid &= finite
         return features, presence, valid
-
-
-def _complete(values: tf.Tensor, width: int) -> tf.Tensor:
-    """Features ``[B, width]``, zeros where they were left out."""
-    return tf.ensure_shape(tf.pad(values, [[0, 0], [0, width - tf.shape(values)[1]]]), [None, width])
-
-
-def _checks(name: str, width: int, values: tf.Tensor, present: tf.Tensor, items: tf.Tensor) -> list[Any]:
-    shape, presences = tf.shape(values), tf.shape(present)[0]
-    is_left_out = tf.equal(shape[1], 0)
-    return [
-        require(
-            tf.equal(shape[1], width) | is_left_out,
-            f"modality {name}: found features {{}}, expected [batch, {width}], or [batch, 0] where no item has it.",
-            shape,
-        ),
-        require(
-            tf.equal(shape[0], items) & tf.equal(presences, items),
-            f"modality {name}: found features {{}} and presence [{{}}], expected both for the same {{}} items.",
-            shape,
-            presences,
-            items,
-        ),
-        require(
-            ~(is_left_out & tf.reduce_any(present)),
-            f"modality {name}: found features {{}} and presence true, expected [batch, {width}] then.",
-            shape,
-        ),
-    ]

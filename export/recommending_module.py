@@ -14,6 +14,8 @@ from tf_metammf.export.id_table import IdTable, write_labels
 from tf_metammf.export.popular_items import PopularItems
 from tf_metammf.export.request_checks import require
 from tf_metammf.export.request_signatures import Outputs, request_signatures
+from tf_metammf.export.reranking import Reranking
+from tf_metammf.export.reranking_options import RerankingOptions
 from tf_metammf.export.seen_items import SeenItems
 
 Found = tuple[tf.Tensor, tf.Tensor]
@@ -36,9 +38,10 @@ class RecommendingModule(tf.Module, ABC):
         labels: A folder for the label files, needed until the module is saved.
         k: Places of ``serving_default`` and ``similar_items``, at least 1; capped by the catalogue.
         popularity: What items are popular by, ``[items]``; by default their training interactions.
+        reranking: How the best items of known users and of histories are ordered once more; None for by score.
 
     Raises:
-        InvalidInputError: Ids cannot be written as labels.
+        InvalidInputError: Ids cannot be written as labels, or there is nothing to re-rank by.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class RecommendingModule(tf.Module, ABC):
         labels: Path,
         k: int,
         popularity: NDArray[np.number] | None = None,
+        reranking: RerankingOptions | None = None,
     ) -> None:
         super().__init__()
         self._k = min(k, len(item_ids))
@@ -59,6 +63,11 @@ class RecommendingModule(tf.Module, ABC):
         self._items = _id_table(labels / "items.txt", item_ids, kind="item", unknown=-1)
         self._seen = SeenItems(*seen, users=len(user_ids))
         self._popular = PopularItems(seen[1], items=len(item_ids), popularity=popularity)
+        self._reranking = None
+        if reranking is not None and reranking.changes_order:
+            reranking.require_places(self._k)
+            frequency = np.bincount(seen[1], minlength=len(item_ids))
+            self._reranking = Reranking(reranking, item_frequency=frequency, vectors=self._directions)
 
     @abstractmethod
     def _queries_of(self, users: tf.Tensor) -> Any:
@@ -75,6 +84,10 @@ class RecommendingModule(tf.Module, ABC):
     @abstractmethod
     def _scores_of(self, queries: Any, items: tf.Tensor) -> tf.Tensor:
         """The score of one dense item, int64 ``[rows]``, for every query, float32 ``[rows]``."""
+
+    def _directions(self, items: tf.Tensor) -> tf.Tensor:
+        """Unit vectors of dense items, int64 ``[...]``, float32 ``[..., d]``, where there is such a thing."""
+        raise NotImplementedError
 
     def _similar(self, items: tf.Tensor) -> Found:
         """The items most similar to dense items, int64 ``[rows]``, where there is such a thing."""
@@ -157,7 +170,7 @@ class RecommendingModule(tf.Module, ABC):
         return tf.clip_by_value(k, 0, self._items_count)
 
     def _recommend(self, queries: Any, k: int | tf.Tensor, *, known: tf.Tensor, excluded: tf.Tensor) -> Outputs:
-        scores, items = self._search(queries, tf.size(known), k, excluded=excluded)
+        scores, items = self._best(queries, tf.size(known), k, excluded=excluded)
 
         def with_popular() -> Found:
             popular_scores, popular = self._popular.search(tf.size(known), k, excluded=excluded)
@@ -166,6 +179,14 @@ class RecommendingModule(tf.Module, ABC):
 
         scores, items = tf.cond(tf.reduce_all(known), lambda: (scores, items), with_popular)
         return {"item_id": self._items.raw(items), "score": scores, "known": known}
+
+    def _best(self, queries: Any, rows: tf.Tensor, k: int | tf.Tensor, *, excluded: tf.Tensor) -> Found:
+        found = self._search(queries, rows, self._searched(k), excluded=excluded)
+        return found if self._reranking is None else self._reranking.best(*found, k)
+
+    def _searched(self, k: int | tf.Tensor) -> int | tf.Tensor:
+        """How many items are searched for ``k`` places."""
+        return k if self._reranking is None else self._reranking.candidates(k)
 
 
 def _id_table(file: Path, ids: Sequence[str], *, kind: str, unknown: int) -> IdTable:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.export.modality_inputs import PRESENT, input_name
+from tf_metammf.export.modality_inputs import LENGTHS, PRESENT, input_name
+from tf_metammf.export.sequence_inputs import no_sequences, sequence_inputs, sequences_of
 from tf_metammf.export.signatures import Signature, TensorSpec
 
 Arrays = dict[str, NDArray[Any]]
@@ -61,34 +62,51 @@ def rows_of_ids(name: str, rows: Sequence[Sequence[str]]) -> NDArray[np.object_]
 
 
 def feature_inputs(
-    signature: Signature, features: Mapping[str, ArrayLike], presence: Mapping[str, ArrayLike] | None
+    signature: Signature,
+    features: Mapping[str, Any],
+    presence: Mapping[str, ArrayLike] | None,
+    *,
+    least_tokens: int = 0,
 ) -> Arrays:
     """Inputs for the features of new items, absent modalities included.
 
     Args:
         signature: The signature that takes them.
-        features: float ``[B, width]`` by modality; a modality left out is absent.
+        features: By modality, float ``[B, width]``, or token sequences where the signature takes those: see
+            :func:`tf_metammf.export.sequence_inputs.sequences_of`. A modality left out is absent.
         presence: bool ``[B]`` by modality; one left out is present wherever it has features.
+        least_tokens: Tokens that sequences are padded to at least.
 
     Raises:
-        InvalidInputError: A modality is unknown, features are not two-dimensional or all left out, or numbers
-            of items differ.
+        InvalidInputError: A modality is unknown, features have another rank or are all left out, or numbers of items
+            differ.
     """
-    modalities = [name for name in signature.inputs if name + PRESENT in signature.inputs]
-    arrays = {input_name(modality): np.asarray(values, np.float32) for modality, values in features.items()}
+    modalities = [name for name in signature.inputs if {name + PRESENT, name + LENGTHS} & set(signature.inputs)]
+    given = {input_name(modality): values for modality, values in features.items()}
     masks = {input_name(modality): np.asarray(values, bool) for modality, values in (presence or {}).items()}
-    for name in [*arrays, *masks]:
+    for name in [*given, *masks]:
         if name not in modalities:
             raise unknown_name("modality", name, modalities)
-    for name, values in arrays.items():
-        if values.ndim != 2:
-            raise InvalidInputError(f'modality "{name}" has features of shape {values.shape}, expected [items, width].')
-    if not arrays:
+    takes_tokens = {name for name in modalities if name + LENGTHS in signature.inputs}
+    sequences = {name: sequences_of(name, values) for name, values in given.items() if name in takes_tokens}
+    vectors = {name: _vectors(name, values) for name, values in given.items() if name not in takes_tokens}
+    if not given:
         raise InvalidInputError(f"features is empty; expected at least one of {', '.join(modalities)}.")
-    items = len(next(iter(arrays.values())))
+    first = next(iter(given))
+    items = len(sequences[first]) if first in takes_tokens else len(vectors[first])
     inputs: Arrays = {}
     for name in modalities:
-        values = arrays.get(name, np.zeros((items, 0), np.float32))
+        if name in takes_tokens:
+            inputs |= sequence_inputs(
+                name,
+                sequences.get(name, no_sequences(items)),
+                masks.get(name),
+                items=items,
+                signature=signature,
+                least_tokens=least_tokens,
+            )
+            continue
+        values = vectors.get(name, np.zeros((items, 0), np.float32))
         present = masks.get(name, np.full(len(values), values.shape[1] > 0))
         if len(values) != items or present.shape != (items,):
             raise InvalidInputError(
@@ -97,6 +115,13 @@ def feature_inputs(
             )
         inputs[name], inputs[name + PRESENT] = values, present
     return inputs
+
+
+def _vectors(name: str, features: ArrayLike) -> NDArray[np.float32]:
+    values = np.asarray(features, np.float32)
+    if values.ndim != 2:
+        raise InvalidInputError(f'modality "{name}" has features of shape {values.shape}, expected [items, width].')
+    return values
 
 
 def _array(place: str, spec: TensorSpec, value: ArrayLike) -> NDArray[Any]:

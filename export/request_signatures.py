@@ -37,6 +37,9 @@ def request_signatures(module: Answering) -> dict[str, Any]:
 
 
 def trace(function: Callable[..., Outputs], inputs: dict[str, tf.TensorSpec]) -> Any:
-    """The concrete function of a signature, with its inputs by name."""
+    """The concrete function of a signature, with its inputs by name.
+
+    It is traced as it is written: rewriting all signatures with AutoGraph took longer than tracing them.
+    """
     named = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in inputs.items()}
-    return tf.function(function).get_concrete_function(**named)
+    return tf.function(function, autograph=False).get_concrete_function(**named)

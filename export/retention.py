@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.rollback import SET_ASIDE
 from tf_metammf.export.versions import finished_versions
 from tf_metammf.records.staging import sync
 
@@ -27,8 +28,8 @@ def delete_old_versions(output: Path, *, keep: int, written: Path | None = None)
     """Deletes all but the newest versions.
 
     A version is renamed to ``.NUMBER.deleted-PID`` before anything inside it goes, so no folder with
-    a number for its name is ever incomplete. What an interrupted deletion left is deleted too.
-    Folders that are no finished version are left alone.
+    a number for its name is ever incomplete. What an interrupted deletion left is deleted too, and versions that a
+    rollback set aside and whose number is below all that are kept. Folders that are no finished version are left alone.
 
     Args:
         output: The folder of all versions.
@@ -53,6 +54,13 @@ def delete_old_versions(output: Path, *, keep: int, written: Path | None = None)
             sync(output)
     except OSError as error:
         raise InvalidInputError(f"{folder}: could not be deleted ({error.strerror or error}).") from error
-    for aside in output.glob(f".*{_DELETED}*"):
+    kept = min(set(versions) - {int(folder.name) for folder in deleted}, default=0)
+    for aside in [*output.glob(f".*{_DELETED}*"), *_set_aside_before(output, kept)]:
         shutil.rmtree(aside, ignore_errors=True)
     return deleted
+
+
+def _set_aside_before(output: Path, number: int) -> list[Path]:
+    """Versions below a number that a rollback has set aside."""
+    found = {path: path.name[1:].removesuffix(SET_ASIDE) for path in output.glob(f".*{SET_ASIDE}")}
+    return [path for path, name in found.items() if name.isascii() and name.isdecimal() and int(name) < number]

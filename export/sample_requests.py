@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.export.modality_inputs import PRESENT, input_name
+from tf_metammf.export.modality_inputs import LENGTHS, PRESENT, TIMES, input_name
 from tf_metammf.export.signatures import Signature, TensorSpec
+from tf_metammf.records.token_sequences import TokenSequences
 
 Inputs = dict[str, NDArray[Any]]
 
@@ -18,6 +19,9 @@ PLACES = 10
 
 LIST_LENGTH = 4
 """Ids in a row of an input that has several for each."""
+
+TOKENS = 8
+"""Tokens of an item of which the mean alone is known."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,13 @@ class SampleRequests:
     Attributes:
         user_ids: Raw user ids.
         item_ids: Raw item ids.
-        features: float32 ``[items, width]`` by modality.
+        features: float32 ``[items, width]`` by modality, or token sequences as arrays.
         presence: bool ``[items]`` by modality; one left out is present everywhere.
     """
 
     user_ids: Sequence[str]
     item_ids: Sequence[str]
-    features: Mapping[str, NDArray[np.floating]]
+    features: Mapping[str, NDArray[np.floating] | TokenSequences]
     presence: Mapping[str, NDArray[np.bool_]]
 
     def has(self, signature: Signature) -> bool:
@@ -67,6 +71,8 @@ class SampleRequests:
         self, name: str, spec: TensorSpec, items: NDArray[np.int64], random: np.random.Generator
     ) -> NDArray[Any]:
         modalities = {input_name(modality): modality for modality in self.features}
+        if (sequences := self._sequences_of(name, spec, modalities)) is not None:
+            return sequences[items]
         if name in modalities and spec.dtype == "float32":
             present = self._present(modalities[name])[items]
             return np.where(present[:, np.newaxis], self.features[modalities[name]][items], 0).astype(np.float32)
@@ -83,6 +89,26 @@ class SampleRequests:
             if spec.dtype == "bool":
                 return np.ones(shape, bool)
         raise InvalidInputError(f'input "{name}", {spec}: there is no sample for it.')
+
+    def _sequences_of(self, name: str, spec: TensorSpec, modalities: Mapping[str, str]) -> NDArray[Any] | None:
+        """What an input of token sequences takes of all items; None where it is another input."""
+        if name in modalities and spec.shape is not None and len(spec.shape) == 3:
+            return np.asarray(self._padded(modalities[name]).values, np.float32)
+        for ending, dtype in ((LENGTHS, "int64"), (TIMES, "float32")):
+            if name.endswith(ending) and name.removesuffix(ending) in modalities and spec.dtype == dtype:
+                padded = self._padded(modalities[name.removesuffix(ending)])
+                return np.asarray(padded.lengths if ending == LENGTHS else padded.times, spec.numpy_dtype)
+        return None
+
+    def _padded(self, modality: str) -> TokenSequences:
+        """Sequences of all items; those of a model that was given their means are the mean :data:`TOKENS` times."""
+        features, present = self.features[modality], self._present(modality)
+        if not isinstance(features, TokenSequences):
+            values = np.repeat(features[:, np.newaxis], TOKENS, axis=1)
+            lengths = np.full(len(values), TOKENS)
+            features = TokenSequences(values, lengths, np.zeros(values.shape[:2]))
+        values = np.where(present[:, np.newaxis, np.newaxis], features.values, 0)
+        return TokenSequences(values, np.where(present, features.lengths, 0), features.times)
 
     def _present(self, modality: str) -> NDArray[np.bool_]:
         return np.asarray(self.presence.get(modality, np.ones(len(self.item_ids), bool)), bool)

@@ -1,6 +1,7 @@
 """Writes the SavedModel of a trained model."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Unpack
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 EXTRACTION = "extraction"
 """Name of the report on what made the features out of media, with which those of a new video are made alike."""
+
+RERANKING = "reranking"
+"""Name of the report on how the best items are ordered once more; there is none where they are not."""
 
 SAMPLED = 1024
 """Items that warm-up requests are made of, the first ones."""
@@ -66,7 +70,7 @@ def export_run(
     options = export_options(options, fields)
     version_directory(Path(output), options.version)
     model, data = load_model(run, records)
-    assets = _serving_assets(run, model, data, batching=options.batching)
+    assets = _serving_assets(run, model, data, options)
     return _export_data(model, data, output, options.adding(assets))
 
 
@@ -102,7 +106,7 @@ def export_refreshed(
     options = export_options(options, fields)
     version_directory(Path(output), options.version)
     found = refresh(run, records, trained_on=trained_on, allow_leakage=allow_leakage)
-    assets = _serving_assets(run, found.model, found.data, batching=options.batching, refreshed=found.leakage)
+    assets = _serving_assets(run, found.model, found.data, options, refreshed=found.leakage)
     changes = {**found.changes.as_json(), "leakage": found.leakage.counts()}
     options = options.adding(assets, reports={"changes": changes})
     return _export_data(found.model, found.data, output, options, untrained=found.untrained), found.changes
@@ -154,6 +158,7 @@ def export_model(
             "labels": Path(labels),
             "popularity": popularity,
             "k": options.k,
+            "reranking": options.reranking,
         }
         module: RecommendingModule
         if isinstance(model, Baseline):
@@ -171,6 +176,8 @@ def export_model(
             tensorflow_errors_as_os_errors(),
         ):
             tf.saved_model.save(module, str(folder), signatures=signatures)
+            if options.reranking is not None and options.reranking.changes_order:
+                write_reports(folder, {RERANKING: options.reranking.to_json()})
             write_reports(folder, {"index": report, **options.reports})
             if coordinates is not None:
                 write_kernel_coordinates(folder, coordinates)
@@ -195,6 +202,8 @@ def _export_data(
     *,
     untrained: NDArray[np.bool_] | None = None,
 ) -> Path:
+    if options.reranking is not None and options.reranking.needs_content:
+        options = replace(options, reranking=replace(options.reranking, content=data.content_directions()))
     return export_model(
         model,
         output,
@@ -211,8 +220,8 @@ def _serving_assets(
     run: "RunDirectory",
     model: Any,
     data: "TrainingData",
+    options: ExportOptions,
     *,
-    batching: bool,
     refreshed: "Leakage | None" = None,
 ) -> Callable[[Path], None]:
     """Writes warm-up requests and model card into the folder of a SavedModel."""
@@ -224,22 +233,24 @@ def _serving_assets(
         ids = data.record_set
         features, presence = _sampled_features(model)
         samples = SampleRequests(ids.user_ids, ids.item_ids[:SAMPLED], features, presence)
-        provenance = provenance_of(run)
+        provenance = provenance_of(run, None if refreshed is not None else ids, license=options.license)
         if refreshed is not None:
-            provenance = refreshed_provenance(provenance, ids.metadata, refreshed)
+            provenance = refreshed_provenance(provenance, ids, refreshed)
+        if options.reranking is not None and options.reranking.changes_order:
+            provenance["reranking"] = options.reranking.to_json()
         if extraction := ids.metadata.source.get("extraction"):
             write_reports(folder, {EXTRACTION: extraction})
-        write_serving_assets(folder, samples, batching=batching, provenance=provenance)
+        write_serving_assets(folder, samples, batching=options.batching, provenance=provenance)
 
     return write_assets
 
 
-def _sampled_features(model: Any) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+def _sampled_features(model: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Features and presence of the first items; none of a baseline, whose signatures take no features."""
     if isinstance(model, Baseline):
         return {}, {}
     features, presence = next(iter(model.item_features.blocks(SAMPLED)))
     return (
-        {name: rows.numpy() for name, rows in features.items()},
+        tf.nest.map_structure(lambda rows: rows.numpy(), dict(features)),
         {name: rows.numpy() for name, rows in presence.items()},
     )

@@ -16,6 +16,7 @@ from tf_metammf.export.server_batching import ALLOWED_BATCH_SIZES, Ask, can_be_m
 from tf_metammf.export.signatures import Signature, read_signatures
 from tf_metammf.export.warmup import WarmupRequest, write_warmup
 from tf_metammf.records.tensorflow_paths import taken_literally
+from tf_metammf.trainer.runs.environment import describe_environment, resident_memory_bytes
 
 TIMED_BATCH_SIZES = (1, 32)
 TIMED_CALLS = 25
@@ -39,8 +40,10 @@ def write_serving_assets(
     Raises:
         InvalidInputError: The model fails.
     """
+    before, started = resident_memory_bytes(), time.perf_counter()
     with taken_literally(version) as literal:
         loaded = tf.saved_model.load(str(literal))
+    seconds = time.perf_counter() - started
     signatures = read_signatures(version)
 
     def ask(name: str, inputs: Inputs) -> dict[str, NDArray[Any]]:
@@ -62,7 +65,16 @@ def write_serving_assets(
     except tf.errors.OpError as error:
         raise InvalidInputError(f"{version}: fails when queried ({' '.join(error.message.split())}).") from error
     write_warmup(version, requests)
-    write_model_card(version, signatures, mergeable=mergeable, latency=latency, provenance=provenance)
+    after = resident_memory_bytes()
+    resources = {
+        "bytes": sum(path.stat().st_size for path in version.rglob("*") if path.is_file()),
+        "seconds_to_load": seconds,
+        # Pages that the process had and did not use are not counted, so this may be too little, never too much.
+        "memory_bytes": None if before is None or after is None else max(0, after - before),
+    }
+    speed = {"signature": "serving_default", "measured": latency, "environment": describe_environment()}
+    measured = {"resources": resources, "latency": speed}
+    write_model_card(version, signatures, mergeable=mergeable, measured=measured, provenance=provenance)
 
 
 def _latency(ask: Ask, signature: Signature, samples: SampleRequests, rows: int) -> dict[str, float]:

@@ -14,6 +14,7 @@ from tf_metammf.export.indices import IndexOptions, Indices
 from tf_metammf.export.new_items import NewItemEncoder
 from tf_metammf.export.recommending_module import Found, RecommendingModule
 from tf_metammf.export.request_signatures import ITEM_ID, USER_ID, Outputs, trace
+from tf_metammf.export.reranking_options import RerankingOptions
 from tf_metammf.fusion.modality_shares import catalogue_shares
 
 
@@ -56,12 +57,21 @@ class ServingModule(RecommendingModule):
         popularity: NDArray[np.number] | None = None,
         index: IndexOptions | None = None,
         untrained: NDArray[np.bool_] | None = None,
+        reranking: RerankingOptions | None = None,
     ) -> None:
         of_users, of_items = model.embeddings()
         users = _embeddings(of_users, user_ids, kind="user")
         items = _embeddings(of_items, item_ids, kind="item")
-        super().__init__(user_ids=user_ids, item_ids=item_ids, seen=seen, labels=labels, k=k, popularity=popularity)
-        self.indices = Indices(index or IndexOptions(), users=users, items=items, seen=seen, k=self._k)
+        super().__init__(
+            user_ids=user_ids,
+            item_ids=item_ids,
+            seen=seen,
+            labels=labels,
+            k=k,
+            popularity=popularity,
+            reranking=reranking,
+        )
+        self.indices = Indices(index or IndexOptions(), users=users, items=items, seen=seen, k=self._searched(self._k))
         untrained = np.zeros(len(users), bool) if untrained is None else untrained
         self._histories = HistoryEncoder(
             model, rows=self.indices.scores.rows, users=users, items=items, seen=seen, trained=~untrained
@@ -149,6 +159,9 @@ class ServingModule(RecommendingModule):
 
     def _scores_of(self, queries: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(queries * self.indices.scores.rows(items), axis=1)
+
+    def _directions(self, items: tf.Tensor) -> tf.Tensor:
+        return tf.math.l2_normalize(self.indices.scores.rows(items), axis=-1)
 
     def _similar(self, items: tf.Tensor) -> Found:
         itself = tf.stack([tf.range(tf.size(items, tf.int64)), items], axis=1)

@@ -67,6 +67,11 @@ def reserved_version(output: Path, version: int | Literal["timestamp"] | None = 
             older.unlink(missing_ok=True)
 
 
+def keep_number(output: Path, number: int) -> None:
+    """Keeps a number from being given again, though its version leaves the folder."""
+    (output / f".{number}{_EXPORTED}").touch()
+
+
 def _reserve(output: Path, version: int | Literal["timestamp"] | None) -> tuple[Path, Path | None]:
     """The version directory, and the marker that was written for it; None where its number was given before."""
     try:

@@ -132,12 +132,14 @@ def in_memory_batches(table: tf.Tensor, names: Sequence[str], plan: BatchPlan) -
     delivered = steps * share.batches_a_step
     used = steps * share.batch_size if plan.drop_remainder else total
 
+    @tf.autograph.experimental.do_not_convert
     def with_order(epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         order = tf.range(total, dtype=tf.int64)
         if plan.shuffle_seed is None:
             return epoch, order
         return epoch, tf.random.experimental.stateless_shuffle(order, seed=tf.stack([plan.shuffle_seed, epoch]))
 
+    @tf.autograph.experimental.do_not_convert
     def epoch_batches(epoch: tf.Tensor, order: tf.Tensor) -> tf.data.Dataset:
         def batch(position: tf.Tensor) -> Batch:
             number = share.batch_number(position)

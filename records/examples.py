@@ -48,6 +48,7 @@ def parse_blocks(records: tf.Tensor, metadata: Metadata) -> dict[str, tf.Tensor]
     return {name: columns[name].values for name in names}
 
 
+@tf.autograph.experimental.do_not_convert
 def parse_items(records: tf.Tensor, metadata: Metadata, *, form: FeatureForm = "tokens") -> dict[str, Any]:
     """Parses item Examples.
 
@@ -65,14 +66,11 @@ def parse_items(records: tf.Tensor, metadata: Metadata, *, form: FeatureForm = "
             of another width or longer than ``metadata.json`` says.
             :func:`tf_metammf.records.damage.explain_damage` says which.
     """
-    schema: dict[str, Any] = {"item": tf.io.FixedLenFeature([], tf.int64)}
-    for name, entry in metadata.modalities.items():
-        schema |= modality_schema(name, entry)
-    parsed = tf.io.parse_example(records, schema)
+    parsed = tf.io.parse_example(records, _item_schema(metadata))
     counts = {name: value_counts(parsed, name, entry) for name, entry in metadata.modalities.items()}
     sound = [tf.reduce_all((parsed["item"] >= 0) & (parsed["item"] < metadata.items))]
     sound += [tf.reduce_all(as_said) for _, as_said in counts.values()]
-    features: dict[str, Any] = {}
+    features = {}
     # What is computed of sequences waits for the check: rows of other lengths would not fit.
     with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(sound), [_NO_MATCH])]):
         for name, entry in metadata.modalities.items():
@@ -83,3 +81,10 @@ def parse_items(records: tf.Tensor, metadata: Metadata, *, form: FeatureForm = "
             features[name] = found if form == "tokens" else found.means()
         presence = {name: values > 0 for name, (values, _) in counts.items()}
         return {"item": tf.identity(parsed["item"]), "features": features, "presence": presence}
+
+
+def _item_schema(metadata: Metadata) -> dict[str, Any]:
+    schemas = [modality_schema(name, entry) for name, entry in metadata.modalities.items()]
+    return {name: feature for schema in schemas for name, feature in schema.items()} | {
+        "item": tf.io.FixedLenFeature([], tf.int64)
+    }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.modality_entry import ModalityEntry, TokensEntry
 from tf_metammf.records.raw_data import FeatureMatrix, ModalityFeatures
-from tf_metammf.records.token_arrays import SequenceFeatures
+from tf_metammf.records.token_arrays import SequenceFeatures, mean_values
 from tf_metammf.records.token_examples import time_feature
 from tf_metammf.records.value_ranges import ValueRanges, exact_in_single_precision
 
@@ -52,11 +52,6 @@ def item_bytes(modalities: Mapping[str, ModalityFeatures], *, stored_dtype: str 
         else:
             values += modality.width
     return 8 + np.dtype(stored_dtype).itemsize * values
-
-
-def mean_values(tokens: int, rows: int, width: int) -> int:
-    """Values that a row of token sequences has in the mean, rounded up."""
-    return -(-tokens * width // max(rows, 1))
 
 
 def item_examples(

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -132,9 +133,8 @@ class ItemLookup:
         """
         with damage_named(self._record_set):
             records = records_in_order(self._record_set.item_shards()).batch(size)
-            parsed = records.map(
-                lambda batch: parse_items(batch, self._metadata, form=self.form), num_parallel_calls=tf.data.AUTOTUNE
-            )
+            parse = partial(parse_items, metadata=self._metadata, form=self.form)
+            parsed = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
             first = 0
             for block in delivered(parsed):
                 ids = block["item"].numpy()

@@ -114,3 +114,8 @@ class RawData:
     rows_read: int | None = None
     rows_rejected: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def sequences(self) -> list[str]:
+        """Names of the modalities that have token sequences."""
+        return [name for name, each in self.modalities.items() if isinstance(each.features, SequenceFeatures)]

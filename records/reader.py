@@ -1,6 +1,7 @@
 """Reads a record set: interactions and items as `tf.data` pipelines, or whole as NumPy arrays."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,7 @@ def interactions(
     if item_features is None:
         return delivered(batches)
 
+    @tf.autograph.experimental.do_not_convert
     def with_features(batch: Batch) -> Batch:
         return {**batch, "item_features": item_features.lookup(needed_items(batch))}
 
@@ -180,7 +182,8 @@ def items(
         size = records_in_memory(metadata.item_shards, memory_budget)
         records = shuffled_in_buffer(records, seed=stream_seed(shuffle_seed, epoch, 1), size=size)
     batches = records.batch(share.replica_batch_size, drop_remainder=drop_remainder)
-    parsed = batches.map(lambda batch: parse_items(batch, metadata, form=form), num_parallel_calls=tf.data.AUTOTUNE)
+    parse = partial(parse_items, metadata=metadata, form=form)
+    parsed = batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
     return delivered(parsed)
 
 
@@ -252,13 +255,19 @@ def _read_parts(record_set: RecordSet, split: str, names: Sequence[str]) -> Iter
     """All interactions of a split in the order on disk, part after part, as :func:`side_by_side` lays them out."""
     metadata = record_set.metadata
 
+    @tf.autograph.experimental.do_not_convert
     def rows(blocks: tf.Tensor) -> tf.Tensor:
         return side_by_side(parse_blocks(blocks, metadata), names)
 
+    entry = metadata.splits[split]
     blocks = records_in_order(record_set.interaction_shards(split)).batch(BLOCKS_MIXED)
-    expected, found = metadata.splits[split].interactions, 0
+    if sum(shard.records for shard in entry.shards) <= BLOCKS_MIXED:
+        parts = map(rows, blocks)  # tracing takes longer than one part
+    else:
+        parts = delivered(blocks.map(rows, num_parallel_calls=tf.data.AUTOTUNE))
+    expected, found = entry.interactions, 0
     with damage_named(record_set):
-        for part in delivered(blocks.map(rows, num_parallel_calls=tf.data.AUTOTUNE)):
+        for part in parts:
             found += len(part)
             if found <= expected:
                 yield part

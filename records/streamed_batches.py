@@ -34,6 +34,7 @@ def streamed_batches(record_set: RecordSet, split: str, plan: BatchPlan, *, memo
     steps = plan.steps(entry.interactions)
     sizes = _batch_sizes(plan, entry.interactions)
 
+    @tf.autograph.experimental.do_not_convert
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         shuffle_seed = plan.shuffle_seed
         if shuffle_seed is None:

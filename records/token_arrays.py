@@ -175,3 +175,20 @@ class TokenArrays(SequenceFeatures):
                 f"the times of sequence {item[broken[0]]} are not finite or not in order, near "
                 f"{self.times[broken[0]]:g}. Expected seconds that do not decrease."
             )
+
+
+def mean_values(tokens: int, rows: int, width: int) -> int:
+    """Values that a row of token sequences has in the mean, rounded up."""
+    return -(-tokens * width // max(rows, 1))
+
+
+def in_order(values: NDArray[Any], lengths: NDArray[np.int64], times: NDArray[Any] | None) -> TokenArrays:
+    """Token sequences whose tokens are put in the order of their times."""
+    if times is None:
+        return TokenArrays(values, lengths)
+    times = times.astype(np.float32)
+    item = np.repeat(np.arange(len(lengths)), lengths)
+    if ((np.diff(times) < 0) & (np.diff(item) == 0)).any() and np.isfinite(times).all():
+        order = np.lexsort((times, item))
+        values, times = values[order], times[order]
+    return TokenArrays(values, lengths, times)

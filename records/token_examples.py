@@ -22,13 +22,16 @@ def time_feature(modality: str) -> str:
 
 def modality_schema(name: str, entry: ModalityEntry) -> dict[str, Any]:
     """How the features of a modality are parsed, by the feature of an Example."""
+    schema = {name: _values_feature(entry)}
+    if entry.tokens is not None and entry.tokens.times:
+        schema[time_feature(name)] = tf.io.RaggedFeature(tf.float32)
+    return schema
+
+
+def _values_feature(entry: ModalityEntry) -> Any:
     if entry.stored_dtype == "float16":
-        values: Any = tf.io.FixedLenFeature([], tf.string, default_value="")
-    else:
-        values = tf.io.RaggedFeature(tf.float32)
-    if entry.tokens is None or not entry.tokens.times:
-        return {name: values}
-    return {name: values, time_feature(name): tf.io.RaggedFeature(tf.float32)}
+        return tf.io.FixedLenFeature([], tf.string, default_value="")
+    return tf.io.RaggedFeature(tf.float32)
 
 
 def value_counts(parsed: Mapping[str, Any], name: str, entry: ModalityEntry) -> tuple[tf.Tensor, tf.Tensor]:

@@ -37,7 +37,6 @@ from tf_metammf.records.shards import (
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 from tf_metammf.records.tfds_metadata import write_tfds_metadata
-from tf_metammf.records.token_arrays import SequenceFeatures
 from tf_metammf.records.value_ranges import ValueRanges
 
 BLOCK_SIZE = 1024
@@ -82,10 +81,7 @@ def write_record_set(
     require_stored_dtype(stored_dtype)
     require_ids("user", data.user_ids)
     require_ids("item", data.item_ids)
-    require_modality_names(
-        data.modalities,
-        sequences=[name for name, each in data.modalities.items() if isinstance(each.features, SequenceFeatures)],
-    )
+    require_modality_names(data.modalities, sequences=data.sequences)
     timestamps = {interactions.timestamp is not None for interactions in splits.values() if len(interactions)}
     if len(timestamps) > 1:
         raise InvalidInputError(f"{data.name}: only some splits have timestamps. Give them to all or to none.")

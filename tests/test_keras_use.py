@@ -305,3 +305,16 @@ def test_an_input_of_keras_3_is_refused_by_name():
     keras_3 = pytest.importorskip("keras", minversion="3")
     with pytest.raises(MetaMMFError, match="found KerasTensor of Keras 3"):
         make()({name: keras_3.Input((), dtype="int64") for name in BATCH})
+
+
+def test_a_last_row_alone_is_told_and_does_not_lower_the_logged_loss(caplog):
+    model = make()
+    model.compile(keras.optimizers.SGD(0.0))
+    seven = {name: np.append(values, values[:1]) for name, values in BATCH.items()}
+    with caplog.at_level("WARNING"):
+        found = model.fit(seven, batch_size=3, shuffle=False, verbose=0).history["loss"]
+    assert "The last batch of every epoch has one row, from which InBatchSoftmax learns nothing" in caplog.text
+    caplog.clear()
+    expected = model.fit(BATCH, batch_size=3, shuffle=False, verbose=0).history["loss"]
+    assert not caplog.records
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from tf_metammf.encoders.matrix_factorization import MatrixFactorization as MatrixFactorization
     from tf_metammf.encoders.sage import SAGE as SAGE
     from tf_metammf.errors import MetaMMFError as MetaMMFError
+    from tf_metammf.fusion.crossmodal_fusion import CrossmodalFusion as CrossmodalFusion
     from tf_metammf.fusion.fusions import make_fusion as make_fusion
     from tf_metammf.fusion.meta_dense import MetaDense as MetaDense
     from tf_metammf.fusion.meta_fusion import MetaFusion as MetaFusion
     from tf_metammf.fusion.meta_information import MetaInformation as MetaInformation
+    from tf_metammf.fusion.meta_token_fusion import MetaTokenFusion as MetaTokenFusion
     from tf_metammf.fusion.missing_modalities import MissingModalities as MissingModalities
+    from tf_metammf.fusion.pyramid_fusion import PyramidFusion as PyramidFusion
+    from tf_metammf.fusion.query_fusion import QueryFusion as QueryFusion
     from tf_metammf.fusion.static_fusions import AttentionFusion as AttentionFusion
     from tf_metammf.fusion.static_fusions import ConcatenationFusion as ConcatenationFusion
     from tf_metammf.fusion.static_fusions import GatedFusion as GatedFusion
@@ -52,6 +56,7 @@ _MODULE_OF = {
     "AuxiliaryLoss": "auxiliary.auxiliary_loss",
     "BPR": "objectives.objectives",
     "ConcatenationFusion": "fusion.static_fusions",
+    "CrossmodalFusion": "fusion.crossmodal_fusion",
     "Encoder": "encoders.encoder",
     "FullRanking": "ranking.full_ranking",
     "FullSoftmax": "objectives.objectives",
@@ -68,8 +73,11 @@ _MODULE_OF = {
     "MetaInformation": "fusion.meta_information",
     "MetaMMF": "model",
     "MetaMMFError": "errors",
+    "MetaTokenFusion": "fusion.meta_token_fusion",
     "MissingModalities": "fusion.missing_modalities",
     "Objective": "objectives.objective",
+    "PyramidFusion": "fusion.pyramid_fusion",
+    "QueryFusion": "fusion.query_fusion",
     "SAGE": "encoders.sage",
     "SumFusion": "fusion.static_fusions",
     "TokenFusion": "fusion.token_fusion",

@@ -235,6 +235,12 @@ class CatalogueModel(RetrievalModel):
             )
         return features, presence
 
+    def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        """A training step; logs what the auxiliary loss measures, beside the loss."""
+        logs = super().train_step(inputs)
+        measured = [] if self.auxiliary is None else self.auxiliary.metrics
+        return logs | {metric.name: metric.result() for metric in measured}
+
     def _build_towers(self) -> int:
         """Makes the weights of item tower, encoder and auxiliary loss; returns the width of what the tower gives."""
         nothing = {name: tf.zeros([1, width]) for name, width in self.item_features.widths.items()}
@@ -244,6 +250,17 @@ class CatalogueModel(RetrievalModel):
         self.encoder.build((None, width))
         self._encode_new_items(representation, nothing, everywhere)
         if self.auxiliary is not None:
+            if self.item_tower.fusion is None:
+                raise InvalidInputError(
+                    "the auxiliary loss needs a fusion, and there is none. Choose one, or leave the auxiliary loss out."
+                )
+            if self.auxiliary.sampled_items and self.streams_features:
+                raise InvalidInputError(
+                    f"the auxiliary loss draws {self.auxiliary.sampled_items} items of the catalogue in a step, but "
+                    "features are streamed, and only those of the batch are there. Set its items to 0, or give the "
+                    "features as a table (training.feature_budget_gb)."
+                )
+            self.auxiliary.widths = dict(self.item_features.widths)
             self.auxiliary.build((None, int(self.item_tower.content(nothing, everywhere).shape[-1])))
         return width
 
@@ -297,4 +314,10 @@ class CatalogueModel(RetrievalModel):
     def _view(self, items: tf.Tensor, carried: Mapping[str, Any] | None = None) -> ItemViews:
         features, presence = self._features_of(items, carried)
         fused = self.item_tower.content(features, presence, training=True)
-        return ItemViews(items, fused, vectors_of(self.item_tower.standardized(features)), presence)
+        return ItemViews(
+            items,
+            fused,
+            vectors_of(self.item_tower.standardized(features)),
+            presence,
+            lambda others: self.item_tower.content(features, others, training=True),
+        )

@@ -59,8 +59,8 @@ class MetaMMF(CatalogueModel):
         auxiliary: A loss that is added in training, by name or as a layer; None for none.
         auxiliary_options: Arguments of an auxiliary loss given by name.
         encoder: ``"mf"``, ``"sage"`` (MetaMMF_GCN of the paper), ``"lightgcn"``, a peer out of
-            :mod:`tf_metammf.encoders` (``"vbpr"``, ``"mmgcn"``, ``"lattice"``, ``"freedom"``, ``"bm3"``, ``"invrl"``),
-            ``"package.module:Class"``, or a layer that extends :class:`tf_metammf.encoders.encoder.Encoder`.
+            :mod:`tf_metammf.encoders` such as ``"vbpr"`` or ``"mgcn"``, ``"package.module:Class"``, or a layer that
+            extends :class:`tf_metammf.encoders.encoder.Encoder`.
         encoder_options: Arguments of an encoder given by name; those of graphs need ``graph``, an
             :class:`tf_metammf.InteractionGraph` of the training interactions. Peers get users and features from here.
         id_units: Width of the item ID embedding; 0 for content alone. Defaults to 32, as published.
@@ -196,7 +196,8 @@ class MetaMMF(CatalogueModel):
             queries, encoded = self._encode(inputs["user"], distinct, **given, training=training)
             candidates = tf.gather(encoded, position)
         loss = self.objective(self._finish(queries), self._finish(candidates), inputs)
-        loss += self.encoder.auxiliary_loss(inputs, queries, candidates, training=training)
+        seen = {**inputs, "candidate": wanted}
+        loss += self.encoder.auxiliary_loss(seen, queries, candidates, training=training)
         if training and self.auxiliary is not None:
             loss += self._auxiliary_loss(self.auxiliary, inputs)
         if not self.l2:

@@ -1,5 +1,6 @@
 """What a retrieval model is to Keras: compiled, fitted, saved and copied like other models, or a clear error."""
 
+import logging
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from tf_metammf.features.batches import (
     as_arrays,
     batch_of,
     check_data,
+    leaves_one_row,
     static_rows,
     with_sample_weight,
 )
@@ -22,6 +24,8 @@ from tf_metammf.layers.keras_version import refuse_keras_3
 from tf_metammf.layers.recommenders import tfrs
 from tf_metammf.layers.replicas import replica_count, size_of_batch, sum_over_batch
 from tf_metammf.objectives.objective import Objective
+
+logger = logging.getLogger(__name__)
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
 
@@ -101,7 +105,8 @@ class RetrievalModel(tfrs.Model):
             x: A dictionary of arrays, or a dataset of such dictionaries. ``"weight"``, float ``[n]``, is how much each
                 interaction counts, where it is there.
             y: Nothing.
-            batch_size: Rows of a batch, where ``x`` is a dictionary. Defaults to 32.
+            batch_size: Rows of a batch, where ``x`` is a dictionary. Defaults to 32. Where one row is left for the last
+                batch and the objective contrasts the rows of a batch, a warning says that nothing is learned from it.
             **options: As Keras has them; ``sample_weight`` is the same as ``"weight"`` in a dictionary of arrays.
 
         Raises:
@@ -117,7 +122,14 @@ class RetrievalModel(tfrs.Model):
                 f"batch_size is 1, but the negatives of {type(self.objective).__name__} are the other items of the "
                 "batch. Increase it."
             )
-        trained = super().fit(as_arrays(x), y, batch_size, **options)
+        arrays = as_arrays(x)
+        if contrasts and not options.get("validation_split") and leaves_one_row(arrays, batch_size or 32):
+            logger.warning(
+                "The last batch of every epoch has one row, from which %s learns nothing: its negatives are the other "
+                "items of the batch. Choose another batch_size to use all rows.",
+                type(self.objective).__name__,
+            )
+        trained = super().fit(arrays, y, batch_size, **options)
         losses = trained.history.get("loss")
         if contrasts and losses and not any(losses):
             raise InvalidInputError(
@@ -237,8 +249,11 @@ class RetrievalModel(tfrs.Model):
 
     def _logged(self, loss: tf.Tensor, batch: Batch) -> dict[str, tf.Tensor]:
         # The parts of the replicas add up to the loss; the metric takes their mean.
-        weights = batch.get("weight")
-        counted = size_of_batch(batch["user"]) if weights is None else sum_over_batch(weights)
+        rows, weights = size_of_batch(batch["user"]), batch.get("weight")
+        counted = rows if weights is None else sum_over_batch(weights)
+        if self.objective.Settings.contrasts_batch:
+            # One row has no negatives, and its loss of 0 says nothing.
+            counted = tf.where(rows > 1, counted, tf.zeros_like(counted))
         self.mean_loss.update_state(loss * replica_count(), sample_weight=counted)
         return {"loss": self.mean_loss.result()}
 

@@ -1,12 +1,16 @@
 """Evaluation of a finished run."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tf_metammf.baselines.popularity import Popularity
+from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.baseline_runs import make_baseline
+from tf_metammf.trainer.beyond_accuracy import ListMetrics
 from tf_metammf.trainer.calibration import CALIBRATION, apply_calibration, read_calibration
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.rankings import make_full_ranking
@@ -50,10 +54,17 @@ class Evaluation:
     Attributes:
         metrics: By name, e.g. ``"recall@20"``; those of cold and warm items as ``"cold/recall@20"``.
         references: Popularity, a random ranking, and the users, items and interactions behind every number.
+        beyond_accuracy: Of the lists of ``"model"`` and of ``"popularity"``, by group of users and name, as
+            :mod:`tf_metammf.ranking.beyond_accuracy` defines them.
     """
 
     metrics: dict[str, float]
     references: References
+    beyond_accuracy: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values: the metrics by name, and beside them all else."""
+        return {**self.metrics, **self.references.to_json(), "beyond_accuracy": self.beyond_accuracy}
 
 
 def evaluate(run: RunDirectory, *, records: str | Path | None = None, split: str = "test") -> dict[str, float]:
@@ -67,16 +78,31 @@ def evaluate(run: RunDirectory, *, records: str | Path | None = None, split: str
     Returns:
         Metrics by name, e.g. ``"recall@20"``; those of cold and warm items as ``"cold/recall@20"``.
     """
-    return evaluate_with_references(run, records=records, split=split).metrics
+    model, _, ranking = _ranked(run, records, split)
+    return ranking.evaluate_model(model)
 
 
 def evaluate_with_references(
     run: RunDirectory, *, records: str | Path | None = None, split: str = "test"
 ) -> Evaluation:
-    """As :func:`evaluate`, with the same metrics of popularity and of a random ranking."""
+    """As :func:`evaluate`, with the same metrics of popularity and of a random ranking, and metrics beyond accuracy."""
+    model, data, ranking = _ranked(run, records, split)
+    of_lists = ListMetrics(data, ranking.pairs.users)
+    popularity = Popularity(data.item_popularity)
+    return Evaluation(
+        ranking.evaluate_model(model),
+        References.of(data.item_popularity, ranking),
+        {
+            name: of_lists.of(ranking.recommended_by(ranked), ranking.cutoffs)
+            for name, ranked in (("model", model), ("popularity", popularity))
+        },
+    )
+
+
+def _ranked(run: RunDirectory, records: str | Path | None, split: str) -> tuple[Any, TrainingData, FullRanking]:
+    """The model of a run, its data and the ranking of a split; warns where the split was trained on."""
     leakage = leakage_of(run)
     if leakage is not None and (warning := leakage_warning(leakage, weights=str(run.folder))):
         logger.warning("%s", warning)
     model, data = load_model(run, records)
-    ranking = make_full_ranking(data, split, cutoffs=run.configuration.evaluation.k)
-    return Evaluation(ranking.evaluate_model(model), References.of(data.item_popularity, ranking))
+    return model, data, make_full_ranking(data, split, cutoffs=run.configuration.evaluation.k)

@@ -285,7 +285,7 @@ def _different(now: Any, before: Any) -> NDArray[np.bool_]:
         return np.ones(int(item_count({"": now})), bool)
     if not isinstance(now, TokenSequences):
         return np.asarray(tf.reduce_any(now != before, axis=1).numpy())
-    found = np.asarray(now.lengths != before.lengths)
+    found = np.array(now.lengths != before.lengths)
     for parts in ((now.values, before.values), (now.times, before.times)):
         length = min(part.shape[1] for part in parts)
         same = parts[0][:, :length].numpy() == parts[1][:, :length].numpy()

@@ -7,6 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_metammf.features.content_directions import content_directions
+from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.records.item_lookup import ItemLookup
 from tf_metammf.records.raw_data import Interactions
@@ -15,6 +17,9 @@ from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.token_arrays import TokenArrays
 from tf_metammf.records.token_sequences import FeatureForm
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
+
+CONTENT_BYTES = 2**30
+"""Features above this size are not read as a whole to tell how similar items are."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,20 @@ class TrainingData:
         if self.modalities is not None:
             table = table.select(self.modalities)
         return table.features, table.presence
+
+    def content_directions(self) -> NDArray[np.float32] | None:
+        """Unit vectors of the content of all items, by all modalities, whichever of them a model uses.
+
+        Returns:
+            As :func:`tf_metammf.features.content_directions.content_directions` gives them; None where there are no
+            features, or more than :data:`CONTENT_BYTES` of them.
+        """
+        metadata = self.record_set.metadata
+        width = sum(modality.width for modality in metadata.modalities.values())
+        if not width or 4 * width * metadata.items > CONTENT_BYTES:
+            return None
+        table = read_items(self.record_set, form="vectors")
+        return content_directions(FeatureTable(table.features, table.presence))
 
     @property
     def train(self) -> Interactions:

@@ -29,6 +29,10 @@ AXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"^variant_projections$", ("settings", "features", "settings")),
     (r"^mask$", ("features",)),
     (r"^modality_weights$", ("modalities",)),
+    (r"^queries/kernel$", ("settings", "modalities")),
+    (r"_diffusion_hidden/kernel$", ("items", "settings")),
+    (r"_diffusion_out/kernel$", ("settings", "items")),
+    (r"_diffusion_out/bias$", ("items",)),
 )
 """What the axes of weights stand for, by a pattern of their names; those of all others follow from settings alone."""
 

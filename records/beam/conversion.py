@@ -84,7 +84,9 @@ def convert_with_beam(
     from tf_metammf.records.beam.rejected_rows import rejected_rows
     from tf_metammf.records.beam.written_entries import (
         funnel_of,
+        has_sequences,
         notes_on_ids,
+        notes_on_times,
         read_entries,
         time_unit,
         write_metadata,
@@ -144,6 +146,7 @@ def convert_with_beam(
         method=method,
         reason=reason,
         settings=settings,
+        tokens=options.tokens,
         sizes=sizes,
     )
     with _target(output) as place, _user_errors():
@@ -153,14 +156,30 @@ def convert_with_beam(
         rejected = rejected_rows(entries)
         of_features = len(rejected) - len(rejected_rows(entries, ORIGIN))
         funnel = funnel_of(
-            entries, notes=(*chosen.notes, *notes_on_ids(entries), *notes_on_rows_of_features(of_features))
+            entries,
+            notes=(
+                *chosen.notes,
+                *notes_on_times(entries),
+                *notes_on_ids(entries),
+                *notes_on_rows_of_features(of_features),
+            ),
         )
         used = replace(splitting, method=funnel.method)
         require_validation(funnel.splits["validation"].interactions, used)
         done = replace(settings, options=options, splitting=used)
-        source = provenance_of("tabular", done, {"files": fingerprints, **time_unit(entries)})
+        source = provenance_of(
+            "tabular", done, {"files": fingerprints, **time_unit(entries)}, sequences=has_sequences(entries)
+        )
         timestamps = columns.timestamp is not None
-        metadata = write_metadata(place, entries, name=name, timestamps=timestamps, source=source, funnel=funnel)
+        metadata = write_metadata(
+            place,
+            entries,
+            name=name,
+            timestamps=timestamps,
+            source=source,
+            funnel=funnel,
+            stored_dtype=settings.stored_dtype,
+        )
     if settings.skips_bad_rows:
         write_text(rejected_file(output), rejected_text(rejected, Path(folder)))
     return metadata

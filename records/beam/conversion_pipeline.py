@@ -43,6 +43,7 @@ class ConversionPlan:
         method: Method of the splits; None lets the pipeline choose by the times.
         reason: Why this method.
         settings: What to drop, how to split, and what becomes of rows that cannot be read.
+        tokens: Whether the sequences of extracted features are read, instead of the vectors beside them.
         sizes: How the work is divided.
     """
 
@@ -56,6 +57,7 @@ class ConversionPlan:
     method: str | None
     reason: str
     settings: ConversionSettings
+    tokens: bool
     sizes: PipelineSizes
 
 
@@ -89,6 +91,8 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
             plan.item_columns,
             part_bytes=plan.sizes.part_bytes,
             skip=plan.settings.skips_bad_rows,
+            tokens=plan.tokens,
+            most_tokens=plan.settings.most_tokens,
         )
         of_rows = interaction_rows.ids_of(read, "item")
         of_features = described | "features: names" >> beam.MapTuple(lambda key, rows: (key, rows[0]))
@@ -174,12 +178,13 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
                 numbered,
                 output,
                 items=count,
-                widths=feature_rows.widths(described, plan.features),
+                shapes=feature_rows.shapes(described, plan.features),
                 shards=plan.settings.shards,
+                stored_dtype=plan.settings.stored_dtype,
             ),
             _write_ids(user_ids, "user", kept["user"], output, USERS_FILE),
             _write_ids(item_ids, "item", kept["item"], output, ITEMS_FILE),
-            feature_rows.widths_written(described, plan.features),
+            feature_rows.shapes_written(described, plan.features),
         ]
         if times is not None:
             once = pipeline | "times: once" >> beam.Create([None])
@@ -202,7 +207,7 @@ def _odd_ids(part: int, ids: dict[str, set[str]], role: str) -> tuple[str, str, 
 
 
 def _unit_written(_: None, times: Any) -> tuple[str, str, int, dict[str, Any]]:
-    return "times", "", 0, {"unit": times.unit}
+    return "times", "", 0, {"unit": times.unit, "note": times.note}
 
 
 def _with_numbers(key: Any, found: dict[str, Any]) -> tuple[str, tuple[list[str], Any, Any]]:

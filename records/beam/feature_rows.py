@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -27,10 +27,54 @@ from tf_metammf.records.raw_files.dense_ids import with_ids_of_items
 from tf_metammf.records.raw_files.feature_columns import feature_rows, no_features
 from tf_metammf.records.raw_files.feature_tables import feature_columns, no_such_row
 from tf_metammf.records.raw_files.id_spelling import differently_written, near_miss
+from tf_metammf.records.thinned_tokens import MOST_TOKENS, thinned
+from tf_metammf.records.token_arrays import TokenArrays
 from tf_metammf.records.value_ranges import ValueRanges
 
-Widths = dict[str, tuple[int, str]]
-"""By modality: values an item, and the type they were read as."""
+
+class FeatureShape(NamedTuple):
+    """What the features of a modality are like, over all its rows.
+
+    Attributes:
+        width: Values of an item, or of each of its tokens.
+        dtype: The type they were read as.
+        has_tokens: Whether items have token sequences.
+        has_times: Whether these have times.
+        rows: Items of the file.
+        tokens: Tokens of all of them, after thinning.
+        most: Tokens of the longest sequence.
+    """
+
+    width: int
+    dtype: str
+    has_tokens: bool = False
+    has_times: bool = False
+    rows: int = 0
+    tokens: int = 0
+    most: int = 0
+
+    @classmethod
+    def of(cls, features: Any) -> "FeatureShape":
+        """That of some rows."""
+        width, dtype = features.shape[1], str(features.dtype)
+        if not isinstance(features, TokenArrays):
+            return cls(width, dtype)
+        lengths = features.lengths
+        return cls(width, dtype, True, features.has_times, len(lengths), int(lengths.sum()), features.most)
+
+    def joined(self, other: "FeatureShape") -> "FeatureShape":
+        """That of both, which are of one kind."""
+        rows, tokens = self.rows + other.rows, self.tokens + other.tokens
+        return self._replace(rows=rows, tokens=tokens, most=max(self.most, other.most))
+
+    @property
+    def kind(self) -> tuple[int, str, bool, bool]:
+        """What has to be the same in all rows."""
+        return self.width, self.dtype, self.has_tokens, self.has_times
+
+
+Shapes = dict[str, FeatureShape]
+"""By modality."""
 
 
 def read_features(
@@ -41,6 +85,8 @@ def read_features(
     *,
     part_bytes: int,
     skip: bool = False,
+    tokens: bool = False,
+    most_tokens: int = MOST_TOKENS,
 ) -> "tuple[beam.PCollection[Any], beam.PCollection[Any]]":
     """Reads the features of all modalities in parts.
 
@@ -51,13 +97,15 @@ def read_features(
         item_columns: Of each modality; see :func:`tf_metammf.records.raw_files.feature_tables.read_features`.
         part_bytes: Bytes that are read at once.
         skip: Whether rows that cannot be read are left out; else the first that a worker finds is an error.
+        tokens: Whether the sequences of extracted features are read, instead of the vectors beside them.
+        most_tokens: Tokens that are kept of a sequence.
 
     Returns:
-        By ``(modality, part)``: the raw ids of some items, their features ``[rows, width]``, and the ranges of these
-        in the precision of the file; and entries of the kind "rejected" for the rows that were left out.
+        By ``(modality, part)``: the raw ids of some items, their features ``[rows, width]`` or sequences, and the
+        ranges of these in the precision of the file; and entries of the kind "rejected" for rows that were left out.
     """
     described = [(modality, file, ids_files.get(modality)) for modality, file in sorted(files.items())]
-    read = beam.FlatMap(of_parts(_read), dict(item_columns), skip)
+    read = beam.FlatMap(of_parts(_read), dict(item_columns), skip, tokens, most_tokens)
     outputs = (
         pipeline
         | "features: files" >> beam.Create(described)
@@ -68,20 +116,20 @@ def read_features(
     return outputs["read"], outputs[REJECTED]
 
 
-def widths(features: "beam.PCollection[Any]", files: Mapping[str, RawFile], label: str = "widths") -> Any:
-    """The :data:`Widths` of all modalities, as a side input; different ones are an error of the pipeline."""
+def shapes(features: "beam.PCollection[Any]", files: Mapping[str, RawFile], label: str = "shapes") -> Any:
+    """The :data:`Shapes` of all modalities, as a side input; different widths are an error of the pipeline."""
     found = features | f"{label}: of parts" >> beam.MapTuple(
-        lambda key, rows: (key[0], rows[1].shape[1], str(rows[1].dtype), rows[0][0])
+        lambda key, rows: (key[0], FeatureShape.of(rows[1]), rows[0][0])
     )
-    return collected(found | f"{label}: distinct" >> beam.CombineGlobally(_OneOfEach()), label, _widths, dict(files))
+    return collected(found | f"{label}: distinct" >> beam.CombineGlobally(_JoinedShapes()), label, _shapes, dict(files))
 
 
-def widths_written(features: "beam.PCollection[Any]", files: Mapping[str, RawFile]) -> "beam.PCollection[Any]":
-    """Entries of the kind "width" for what is written: width and type of every modality."""
+def shapes_written(features: "beam.PCollection[Any]", files: Mapping[str, RawFile]) -> "beam.PCollection[Any]":
+    """Entries of the kind "shape" for what is written of every modality."""
     return (
         features.pipeline
-        | "widths: once" >> beam.Create([None])
-        | "widths: entries" >> beam.FlatMap(_width_entries, widths(features, files, "written widths"))
+        | "shapes: once" >> beam.Create([None])
+        | "shapes: entries" >> beam.FlatMap(_shape_entries, shapes(features, files, "written shapes"))
     )
 
 
@@ -113,9 +161,9 @@ def _require_distinct(key: tuple[str, int], ranges: ValueRanges | None) -> list[
     return []
 
 
-def _width_entries(_: None, found: Widths) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
-    for modality, (width, dtype) in sorted(found.items()):
-        yield "width", modality, 0, {"width": width, "dtype": dtype}
+def _shape_entries(_: None, found: Shapes) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
+    for modality, shape in sorted(found.items()):
+        yield "shape", modality, 0, shape._asdict()
 
 
 def overlap(parts: "beam.PCollection[Any]", modalities: Sequence[str]) -> "beam.PCollection[Any]":
@@ -218,7 +266,13 @@ def _parts(
 
 
 def _read(
-    modality: str, part: RawPart, ids: list[str] | None, item_columns: dict[str, str | None], skip: bool
+    modality: str,
+    part: RawPart,
+    ids: list[str] | None,
+    item_columns: dict[str, str | None],
+    skip: bool,
+    tokens: bool,
+    most_tokens: int,
 ) -> Iterator[Any]:
     if part.file.suffix == MATRIX:
         names = [str(row) for row in range(part.start, part.stop)] if ids is None else ids
@@ -226,7 +280,7 @@ def _read(
         yield (modality, *part.key), (names, rows, ValueRanges.of(rows))
         return
     file = part.file
-    item, kinds = feature_columns(file.shown, file.names, item_columns.get(modality), index=file.index)
+    item, kinds = feature_columns(file.shown, file.names, item_columns.get(modality), index=file.index, tokens=tokens)
     bad_rows = BadRows(skip=skip)
     table = read_table(part, kinds, bad_rows)
     table = None if table is None else with_ids_of_items(table, item, bad_rows)
@@ -234,37 +288,47 @@ def _read(
     if table is not None and len(table):
         found, features, ranges = feature_rows(table, item, [name for name in kinds if name != item])
         if found:
-            yield (modality, *part.key), (found, features, ranges)
+            kept = thinned(features, most_tokens) if isinstance(features, TokenArrays) else features
+            yield (modality, *part.key), (found, kept, ranges)
 
 
-class _OneOfEach(beam.CombineFn):
-    """Keeps one item of every modality, width and type."""
+_Accumulated = dict[tuple[Any, ...], tuple[FeatureShape, str]]
+"""By modality and kind: the shape of all rows so far, and one of the items."""
 
-    def create_accumulator(self) -> dict[tuple[str, int, str], str]:
+
+class _JoinedShapes(beam.CombineFn):
+    """Joins the shapes of every modality that are of one kind, and keeps an item of each."""
+
+    def create_accumulator(self) -> _Accumulated:
         return {}
 
-    def add_input(self, accumulator: dict[Any, str], element: tuple[str, int, str, str]) -> dict[Any, str]:
-        return {element[:3]: element[3]} | accumulator
+    def add_input(self, accumulator: _Accumulated, element: tuple[str, FeatureShape, str]) -> _Accumulated:
+        modality, shape, item = element
+        return self.merge_accumulators([accumulator, {(modality, *shape.kind): (shape, item)}])
 
-    def merge_accumulators(self, accumulators: Any) -> dict[Any, str]:
-        return {key: item for accumulator in accumulators for key, item in accumulator.items()}
+    def merge_accumulators(self, accumulators: Any) -> _Accumulated:
+        merged: _Accumulated = {}
+        for accumulator in accumulators:
+            for key, (shape, item) in accumulator.items():
+                merged[key] = (merged[key][0].joined(shape), merged[key][1]) if key in merged else (shape, item)
+        return merged
 
-    def extract_output(self, accumulator: dict[Any, str]) -> dict[Any, str]:
+    def extract_output(self, accumulator: _Accumulated) -> _Accumulated:
         return accumulator
 
 
-def _widths(found: list[dict[tuple[str, int, str], str]], files: dict[str, RawFile]) -> Widths:
-    widths: Widths = {}
-    for (modality, width, dtype), item in sorted(entry for each in found for entry in each.items()):
-        if widths.setdefault(modality, (width, dtype))[0] != width:
+def _shapes(found: list[_Accumulated], files: dict[str, RawFile]) -> Shapes:
+    shapes: Shapes = {}
+    for (modality, *_), (shape, item) in sorted(entry for each in found for entry in each.items()):
+        if shapes.setdefault(modality, shape).width != shape.width:
             raise InvalidInputError(
-                f'{files[modality].path}: has {width} values for item "{item}", others have {widths[modality][0]}. '
-                "Fix the record."
+                f'{files[modality].path}: has {shape.width} values for item "{item}", others have '
+                f"{shapes[modality].width}. Fix the record."
             )
     for modality, file in files.items():
-        if modality not in widths:
+        if modality not in shapes:
             raise no_features(file.shown, ["its columns"])
-    return widths
+    return shapes
 
 
 def _overlap(_: int, ids: dict[str, set[str]], modalities: list[str]) -> Iterator[tuple[str, int]]:

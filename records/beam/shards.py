@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.beam.columns import Columns, end_to_end, of_parts, parts, take, total
-from tf_metammf.records.beam.feature_rows import Widths
+from tf_metammf.records.beam.feature_rows import FeatureShape, Shapes
 from tf_metammf.records.beam.row_order import Ranks, ranked, with_places
 from tf_metammf.records.item_index import index_path, write_index
 from tf_metammf.records.metadata import file_entry
 from tf_metammf.records.raw_data import SPLITS, ModalityFeatures
 from tf_metammf.records.record_set import INTERACTIONS_FOLDER, ITEMS_FOLDER
 from tf_metammf.records.shards import interaction_bytes, require_ids, shard_bounds, shard_name
+from tf_metammf.records.token_arrays import SequenceFeatures, TokenArrays, mean_values
 
 Entry = tuple[str, str, int, dict[str, Any]]
 """What was written: its kind, its split or modality, its number, and what metadata.json says of it."""
@@ -74,8 +75,9 @@ def write_items(
     folder: str,
     *,
     items: Any,
-    widths: Any,
+    shapes: Any,
     shards: int | None,
+    stored_dtype: str,
 ) -> "beam.PCollection[Entry]":
     """Writes the item shards and their indexes.
 
@@ -83,23 +85,24 @@ def write_items(
         features: By modality: raw ids, dense ids and features of some items.
         folder: The record set, a path or URL.
         items: Number of items, as a side input.
-        widths: The widths, as a side input.
+        shapes: What the features are like, as a side input.
         shards: Number of shards; by default one for every 64 MiB.
+        stored_dtype: The type that values are stored in.
 
     Returns:
         Entries of the kinds "items", "index" and "modality".
     """
-    sent = features | "items: send" >> beam.FlatMap(of_parts(_items_by_shard), items, widths, shards)
+    sent = features | "items: send" >> beam.FlatMap(of_parts(_items_by_shard), items, shapes, shards, stored_dtype)
     empty = (
         features.pipeline
         | "items: once" >> beam.Create([None])
-        | "items: all" >> beam.FlatMap(_all_item_shards, items, widths, shards)
+        | "items: all" >> beam.FlatMap(_all_item_shards, items, shapes, shards, stored_dtype)
     )
     return (
         (sent, empty)
         | "items: gather" >> beam.Flatten()
         | "items: by shard" >> beam.GroupByKey()
-        | "items: write" >> beam.FlatMap(of_parts(_write_items), items, widths, shards, folder)
+        | "items: write" >> beam.FlatMap(of_parts(_write_items), items, shapes, shards, stored_dtype, folder)
     )
 
 
@@ -182,57 +185,71 @@ def _write_interactions(
     return "interactions", split, shard, described
 
 
-def _item_bounds(items: int, widths: Widths, shards: int | None) -> NDArray[np.int64]:
-    return shard_bounds(items, record_bytes=8 + 4 * sum(width for width, _ in widths.values()), shards=shards)
+def _item_bounds(items: int, shapes: Shapes, shards: int | None, stored_dtype: str) -> NDArray[np.int64]:
+    values = sum(
+        mean_values(shape.tokens, shape.rows, shape.width) if shape.has_tokens else shape.width
+        for shape in shapes.values()
+    )
+    return shard_bounds(items, record_bytes=8 + np.dtype(stored_dtype).itemsize * values, shards=shards)
 
 
 def _items_by_shard(
     modality: str,
-    batch: tuple[list[str], NDArray[np.int64], NDArray[Any]],
+    batch: tuple[list[str], NDArray[np.int64], Any],
     items: int,
-    widths: Widths,
+    shapes: Shapes,
     shards: int | None,
+    stored_dtype: str,
 ) -> Iterator[tuple[int, Any]]:
     ids, numbers, features = batch
-    bounds = _item_bounds(items, widths, shards)
+    bounds = _item_bounds(items, shapes, shards, stored_dtype)
     columns = {"row": np.arange(len(ids)), "item": numbers}
     for shard, part in parts(columns, np.searchsorted(bounds, numbers, side="right") - 1):
         yield shard, (modality, [ids[row] for row in part["row"]], part["item"], features[part["row"]])
 
 
-def _all_item_shards(_: None, items: int, widths: Widths, shards: int | None) -> Iterator[tuple[int, None]]:
-    for shard in range(len(_item_bounds(items, widths, shards)) - 1):
+def _all_item_shards(
+    _: None, items: int, shapes: Shapes, shards: int | None, stored_dtype: str
+) -> Iterator[tuple[int, None]]:
+    for shard in range(len(_item_bounds(items, shapes, shards, stored_dtype)) - 1):
         yield shard, None
 
 
 def _write_items(
-    shard: int, batches: Iterable[Any], items: int, widths: Widths, shards: int | None, folder: str
+    shard: int,
+    batches: Iterable[Any],
+    items: int,
+    shapes: Shapes,
+    shards: int | None,
+    stored_dtype: str,
+    folder: str,
 ) -> Iterator[Entry]:
     from tf_metammf.records.item_examples import item_examples  # TensorFlow, which other steps do without
     from tf_metammf.records.writer import write_examples
 
-    bounds = _item_bounds(items, widths, shards)
+    bounds = _item_bounds(items, shapes, shards, stored_dtype)
     start, stop = int(bounds[shard]), int(bounds[shard + 1])
-    found: dict[str, list[Any]] = {modality: [] for modality in sorted(widths)}
+    found: dict[str, list[Any]] = {modality: [] for modality in sorted(shapes)}
     for batch in batches:
         if batch is not None:
             found[batch[0]].append(batch[1:])
     names = [""] * (stop - start)
     modalities = {}
     for modality, of_modality in found.items():
-        modalities[modality] = _features(modality, of_modality, names, start, widths[modality])
-        yield "modality", modality, shard, {"items": int(modalities[modality].present.sum())}
+        modalities[modality] = _features(modality, of_modality, names, start, shapes[modality])
+        features = modalities[modality].features
+        tokens = int(features.token_counts.sum()) if isinstance(features, SequenceFeatures) else 0
+        yield "modality", modality, shard, {"items": int(modalities[modality].present.sum()), "tokens": tokens}
     with tempfile.TemporaryDirectory() as scratch:
         path = _scratch_path(scratch, shard_name(ITEMS_FOLDER, "all", shard=shard, shards=len(bounds) - 1))
-        starts = write_examples(path, item_examples(modalities, names, 0, stop - start, first_item=start))
+        examples = item_examples(modalities, names, 0, stop - start, first_item=start, stored_dtype=stored_dtype)
+        starts = write_examples(path, examples)
         write_index(index_path(path), starts)
         for kind, file in (("items", path), ("index", index_path(path))):
             yield kind, "", shard, _published(Path(scratch), file, folder, records=len(starts))
 
 
-def _features(
-    modality: str, batches: list[Any], names: list[str], start: int, width: tuple[int, str]
-) -> ModalityFeatures:
+def _features(modality: str, batches: list[Any], names: list[str], start: int, shape: FeatureShape) -> ModalityFeatures:
     """Features of the items of a shard; also notes the raw ids of those that have any."""
     row_of_item = np.full(len(names), -1, np.int64)
     rows = 0
@@ -244,8 +261,15 @@ def _features(
                 )
             names[item], row_of_item[item] = raw, rows
             rows += 1
-    features = np.concatenate([np.empty((0, width[0]), width[1]), *(batch[2] for batch in batches)])
-    return ModalityFeatures(features, row_of_item)
+    found = [batch[2] for batch in batches]
+    if not shape.has_tokens:
+        return ModalityFeatures(np.concatenate([np.empty((0, shape.width), shape.dtype), *found]), row_of_item)
+    values = np.concatenate([np.empty((0, shape.width), shape.dtype), *(each.values for each in found)])
+    lengths = np.concatenate([np.empty(0, np.int64), *(each.lengths for each in found)])
+    times = [np.empty(0, np.float32), *(each.times for each in found if each.times is not None)]
+    return ModalityFeatures(
+        TokenArrays(values, lengths, np.concatenate(times) if shape.has_times else None), row_of_item
+    )
 
 
 def _scratch_path(scratch: str, name: str) -> Path:

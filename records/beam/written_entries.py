@@ -14,7 +14,8 @@ from tf_metammf.records.beam.rejected_rows import rejected_rows
 from tf_metammf.records.beam.shards import publish
 from tf_metammf.records.funnel import Funnel, SplitCounts
 from tf_metammf.records.metadata import METADATA_FILE, FileEntry, Metadata, SplitEntry
-from tf_metammf.records.modality_entry import ModalityEntry
+from tf_metammf.records.modality_entry import ModalityEntry, TokensEntry
+from tf_metammf.records.modality_names import require_modality_names
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.id_spelling import OddIds
 from tf_metammf.records.shards import require_some_weight
@@ -77,14 +78,31 @@ def write_text(path: str, text: str) -> None:
         content.write(text.encode("utf-8", "backslashreplace"))
 
 
+def has_sequences(entries: list[Any]) -> bool:
+    """Whether any modality has token sequences."""
+    return any(entry["has_tokens"] for kind, _, _, entry in entries if kind == "shape")
+
+
 def time_unit(entries: list[Any]) -> dict[str, str]:
     """What times are stored in, as the provenance has it; nothing where there is no unit."""
     units = [entry["unit"] for kind, _, _, entry in entries if kind == "times"]
     return {} if units in ([], [None]) else {"timestamp_unit": units[0]}
 
 
+def notes_on_times(entries: list[Any]) -> tuple[str, ...]:
+    """What the user should know of the times of interactions."""
+    return tuple(entry["note"] for kind, _, _, entry in entries if kind == "times" and entry["note"] is not None)
+
+
 def write_metadata(
-    output: str, entries: list[Any], *, name: str, timestamps: bool, source: dict[str, Any], funnel: Funnel
+    output: str,
+    entries: list[Any],
+    *,
+    name: str,
+    timestamps: bool,
+    source: dict[str, Any],
+    funnel: Funnel,
+    stored_dtype: str = "float32",
 ) -> Metadata:
     """Writes the metadata of TFDS, and ``metadata.json`` last.
 
@@ -103,9 +121,18 @@ def write_metadata(
     splits = {split: files("interactions", split) for split in SPLITS}
     (users,), (items,) = files("ids", "user"), files("ids", "item")
     modalities = {}
-    for _, modality, _, width in (entry for entry in entries if entry[0] == "width"):
-        present = sum(entry["items"] for kind, of, _, entry in entries if (kind, of) == ("modality", modality))
-        modalities[modality] = ModalityEntry(width=width["width"], source_dtype=width["dtype"], items=present)
+    for _, modality, _, shape in (entry for entry in entries if entry[0] == "shape"):
+        written = [entry for kind, of, _, entry in entries if (kind, of) == ("modality", modality)]
+        total = sum(entry["tokens"] for entry in written)
+        modalities[modality] = ModalityEntry(
+            width=shape["width"],
+            source_dtype=shape["dtype"],
+            items=sum(entry["items"] for entry in written),
+            tokens=TokensEntry(shape["most"], total, shape["has_times"]) if shape["has_tokens"] else None,
+            stored_dtype=stored_dtype,
+        )
+    sequences = [modality for modality, entry in modalities.items() if entry.tokens is not None]
+    require_modality_names(modalities, sequences=sequences)
     metadata = Metadata(
         name=name,
         users=users.records,

@@ -13,7 +13,7 @@ from tf_metammf.records.bad_rows import BadRows, write_rejected
 from tf_metammf.records.conversion.conversion_settings import ConversionSettings
 from tf_metammf.records.funnel import Funnel, SplitCounts
 from tf_metammf.records.modality_names import require_modality_names
-from tf_metammf.records.raw_data import SPLITS, RawData
+from tf_metammf.records.raw_data import SPLITS, ModalityFeatures, RawData
 from tf_metammf.records.record_set import RecordSet, open_record_set
 from tf_metammf.records.sources import load_source
 from tf_metammf.records.splits.default_split import interactions_of_new
@@ -26,6 +26,8 @@ from tf_metammf.records.splits.splitting import (
     require_validation,
 )
 from tf_metammf.records.staging import require_absent
+from tf_metammf.records.thinned_tokens import MOST_TOKENS, ThinnedSequences
+from tf_metammf.records.token_arrays import SequenceFeatures
 
 
 def convert(
@@ -39,6 +41,8 @@ def convert(
     seed: int = 0,
     shards: int | None = None,
     on_error: str = "stop",
+    most_tokens: int = MOST_TOKENS,
+    stored_dtype: str = "float32",
     show_progress: bool = False,
 ) -> RecordSet:
     """Reads raw data, filters and splits it, and writes a record set.
@@ -55,6 +59,8 @@ def convert(
         seed: Seed of the splits and of the order on disk.
         shards: Shards per split and of the items; by default one for every 64 MiB.
         on_error: "stop" at a row that cannot be read, or "skip" it; those are listed in ``OUTPUT.rejected.csv``.
+        most_tokens: Tokens that are kept of a sequence; a longer one is thinned evenly over its time.
+        stored_dtype: The type that features are stored in: "float32", or "float16" for half the bytes.
         show_progress: Whether to draw a progress bar on stderr.
 
     Returns:
@@ -64,7 +70,16 @@ def convert(
         InvalidInputError: ``output`` exists or cannot be written, or the raw data or an
             argument is not acceptable. Nothing is left at ``output``.
     """
-    settings = ConversionSettings(options, filtering or Filtering(), splitting or Splitting(), seed, shards, on_error)
+    settings = ConversionSettings(
+        options,
+        filtering or Filtering(),
+        splitting or Splitting(),
+        seed=seed,
+        shards=shards,
+        on_error=on_error,
+        most_tokens=most_tokens,
+        stored_dtype=stored_dtype,
+    )
     return convert_as(settings, source, Path(path), Path(output), show_progress=show_progress)
 
 
@@ -90,13 +105,14 @@ def convert_as(
     if settings.splitting.like is not None:
         open_record_set(settings.splitting.like)  # a mistake there need not wait for the data
     read = _with_note_on_rows(module.read(path, options, request=request), request.bad_rows)
-    require_modality_names(read.modalities)
+    read = replace(read, modalities=_thinned(read.modalities, settings.most_tokens))
+    require_modality_names(read.modalities, sequences=read.sequences)
     data, dropped = filter_interactions(read, settings.filtering)
     division = divide(data, settings.splitting, seed=settings.seed)
     require_validation(len(division.splits["validation"]), division.splitting)
     funnel = _funnel(read, data, dropped, division)
     used = replace(settings, options=options, splitting=division.splitting)
-    provenance = provenance_of(source, used, data.provenance)
+    provenance = provenance_of(source, used, data.provenance, sequences=bool(data.sequences))
     data = replace(data, provenance=provenance)
     from tf_metammf.records.writer import write_record_set  # imports TensorFlow, which a bad input need not wait for
 
@@ -107,11 +123,21 @@ def convert_as(
         seed=settings.seed,
         shards=settings.shards,
         funnel=funnel,
+        stored_dtype=settings.stored_dtype,
         show_progress=show_progress,
     )
     if settings.skips_bad_rows:
         write_rejected(output, request.bad_rows.rejected, folder=path)
     return record_set
+
+
+def _thinned(modalities: Mapping[str, ModalityFeatures], most: int) -> dict[str, ModalityFeatures]:
+    return {
+        name: replace(modality, features=ThinnedSequences(modality.features, most))
+        if isinstance(modality.features, SequenceFeatures)
+        else modality
+        for name, modality in modalities.items()
+    }
 
 
 def _with_note_on_rows(read: RawData, bad_rows: BadRows) -> RawData:
@@ -125,24 +151,29 @@ def notes_on_rows_of_features(rows: int) -> tuple[str, ...]:
     return (f"Rows of features that could not be read and were left out: {rows:,}.",) if rows else ()
 
 
-def provenance_of(source: str, settings: ConversionSettings, read: Mapping[str, object]) -> dict[str, Any]:
+def provenance_of(
+    source: str, settings: ConversionSettings, read: Mapping[str, object], *, sequences: bool = False
+) -> dict[str, Any]:
     """Where a record set came from and what was done to it, as plain JSON values.
 
     Args:
         source: Name of the source.
         settings: What was done: with options of the source, and the method and the shares of splits that were used.
         read: What the source says of what it read.
+        sequences: Whether any modality has token sequences.
     """
-    options, filtering = _portable(asdict(settings.options)), asdict(settings.filtering)
-    if options.get("weight") is None:  # as earlier releases wrote it
-        options.pop("weight", None)
+    later: frozenset[str] = getattr(settings.options, "later", frozenset())
+    options = {name: value for name, value in asdict(settings.options).items() if value or name not in later}
+    filtering = asdict(settings.filtering)
+    if not options.get("weight"):  # as earlier releases wrote it
         filtering.pop("weight_of_repeats")
     return {
         "source": source,
-        "options": options,
+        "options": _portable(options),
         "filtering": filtering,
         "splitting": provenance_of_splitting(settings.splitting),
         "seed": settings.seed,
+        **({"most_tokens": settings.most_tokens} if sequences else {}),
         **read,
     }
 

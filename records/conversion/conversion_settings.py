@@ -5,10 +5,12 @@ from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows, require_on_error
+from tf_metammf.records.modality_entry import require_stored_dtype
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.shards import require_shards
 from tf_metammf.records.splits.filtering import Filtering
 from tf_metammf.records.splits.splitting import SOURCE_METHOD, Splitting
+from tf_metammf.records.thinned_tokens import MOST_TOKENS, require_most_tokens
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,11 @@ class ConversionSettings:
         seed: Seed of the splits and of the order on disk.
         shards: Shards per split and of the items; by default one for every 64 MiB.
         on_error: "stop" at a row that cannot be read, or "skip" it.
+        most_tokens: Tokens that are kept of a sequence; a longer one is thinned evenly over its time.
+        stored_dtype: The type that features are stored in: "float32", or "float16" for half the bytes.
 
     Raises:
-        InvalidInputError: A number is out of its bounds, or ``on_error`` is unknown.
+        InvalidInputError: A number is out of its bounds, or ``on_error`` or ``stored_dtype`` is unknown.
     """
 
     options: Any = None
@@ -33,12 +37,16 @@ class ConversionSettings:
     seed: int = 0
     shards: int | None = None
     on_error: str = "stop"
+    most_tokens: int = MOST_TOKENS
+    stored_dtype: str = "float32"
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise InvalidInputError(f"seed is {self.seed}, expected at least 0.")
         require_shards(self.shards)
         require_on_error(self.on_error)
+        require_most_tokens(self.most_tokens)
+        require_stored_dtype(self.stored_dtype)
 
     @property
     def skips_bad_rows(self) -> bool:

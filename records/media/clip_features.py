@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.media.decoding.decoding_pool import DecodingPool
 from tf_metammf.records.media.decoding.limits import Limits
-from tf_metammf.records.media.decoding.requests import DecodeRequest, Problem
+from tf_metammf.records.media.decoding.requests import DecodeRequest, Problem, Sequence
 from tf_metammf.records.media.encoding.media_encoder import encoded
 from tf_metammf.records.media.feature_store import MediaItem
 from tf_metammf.records.media.item_contents import modalities_of_files, texts_of_item
 from tf_metammf.records.media.media_files import SUFFIXES, TEXT_ROLES, role_of
 from tf_metammf.records.media.modality_plans import ModalityPlan, plan_of_provenance
+from tf_metammf.records.token_arrays import TokenArrays, in_order
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,12 @@ class ClipFeatures:
 
     Attributes:
         vectors: float32 ``[width]`` by modality.
+        sequences: What they are the means of, by modality: frames, windows and texts with their times, of one item.
         problems: By modality why it has none.
     """
 
     vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    sequences: dict[str, TokenArrays] = field(default_factory=dict)
     problems: dict[str, Problem] = field(default_factory=dict)
 
 
@@ -82,21 +85,22 @@ def features_of_item(
         for modality, provenance in extraction.items()
     }
     found = ClipFeatures()
-    for modality, values in _decoded(item, plans, limits or Limits(), found):
-        found.vectors.setdefault(modality, _mean(plans[modality], values))
+    for modality, sequence in _decoded(item, plans, limits or Limits(), found):
+        if modality not in found.vectors:
+            _encode(plans[modality], modality, sequence, found)
     if (plan := plans.get("textual")) is not None:
         texts = texts_of_item(item, plan.encoder.inputs)  # type: ignore[arg-type]
         if texts.problem is not None:
             found.problems["textual"] = texts.problem
         if texts.texts:
-            found.vectors["textual"] = _mean(plan, texts.texts)
+            _encode(plan, "textual", texts.sequence(), found)
     return found
 
 
 def _decoded(
     item: MediaItem, plans: Mapping[str, ModalityPlan], limits: Limits, found: ClipFeatures
-) -> list[tuple[str, Any]]:
-    """Modality and values of what could be decoded, those of a video before those of a cover."""
+) -> list[tuple[str, Sequence]]:
+    """Modality and content of what could be decoded, those of a video before those of a cover."""
     requests = {}
     for path, modalities in modalities_of_files(item).items():
         wanted: dict[str, Any] = {modality: plans[modality].request for modality in modalities if modality in plans}
@@ -111,9 +115,10 @@ def _decoded(
     for path in requests:
         for modality, problem in answers[path].problems.items():
             found.problems.setdefault(modality, problem)
-    return [(modality, sequence.values) for path in requests for modality, sequence in answers[path].sequences.items()]
+    return [(modality, sequence) for path in requests for modality, sequence in answers[path].sequences.items()]
 
 
-def _mean(plan: ModalityPlan, values: Any) -> NDArray[np.float32]:
-    vectors = encoded(plan.encoder, plan.encoder_name, values)
-    return vectors.mean(axis=0, dtype=np.float64).astype(np.float32)  # type: ignore[no-any-return]
+def _encode(plan: ModalityPlan, modality: str, sequence: Sequence, found: ClipFeatures) -> None:
+    vectors = encoded(plan.encoder, plan.encoder_name, sequence.values)
+    found.vectors[modality] = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    found.sequences[modality] = in_order(vectors, np.array([len(vectors)]), np.asarray(sequence.times))

@@ -13,6 +13,7 @@ import numpy as np
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
+from tf_metammf.records.raw_files.compressed_text import opened_text, text_bytes
 from tf_metammf.records.raw_files.input_files import require_file
 from tf_metammf.records.raw_files.line_blocks import blocks_of
 from tf_metammf.records.raw_files.row_places import RowPlaces, TextRows
@@ -85,7 +86,9 @@ def text_head(path: Path, head: bytes, text: TextFormat) -> TextHead:
         InvalidInputError: It is no delimited text.
     """
     if head.startswith((b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ")):
-        raise InvalidInputError(f"{path}: is compressed, expected text. Unpack it.")
+        raise InvalidInputError(
+            f"{path}: is compressed, expected text. Unpack it, or name it {path.name}.gz if gzip packed it."
+        )
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InvalidInputError(f"{path}: is UTF-16 text, expected UTF-8. Save it as UTF-8.")
     if b"\0" in head:
@@ -137,7 +140,7 @@ def read_text(
     try:
         table = Table(path, _read_with(path, kinds, layout, options), places=places)
     except pyarrow.ArrowException as error:
-        content = path.read_bytes()
+        content = text_bytes(path)
         table = read_row_by_row(path, content, kinds, layout=layout, options=options, places=places, bad_rows=bad_rows)
         if len(table) == layout.rows - 1:  # nothing is wrong with any row
             raise unreadable_text(path, error) from error
@@ -199,7 +202,7 @@ def read_options(layout: TextLayout, names: Sequence[str] | None = None) -> pyar
 
 def _head_of_file(path: Path, text: TextFormat) -> TextHead:
     require_file(path)
-    with path.open("rb") as file:
+    with opened_text(path) as file:
         head = file.read(HEAD_BYTES)
         while b"\n" not in head.lstrip(b"\r\n") and (more := file.read(HEAD_BYTES)):
             head += more

@@ -14,6 +14,8 @@ from tf_metammf.records.raw_files.dense_ids import id_column
 from tf_metammf.records.raw_files.input_files import one_line
 from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.tables import Table, is_number, listed
+from tf_metammf.records.raw_files.token_columns import token_columns, token_rows
+from tf_metammf.records.token_arrays import TokenArrays
 from tf_metammf.records.value_ranges import ValueRanges
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ def features_from_table(table: Table, item_column: str, feature_columns: Sequenc
         table: One row an item.
         item_column: The column of the raw item ids.
         feature_columns: One column of lists (in a text file, numbers with spaces, commas or
-            semicolons between, in brackets or not), or one column of numbers for every value.
+            semicolons between, in brackets or not), or one column of numbers for every value; or a column of lists of
+            lists, which are token sequences, maybe with one of the times of tokens.
 
     Returns:
         The features of all items that have a list, or at least one number.
@@ -44,23 +47,26 @@ def features_from_table(table: Table, item_column: str, feature_columns: Sequenc
     ids, features, ranges = feature_rows(table, item_column, feature_columns)
     if not ids:
         raise no_features(table.path, feature_columns)
-    ranges.require_distinct(str(table.path), feature_columns)
+    ranges.require_distinct(str(table.path), () if isinstance(features, TokenArrays) else feature_columns)
     return NamedFeatures(ids, features, str(table.path))
 
 
 def feature_rows(
     table: Table, item_column: str, feature_columns: Sequence[str]
-) -> tuple[list[str], NDArray[np.float32], ValueRanges]:
+) -> tuple[list[str], NDArray[np.float32] | TokenArrays, ValueRanges]:
     """Takes features from some rows of a table of items, at least one; see :func:`features_from_table`.
 
     Returns:
-        The raw ids of all items that have features here, float32 ``[rows, width]``, and the ranges of the values
-        before they were float32.
+        The raw ids of all items that have features here, float32 ``[rows, width]`` or token sequences, and the ranges
+        of the values before they were float32.
 
     Raises:
         InvalidInputError: A column holds something else, or lists differ in length.
     """
-    if len(feature_columns) == 1 and not is_number(table.columns[feature_columns[0]].type):
+    features: NDArray[np.float32] | TokenArrays
+    if (sequences := token_columns(table, feature_columns)) is not None:
+        present, features, ranges = token_rows(table, item_column, *sequences)
+    elif len(feature_columns) == 1 and not is_number(table.columns[feature_columns[0]].type):
         present, features, ranges = _lists(table, feature_columns[0], item_column)
     else:
         present, features, ranges = _numbers(table, feature_columns)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.records.raw_files.compressed_text import table_stem
 from tf_metammf.records.raw_files.input_files import one_line, require_file
 
 MODALITY_NAMES = {
@@ -168,8 +169,8 @@ def notes_on_user_features(files: Iterable[Path], endings: Sequence[str]) -> tup
 
 def _what_has_features(file: Path, endings: Sequence[str]) -> str | None:
     """What stands before the ending of a feature file; None for other files."""
-    ending = next((ending for ending in endings if file.stem.endswith(ending)), None)
-    return None if ending is None else file.stem.removesuffix(ending)
+    ending = next((ending for ending in endings if table_stem(file).endswith(ending)), None)
+    return None if ending is None else table_stem(file).removesuffix(ending)
 
 
 def _is_of_users(name: str) -> bool:

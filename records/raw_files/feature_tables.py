@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.column_roles import item_column_of_features
+from tf_metammf.records.raw_files.compressed_text import table_suffix
 from tf_metammf.records.raw_files.delimited_text import TextFormat
 from tf_metammf.records.raw_files.dense_ids import with_ids_of_items
 from tf_metammf.records.raw_files.feature_columns import TOKEN_SEPARATORS, features_from_table, multi_hot_from_table
@@ -25,6 +26,7 @@ from tf_metammf.records.raw_files.table_files import (
 )
 from tf_metammf.records.raw_files.tables import ColumnKind, listed, require_columns
 from tf_metammf.records.raw_files.text_lines import read_lines
+from tf_metammf.records.raw_files.token_columns import LENGTHS, tokens_of_archive
 
 EXTRACTED_COLUMNS = {"vector", "tokens", "times"}
 """Columns of extracted features: the vector of an item, and the vectors it is the mean of, with their times."""
@@ -40,6 +42,7 @@ def read_features(
     interacted: Collection[str],
     text: TextFormat | None = None,
     bad_rows: BadRows | None = None,
+    tokens: bool = False,
 ) -> NamedFeatures:
     """Reads the features of one modality.
 
@@ -51,6 +54,7 @@ def read_features(
             of ids are taken for the items "0", "1", … only if all of these are among them.
         text: How the file is delimited if it is text; by default recognised.
         bad_rows: What to do with rows of tables that cannot be read; by default the first one is an error.
+        tokens: Whether the sequences of extracted features are read, instead of the vectors beside them.
 
     Returns:
         The features by raw item id.
@@ -62,7 +66,7 @@ def read_features(
         return _matrix(path, interacted)
     if path.suffix == ".npz":
         return _archive(path, item_column)
-    item, kinds = feature_columns(path, column_names(path, text), item_column, index=index_columns(path))
+    item, kinds = feature_columns(path, column_names(path, text), item_column, index=index_columns(path), tokens=tokens)
     table = read_columns(path, kinds, text=text, bad_rows=bad_rows)
     table = with_ids_of_items(table, item, bad_rows or BadRows())
     return features_from_table(table, item, [name for name in kinds if name != item])
@@ -91,7 +95,7 @@ def read_tokens(
     Raises:
         InvalidInputError: The file is missing, empty, damaged or malformed, is no table, or the words are too many.
     """
-    if path.suffix not in (*TEXT_FORMATS, ".parquet"):
+    if table_suffix(path) not in (*TEXT_FORMATS, ".parquet"):
         raise InvalidInputError(
             f"{path}: is not a table, and --tabular.token_columns names a column of it. Remove the modality from "
             f"that option."
@@ -111,7 +115,12 @@ def feature_file_parts(path: Path) -> list[Path]:
 
 
 def feature_columns(
-    path: Path, names: Sequence[str], item_column: str | None, *, index: Collection[str] = ()
+    path: Path,
+    names: Sequence[str],
+    item_column: str | None,
+    *,
+    index: Collection[str] = (),
+    tokens: bool = False,
 ) -> tuple[str, dict[str, ColumnKind]]:
     """The column of the items in a table of features, and what this and the columns of features hold.
 
@@ -123,6 +132,7 @@ def feature_columns(
         names: Its columns.
         item_column: See :func:`read_features`.
         index: Columns that are an index.
+        tokens: Whether the sequences of extracted features are wanted, instead of the vectors beside them.
 
     Raises:
         InvalidInputError: There is no column of items, or nothing beside it.
@@ -134,9 +144,9 @@ def feature_columns(
             f'{path}: has the columns {listed(names)}, expected features beside "{item}". Write it again.'
         )
     if "vector" in values and set(values) <= EXTRACTED_COLUMNS:
-        values = ["vector"]
+        values = [name for name in values if name != "vector"] if tokens and "tokens" in values else ["vector"]
     # One column may hold a list as text; several are a number each.
-    kind: ColumnKind = "text" if len(values) == 1 and path.suffix in TEXT_FORMATS else "number"
+    kind: ColumnKind = "text" if len(values) == 1 and table_suffix(path) in TEXT_FORMATS else "number"
     return item, {item: "id", **dict.fromkeys(values, kind)}
 
 
@@ -144,13 +154,22 @@ def _archive(path: Path, item_column: str | None) -> NamedFeatures:
     arrays = load_arrays(path)
     item = _item_column(path, list(arrays), item_column)
     values = [name for name in arrays if name != item]
+    if LENGTHS in values and len(values) > 1:
+        ids, sequences = _archive_ids(path, item, arrays[item]), tokens_of_archive(path, arrays, item)
+        NamedFeatures(ids, sequences, str(path))  # refuses other numbers of ids
+        filled = np.flatnonzero(sequences.lengths).tolist()
+        return NamedFeatures([ids[row] for row in filled], sequences[filled], str(path))
     if len(values) != 1:
         raise InvalidInputError(
             f"{path}: has the arrays {listed(list(arrays))}; expected item ids and one matrix of features. "
             "Write it again."
         )
     require_matrix(arrays[values[0]], f"{path}: {values[0]}")
-    ids: NDArray[Any] = arrays[item]
+    return NamedFeatures(_archive_ids(path, item, arrays[item]), arrays[values[0]], str(path))  # type: ignore[arg-type]
+
+
+def _archive_ids(path: Path, item: str, ids: NDArray[Any]) -> list[str]:
+    """Raw item ids in an array of an archive."""
     if ids.ndim == 1 and ids.dtype.kind == "f":
         numbers = ids.astype(np.float64)
         if (np.abs(numbers) <= 2**53).all() and (numbers == np.floor(numbers)).all():
@@ -161,7 +180,7 @@ def _archive(path: Path, item_column: str | None) -> NamedFeatures:
         raise InvalidInputError(
             f"{path}: {item} holds {ids.dtype} {list(ids.shape)}, expected raw item ids [items]. Write it again."
         )
-    return NamedFeatures([str(raw) for raw in ids.tolist()], arrays[values[0]], str(path))  # type: ignore[arg-type]
+    return [str(raw) for raw in ids.tolist()]
 
 
 def _matrix(path: Path, interacted: Collection[str]) -> NamedFeatures:

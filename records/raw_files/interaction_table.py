@@ -15,20 +15,25 @@ from tf_metammf.records.raw_files.dense_ids import (
     id_column,
     in_order,
     is_blank,
-    lacks_id,
     rows_with_id,
     with_utf8,
 )
 from tf_metammf.records.raw_files.id_spelling import OddIds, differently_written, near_miss
 from tf_metammf.records.raw_files.named_features import NamedFeatures
-from tf_metammf.records.raw_files.split_names import SPLIT_LABELS, with_split, with_split_column
+from tf_metammf.records.raw_files.split_columns import EXPECTED_SPLITS, has_no_split, split_labels
+from tf_metammf.records.raw_files.split_names import with_split, with_split_column
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, joined, require_same_columns
 from tf_metammf.records.raw_files.time_columns import lacks_time, with_times
-from tf_metammf.records.raw_files.timestamps import joined_facts, time_facts, time_reading
+from tf_metammf.records.raw_files.timestamps import (
+    TimeReading,
+    joined_facts,
+    notes_on_times,
+    provenance_of_times,
+    time_facts,
+    time_reading,
+)
 from tf_metammf.records.raw_files.weight_columns import WEIGHT_OF_ROW, with_weights
 from tf_metammf.records.raw_files.weight_formula import WeightFormula
-
-_EXPECTED = "expected train, validation, test or 0, 1, 2"
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class NamedInteractions:
         rating: float32 ``[n]``, or None.
         timestamp: int64 ``[n]``, or None.
         split: Position in ``SPLITS``, int64 ``[n]``, or None.
-        time_unit: See :class:`tf_metammf.records.raw_files.timestamps.TimeReading`.
+        times: How times were read, None where there are none.
         weight: float32 ``[n]``, or None.
     """
 
@@ -70,7 +75,7 @@ class NamedInteractions:
     rating: NDArray[np.float32] | None
     timestamp: NDArray[np.int64] | None
     split: NDArray[np.int64] | None
-    time_unit: str | None = None
+    times: TimeReading | None = None
     weight: NDArray[np.float32] | None = None
 
 
@@ -97,12 +102,12 @@ def interactions_from_tables(
         InvalidInputError: A column does not hold what it has to, or no row can be read.
     """
     bad_rows = bad_rows or BadRows()
-    tables, unit = readable_rows(tables, columns, bad_rows, timestamp_format=timestamp_format, source=source)
+    tables, times = readable_rows(tables, columns, bad_rows, timestamp_format=timestamp_format, source=source)
     if splits is not None:
         tables = [with_split(table, split) for table, split in zip(tables, splits, strict=True)]
         columns = with_split_column(columns)
     whole = joined([table for table in tables if len(table)])
-    return interactions_from_table(whole, columns, time_unit=unit)
+    return interactions_from_table(whole, columns, times=times)
 
 
 def readable_rows(
@@ -112,12 +117,12 @@ def readable_rows(
     *,
     timestamp_format: str | None = None,
     source: str,
-) -> tuple[list[Table], str | None]:
+) -> tuple[list[Table], TimeReading | None]:
     """The rows with ids, weights and times that can be read; see :func:`interactions_from_tables`.
 
     Returns:
-        The tables with these rows, at least one in all, times as int64, weights in a column of their own; and what
-        times are stored in, see :class:`tf_metammf.records.raw_files.timestamps.TimeReading`.
+        The tables with these rows, at least one in all, times as int64, weights in a column of their own; and how times
+        were read, or None.
 
     Raises:
         InvalidInputError: A row cannot be read and is not to be left out, or none can be read.
@@ -126,19 +131,18 @@ def readable_rows(
     tables = [with_ids(table, columns, bad_rows, source=source) for table in tables]
     if columns.weight is not None:
         tables = [with_weights(table, columns.weight, bad_rows) for table in tables]
-    unit = None
+    reading = None
     if columns.timestamp is not None and any(map(len, tables)):
         facts = joined_facts(time_facts(table.columns[columns.timestamp], timestamp_format) for table in tables)
         reading = time_reading(tables[0].path, columns.timestamp, facts, timestamp_format, source=source)
         tables = [with_times(table, columns.timestamp, reading, bad_rows, source=source) for table in tables]
-        unit = reading.unit
     if not any(map(len, tables)):
         raise bad_rows.none_left()
-    return tables, unit
+    return tables, reading
 
 
 def interactions_from_table(
-    table: Table, columns: InteractionColumns, *, time_unit: str | None = None
+    table: Table, columns: InteractionColumns, *, times: TimeReading | None = None
 ) -> NamedInteractions:
     """Takes the columns of a table, all of whose rows can be read, as interactions."""
     return NamedInteractions(
@@ -147,7 +151,7 @@ def interactions_from_table(
         rating=None if columns.rating is None else table.numbers(columns.rating),
         timestamp=None if columns.timestamp is None else table.integers(columns.timestamp),
         split=None if columns.split is None else split_labels(table, columns.split),
-        time_unit=time_unit,
+        times=times,
         weight=None if columns.weight is None else table.numbers(WEIGHT_OF_ROW),
     )
 
@@ -186,10 +190,10 @@ def with_ids(table: Table, columns: InteractionColumns, bad_rows: BadRows, *, so
     if columns.split is not None:
         or_none = ", or '' for none" if source == "tabular" else ""
         reason = (
-            f'column "{columns.split}" holds "{{}}"; {_EXPECTED} (name another column with --{source}.split_column'
-            f"{or_none})"
+            f'column "{columns.split}" holds "{{}}"; {EXPECTED_SPLITS} (name another column with '
+            f"--{source}.split_column{or_none})"
         )
-        leave_out(_has_no_split(table, columns.split), "unknown split", reason, columns.split)
+        leave_out(has_no_split(table, columns.split), "unknown split", reason, columns.split)
     bad_rows.add(found)
     return table.filtered(sound)
 
@@ -251,10 +255,14 @@ def raw_data(
         interactions=interactions,
         modalities={modality: of_modality.by_dense_id(item_ids) for modality, of_modality in features.items()},
         splits=splits,
-        provenance=provenance | ({} if named.time_unit is None else {"timestamp_unit": named.time_unit}),
+        provenance=provenance | provenance_of_times(named.times),
         rows_read=rows_read,
         rows_rejected=rows_rejected or {},
-        notes=(*notes, *(note for kind in ids for note in OddIds.among(ids[kind].distinct).notes(kind))),
+        notes=(
+            *notes,
+            *notes_on_times(named.times),
+            *(note for kind in ids for note in OddIds.among(ids[kind].distinct).notes(kind)),
+        ),
     )
 
 
@@ -267,31 +275,3 @@ def _check_overlap(modality: str, features: NamedFeatures, interacted: IdColumn)
     missed = near_miss(set(interacted.distinct), set(features.item_ids))
     if missed is not None:
         raise differently_written(modality, *missed)
-
-
-def _has_no_split(table: Table, name: str) -> NDArray[np.bool_]:
-    lacking = lacks_id(table, name)
-    if lacking.all():
-        return lacking
-    column = id_column(table.filtered(~lacking), name)
-    unknown = np.array([_label(raw) is None for raw in column.distinct], bool)
-    lacking[~lacking] = unknown[column.codes]
-    return lacking
-
-
-def split_labels(table: Table, name: str) -> NDArray[np.int64]:
-    """Of every row the position of its split in ``SPLITS``."""
-    column = id_column(table, name)
-    labels = np.array([-1 if (label := _label(raw)) is None else label for raw in column.distinct], np.int64)[
-        column.codes
-    ]
-    unknown = np.flatnonzero(labels < 0)[:1]
-    if len(unknown):
-        raise table.bad_rows(unknown, "unknown split", f'column "{name}" holds "{{}}"; {_EXPECTED}', shown=name)[
-            0
-        ].error()
-    return labels
-
-
-def _label(raw: str) -> int | None:
-    return next((label for label, split in enumerate(SPLITS) if raw.lower() in SPLIT_LABELS[split]), None)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_metammf.records.raw_files.compressed_text import opened_text
+
 BLOCK_BYTES = 2**24
 _QUOTE, _LINE_FEED, _RETURN = b'"\n\r'
 _REST_OF_VALUE = re.compile(rb'[^"]*(?:""[^"]*)*"')
@@ -35,8 +37,8 @@ class Lines:
 
 
 def blocks_of(path: Path) -> Iterator[bytes]:
-    """The bytes of a file in blocks."""
-    with path.open("rb") as file:
+    """The bytes of a file in blocks, unpacked if it is compressed."""
+    with opened_text(path) as file:
         while block := file.read(BLOCK_BYTES):
             yield block
 

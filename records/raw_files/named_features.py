@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_data import FeatureMatrix, ModalityFeatures
 from tf_metammf.records.raw_files.dense_ids import positions
+from tf_metammf.records.token_arrays import SequenceFeatures
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class NamedFeatures:
 
     Attributes:
         item_ids: Raw ids ``[rows]``, each once.
-        features: ``[rows, width]``.
+        features: ``[rows, width]``, or token sequences.
         origin: Where they are from, for messages.
 
     Raises:
@@ -23,7 +24,7 @@ class NamedFeatures:
     """
 
     item_ids: Sequence[str]
-    features: FeatureMatrix
+    features: FeatureMatrix | SequenceFeatures
     origin: str
 
     def __post_init__(self) -> None:

@@ -3,9 +3,10 @@
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.raw_files.compressed_text import table_stem, table_suffix
 from tf_metammf.records.raw_files.feature_files import chosen_modalities, files_by_modality, notes_on_user_features
 from tf_metammf.records.raw_files.split_names import split_of_part, splits_of_files
 from tf_metammf.records.raw_files.table_files import TABLE_SUFFIXES
@@ -58,7 +59,7 @@ def table_files(
     Raises:
         InvalidInputError: There is no file of interactions or features, or more than one.
     """
-    tables = sorted(name for name in names if PurePath(name).suffix in TABLE_SUFFIXES)
+    tables = sorted(name for name in names if table_suffix(name) in TABLE_SUFFIXES)
     parts = list(names) if only_file else _interaction_files(folder, tables, names, interactions)
     notes: tuple[str, ...] = ()
     if features is None:
@@ -76,7 +77,7 @@ def _interaction_files(folder: Path, tables: list[str], names: Sequence[str], wa
         if not matches:
             raise InvalidInputError(f"{folder}: no file matches --tabular.interactions {wanted}. Change the pattern.")
         return matches
-    matches = [name for name in tables if PurePath(name).stem in _INTERACTION_STEMS]
+    matches = [name for name in tables if table_stem(name) in _INTERACTION_STEMS]
     parts = _files_of_splits(folder, tables)
     if parts and matches:
         raise InvalidInputError(
@@ -96,7 +97,7 @@ def _interaction_files(folder: Path, tables: list[str], names: Sequence[str], wa
 
 def _files_of_splits(folder: Path, tables: list[str]) -> list[str]:
     """The files that are splits of the interactions, in the order of the splits; none unless training is there."""
-    named = [(split_of_part(PurePath(name).stem, _INTERACTION_STEMS) or "", name) for name in tables]
+    named = [(split_of_part(table_stem(name), _INTERACTION_STEMS) or "", name) for name in tables]
     by_split = splits_of_files(named)
     if len(by_split) < 2 or "train" not in by_split:
         return []
@@ -111,7 +112,7 @@ def _files_of_splits(folder: Path, tables: list[str]) -> list[str]:
 
 def _splits_of_parts(parts: Sequence[str]) -> list[str] | None:
     """The split of every part, if all of them have one in their names, training among them."""
-    splits = [split for part in parts if (split := split_of_part(PurePath(part).stem))]
+    splits = [split for part in parts if (split := split_of_part(table_stem(part)))]
     return splits if len(splits) == len(parts) and "train" in splits and len(set(splits)) > 1 else None
 
 

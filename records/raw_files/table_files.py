@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
+from tf_metammf.records.raw_files.compressed_text import table_suffix
 from tf_metammf.records.raw_files.delimited_text import (
     COMMA_SEPARATED,
     TAB_SEPARATED,
@@ -57,8 +58,8 @@ def column_names(path: Path, text: TextFormat | None = None) -> list[str]:
     Raises:
         InvalidInputError: The file is missing, empty, damaged or of an unknown format.
     """
-    if path.suffix in TEXT_FORMATS:
-        return text_column_names(path, text or TEXT_FORMATS[path.suffix])
+    if (suffix := table_suffix(path)) in TEXT_FORMATS:
+        return text_column_names(path, text or TEXT_FORMATS[suffix])
     if path.suffix == ".parquet":
         return _parquet_names(path)
     return list(load_arrays(path))
@@ -104,8 +105,8 @@ def read_columns(
         InvalidInputError: The file is missing, empty, damaged or of an unknown format, or a
             column is missing.
     """
-    if path.suffix in TEXT_FORMATS:
-        return read_text(path, kinds, text=text or TEXT_FORMATS[path.suffix], bad_rows=bad_rows)
+    if (suffix := table_suffix(path)) in TEXT_FORMATS:
+        return read_text(path, kinds, text=text or TEXT_FORMATS[suffix], bad_rows=bad_rows)
     require_columns(path, column_names(path), kinds)
     if path.suffix == ".parquet":
         return require_rows(Table(path, _read_parquet(path, list(kinds))))
@@ -121,8 +122,8 @@ def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     require_file(path)
     if path.suffix not in (".npz", ".npy"):
         raise InvalidInputError(
-            f'{path}: has the unknown extension "{path.suffix}", expected one of '
-            f"{', '.join(TABLE_SUFFIXES)}. Rename it."
+            f'{path}: has the unknown extension "{table_suffix(path)}", expected one of '
+            f"{', '.join(TABLE_SUFFIXES)}, .csv.gz or .tsv.gz. Rename it."
         )
     try:
         content = np.load(path, allow_pickle=False)

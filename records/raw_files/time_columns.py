@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRow, BadRows
 from tf_metammf.records.raw_files.tables import Table
 from tf_metammf.records.raw_files.time_advice import leave_out, say_how
 from tf_metammf.records.raw_files.timestamps import TimeReading, read_times
+from tf_metammf.records.raw_files.unix_times import UNITS, unit_of
 
 
 def lacks_time(table: Table, name: str) -> NDArray[np.bool_]:
@@ -39,7 +40,8 @@ def with_times(table: Table, name: str, reading: TimeReading, bad_rows: BadRows,
         The other rows.
 
     Raises:
-        InvalidInputError: A time cannot be read and is not to be left out, or one is beyond 64 bits.
+        InvalidInputError: A time cannot be read and is not to be left out, one is in another unit than most and is not
+            to be left out, or one is beyond 64 bits.
     """
     import pyarrow
 
@@ -52,5 +54,27 @@ def with_times(table: Table, name: str, reading: TimeReading, bad_rows: BadRows,
         f"written otherwise than in other rows. {say_how(source)}, {leave_out(source)}"
     )
     bad_rows.add(table.bad_rows(np.flatnonzero(~fits), "unreadable time", reason, shown=name))
+    if reading.numbers_in is not None:
+        bad_rows.add(_in_other_units(table, name, times // 10**reading.digits, fits, reading.numbers_in))
     columns = table.columns.set_column(table.names.index(name), name, pyarrow.array(times))
     return replace(table, columns=columns).filtered(fits)
+
+
+def _in_other_units(
+    table: Table, name: str, numbers: NDArray[np.int64], fits: NDArray[np.bool_], expected: str
+) -> list[BadRow]:
+    """The rows whose Unix times are in another unit than the others, which ``fits`` then leaves out."""
+    names = list(UNITS)
+    unit = unit_of(numbers)
+    found: list[BadRow] = []
+    for place, other in enumerate(names):
+        rows = np.flatnonzero(fits & (unit == place))
+        if other == expected or not len(rows):
+            continue
+        reason = (
+            f'column "{name}" has "{{}}", a time in {other}, but most of its times are in {expected}. Write all '
+            "of them in one unit"
+        )
+        found += table.bad_rows(rows, "time in another unit", reason, shown=name)
+        fits[rows] = False
+    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.raw_files.time_advice import leave_out, say_how
-from tf_metammf.records.raw_files.time_forms import BILLION, FORMS, ReadTimes, read_number, reader_of_form
+from tf_metammf.records.raw_files.time_forms import ReadTimes
+from tf_metammf.records.raw_files.time_values import DIGITS, GIVEN, readings
+from tf_metammf.records.raw_files.unix_times import Eras, joined_eras, most_frequent_unit
 
 if TYPE_CHECKING:
     import pyarrow
 
-_GIVEN = "given"
-_UNITS = {0: "s", 3: "ms", 6: "us", 9: "ns"}
+_UNITS = {digits: unit for unit, digits in DIGITS.items()}
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class TimeFacts:
         aware: Rows of each form that say their offset from UTC.
         example: A time whose day and month may be either.
         strange: A value that no form reads.
+        eras: Where the times of each form lie.
     """
 
     fits: Counter[str] = field(default_factory=Counter)
@@ -47,6 +49,7 @@ class TimeFacts:
     aware: Counter[str] = field(default_factory=Counter)
     example: str | None = None
     strange: str | None = None
+    eras: dict[str, Eras] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,16 @@ class TimeReading:
         form: One of :data:`tf_metammf.records.raw_files.time_forms.FORMS`, or "given".
         digits: Digits after the point that are stored: 0, 3, 6 or 9.
         written: The form of ``strptime`` that was given.
+        numbers_in: The unit of Unix times that numbers are in, for the most part; None where they are none, and of
+            dates.
+        note: What the user should know of times that stand apart; None where none do.
     """
 
     form: str
     digits: int
     written: str | None = None
+    numbers_in: str | None = None
+    note: str | None = None
 
     @property
     def unit(self) -> str | None:
@@ -79,7 +87,7 @@ def time_facts(column: pyarrow.ChunkedArray, written: str | None = None) -> Time
         written: A form of ``strptime`` that was given.
     """
     column = column.drop_null()
-    read = _readings(column, written)
+    read = readings(column, written)
     some = [reading.fits for reading in read.values()]
     digits = {form: _digits(reading.billionths[reading.fits]) for form, reading in read.items()}
     facts = TimeFacts(
@@ -87,19 +95,17 @@ def time_facts(column: pyarrow.ChunkedArray, written: str | None = None) -> Time
         digits=digits,
         aware=Counter({form: int(reading.aware.sum()) for form, reading in read.items()}),
         strange=_value_at(column, ~np.any(some, axis=0)) if some else None,
+        eras={form: _eras(form, reading, column) for form, reading in read.items()},
     )
     if "day_first" not in read:
         return facts
     day, month = read["day_first"], read["month_first"]
     differ = day.fits & month.fits & (day.whole != month.whole)
-    return TimeFacts(
-        facts.fits,
-        int((day.fits | month.fits).sum()),
-        bool(differ.any()),
-        facts.digits,
-        facts.aware,
-        _value_at(column, differ),
-        facts.strange,
+    return replace(
+        facts,
+        slashes=int((day.fits | month.fits).sum()),
+        orders_differ=bool(differ.any()),
+        example=_value_at(column, differ),
     )
 
 
@@ -115,6 +121,7 @@ def joined_facts(parts: Iterable[TimeFacts]) -> TimeFacts:
         aware=_sum(part.aware for part in parts),
         example=next((part.example for part in parts if part.example is not None), None),
         strange=next((part.strange for part in parts if part.strange is not None), None),
+        eras={form: joined_eras(part.eras[form] for part in parts if form in part.eras) for form in forms},
     )
 
 
@@ -141,14 +148,16 @@ def time_reading(
         InvalidInputError: No form reads any row, day and month may be either, or some times say their offset from UTC
             and some do not.
     """
-    form = _GIVEN if written is not None and facts.fits[_GIVEN] else _form(path, name, facts, written, source)
+    form = GIVEN if written is not None and facts.fits[GIVEN] else _form(path, name, facts, written, source)
     if 0 < facts.aware[form] < facts.fits[form]:
         raise InvalidInputError(
             f'{path}: column "{name}" has {facts.aware[form]} times with an offset from UTC and '
             f"{facts.fits[form] - facts.aware[form]} without; expected all or none. Write the offset of each, "
             f"{leave_out(source)}."
         )
-    return TimeReading(form, facts.digits[form], written)
+    eras = facts.eras[form]
+    numbers_in = most_frequent_unit(eras) if form == "number" else None
+    return TimeReading(form, facts.digits[form], written, numbers_in, eras.note(name))
 
 
 def read_times(column: pyarrow.ChunkedArray, reading: TimeReading) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -164,7 +173,7 @@ def read_times(column: pyarrow.ChunkedArray, reading: TimeReading) -> tuple[NDAr
     Raises:
         InvalidInputError: A time in the unit that is stored is beyond 64 bits.
     """
-    read = _readings(column, reading.written).get(reading.form)
+    read = readings(column, reading.written).get(reading.form)
     if read is None:
         return np.zeros(len(column), np.int64), np.zeros(len(column), bool)
     factor = 10**reading.digits
@@ -175,6 +184,16 @@ def read_times(column: pyarrow.ChunkedArray, reading: TimeReading) -> tuple[NDAr
             "beyond 64 bits. Round them."
         )
     return read.whole * factor + read.billionths // 10 ** (9 - reading.digits), read.fits
+
+
+def provenance_of_times(reading: TimeReading | None) -> dict[str, object]:
+    """What times are stored in, as the provenance has it; nothing where there is no unit."""
+    return {} if reading is None or reading.unit is None else {"timestamp_unit": reading.unit}
+
+
+def notes_on_times(reading: TimeReading | None) -> tuple[str, ...]:
+    """What the user should know of the times, a sentence each."""
+    return () if reading is None or reading.note is None else (reading.note,)
 
 
 def _form(path: Path, name: str, facts: TimeFacts, written: str | None, source: str) -> str:
@@ -203,6 +222,19 @@ def _form(path: Path, name: str, facts: TimeFacts, written: str | None, source: 
     )
 
 
+def _eras(form: str, reading: ReadTimes, column: pyarrow.ChunkedArray) -> Eras:
+    import pyarrow
+
+    rows = np.flatnonzero(reading.fits)
+    whole, is_typed = reading.whole[rows], pyarrow.types.is_temporal(column.type)
+
+    def written(place: int) -> str:
+        # Python has no dates of all years, nor of nanoseconds.
+        return str(whole[place].astype("datetime64[s]") if is_typed else column[int(rows[place])].as_py())
+
+    return Eras.of(whole, dates=form != "number", written=written)
+
+
 def _digits(billionths: NDArray[np.int64]) -> int:
     """The coarsest of thousandths, millionths and billionths that holds all of them, or 0 where there are none."""
     return next(digits for digits in _UNITS if not (billionths % 10 ** (9 - digits)).any())
@@ -210,86 +242,3 @@ def _digits(billionths: NDArray[np.int64]) -> int:
 
 def _value_at(column: pyarrow.ChunkedArray, rows: NDArray[np.bool_]) -> str | None:
     return str(column[int(np.argmax(rows))].as_py()) if rows.any() else None
-
-
-def _readings(column: pyarrow.ChunkedArray, written: str | None) -> dict[str, ReadTimes]:
-    """The column read in every form that its type allows."""
-    import pyarrow
-
-    types = pyarrow.types
-    if types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    values = pyarrow.concat_arrays(column.chunks) if column.num_chunks else pyarrow.array([], column.type)
-    if types.is_timestamp(values.type) or types.is_date(values.type):
-        return {"iso": _of_dates(values)}
-    if types.is_floating(values.type) and written is None:
-        return {"number": _of_floats(values)}
-    if types.is_integer(values.type) and written is None:
-        return {"number": _of_integers(values)}
-    if types.is_decimal(values.type) and written is None:
-        return {"number": read_number(values.cast(pyarrow.string()))}
-    if types.is_binary(values.type) or types.is_large_binary(values.type):
-        values = _as_text(values)
-    is_text = types.is_string(values.type) or types.is_large_string(values.type) or types.is_string_view(values.type)
-    if not (is_text or types.is_integer(values.type)):
-        return {}
-    text = values.cast(pyarrow.string())
-    if written is not None:
-        return {_GIVEN: reader_of_form(written)(text)}
-    return {form: read(text) for form, read in FORMS.items()}
-
-
-def _as_text(values: pyarrow.Array) -> pyarrow.Array:
-    import pyarrow
-
-    try:
-        return values.cast(pyarrow.string())
-    except pyarrow.ArrowInvalid:
-        return pyarrow.array([None] * len(values), pyarrow.string())
-
-
-def _of_integers(values: pyarrow.Array) -> ReadTimes:
-    import pyarrow
-
-    fits = values.is_valid().to_numpy(zero_copy_only=False).copy()
-    numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
-    if pyarrow.types.is_uint64(values.type):
-        fits &= numbers < 2**63
-    whole = np.where(fits, numbers, 0).astype(np.int64)
-    return ReadTimes(whole, np.zeros(len(whole), np.int64), fits, np.zeros(len(whole), bool))
-
-
-def _of_floats(values: pyarrow.Array) -> ReadTimes:
-    """Floats as the shortest decimals of up to 9 digits that are read as the same floats."""
-    given = values.fill_null(np.nan).to_numpy(zero_copy_only=False)
-    fits = np.isfinite(given)
-    fits[fits] = np.abs(given[fits].astype(np.float64)) < 2.0**63
-    sound = np.where(fits, given, 0).astype(np.float64)
-    floor = np.floor(sound)
-    fraction = sound - floor
-    billionths = np.zeros(len(sound), np.int64)
-    open_rows = fits & (fraction > 0)
-    for digits in (3, 6, 9):
-        rows = np.flatnonzero(open_rows)
-        rounded = np.round(fraction[rows] * 10**digits)
-        same = (floor[rows] + rounded / 10**digits).astype(given.dtype) == given[rows]
-        billionths[rows[same]] = rounded[same].astype(np.int64) * 10 ** (9 - digits)
-        open_rows[rows[same]] = False
-    fits &= ~open_rows
-    whole = floor.astype(np.int64) + billionths // BILLION
-    return ReadTimes(np.where(fits, whole, 0), billionths % BILLION, fits, np.zeros(len(whole), bool))
-
-
-def _of_dates(values: pyarrow.Array) -> ReadTimes:
-    import pyarrow
-
-    types = pyarrow.types
-    fits = values.is_valid().to_numpy(zero_copy_only=False).copy()
-    is_day = types.is_date32(values.type)
-    unit = "ms" if types.is_date64(values.type) else getattr(values.type, "unit", "s")
-    plain = values.cast(pyarrow.int32()) if is_day else values.cast(pyarrow.int64())
-    numbers = plain.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    per_second = next(10**digits for digits, name in _UNITS.items() if name == unit)
-    whole, rest = (numbers * 86_400, np.zeros_like(numbers)) if is_day else np.divmod(numbers, per_second)
-    has_zone = types.is_timestamp(values.type) and values.type.tz is not None
-    return ReadTimes(whole, rest * (BILLION // per_second), fits, fits & has_zone)

@@ -88,7 +88,7 @@ def report_on(record_set: RecordSet) -> DataReport:
     popularity = np.bincount(interactions["train"].item, minlength=metadata.items)
     activity = np.bincount(interactions["train"].user, minlength=metadata.users)
     with damage_named(record_set):
-        batches = items(record_set, batch_size=_ITEMS_AT_ONCE).as_numpy_iterator()
+        batches = items(record_set, batch_size=_ITEMS_AT_ONCE, form="vectors").as_numpy_iterator()
         duplicates = content_duplicates(batches)
         modality_sets = _modality_sets(record_set)
     curve = _popularity_curve(popularity)
@@ -147,7 +147,7 @@ def _counts(degrees: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
 def _modality_sets(record_set: RecordSet) -> tuple[tuple[tuple[str, ...], int], ...]:
     names = list(record_set.metadata.modalities)
     found: dict[tuple[str, ...], int] = {}
-    for batch in items(record_set, batch_size=_ITEMS_AT_ONCE).as_numpy_iterator():
+    for batch in items(record_set, batch_size=_ITEMS_AT_ONCE, form="vectors").as_numpy_iterator():
         presence = np.array([batch["presence"][name] for name in names], bool).reshape(len(names), len(batch["item"])).T
         rows, counts = np.unique(presence, axis=0, return_counts=True)
         for row, count in zip(rows, counts.tolist(), strict=True):

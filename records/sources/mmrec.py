@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,8 +17,10 @@ from tf_metammf.records.raw_files.feature_files import (
     notes_on_user_features,
 )
 from tf_metammf.records.raw_files.input_files import fingerprints, only_file
-from tf_metammf.records.raw_files.interaction_table import InteractionColumns, readable_rows, split_labels
+from tf_metammf.records.raw_files.interaction_table import InteractionColumns, readable_rows
+from tf_metammf.records.raw_files.split_columns import split_labels
 from tf_metammf.records.raw_files.tables import ColumnKind, Table
+from tf_metammf.records.raw_files.timestamps import notes_on_times, provenance_of_times
 from tf_metammf.records.raw_files.weight_columns import WEIGHT_OF_ROW, with_weight_formula
 from tf_metammf.records.read_request import ReadRequest
 
@@ -48,6 +51,9 @@ class Options:
     rating_column: str = "rating"
     timestamp_column: str = "timestamp"
     weight: str | None = None
+
+    later: ClassVar[frozenset[str]] = frozenset({"weight"})
+    """Options that a record set names only where they are given, as earlier releases did not have them."""
 
 
 def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
@@ -81,7 +87,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     table = read_text(interaction_file, kinds, text=UNQUOTED_TAB_SEPARATED, bad_rows=request.bad_rows)
     rows_read = len(table) + len(request.bad_rows.rejected)
     table = _with_numbers(table, columns, items, request.bad_rows)
-    (table,), unit = readable_rows([table], columns, request.bad_rows, source="mmrec")
+    (table,), times = readable_rows([table], columns, request.bad_rows, source="mmrec")
     interactions = Interactions(
         user=table.integers(columns.user),
         item=table.integers(columns.item),
@@ -98,10 +104,10 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
         modalities={name: ModalityFeatures(matrix, np.arange(items)) for name, matrix in features.items()},
         splits={split: interactions.take(labels == label) for label, split in enumerate(SPLITS)},
         provenance={"files": fingerprints(path, [interaction_file, *feature_files.values()])}
-        | ({} if unit is None else {"timestamp_unit": unit}),
+        | provenance_of_times(times),
         rows_read=rows_read,
         rows_rejected=request.bad_rows.counts(),
-        notes=notes_on_user_features(path.glob("*.npy"), [_FEATURE_ENDING]),
+        notes=notes_on_times(times) + notes_on_user_features(path.glob("*.npy"), [_FEATURE_ENDING]),
     )
 
 

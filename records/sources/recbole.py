@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
@@ -48,6 +49,9 @@ class Options:
     rating_column: str = "rating"
     timestamp_column: str = "timestamp"
     weight: str | None = None
+
+    later: ClassVar[frozenset[str]] = frozenset({"weight"})
+    """Options that a record set names only where they are given, as earlier releases did not have them."""
 
 
 def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:

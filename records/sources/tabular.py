@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.records.media.feature_tables import provenance_of_extraction
 from tf_metammf.records.raw_data import RawData
 from tf_metammf.records.raw_files.column_roles import interaction_columns
+from tf_metammf.records.raw_files.compressed_text import table_stem, table_suffix
 from tf_metammf.records.raw_files.delimited_text import TextFormat
 from tf_metammf.records.raw_files.feature_tables import feature_file_parts, read_features, read_tokens
 from tf_metammf.records.raw_files.input_files import fingerprints, require_file, require_folder
@@ -46,6 +47,8 @@ class Options:
             where it is another than item_column; recognised by default.
         token_columns: Column of words in the feature file of a modality, as ``{genres: genres}``, with | between (or ;
             or commas, where no row has |): value j is 1 where the item has the j-th word.
+        tokens: Whether the token sequences of features that "records extract" wrote are read, instead of the vectors
+            beside them. Files that have nothing but sequences give those in any case.
         separator: Character between the columns of text files, or comma, semicolon, tab or pipe; recognised by
             default.
         quoted: Whether a quote at the start of a value in text files quotes it; recognised by default.
@@ -65,10 +68,14 @@ class Options:
     split_column: str | None = None
     feature_item_columns: dict[str, str] | None = None
     token_columns: dict[str, str] | None = None
+    tokens: bool = False
     separator: str | None = None
     quoted: bool | None = None
     timestamp_format: str | None = None
     weight: str | None = None
+
+    later: ClassVar[frozenset[str]] = frozenset({"tokens", "weight"})
+    """Options that record sets only name where they are set, because earlier versions had none."""
 
     def chosen_files(self) -> dict[str, Any]:
         """The files that the user named, for :func:`tf_metammf.records.raw_files.table_choice.table_files`."""
@@ -76,7 +83,7 @@ class Options:
 
     def text_format(self, file: str) -> TextFormat | None:
         """How a file is delimited, by the ending of its name; None if it is not text."""
-        suffix = PurePath(file).suffix
+        suffix = table_suffix(file)
         return text_format(suffix, separator=self.separator, quoted=self.quoted) if suffix in TEXT_FORMATS else None
 
     def feature_item_column(self, modality: str) -> str | None:
@@ -93,7 +100,10 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     - a table with a column of items and one column of lists (in CSV and TSV: numbers with
       spaces, commas or semicolons between), or with one column of numbers for every value; or a table with a column of
       words that ``token_columns`` names, which become multi-hot and are listed under ``tokens`` in the provenance;
-    - ``.npz`` with an array of item ids and a matrix of features;
+    - a table (Parquet) with a column of items and one column of lists of lists, which are token sequences, maybe with
+      a column ``times`` of the seconds of each token;
+    - ``.npz`` with an array of item ids and a matrix of features; or, for token sequences, with item ids, ``lengths``
+      (the number of tokens of each), a matrix of all tokens one after another, and maybe ``times`` of all tokens;
     - ``NAME.npy`` beside ``NAME_ids.txt``, whose line i is the raw id of row i;
     - ``NAME.npy`` alone, if every item id of the interactions is the number of a row.
 
@@ -152,7 +162,9 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
         column = (options.token_columns or {}).get(modality)
         if column is None:
             interacted = interactions.item.distinct
-            features[modality] = read_features(file, item, interacted=interacted, text=text, bad_rows=bad_rows)
+            features[modality] = read_features(
+                file, item, interacted=interacted, text=text, bad_rows=bad_rows, tokens=options.tokens
+            )
         else:
             features[modality], tokens[modality] = read_tokens(file, column, item, text=text, bad_rows=bad_rows)
     parts = [part for file in feature_files.values() for part in feature_file_parts(file)]
@@ -160,7 +172,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     if extraction := provenance_of_extraction(feature_files):
         provenance["extraction"] = extraction
     return raw_data(
-        path.stem if path.is_file() else path.resolve().name,
+        table_stem(path) if path.is_file() else path.resolve().name,
         interactions,
         features,
         provenance=provenance | ({"tokens": tokens} if tokens else {}),

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,9 @@ class Options:
     features: dict[str, str] = field(default_factory=lambda: {"genres": "movie_genres"})
     weight: str | None = None
     download: bool = False
+
+    later: ClassVar[frozenset[str]] = frozenset({"weight"})
+    """Options that a record set names only where they are given, as earlier releases did not have them."""
 
 
 def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.media.extraction import extract
@@ -20,7 +21,7 @@ from tf_metammf.records.sources import tabular
 
 @dataclass(frozen=True)
 class Options(ExtractionSettings):
-    """Options of the source ``videos``: those of extraction, as in ``records extract``, and where files are.
+    """Options of the source ``videos``, which has those of ``records extract``.
 
     Attributes:
         features: Folder of the features, from the folder of the videos on; features that are there are used again.
@@ -33,6 +34,9 @@ class Options(ExtractionSettings):
     interactions: str | None = None
     timestamp_format: str | None = None
     weight: str | None = None
+
+    later: ClassVar[frozenset[str]] = frozenset({"weight"})
+    """Options that a record set names only where they are given, as earlier releases did not have them."""
 
 
 def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
@@ -67,6 +71,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     table_options = tabular.Options(
         interactions=options.interactions,
         features=files,
+        tokens=options.tokens,
         timestamp_format=options.timestamp_format,
         weight=options.weight,
     )

@@ -110,13 +110,13 @@ def synthesize(videos: SyntheticVideos) -> SyntheticData:
     kind_of_item = for_items.permutation(np.arange(everything) % len(kinds))
     shown = Shown(
         contents=np.sqrt(videos.taste_width)
-        * _directions(for_items, (videos.modalities, everything, videos.taste_width)),
+        * directions(for_items, (videos.modalities, everything, videos.taste_width)),
         moods=for_items.choice([-1.0, 1.0], size=(videos.modalities, everything)),
     )
     features = _features(videos, for_items, shown, kind_of_item=kind_of_item, kinds=len(kinds))
     popularity = videos.popularity * for_items.standard_normal(everything)
     items = np.column_stack([_responses(shown, kinds, kind_of_item), popularity]).astype(np.float32)
-    tastes = videos.preference_scale * _directions(for_users, (videos.users, videos.taste_width))
+    tastes = videos.preference_scale * directions(for_users, (videos.users, videos.taste_width))
     users = np.column_stack([tastes, np.ones(videos.users)]).astype(np.float32)
     present = _presence(videos, for_presence)
     names = videos.modality_names
@@ -124,7 +124,9 @@ def synthesize(videos: SyntheticVideos) -> SyntheticData:
         name="synthetic",
         user_ids=[f"u{user}" for user in range(videos.users)],
         item_ids=[f"v{item}" for item in range(videos.items)],
-        interactions=_interactions(videos, for_interactions, users=users, items=items[: videos.items]),
+        interactions=drawn_interactions(
+            for_interactions, users=users, items=items[: videos.items], per_user=videos.interactions_per_user
+        ),
         modalities={
             name: ModalityFeatures(values[: videos.items], np.where(present[modality], np.arange(videos.items), -1))
             for modality, (name, values) in enumerate(features.items())
@@ -174,7 +176,7 @@ def _features(
     features = {}
     for modality, name in enumerate(videos.modality_names):
         basis = np.linalg.qr(random.standard_normal((videos.width, videos.width)))[0]
-        signatures = videos.signature * _directions(random, (kinds, videos.width))
+        signatures = videos.signature * directions(random, (kinds, videos.width))
         values = shown.contents[modality] @ basis[: videos.taste_width]
         values += shown.moods[modality][:, np.newaxis] * basis[videos.taste_width]
         values += signatures[kind_of_item]
@@ -201,14 +203,22 @@ def _presence(videos: SyntheticVideos, random: np.random.Generator) -> NDArray[n
     return present
 
 
-def _interactions(
-    videos: SyntheticVideos,
+def drawn_interactions(
     random: np.random.Generator,
     *,
     users: NDArray[np.float32],
     items: NDArray[np.float32],
+    per_user: float,
 ) -> Interactions:
-    activity = random.poisson(random.gamma(3, videos.interactions_per_user / 3, size=videos.users))
+    """Items that users take, by preference and popularity; :func:`synthesize` has the distribution.
+
+    Args:
+        random: Draws them.
+        users: ``[users, d]``.
+        items: ``[items, d]``; products with those of users are the preferences.
+        per_user: Mean number of a user's items.
+    """
+    activity = random.poisson(random.gamma(3, per_user / 3, size=len(users)))
     activity = np.clip(activity, 3, len(items) // 2)
     at_once = max(1, _PREFERENCES_AT_ONCE // len(items))
     taken = [
@@ -235,7 +245,7 @@ def _taken(
     return first[np.arange(most) < activity[:, np.newaxis]]
 
 
-def _directions(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def directions(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Vectors of length 1, uniform on the sphere of the last axis."""
     vectors = random.standard_normal(shape)
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)

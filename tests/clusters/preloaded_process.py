@@ -1,8 +1,8 @@
 """Commands and programs as processes of their own that begin with everything imported.
 
-They are forked from a process that imports and converts functions and does nothing else, for each of the two takes
-longer than a small training. TensorFlow has not started in it: devices, threads and the variables of the environment
-are those of each process. A test of how a command starts, or of what it imports, starts it from nothing.
+They are forked from a process that imports and does nothing else, which takes longer than a small training. TensorFlow
+has not started in it: devices, threads and the variables of the environment are those of each process. A test of how a
+command starts, or of what it imports, starts it from nothing.
 """
 
 import atexit
@@ -30,7 +30,6 @@ _CONTEXT.set_forkserver_preload(
         "tensorboard.plugins.hparams.summary",
         "matplotlib.figure",
         "matplotlib.backends.backend_agg",
-        "converted_functions",
     ]
 )
 

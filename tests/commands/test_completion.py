@@ -7,7 +7,7 @@ import pytest
 
 from tf_metammf.commands.completion import SHELLS, VALUES
 from tf_metammf.commands.main import RECORD_COMMANDS, main
-from tf_metammf.export import indices
+from tf_metammf.export import indices, reranking_options
 from tf_metammf.parts.parts import known_parts
 from tf_metammf.records.bad_rows import ON_ERROR
 from tf_metammf.records.raw_data import SPLITS
@@ -73,6 +73,7 @@ def test_the_values_are_those_that_the_commands_take():
         "--index": indices.KINDS,
         "--on_error": ON_ERROR,
         "--print_completion": SHELLS,
+        "--rerank.similarity": reranking_options.SIMILARITIES,
         "--split": set(SPLITS) - {"train"},
         "--splitting.method": {SOURCE_METHOD, *METHODS},
         "--tuner": TUNERS,

@@ -33,6 +33,7 @@ def test_tiktok_goes_the_whole_way(tmp_path, capsys):
     command("evaluate", "--run", run, "--json")
     metrics = json.loads(capsys.readouterr().out)
     references = {name: metrics.pop(name) for name in ("popularity", "random", "counts")}
+    assert {"coverage@20", "cold_share@20"} <= set(metrics.pop("beyond_accuracy")["model"]["all users"])
     assert metrics == pytest.approx(json.loads((run / "metrics.json").read_text())["test"], abs=1e-6)
     assert references == json.loads((run / "references.json").read_text())["test"]
     assert {"recall@20", "ndcg@20", "cold/recall@20"} <= set(metrics)

@@ -4,14 +4,18 @@ import io
 import json
 import os
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tf_metammf.commands import recommend
 from tf_metammf.commands.json_output import print_json
-from tf_metammf.commands.main import main
+from tf_metammf.commands.main import COMMANDS as COMMANDS_OF_ALL
+from tf_metammf.commands.main import RECORD_COMMANDS, _purpose, main
 from tf_metammf.commands.metric_table import print_metrics
+from tf_metammf.commands.next_command import print_next
 from tf_metammf.export.answers import Recommendations
 from tf_metammf.records.console import LEAST_WIDTH, NO_TERMINAL_WIDTH, make_console, visible
 from tf_metammf.records.progress import progress
@@ -197,3 +201,17 @@ def test_a_table_into_a_pipe_without_a_reader_does_not_end_the_program(monkeypat
             make_console().print("lost")
         monkeypatch.undo()
         os.dup2(os.open(os.devnull, os.O_WRONLY), pipe.fileno())
+
+
+def test_the_next_command_is_printed_on_a_terminal_alone(monkeypatch, capsys):
+    print_next("export", "--run", Path("my run"))
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_next("export", "--run", Path("my run"))
+    assert "next: tf-metammf export --run 'my run'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [*COMMANDS_OF_ALL, *(f"records-{name}" for name in RECORD_COMMANDS)])
+def test_the_purpose_of_a_command_is_the_first_line_of_its_docstring(name):
+    module = import_module(f"tf_metammf.commands.{name.replace('-', '_')}")
+    assert _purpose(name) == module.__doc__.partition("\n")[0]

@@ -16,7 +16,9 @@ from stand_in_server import StandInServer
 
 from tf_metammf.export.client import Client
 from tf_metammf.export.indices import IndexOptions
+from tf_metammf.export.reranking_options import RerankingOptions
 from tf_metammf.export.saved_model import export_model
+from tf_metammf.features.content_directions import content_directions
 from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.model import MetaMMF
 from tf_metammf.objectives.objectives import BPR
@@ -129,6 +131,14 @@ def version(catalogue, tmp_path_factory) -> Path:
 def partitioned_version(catalogue, tmp_path_factory) -> Path:
     """A version directory with a partitioned index."""
     return catalogue.export(tmp_path_factory.mktemp("partitioned") / "models", index=IndexOptions("partitioned", 0.9))
+
+
+@pytest.fixture(scope="session")
+def reranked_version(catalogue, tmp_path_factory) -> Path:
+    """A version directory with five places out of 30 candidates, diverse by content and less popular."""
+    content = content_directions(catalogue.model.item_features)
+    options = RerankingOptions(diversity=0.3, popularity_discount=0.5, candidates=30, content=content)
+    return catalogue.export(tmp_path_factory.mktemp("reranked") / "models", k=5, reranking=options)
 
 
 @pytest.fixture(scope="session")

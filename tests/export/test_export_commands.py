@@ -1,6 +1,7 @@
 """``tf-metammf export`` and ``tf-metammf recommend``: from a run directory to recommendations, and mistakes."""
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -51,8 +52,9 @@ def run(tmp_path_factory) -> RunDirectory:
 def exported(run) -> tuple[Path, str]:
     """The folder of the versions, and what the command printed."""
     folder, printed = run.folder.parent / "models", StringIO()
+    words = ["export", "--run", str(run.folder), "--output", str(folder), "--k", "4", "--version", "7"]
     with redirect_stdout(printed):
-        assert main(["export", "--run", str(run.folder), "--output", str(folder), "--k", "4", "--version", "7"]) == 0
+        assert main([*words, "--signatures"]) == 0
     return folder, printed.getvalue()
 
 
@@ -77,6 +79,19 @@ def test_export_prints_the_version_and_its_signatures(exported):
     assert printed.splitlines()[0] == str(folder / "7")
     for text in ("serving_default", "recommend_new_items", "user_id string [?]", "item_id string [?, 4]"):
         assert text in printed
+
+
+def test_an_export_to_a_bucket_prints_its_signatures_by_name_and_can_be_copied_back(run, tmp_path, capsys):
+    words = ["export", "--run", str(run.folder), "--output", "ram://exports/small"]
+    assert main(words) == 0
+    place, size, signatures = capsys.readouterr().out.splitlines()
+    assert place == "ram://exports/small/1"
+    assert re.fullmatch(r"[\d.]+ MiB, loaded in [\d.]+ s here", size)
+    assert signatures.startswith("signatures: encode_items, ") and "serving_default" in signatures
+    assert main(["copy", place, str(tmp_path / "1")]) == 0
+    assert main(["verify", str(tmp_path / "1")]) == 0
+    assert main([*words, "--keep", "2"]) == 2
+    assert "--keep is for folders, and --output is ram://exports/small" in capsys.readouterr().err
 
 
 def test_recommend_prints_json_with_what_the_run_recommends(run, model_folder, capsys):
@@ -111,9 +126,14 @@ def test_recommend_takes_a_history_beside_users(model_folder, capsys):
 
 def test_a_partitioned_index_says_what_it_finds_and_at_what_cost(run, tmp_path, capsys):
     words = ["--k", "4", "--index", "partitioned", "--index_recall", "0.8"]
+    words += ["--rerank.diversity", "0.4", "--rerank.candidates", "4"]
     assert main(["export", "--run", str(run.folder), "--output", str(tmp_path), *words]) == 0
     printed = capsys.readouterr().out
     report = json.loads((tmp_path / "1" / "assets.extra" / "index.json").read_text())
+    assert (
+        "re-ranked (diversity 0.4, popularity_discount 0.0, candidates 4, similarity content)"
+        in (tmp_path / "1" / "assets.extra" / "model_card.md").read_text()
+    )
     assert (report["index"], report["recommend"]["recall_target"]) == ("partitioned", 0.8)
     for signature in ("recommend", "similar_items"):
         measured = report[signature]
@@ -128,7 +148,7 @@ import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name in ("tf_metammf.model", "tf_metammf.trainer.assembly", "tf_metammf.records.reader") or (
-            name == "tensorflow_recommenders"
+            name == "tensorflow_recommenders" or name.startswith(("tf_keras.", "keras."))
         ):
             raise ImportError(f"{name} is not to be had here")
 
@@ -162,6 +182,11 @@ def test_recommend_uses_the_saved_model_alone(run, model_folder):
         (["export", "--run", "{folder}/records", "--output", "{folder}/other"], "records: has no configuration.yaml"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--k", "0"], "k is 0"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--index", "ivf"], 'unknown index "ivf"'),
+        (
+            ["export", "--run", "{folder}/run", "--output", "{folder}/other", "--rerank.diversity", "2"],
+            "diversity is 2.0",
+        ),
+        (["evaluate", "--run", "{folder}/run", "--rerank.candidates", "9"], "--rerank.candidates 9 has no effect"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/models", "--version", "7"], "7: already exists"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--version", "new"], "--version is new"),
         (["export", "--run", "{folder}/run", "--output", "{folder}/other", "--keep", "0"], "--keep is 0"),
@@ -184,7 +209,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, model_folder, capsys, words,
 
 def test_an_export_has_warm_up_and_model_card_and_makes_room_for_itself(run, tmp_path, capsys):
     words = ["export", "--run", str(run.folder), "--output", str(tmp_path / "models"), "--k", "4"]
-    for options in (["--version", "3"], ["--version", "timestamp", "--keep", "1", "--batching"]):
+    for options in (["--version", "3"], ["--version", "timestamp", "--keep", "1", "--batching", "--license", "MIT"]):
         assert main([*words, *options, "--deployment", str(tmp_path / "deployment"), "--model_name", "videos"]) == 0
     (version,) = (tmp_path / "models").glob("[!.]*")
     printed = capsys.readouterr().out
@@ -195,7 +220,8 @@ def test_an_export_has_warm_up_and_model_card_and_makes_room_for_itself(run, tmp
     assert card["data"]["checksum"] == run.read("records")["checksum"] and "path" not in card["data"]
     assert card["data"]["interactions"]["train"] == 40
     assert card["configuration"]["model"]["fusion"]["units"] == [8, 4]
-    assert card["metrics"] is None
+    assert card["metrics"] is None and card["license"] == "MIT"
+    assert set(card["commits"]) == {"tf-metammf", "working directory"}
     assert (version / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
 
 

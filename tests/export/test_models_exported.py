@@ -101,7 +101,7 @@ def test_a_model_of_ids_alone_has_no_signatures_for_new_items(make_catalogue, tm
         client.encode_items(catalogue.new_items(2))
 
 
-@pytest.mark.parametrize("encoder", ["lattice", "freedom", "bm3"])
+@pytest.mark.parametrize("encoder", ["lattice", "freedom", "bm3", "mgcn", "lgmrec", "smore", "mmhcl", "diffmm"])
 def test_a_peer_that_needs_the_catalogue_around_an_item_has_no_signatures_for_new_ones(
     make_catalogue, tmp_path, encoder
 ):

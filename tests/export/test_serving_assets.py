@@ -165,6 +165,13 @@ def test_the_card_has_data_metrics_configuration_signatures_packages_and_latency
     assert [row["batch_size"] for row in card["latency"]["measured"]] == [1, 32]
     assert all(0 < row["median_ms"] <= row["maximum_ms"] for row in card["latency"]["measured"])
     assert card["latency"]["environment"]["packages"]["tensorflow"] == tf.__version__
+    resources = card["resources"]
+    before_the_card = [
+        path for path in complete.rglob("*") if path.is_file() and not path.name.startswith(("model_card", "manifest"))
+    ]
+    assert resources["bytes"] >= sum(path.stat().st_size for path in before_the_card)
+    assert resources["seconds_to_load"] > 0
+    assert resources["memory_bytes"] is None or resources["memory_bytes"] >= 0
 
 
 def test_the_card_can_be_read_by_people(complete):
@@ -174,6 +181,9 @@ def test_the_card_can_be_read_by_people(complete):
     (note,) = [line for line in text.splitlines() if line.startswith("A server may batch requests to ")]
     assert "`serving_default`" in note and "`recommend`" not in note
     assert "| checksum | abc |" in text and "id_units: 4" in text
+    assert "| users | 21 |" in text and "Licence: not stated." in text
+    assert "| on disk | " in text and "| time to load | " in text
+    assert "- Users who are not in the data get popular items; recommend_for_history serves them" in text
 
 
 def test_signatures_read_from_disk_are_those_of_the_loaded_model(version, signatures):

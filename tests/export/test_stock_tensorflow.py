@@ -78,21 +78,24 @@ def as_bytes(ids) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def answers_of_both(catalogue, version, partitioned_version, tmp_path_factory) -> list[dict[str, np.ndarray]]:
-    """Outputs by ``load/SIGNATURE/NAME`` and ``session/SIGNATURE/NAME`` of the two versions, by one process."""
-    return ask_in_a_process_of_its_own(catalogue, [version, partitioned_version], tmp_path_factory.mktemp("stock"))
+def answers_of_all(
+    catalogue, version, partitioned_version, reranked_version, tmp_path_factory
+) -> list[dict[str, np.ndarray]]:
+    """Outputs by ``load/SIGNATURE/NAME`` and ``session/SIGNATURE/NAME`` of the three versions, by one process."""
+    versions = [version, partitioned_version, reranked_version]
+    return ask_in_a_process_of_its_own(catalogue, versions, tmp_path_factory.mktemp("stock"))
 
 
 @pytest.fixture(scope="module")
-def answers(answers_of_both) -> dict[str, np.ndarray]:
+def answers(answers_of_all) -> dict[str, np.ndarray]:
     """Those of the version with an exact index."""
-    return answers_of_both[0]
+    return answers_of_all[0]
 
 
 @pytest.fixture(scope="module")
-def partitioned_answers(answers_of_both) -> dict[str, np.ndarray]:
+def partitioned_answers(answers_of_all) -> dict[str, np.ndarray]:
     """Those of the version with a partitioned index."""
-    return answers_of_both[1]
+    return answers_of_all[1]
 
 
 def ask_in_a_process_of_its_own(catalogue, versions: list[Path], folder: Path) -> list[dict[str, np.ndarray]]:
@@ -223,7 +226,17 @@ def test_a_partitioned_index_changes_nothing_that_is_no_search(answers, partitio
         )
 
 
-@pytest.mark.parametrize("kind", ["version", "partitioned_version"])
+@WAYS
+def test_re_ranked_answers_are_those_of_the_process_that_exported(catalogue, answers_of_all, reranked_version, way):
+    """There, the order is checked against NumPy: see test_reranking.py."""
+    asked = tf.saved_model.load(str(reranked_version)).signatures["serving_default"]
+    expected = asked(user_id=tf.constant(as_bytes([*catalogue.user_ids, "nobody"]).astype(object)))
+    found = answers_of_all[2]
+    np.testing.assert_array_equal(found[f"{way}/serving_default/item_id"], expected["item_id"].numpy().astype("S"))
+    np.testing.assert_allclose(found[f"{way}/serving_default/score"], expected["score"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["version", "partitioned_version", "reranked_version"])
 def test_every_operation_is_tensorflows_own_and_runs_without_python(request, kind):
     version = request.getfixturevalue(kind)
     graph = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def

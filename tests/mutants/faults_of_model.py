@@ -188,4 +188,32 @@ FAULTS = [
         "own = ids < 0 * np.arange(len(ids))[:, np.newaxis]",
         "tests/peers/test_baselines.py",
     ),
+    Fault(
+        "layers of users are traced as they are written",
+        "tf_metammf/layers/traced_code.py",
+        '    if kind.__module__.partition(".")[0] != __name__.partition(".")[0]:\n        return\n',
+        "",
+        "tests/test_traced_code.py -k 'fusion_of_a_user'",
+    ),
+    Fault(
+        "a row is told from others of its own user",
+        ENCODERS + "view_contrast.py",
+        "logits = tf.where(repeated, logits.dtype.min, logits)",
+        "logits = tf.where(repeated & False, logits.dtype.min, logits)",
+        "tests/peers/test_view_contrast.py",
+    ),
+    Fault(
+        "a hyperedge counts as much as the nodes it has",
+        "tf_metammf/graphs/normalized_sums.py",
+        "return _by_root(*neighbourhoods.sums(layer, *scaled), neighbourhoods.degrees(layer))",
+        "return neighbourhoods.sums(layer, *scaled)",
+        "tests/test_hypergraph.py",
+    ),
+    Fault(
+        "a diffusion adds its prediction where it should weigh it",
+        ENCODERS + "interaction_diffusion.py",
+        "np.sqrt(before) * (1 - of_step) * prediction",
+        "np.sqrt(before) * prediction",
+        "tests/peers/test_interaction_diffusion.py",
+    ),
 ]

@@ -50,8 +50,8 @@ FAULTS = [
     Fault(
         "the test split is evaluated for the validation metrics",
         "trainer/evaluation.py",
-        "ranking = make_full_ranking(data, split,",
-        'ranking = make_full_ranking(data, "validation",',
+        "return model, data, make_full_ranking(data, split,",
+        'return model, data, make_full_ranking(data, "validation",',
         "tests/trainer/test_training.py -k 'ranked_by_hand'",
     ),
     Fault(

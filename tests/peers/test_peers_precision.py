@@ -10,7 +10,9 @@ from tf_metammf.objectives.objectives import NoObjective
 OPTIONS = {"bm3": {"target_dropout": 0.0}, "invrl": {"noise": 0.0}, "freedom": {"pruning": 0.0}}
 
 
-@pytest.mark.parametrize("encoder", ["vbpr", "mmgcn", "lattice", "freedom", "bm3", "invrl"])
+@pytest.mark.parametrize(
+    "encoder", ["vbpr", "mmgcn", "lattice", "freedom", "bm3", "invrl", "mgcn", "lgmrec", "smore", "mmhcl", "diffmm"]
+)
 def test_the_loss_is_that_of_float32(make_case, encoder):
     objective = NoObjective if encoder == "bm3" else BPR
     options = {"fusion": "metammf", "fusion_options": {"units": (5,), "rank": 2}, **OPTIONS.get(encoder, {})}

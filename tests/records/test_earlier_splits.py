@@ -69,12 +69,19 @@ YESTERDAY = rows_of_users(0, 60)
 TODAY = [*rows_of_users(100, 110), *YESTERDAY[5:], ("u3", "i999", 10**6 + 1), ("u4", "i999", 10**6 + 2)]
 
 
+@pytest.fixture(scope="module", params=["random", "leave_last_out", "time", "cold_start"])
+def yesterday(request, tmp_path_factory) -> tuple[str, RecordSet, dict]:
+    """A method, yesterday's record set that was split by it, and its splits."""
+    folder = tmp_path_factory.mktemp(request.param) / "old"
+    old = record_set_of(folder, YESTERDAY, splitting=Splitting(request.param), seed=1)
+    return request.param, old, splits_of(old)
+
+
 @pytest.mark.parametrize("method", [None, "random", "leave_last_out", "time", "cold_start"])
-@pytest.mark.parametrize("before", ["random", "leave_last_out", "time", "cold_start"])
-def test_every_old_interaction_keeps_its_split_and_new_ones_are_split(before, method, tmp_path):
-    old = record_set_of(tmp_path / "old", YESTERDAY, splitting=Splitting(before), seed=1)
+def test_every_old_interaction_keeps_its_split_and_new_ones_are_split(yesterday, method, tmp_path):
+    before, old, was = yesterday
     new = record_set_of(tmp_path / "new", TODAY, splitting=Splitting(method, like=str(old.folder)), seed=2)
-    was, now = splits_of(old), splits_of(new)
+    now = splits_of(new)
     assert {key: now[key] for key in was if key in now} == {key: was[key] for key in was if key in now}
     assert set(now) == set(TODAY)
     assert {name for key in now.keys() - was.keys() for name in now[key]} == set(SPLITS)

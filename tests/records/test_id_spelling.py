@@ -146,4 +146,6 @@ def test_commas_that_may_be_decimal_points_are_not_guessed(values, readable, tmp
 @pytest.mark.parametrize("start", [b"\x1f\x8b\x08\x00", b"PK\x03\x04"])
 def test_compressed_files_are_named_as_such(start, tmp_path):
     (tmp_path / "views.csv").write_bytes(start + b"rest")
-    assert "views.csv: is compressed, expected text. Unpack it." in refusal(tmp_path / "views.csv")
+    assert "views.csv: is compressed, expected text. Unpack it, or name it views.csv.gz if gzip packed it." in refusal(
+        tmp_path / "views.csv"
+    )

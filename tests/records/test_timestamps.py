@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.bad_rows import BadRows
 from tf_metammf.records.raw_files.timestamps import joined_facts, read_times, time_facts, time_reading
+from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.sources.tabular import Options, read
 from tf_metammf.records.splits.filtering import Filtering, apply_filtering
 from tf_metammf.records.splits.splitting import Splitting, split_interactions
@@ -171,3 +174,65 @@ def test_whole_numbers_stay_as_they_are_in_files_of_every_type(tmp_path):
     data = read(tmp_path / "views.npz", Options())
     assert data.interactions.timestamp.tolist() == [3, 4]
     assert "timestamp_unit" not in data.provenance
+
+
+AT = 1577836800
+"""The beginning of 2020 in seconds."""
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9)])
+@pytest.mark.parametrize("kind", [str, int, float])
+def test_a_row_in_another_unit_is_named_or_left_out(unit, factor, kind, tmp_path):
+    times = [AT * factor, AT + 1, AT + 2, AT + 3, (AT + 4) * factor]
+    table = pyarrow.table({"user": list("uuuvv"), "item": list("abcde"), "time": list(map(kind, times))})
+    pyarrow.parquet.write_table(table, tmp_path / "views.parquet")
+    with pytest.raises(InvalidInputError) as raised:
+        read(tmp_path / "views.parquet", Options())
+    message = str(raised.value)
+    assert "record 1" in message and str(kind(times[0])) in message
+    assert f"a time in {unit}, but most of its times are in seconds" in message and "--on_error skip" in message
+    request = ReadRequest(bad_rows=BadRows(skip=True))
+    data = read(tmp_path / "views.parquet", Options(), request=request)
+    assert data.interactions.timestamp.tolist() == [AT + 1, AT + 2, AT + 3]
+    assert [row.record for row in request.bad_rows.rejected] == [1, 5]
+    assert request.bad_rows.counts() == {"time in another unit": 2}
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [0, 10**9, 4 * 10**9, 10**12, 10**13, 5 * 10**13],  # nanoseconds since the log began
+        [1, 2, 3, 4, 5, AT],  # numbers of events, and one that happens to be large
+        [20260101, 20260102, 20261231],
+        [20260101103000, 20261231235959],
+        [AT * factor for factor in (10**3,)],
+    ],
+)
+def test_numbers_that_are_no_unix_times_are_of_no_unit(times):
+    assert times_of(times)[0] == times
+
+
+@pytest.mark.parametrize(
+    ("times", "count", "shown"),
+    [
+        ([AT, 0, AT + 1, -1], "2 of 4", '"0"'),
+        (["2020-01-01", "1970-01-01", "2020-01-02"], "1 of 3", '"1970-01-01"'),
+        (["01.01.2020", "31.12.9999"], "1 of 2", '"31.12.9999"'),
+        (pyarrow.array([AT, 0, AT], pyarrow.timestamp("s")), "1 of 3", '"1970-01-01T00:00:00"'),
+        ([float(AT), 0.5, float(AT)], "1 of 3", '"0.5"'),
+    ],
+)
+def test_times_that_often_stand_for_none_are_counted(times, count, shown, tmp_path):
+    size = len(times)
+    table = pyarrow.table({"user": ["u"] * size, "item": [f"i{n}" for n in range(size)], "time": times})
+    pyarrow.parquet.write_table(table, tmp_path / "views.parquet")
+    (note,) = read(tmp_path / "views.parquet", Options()).notes
+    assert count in note and shown in note and '"time"' in note
+
+
+@pytest.mark.parametrize("times", [[AT, AT + 1], [5, 0, -1], ["1950-01-01", "1950-01-02", "2020-01-01"], [AT * 1000]])
+def test_times_that_do_not_stand_apart_need_no_note(times, tmp_path):
+    size = len(times)
+    table = pyarrow.table({"user": ["u"] * size, "item": [f"i{n}" for n in range(size)], "time": times})
+    pyarrow.parquet.write_table(table, tmp_path / "views.parquet")
+    assert read(tmp_path / "views.parquet", Options()).notes == ()

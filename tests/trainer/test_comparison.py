@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tf_metammf.commands.main import main
+from tf_metammf.records.reader import read_interactions
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
 
@@ -71,6 +72,32 @@ def test_every_number_of_every_seed_is_a_row_of_the_csv_file(results, compared):
     assert compared_with["p_holm"] == results["models"]["best one"]["p_holm"]
 
 
+def test_metrics_beyond_accuracy_are_those_of_the_lists_in_every_output(results, compared, halves):
+    train = read_interactions(halves, "train")
+    frequency = np.bincount(train.item, minlength=30)
+    groups = ["all users", "rare users (up to 7 interactions)"]
+    with (compared / "results.csv").open() as lines:
+        rows = {
+            tuple(row[name] for name in ("model", "of", "metric", "seed")): row["value"]
+            for row in csv.DictReader(lines)
+        }
+    for name, folder in (("best one", "best-one"), ("popularity", "popularity")):
+        assert list(results["models"][name]["beyond_accuracy"]) == groups
+        found = results["models"][name]["beyond_accuracy"]["all users"]
+        for place, seed in enumerate((1, 2)):
+            with np.load(compared / "models" / folder / "lists" / f"seed-{seed}.npz") as content:
+                shown = content["recommended"][:, :5]
+            assert found["cold_share@5"]["values"][place] == pytest.approx((frequency[shown] == 0).mean())
+            # Every user watched seven items, so the mean over users is that over interactions.
+            lift = frequency[shown].mean() / frequency[train.item].mean() - 1
+            assert found["popularity_lift@5"]["values"][place] == pytest.approx(lift)
+            assert float(rows[name, "lists of all users", "popularity_lift@5", str(seed)]) == pytest.approx(lift)
+        coverage = results["models"][name]["metrics"]["coverage@5"]["mean"]
+        assert found["coverage@5"]["mean"] == pytest.approx(coverage)
+        for text in ((compared / "results.md").read_text(), (compared / "report.html").read_text()):
+            assert f"{found['gini@5']['mean']:.4f}" in text and "intra list similarity@5" in text
+
+
 def test_popularity_is_named_once_and_a_random_ranking_always(results, compared):
     assert list(results["untrained"]) == ["random"]
     references = json.loads((compared / "models" / "popularity" / "seed-1" / "references.json").read_text())["test"]
@@ -104,6 +131,7 @@ class Page(HTMLParser):
 def test_the_page_holds_every_plot_and_asks_no_server_for_anything(compared):
     page = Page((compared / "report.html").read_text())
     plots = {path.stem for path in (compared / "plots").glob("*.png")}
-    assert plots == {"metrics", "recall", "groups", "cost", "training", "shares", "embeddings", "kernels"}
+    of_results = {"metrics", "recall", "groups", "cost", "training", "warm_cold", "beyond_accuracy"}
+    assert plots == of_results | {"shares", "embeddings", "kernels"}
     assert {path.stem for path in (compared / "plots").glob("*.svg")} == plots
     assert page.drawings == len(plots) and page.links == []

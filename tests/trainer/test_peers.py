@@ -56,7 +56,7 @@ def settings(preset: str, *, fusion: str | None = None, changes: dict[str, objec
     content = read_configuration(preset)
     model = content["model"]
     own = setting_names(settings_of("encoder", model["encoder"]["name"]))
-    small = {name: value for name, value in {"units": 8, "neighbours": 9}.items() if name in own}
+    small = {name: value for name, value in {"units": 8, "neighbours": 9, "hidden_units": 16}.items() if name in own}
     model |= {"id_units": 16, "encoder": {**model["encoder"], **small, **encoder}}
     if fusion is not None:
         model["fusion"] = {"name": fusion, "units": [16]}
@@ -94,7 +94,7 @@ def recall(run: RunDirectory, part: str = "") -> float:
     return run.read("metrics")["test"][f"{part}recall@10"]
 
 
-@pytest.mark.parametrize("preset", ["lattice", "freedom"])
+@pytest.mark.parametrize("preset", ["lattice", "freedom", "mgcn", "mmhcl", "smore"])
 def test_graphs_of_similar_items_find_items_without_interactions_by_the_ids_of_others(trained, preset):
     modalities = {"modality_weights": {"visual": 1.0}} if preset == "freedom" else {}
     assert recall(trained("lightgcn"), "cold/") < 0.2
@@ -105,6 +105,14 @@ def test_graphs_of_similar_items_find_items_without_interactions_by_the_ids_of_o
 def test_models_of_content_find_items_without_interactions(trained, preset):
     assert recall(trained("mf-bpr"), "cold/") < 0.2
     assert recall(trained(preset), "cold/") > 0.4
+
+
+@pytest.mark.parametrize("preset", ["lgmrec", "diffmm"])
+def test_models_of_graphs_for_each_modality_learn_which_group_a_user_keeps_to(trained, preset):
+    run = trained(preset)
+    losses = np.genfromtxt(run.history_file, delimiter=",", names=True)["loss"]
+    assert losses[-1] < 0.8 * losses[0]
+    assert recall(run, "warm/") > 2 * recall(trained("popularity"), "warm/")
 
 
 def test_mmgcn_finds_rare_items_by_what_their_users_see(trained):
@@ -164,6 +172,9 @@ def test_a_fusion_can_be_put_into_a_peer(look_alikes, tmp_path):
         ),
         ("freedom", {"model.encoder.edge_dropout": 0.5}, r"edge_dropout belongs to bm3 and .* freedom, which has"),
         ("item-knn", {"model.encoder.similarity": "colour"}, r'model\.encoder\.similarity: unknown value "colour"'),
+        ("mgcn", {"training.feature_budget_gb": 1e-9}, r"model\.encoder\.name is mgcn, which compares the features of"),
+        ("diffmm", {"training.strategy": "mirrored"}, r"training\.strategy is mirrored, and diffmm keeps numbers"),
+        ("diffmm", {"model.encoder.diffusion_steps": 1}, r"encoder\.diffusion_steps is 1, expected"),
         ("vbpr", {"training.feature_budget_gb": 1e-9}, r"model\.encoder\.name is vbpr, which compares the features of"),
     ],
 )
@@ -187,6 +198,11 @@ def test_a_baseline_has_no_weights_to_begin_with(look_alikes, trained, tmp_path)
         ("lightgcn", "model.encoder.layers", "model.encoder.neighbours"),
         ("item-knn", "model.encoder.shrinkage", "training.learning_rate"),
         ("bm3", "model.encoder.target_dropout", "objective.temperature"),
+        ("lgmrec", "model.encoder.hyperedges", "model.encoder.pruning"),
+        ("smore", "model.encoder.contrast_temperature", "model.encoder.pruning"),
+        ("mmhcl", "model.encoder.user_layers", "model.encoder.pruning"),
+        ("diffmm", "model.encoder.generated_weight", "model.encoder.pruning"),
+        ("mgcn", "model.encoder.contrast_weight", "model.encoder.pruning"),
         ("default", "model.fusion.rank", "model.encoder.layers"),
     ],
 )

@@ -15,6 +15,7 @@ from tf_metammf.parts.parts import settings_of
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.record_set import RecordSet
+from tf_metammf.trainer.runs.environment import describe_environment
 from tf_metammf.trainer.runs.references import References, describe_counts, read_references, remarks_on
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.seeds import train_with_seeds
@@ -155,15 +156,26 @@ def test_train_and_evaluate_print_what_is_behind_the_numbers_and_warn(copied, ca
     printed = capsys.readouterr()
     assert "worse than popularity" not in printed.err
     assert f"{popularity:.4f}" in printed.out and "random" in printed.out
+    assert "test split, beyond accuracy" in printed.out and "intra list similarity" in printed.out
 
     assert main(["evaluate", "--run", str(copied.folder), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {name: found[name] for name in ("popularity", "random", "counts")} == copied.read("references")["test"]
+    of_lists = found["beyond_accuracy"]
+    groups = ["all users", "rare users (up to 7 interactions)"]
+    assert list(of_lists) == ["model", "popularity"] and all(list(each) == groups for each in of_lists.values())
+    for each, metrics in (("model", found), ("popularity", found["popularity"])):
+        assert of_lists[each]["all users"]["coverage@5"] == pytest.approx(metrics["coverage@5"])
+    assert of_lists["popularity"]["all users"]["popularity_lift@3"] > 0
 
 
 def test_the_model_card_has_them(copied, tmp_path):
     change(copied, "state", epoch=12, best_epoch=12)
-    write_model_card(tmp_path, {}, mergeable={}, latency=[], provenance=provenance_of(copied))
+    measured = {
+        "resources": {"bytes": 1, "seconds_to_load": 1.0, "memory_bytes": None},
+        "latency": {"measured": [], "environment": describe_environment()},
+    }
+    write_model_card(tmp_path, {}, mergeable={}, measured=measured, provenance=provenance_of(copied))
     card = json.loads((tmp_path / "assets.extra" / "model_card.json").read_text())
     text = (tmp_path / "assets.extra" / "model_card.md").read_text()
     assert card["references"] == copied.read("references")

@@ -60,6 +60,27 @@ def test_every_table_of_users_and_items_follows_the_raw_ids(encoder):
             np.testing.assert_array_equal(table.numpy(), old.numpy()[rows_now])
 
 
+def test_diffusions_of_rows_of_items_follow_the_raw_ids_of_items():
+    before = make(encoder="diffmm")
+    order = np.random.default_rng(3).permutation(len(ITEMS))
+    ids = USERS, [ITEMS[n] for n in order]
+    model = make(*ids, encoder="diffmm")
+    between(before, model, new=ids)
+    found, old = (each.encoder.diffusions["visual"] for each in (model, before))
+    np.testing.assert_array_equal(found.out.kernel, old.out.kernel.numpy()[:, order])
+    np.testing.assert_array_equal(found.out.bias, old.out.bias.numpy()[order])
+    np.testing.assert_array_equal(found.hidden.kernel[:9], old.hidden.kernel.numpy()[order])
+
+
+def test_the_queries_of_a_modality_that_is_gone_are_not_taken_for_those_of_another():
+    before, model = make(encoder="smore"), make(encoder="smore", widths={"haptic": 3, "visual": 5})
+    own = model.encoder.queries.kernel.numpy()
+    between(before, model)
+    found, old = model.encoder.queries.kernel.numpy(), before.encoder.queries.kernel.numpy()
+    np.testing.assert_array_equal(found[:, 1], old[:, 1])
+    np.testing.assert_array_equal(found[:, 0], own[:, 0])
+
+
 @pytest.mark.parametrize("fusion", ["metammf", "concatenation", "sum", "gated", "attention"])
 def test_a_modality_in_the_place_of_another_is_not_taken_for_it(fusion):
     """ "haptic" is as wide as "acoustic" was, and as many modalities and features are there as before."""

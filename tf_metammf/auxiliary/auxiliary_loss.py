@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -14,6 +14,10 @@ from tf_metammf.layers.layer import Layer
 from tf_metammf.parts.parts import settings_of
 
 
+def _not_given(presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    raise InvalidInputError("these items cannot be fused anew: give ItemViews a function as fuse.")
+
+
 @dataclass(frozen=True)
 class ItemViews:
     """Some items as an auxiliary loss sees them.
@@ -23,20 +27,20 @@ class ItemViews:
         fused: Their fused vectors ``[n, width]``.
         features: What was fused, by modality, float ``[n, width]``, as the item tower gives it to the fusion.
         presence: bool ``[n]`` by modality.
+        fuse: Fuses the items anew, as if they had other modalities: from bool ``[n]`` by modality to ``[n, width]``.
     """
 
     items: tf.Tensor
     fused: tf.Tensor
     features: Mapping[str, tf.Tensor]
     presence: Mapping[str, tf.Tensor]
-
-
-View = Callable[[tf.Tensor], ItemViews]
-"""From dense ids ``[n]``, each once, to the items as they are seen."""
+    fuse: Callable[[Mapping[str, tf.Tensor]], tf.Tensor] = field(default=_not_given, repr=False)
 
 
 class AuxiliaryLoss(Layer):
     """A loss that is added to that of the objective in training.
+
+    Metrics that are attributes of it are logged with the loss, and so are in the history and in TensorBoard.
 
     One of your own extends this class and defines :meth:`call`. Weights are made in ``build((None, width))``, which is
     called with the width of the fused vectors.
@@ -58,6 +62,9 @@ class AuxiliaryLoss(Layer):
 
     sampled_items: int = 0
     """How many items drawn from the whole catalogue a step brings, beside those of the batch."""
+
+    widths: Mapping[str, int] = {}
+    """Feature width by modality; the model sets it before :meth:`build`."""
 
     @abstractmethod
     def call(self, batch: Batch, seen: ItemViews, sampled: ItemViews | None, *, training: bool) -> tf.Tensor:

@@ -97,9 +97,9 @@ class Encoder(Layer):
         """A scalar that is added to the objective. By default 0.
 
         Args:
-            batch: The batch.
+            batch: The batch, and as ``candidate`` the ids of the candidates, ``[C]``.
             queries: What :meth:`embed` gave for its users, ``[B, d]``.
-            candidates: The same for the candidates of the objective.
+            candidates: The same for the candidates of the objective, ``[C, d]``.
             training: Whether it is a training step.
         """
         return tf.constant(0.0)

@@ -9,6 +9,7 @@ from tf_metammf.encoders.settings import EncoderSettings, LightGCNSettings
 from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.graphs.neighbourhoods import Neighbourhoods, WholeGraph
 from tf_metammf.graphs.nodes import UsersAndItems
+from tf_metammf.graphs.normalized_sums import normalized_sums
 
 
 class LightGCN(GraphEncoder):
@@ -49,8 +50,7 @@ class LightGCN(GraphEncoder):
         users, items = tf.cast(users, tf.float32), tf.cast(items, tf.float32)
         totals: UsersAndItems = users, items
         for layer in range(1, self.layers + 1):
-            scaled = _by_root(users, items, neighbourhoods.degrees(layer - 1))
-            users, items = _by_root(*neighbourhoods.sums(layer, *scaled), neighbourhoods.degrees(layer))
+            users, items = normalized_sums(neighbourhoods, layer, users, items)
             user_total, item_total = neighbourhoods.nodes(layer, *totals)
             totals = user_total + users, item_total + items
         return totals[0] / (self.layers + 1), totals[1] / (self.layers + 1)
@@ -62,16 +62,9 @@ class LightGCN(GraphEncoder):
         total = tf.zeros_like(items)
         for layer in range(1, self.layers + 1):
             total += items
-            scaled = _by_root(users, items, graph.degrees(layer - 1))
-            users, items = _by_root(*graph.sums(layer, *scaled), graph.degrees(layer))
+            users, items = normalized_sums(graph, layer, users, items)
         return total / tf.sqrt(tf.maximum(graph.degrees(0)[1], 1.0))
 
     def embed_new_users(self, representations: tf.Tensor, messages: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
         """``(x_0 + sum over their items of messages / sqrt(|N(u)|)) / (L + 1)``, the layers of the propagation."""
         return (tf.cast(representations, tf.float32) + messages * tf.sqrt(counts)) / (self.layers + 1)
-
-
-def _by_root(users: tf.Tensor, items: tf.Tensor, degrees: UsersAndItems) -> UsersAndItems:
-    """Rows divided by the root of their degree; rows of degree 0 become 0."""
-    roots = [tf.math.divide_no_nan(1.0, tf.sqrt(degree)) for degree in degrees]
-    return users * roots[0], items * roots[1]

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_metammf.encoders.built_dense import built_dense
 from tf_metammf.encoders.content_encoder import ContentEncoder
 from tf_metammf.encoders.graph_encoder import GraphEncoder
 from tf_metammf.encoders.peer_settings import MMGCNSettings
@@ -146,10 +147,7 @@ class MMGCN(ContentEncoder, GraphEncoder):
 
     def _add(self, modality: str, part: str, before: int, after: int, *, use_bias: bool) -> None:
         name = scope_name(modality)
-        dense = keras.layers.Dense(after, use_bias=use_bias, name=f"{name}_{part}", dtype="float32")
-        with tf.name_scope(dense.name):
-            dense.build((None, before))
-        self.dense[f"{name}/{part}"] = dense
+        self.dense[f"{name}/{part}"] = built_dense(f"{name}_{part}", before, after, use_bias=use_bias)
 
     def _dense(self, modality: str, part: str) -> keras.layers.Dense:
         return self.dense[f"{scope_name(modality)}/{part}"]

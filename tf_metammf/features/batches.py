@@ -120,6 +120,11 @@ def static_rows(x: Any) -> int | None:
     return rows
 
 
+def leaves_one_row(x: Any, batch_size: int) -> bool:
+    """Whether batches of arrays end with one of a single row; False for data that are no arrays."""
+    return isinstance(x, Mapping) and len(x["item"]) > 1 and len(x["item"]) % batch_size == 1
+
+
 def _check(batch: Any) -> None:
     if not isinstance(batch, Mapping):
         raise InvalidInputError(f"the data are {_kind(batch)}, {_EXPECTED}.")

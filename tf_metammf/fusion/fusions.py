@@ -115,10 +115,22 @@ def fusion_class(name: str) -> type:
 
 
 def _check_options(fusion: str, kind: type, options: Mapping[str, Any]) -> None:
-    known = [name for name, parameter in _parameters(kind).items() if parameter.kind != parameter.VAR_KEYWORD]
+    known = _constructor_arguments(kind)
     for option in options:
         if option not in [*known, "name", "dtype", "trainable"]:
             raise unknown_name(f'option of the fusion "{fusion}"', option, known)
+
+
+def _constructor_arguments(kind: type) -> list[str]:
+    """Arguments of a constructor, and of those that its ``**options`` are for, as far as they are of this package."""
+    found: dict[str, None] = {}
+    for owner in kind.__mro__:
+        if owner is not kind and not owner.__module__.startswith("tf_metammf."):
+            break
+        for parameter in list(_parameters(owner.__init__).values())[1:] if "__init__" in vars(owner) else []:
+            if parameter.kind != parameter.VAR_KEYWORD:
+                found[parameter.name] = None
+    return list(found)
 
 
 def _takes(layer: keras.layers.Layer, argument: str) -> bool:

@@ -27,6 +27,8 @@ def modality_shares(model: Any, features: Mapping[str, tf.Tensor], presence: Map
         item that has none. Where no modality makes any difference, all that are present have the same share.
     """
     content = model.embed_new_items if model.item_tower.fusion is None else model.item_tower.content
+    if not tf.executing_eagerly():
+        content = tf.function(content)  # traced once and called for every modality
     fused = tf.cast(content(features, presence), tf.float32)
     differences = []
     for modality in sorted(features):
@@ -42,7 +44,8 @@ def modality_shares(model: Any, features: Mapping[str, tf.Tensor], presence: Map
 
 def catalogue_shares(model: Any) -> NDArray[np.float32]:
     """Shares of all items of a model that looks at content, float32 ``[items, M]``."""
-    of_block = tf.function(lambda features, presence: modality_shares(model, features, presence), reduce_retracing=True)
-    return np.concatenate(
-        [of_block(*block).numpy() for block in model.item_features.blocks(items_at_once(model.item_features))]
+    of_block = tf.function(
+        lambda features, presence: modality_shares(model, features, presence), autograph=False, reduce_retracing=True
     )
+    source = model.item_features
+    return np.concatenate([of_block(*block).numpy() for block in source.blocks(items_at_once(source))])

@@ -75,3 +75,18 @@ class TokenFusion(FusionLayer):
         """``[B, units[-1]]``."""
         sequences = next(iter(input_shape.values()))
         return tf.TensorShape([tf.TensorShape(sequences.lengths)[0], self.units[-1]])
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Widths of the modalities, by which a restored layer makes its weights; None before there are any."""
+        return {"widths": dict(zip(self.modalities, self.widths, strict=True))} if self.built else None
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Makes the weights for the same modalities."""
+        # Keras would make lists of the shapes of token sequences.
+        rows, places = tf.TensorShape([None]), tf.TensorShape([None, None])
+        self.build(
+            {
+                name: TokenSequences(tf.TensorShape([None, None, width]), rows, places)
+                for name, width in config["widths"].items()
+            }
+        )

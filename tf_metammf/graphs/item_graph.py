@@ -77,6 +77,22 @@ def similar_items(
     return ItemGraph(graphs)
 
 
+def largest_of(graphs: Sequence[tuple[tf.Tensor, tf.Tensor]]) -> "ItemGraph":
+    """The graph that has every edge of some graphs, with its largest weight in any of them.
+
+    Args:
+        graphs: Neighbours, int32 ``[items, k]``, and their weights of at least 0, float32 ``[items, k]``.
+    """
+    columns = np.concatenate([np.asarray(neighbours) for neighbours, _ in graphs], axis=1)
+    weights = np.concatenate([np.asarray(weights) for _, weights in graphs], axis=1)
+    # By neighbour and then by weight: the last of a run of the same neighbour has the largest.
+    order = np.lexsort((weights, columns))
+    columns, weights = (np.take_along_axis(each, order, axis=1) for each in (columns, weights))
+    repeated = columns[:, :-1] == columns[:, 1:]
+    weights[:, :-1][repeated] = 0
+    return ItemGraph([(tf.constant(columns), tf.constant(weights))])
+
+
 class ItemGraph:
     """A fixed graph of items: ``propagate(X)_i = sum over j of a_ij X_j``.
 

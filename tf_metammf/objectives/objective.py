@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.batches import Batch
 from tf_metammf.layers.recommenders import tfrs
+from tf_metammf.layers.traced_code import trace_as_written
 from tf_metammf.objectives.settings import ObjectiveSettings
 from tf_metammf.parts.parts import setting_names, settings_of
 
@@ -46,6 +47,10 @@ class Objective(keras.layers.Layer, tfrs.tasks.base.Task):
     """Whether the ids of :meth:`candidates` are distinct already."""
     needs_all_items: ClassVar[bool] = False
     """Whether they are all items, whatever the batch."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        trace_as_written(cls)
 
     @abstractmethod
     def candidates(self, batch: Batch) -> tf.Tensor:

@@ -30,10 +30,11 @@ Searched = Mapping[str, Mapping[str, Any]]
 """Ranges and choices by field, as a search space has them."""
 
 MODULES: dict[PartKind, tuple[str, ...]] = {
-    "fusion": ("tf_metammf.fusion.settings",),
+    "fusion": ("tf_metammf.fusion.settings", "tf_metammf.fusion.token_settings"),
     "encoder": (
         "tf_metammf.encoders.settings",
         "tf_metammf.encoders.peer_settings",
+        "tf_metammf.encoders.contrastive_peer_settings",
         "tf_metammf.baselines.settings",
     ),
     "objective": ("tf_metammf.objectives.settings",),

@@ -97,9 +97,12 @@ def _plane(vectors: NDArray[np.floating]) -> tuple[str, NDArray[np.floating]]:
     # Eight items are too few for t-SNE's neighbourhoods.
     if find_spec("sklearn") is not None and len(vectors) > 8 and np.ptp(centred) > 0:
         from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits
 
         perplexity = min(30.0, (len(vectors) - 1) / 3)
-        return "t-SNE", TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(centred)
+        # Threads that wait for each other in every of a thousand short steps take longer than one alone.
+        with threadpool_limits(1, user_api="openmp"):
+            return "t-SNE", TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(centred)
     values, _, directions = np.linalg.svd(centred, full_matrices=False)
     del values
     plane = np.zeros((len(vectors), 2))

@@ -14,7 +14,14 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from tf_metammf.records.record_set import RecordSet
+from tf_metammf.trainer.comparison.beyond_accuracy import (
+    beyond_accuracy_heads,
+    beyond_accuracy_markdown,
+    beyond_accuracy_names,
+    beyond_accuracy_rows,
+)
 from tf_metammf.trainer.comparison.comparison_directory import Comparison
+from tf_metammf.trainer.comparison.exposure_plots import exposure_plots
 from tf_metammf.trainer.comparison.item_kinds import ItemKinds, kinds_of_features
 from tf_metammf.trainer.comparison.maps import comparison_maps
 from tf_metammf.trainer.comparison.plots import comparison_plots
@@ -46,6 +53,13 @@ figure { margin: 1rem 0; } figcaption { color: #555; } svg { max-width: 100%; he
 p.note { color: #555; }
 """
 
+_BEYOND_ACCURACY = (
+    "What users of the test split are shown. Coverage: share of the catalogue that anybody is shown. Gini: 0 if all "
+    "items are shown equally often. Cold and tail share: places of items without training interactions, and of all but "
+    "the 20 % most popular. Similarity: of the items of a list, by content. Lift: how much more popular the items are "
+    "than what their users watched; 0 is equal."
+)
+
 
 def write_report(
     comparison: Comparison,
@@ -72,11 +86,11 @@ def write_report(
     texts = {
         "results.json": json.dumps(results, indent=2) + "\n",
         "results.csv": comma_separated(results),
-        "results.md": markdown(results),
+        "results.md": f"{markdown(results)}\n{beyond_accuracy_markdown(results)}",
         "results.tex": latex(results),
     }
     plots = {}
-    drawn = comparison_plots(comparison, results)
+    drawn = comparison_plots(comparison, results) | exposure_plots(results)
     kinds = kinds or kinds_of_features(record_set)
     if kinds is not None:
         drawn |= comparison_maps(comparison, list(results["models"]), kinds, record_set.folder)
@@ -111,6 +125,7 @@ modalities: {html.escape(", ".join(metadata.modalities) or "none")}.</p>
 <h2>Groups</h2>
 <div class="scroll">{_group_table(results)}</div>
 <p class="note">{html.escape(results["metric"])}, mean ± deviation; of groups of items only those count as found.</p>
+{_beyond_accuracy(results)}
 {figures}
 </body>
 </html>
@@ -154,6 +169,15 @@ def _group_table(results: Mapping[str, Any]) -> str:
         cells = [(html.escape(group), False), (f"{members:,}", False)]
         rows.append(cells + [(number(spread), bool(top) and spread["mean"] == top) for spread in spreads])
     return _table(heads, rows)
+
+
+def _beyond_accuracy(results: Mapping[str, Any]) -> str:
+    if not beyond_accuracy_names(results):
+        return ""
+    rows = [[(html.escape(cell), False) for cell in row] for row in beyond_accuracy_rows(results)]
+    return f"""<h2>Beyond accuracy</h2>
+<div class="scroll">{_table(beyond_accuracy_heads(results), rows)}</div>
+<p class="note">{html.escape(_BEYOND_ACCURACY)}</p>"""
 
 
 def _table(heads: list[str], rows: list[list[tuple[str, bool]]]) -> str:

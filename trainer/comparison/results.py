@@ -14,6 +14,7 @@ from tf_metammf.ranking.user_metrics import UserLists
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.reader import read_items
 from tf_metammf.records.record_set import RecordSet
+from tf_metammf.trainer.beyond_accuracy import ListMetrics, activity_groups
 from tf_metammf.trainer.comparison.comparison_directory import ComparedModel, Comparison
 from tf_metammf.trainer.comparison.references import choose_references
 from tf_metammf.trainer.comparison.significance import difference, holm
@@ -39,9 +40,10 @@ def comparison_results(
     Returns:
         ``metric``: what models are ordered by and compared in. ``groups``: how many users or items each group has.
         ``models``: by name, the best first, each with ``metrics`` of the test split and of ``validation`` (mean,
-        sample deviation, value of every seed), ``groups`` of users and items, ``recall`` at every rank, ``seconds``,
-        ``memory_bytes`` (estimated), ``parameters``, ``epochs`` and ``searched``, the fields that a search chose; and
-        with ``reference``, the name or None, ``difference`` from it, as
+        sample deviation, value of every seed), ``groups`` of users and items, ``beyond_accuracy`` by group of users
+        (:mod:`tf_metammf.ranking.beyond_accuracy`), ``recall`` at every rank, ``seconds``, ``memory_bytes``
+        (estimated), ``parameters``, ``epochs`` and ``searched``, the fields that a search chose; and with
+        ``reference``, the name or None, ``difference`` from it, as
         :class:`tf_metammf.trainer.comparison.significance.Difference` has it, ``p_value`` and ``p_holm``, the same
         corrected for the number of tests. ``untrained``: metrics of the test split of popularity and of a random
         ranking, by name; popularity is left out where a model is popularity.
@@ -53,9 +55,12 @@ def comparison_results(
     ranking = make_full_ranking(data, "test", cutoffs=cutoffs)
     pairs = ranking.pairs
     groups = _groups(pairs, data, record_set)
+    of_lists = ListMetrics(data, pairs.users)
     shared: dict[str, Any] = {"cutoffs": cutoffs, "monitor": str(monitored), "metric": metric}
     found = {
-        model.name: _of_model(model, comparison, pairs, groups, **shared, metadata=record_set.metadata)
+        model.name: _of_model(
+            model, comparison, pairs, groups, of_lists=of_lists, **shared, metadata=record_set.metadata
+        )
         for model in comparison.models
     }
     names = [model.name for model in comparison.models]
@@ -99,14 +104,8 @@ def _compare(found: dict[str, dict[str, Any]], references: Mapping[str, str]) ->
 
 def _groups(pairs: RankingPairs, data: TrainingData, record_set: RecordSet) -> dict[str, tuple[str, NDArray[np.bool_]]]:
     """Groups of users (of the test split) and of items, by name: which of the two, and who belongs to them."""
-    activity = np.bincount(data.train.user, minlength=record_set.metadata.users)[pairs.users]
-    middle = float(np.median(activity))
-    groups: dict[str, tuple[str, NDArray[np.bool_]]] = {
-        f"rare users (up to {middle:g} interactions)": ("users", activity <= middle),
-        f"active users (more than {middle:g})": ("users", activity > middle),
-        "warm items": ("items", data.warm_items),
-        "cold items": ("items", ~data.warm_items),
-    }
+    groups = {name: ("users", of) for name, of in activity_groups(data.user_frequency[pairs.users]).items()}
+    groups |= {"warm items": ("items", data.warm_items), "cold items": ("items", ~data.warm_items)}
     if record_set.metadata.modalities:
         presence = read_items(record_set, form="vectors").presence
         available = np.sum([presence[name] for name in sorted(presence)], axis=0)
@@ -122,6 +121,7 @@ def _of_model(
     pairs: RankingPairs,
     groups: Mapping[str, tuple[str, NDArray[np.bool_]]],
     *,
+    of_lists: ListMetrics,
     cutoffs: Sequence[int],
     monitor: str,
     metric: str,
@@ -150,6 +150,7 @@ def _of_model(
             }
             for name, (kind, members) in groups.items()
         },
+        "beyond_accuracy": _spreads([of_lists.of(each.recommended, cutoffs) for each in lists]),
         "recall": [float(value) for value in np.mean([_recall_curve(each, longest) for each in lists], axis=0)],
         "of users": np.stack([each[metric] for each in of_users]),
         "seconds": _spread([state["seconds"] for state in states]),
@@ -180,6 +181,14 @@ def _of_group(
         values = lists.metrics([k], relevant_items=members)[measure]
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else float("nan")
+
+
+def _spreads(of_seeds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, Any]]:
+    """By group and metric the spread over seeds."""
+    return {
+        group: {name: _spread([each[group][name] for each in of_seeds]) for name in metrics}
+        for group, metrics in of_seeds[0].items()
+    }
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, Any]:

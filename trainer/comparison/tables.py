@@ -63,6 +63,7 @@ def comma_separated(results: Mapping[str, Any]) -> str:
     writer.writerow(["model", "of", "metric", "seed", "value"])
     for model, found in results["models"].items():
         parts = {"test": found["metrics"], "validation": found["validation"], **found["groups"]}
+        parts |= {f"lists of {group}": metrics for group, metrics in found.get("beyond_accuracy", {}).items()}
         parts["run"] = {name: found[name] for name in ("seconds", "epochs")}
         for part, metrics in parts.items():
             for metric, spread in metrics.items():

@@ -144,9 +144,10 @@ def open_page() -> Iterator[Callable[..., Page]]:
         return Page(server.address, server.token)
 
     yield serve
-    for server, thread in running:
+    for server, _ in running:
         server.stop()
-        thread.join()
+    for _, thread in running:
+        thread.join(timeout=30)  # a thread that TensorFlow holds back must not hold back the whole run
     patch.undo()
 
 

@@ -8,9 +8,10 @@ import struct
 import numpy as np
 import pytest
 
-from tf_metammf.explorer import agreement, exposure, projection
+from tf_metammf.explorer import agreement, projection
 from tf_metammf.explorer.catalogue import exported_catalogue
 from tf_metammf.explorer.text_search import TextSearch
+from tf_metammf.ranking import exposure
 
 RANDOM = np.random.default_rng(1)
 

@@ -15,7 +15,8 @@ from made_media import NEEDS_AV, RATE, moving_square, tone, write_clips
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records import ExtractionSettings, convert, extract
+from tf_metammf.records import ExtractionSettings, convert, extract, read_items
+from tf_metammf.records.media.clip_features import clip_item, features_of_item
 from tf_metammf.records.splits.splitting import Splitting
 from tf_metammf.records.synthesis.clip_files import write_clip
 
@@ -95,6 +96,28 @@ def test_features_and_videos_convert_to_the_same_record_set(clips, features, tmp
     assert of_features.metadata.source["extraction"] == of_videos.metadata.source["extraction"]
     assert of_videos.metadata.source["extraction"]["visual"]["encoder"] == "image_statistics"
     assert any("could not be decoded" in note for note in of_videos.metadata.funnel.notes)
+
+
+def test_videos_convert_to_sequences_and_a_new_clip_has_the_same(clips, features, tmp_path):
+    from tf_metammf.records.sources import videos
+
+    options = videos.Options(frames=4, workers=1, tokens=True, features=os.path.relpath(features, clips))
+    with pytest.raises(InvalidInputError, match="expected a folder inside"):
+        convert("videos", clips, tmp_path / "outside", options=options)
+    options = videos.Options(frames=4, workers=1, tokens=True)
+    converted = convert("videos", clips, tmp_path / "set", options=options, splitting=Splitting(method="random"))
+    found, expected = read_items(converted), table(features, "visual")
+    assert set(converted.metadata.sequences) >= {"visual", "acoustic"}
+    for item, raw in enumerate(converted.item_ids):
+        assert found.presence["visual"][item] == (raw in expected)
+        if raw in expected:
+            sequence = found.features["visual"][[item]]
+            np.testing.assert_array_equal(sequence.values, np.float32(expected[raw]["tokens"]))
+            np.testing.assert_array_equal(sequence.times, np.float32(expected[raw]["times"]))
+    clip = features_of_item(clip_item(clips / "red.mp4"), converted.metadata.source["extraction"])
+    np.testing.assert_allclose(clip.sequences["visual"].values, expected["red"]["tokens"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(clip.sequences["visual"].times, np.float32(expected["red"]["times"]))
+    np.testing.assert_allclose(clip.vectors["visual"], clip.sequences["visual"].means()[0], rtol=1e-5, atol=1e-6)
 
 
 def test_only_new_and_changed_files_are_decoded_again(clips, tmp_path):

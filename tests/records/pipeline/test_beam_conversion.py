@@ -23,6 +23,8 @@ from tf_metammf.records.sources.tabular import Options
 from tf_metammf.records.splits.filtering import Filtering
 from tf_metammf.records.splits.splitting import Splitting
 
+AT = 1577836800
+"""The beginning of 2020 in seconds."""
 SMALL_PARTS = {"partitions": 3, "part_bytes": 300, "block_rows": 50}
 """So small that rows cross parts, and users, items and shards have interactions in many of them."""
 
@@ -114,6 +116,27 @@ def test_a_pipeline_writes_the_bytes_of_the_local_conversion(logs, compare, argu
     compare(logs, **arguments)
 
 
+@pytest.mark.parametrize("extracted", [False, True])
+def test_token_sequences_of_parquet(logs, compare, extracted):
+    random = np.random.default_rng(2)
+    lengths = random.integers(0, 9, 20)
+    tokens = [random.normal(size=(length, 3)).tolist() for length in lengths]
+    columns = {
+        "item_id": [f"clip {n}" for n in range(20)],
+        "tokens": tokens,
+        "times": [random.uniform(0, 9, length).tolist() for length in lengths],  # not in order
+    }
+    if extracted:
+        columns["vector"] = [[float(length), 1.0] for length in lengths]
+    pyarrow.parquet.write_table(pyarrow.table(columns), logs / "textual_features.parquet", row_group_size=6)
+    options = Options(tokens=True) if extracted else None
+    filtering = Filtering(k_core=3) if extracted else Filtering()
+    compare(
+        logs, options=options, filtering=filtering, most_tokens=5, stored_dtype="float16" if extracted else "float32"
+    )
+    assert Metadata.read(logs.parent / "beam").modalities["textual"].tokens.most == 5
+
+
 def test_splits_of_the_source_in_parts_of_parquet(tmp_path, compare):
     folder = tmp_path / "logs"
     folder.mkdir()
@@ -187,10 +210,10 @@ def test_rows_that_cannot_be_read_are_left_out_and_listed_as_the_local_conversio
     folder = tmp_path / "logs"
     folder.mkdir()
     random = np.random.default_rng(6)
-    rows = [f'{u},clip {i},"a\nb",{t}' for u, i, t in zip(*random.integers(0, 20, (3, 200)), strict=True)]
+    rows = [f'{u},clip {i},"a\nb",{AT + t}' for u, i, t in zip(*random.integers(0, 20, (3, 200)), strict=True)]
     rows[7], rows[50], rows[51], rows[90] = ",clip 1,x,4", "lonely,clip 2,x,noon", "3,clip 2", "\n\n4,,x,5"
     rows[100], rows[110], rows[120] = "NA,clip 1,x,4", "07,clip 2 ,x,5", "user_id,item_id,text,time"
-    rows[130], rows[140] = '"1\n",clip 2,x,5', "1E+05,clip 2,x,5"
+    rows[130], rows[140], rows[150] = '"1\n",clip 2,x,5', "1E+05,clip 2,x,5", f"3,clip 4,x,{1000 * AT}"
     rows += [",,,"] * 30  # so many that a part has no other
     (folder / "interactions.csv").write_text("\n".join(["user_id,item_id,text,time", *rows]), encoding="utf-8")
     frames = [f"clip {row},{row / 2},1" for row in range(20)]
@@ -203,10 +226,12 @@ def test_rows_that_cannot_be_read_are_left_out_and_listed_as_the_local_conversio
         "line break in user": 1,
         "no item": 1,
         "no user": 31,
+        "time in another unit": 1,
         "unreadable time": 1,
         "wrong number of values": 1,
     }
     assert [note.split(":")[0] for note in funnel.notes] == [
+        'Column "time"',
         "Taken as ids of users, but often written for a missing one",
         'The user id "1E+05" looks like a longer number whose last digits a spreadsheet cut, so that different users '
         "may have become one.",

@@ -1,4 +1,16 @@
-"""How recommendations are spread over the catalogue."""
+r"""How recommendations are spread over the catalogue.
+
+The *exposure* ``x_i`` of an item is the number of lists that it is in. Lists are integer arrays ``[users, K]``, best
+first; a number outside 0 to ``count - 1`` is a place that stayed empty. With ``n`` items:
+
+==================  =================================================================================
+coverage            share of the items with ``x_i > 0`` (aggregate diversity: Adomavicius and Kwon, IEEE
+                    TKDE 24(5), 2012)
+Gini coefficient    ``sum_i (2 i - n - 1) x_(i) / (n sum_i x_i)``, ``x`` ascending: 0 where all items have the same
+                    exposure, near 1 where one has all of it (Fleder and Hosanagar, Management Science 55(5), 2009)
+share of a group    places that the group's items have / all places that are filled
+==================  =================================================================================
+"""
 
 from collections.abc import Sequence
 
@@ -13,13 +25,13 @@ def exposure(items: NDArray[np.integer], count: int) -> NDArray[np.int64]:
     """How often each item is recommended.
 
     Args:
-        items: Dense ids of the recommended items, any shape; -1 where there is none.
+        items: Dense ids of the recommended items, any shape.
         count: Number of items of the catalogue.
 
     Returns:
         int64 ``[count]``.
     """
-    return np.bincount(items[items >= 0].ravel(), minlength=count).astype(np.int64)
+    return np.bincount(items[_is_filled(items, count)], minlength=count).astype(np.int64)
 
 
 def lorenz_curve(exposures: NDArray[np.integer], points: int = 101) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -41,10 +53,7 @@ def lorenz_curve(exposures: NDArray[np.integer], points: int = 101) -> tuple[NDA
 
 
 def gini(exposures: NDArray[np.integer]) -> float:
-    """The Gini coefficient of exposures: 0 where all items have the same, near 1 where one has everything.
-
-    ``G = sum_i (2 i - n - 1) x_i / (n sum_i x_i)`` for ``x`` in ascending order, ``i`` from 1 to ``n``.
-    """
+    """The Gini coefficient of exposures, ``[items]``; 0 without any exposure."""
     ordered = np.sort(np.asarray(exposures, np.float64))
     count, total = len(ordered), ordered.sum()
     if total == 0:
@@ -56,7 +65,7 @@ def coverage(items: NDArray[np.integer], count: int, cutoffs: Sequence[int]) -> 
     """Share of the catalogue in the first ``k`` places of at least one user, for each ``k``.
 
     Args:
-        items: Dense ids of the recommended items, ``[users, K]``, best first; -1 where there is none.
+        items: Dense ids of the recommended items, ``[users, K]``, best first.
         count: Number of items of the catalogue.
         cutoffs: The values of ``k``.
     """
@@ -78,11 +87,23 @@ def shares_of_exposure(
     """
     found: list[float | None] = []
     for k in cutoffs:
-        shown = items[:, :k][items[:, :k] >= 0]
+        places = items[:, :k]
+        shown = places[_is_filled(places, len(members))]
         found.append(float(members[shown].mean()) if len(shown) else None)
     return found
 
 
-def long_tail(popularity_ranks: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Which items are in the long tail: all but the :data:`HEAD` with the most training interactions."""
-    return popularity_ranks > HEAD * len(popularity_ranks)
+def popularity_ranks(frequency: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Place of each item by training interactions, ``[items]``, from 1; of equal ones the first item is first."""
+    ranks = np.empty(len(frequency), np.int64)
+    ranks[np.argsort(-np.asarray(frequency, np.int64), kind="stable")] = np.arange(1, len(frequency) + 1)
+    return ranks
+
+
+def long_tail(ranks: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which items are in the long tail, by :func:`popularity_ranks`: all but the first :data:`HEAD` of them."""
+    return ranks > HEAD * len(ranks)
+
+
+def _is_filled(items: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
+    return (items >= 0) & (items < count)

@@ -1,0 +1,77 @@
+"""Which moments of an item a fusion over time attends to."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.features.token_features import ModalityFeatures
+
+
+class TokenWeights(NamedTuple):
+    """How much the tokens of one modality of an item count.
+
+    Attributes:
+        times: float32 ``[T]``: when each token begins, in seconds.
+        weights: float32 ``[T]``: not negative, 1 in sum over all modalities of the item.
+    """
+
+    times: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+
+def item_attention(
+    model: Any, features: Mapping[str, ModalityFeatures], presence: Mapping[str, Any]
+) -> list[dict[str, TokenWeights]]:
+    """Attention of the fusion of a model to the tokens of items.
+
+    What attention looks at is not all that decides: see the shares of modalities, which come from leaving one out
+    (:func:`tf_metammf.fusion.modality_shares.modality_shares`).
+
+    Args:
+        model: A :class:`tf_metammf.model.MetaMMF` whose fusion has attention: ``queries``, ``crossmodal`` or
+            ``metammf_tokens``.
+        features: Token sequences of ``n`` items, or vectors ``[n, width]``, by modality, as
+            ``model.item_features.lookup(items)`` gives them for items of a table.
+        presence: bool ``[n]`` by modality.
+
+    Returns:
+        For every item the weights of its tokens by modality; modalities that it lacks are left out.
+
+    Raises:
+        InvalidInputError: The fusion has no attention.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tf_metammf import MetaMMF, QueryFusion
+        >>> from tf_metammf.fusion.item_attention import item_attention
+        >>> from tf_metammf.records import TokenArrays
+        >>> frames = TokenArrays.of([np.eye(3), np.ones((2, 3))], times=[[0.0, 0.5, 1.0], [0.0, 0.5]])
+        >>> fusion = QueryFusion((4,), token_units=8)
+        >>> model = MetaMMF(2, {"visual": frames}, "in_batch_softmax", item_frequency=[1, 1], fusion=fusion)
+        >>> _, second = item_attention(model, *model.item_features.lookup([0, 1]))
+        >>> second["visual"].times, round(float(second["visual"].weights.sum()), 4)
+        (array([0. , 0.5], dtype=float32), 1.0)
+    """
+    tower = model.item_tower
+    if not hasattr(tower.fusion, "attention"):
+        raise InvalidInputError(
+            f"the fusion is {type(tower.fusion).__name__}, which attends to no tokens. Use queries, crossmodal or "
+            "metammf_tokens."
+        )
+    complete, mask = tower.missing_modalities(tower.standardized(features), mask=dict(presence), training=False)
+    found = {name: weights.numpy() for name, weights in tower.fusion.attention(complete, mask).items()}
+    lengths = {name: complete[name].lengths.numpy() for name in found}
+    times = {name: complete[name].times.numpy() for name in found}
+    present = {name: mask[name].numpy() for name in found}
+    items = len(next(iter(lengths.values())))
+    return [
+        {
+            name: TokenWeights(times[name][item, : lengths[name][item]], weights[item, : lengths[name][item]])
+            for name, weights in found.items()
+            if present[name][item]
+        }
+        for item in range(items)
+    ]
