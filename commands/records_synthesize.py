@@ -1,13 +1,15 @@
-"""Make a record set of synthetic micro-videos that call for dynamic fusion."""
+"""Make a record set of synthetic micro-videos that call for dynamic fusion, as vectors or as token sequences."""
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.commands.next_command import print_next
 from tf_metammf.commands.tensorflow import import_tensorflow
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.synthesis.synthetic_sequences import Pattern, SyntheticSequences
 from tf_metammf.records.synthesis.synthetic_videos import SyntheticVideos
 
 if TYPE_CHECKING:
@@ -23,11 +25,21 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Write real clips, covers, titles and interactions instead, for records convert --source videos.",
     )
     parser.add_class_arguments(SyntheticVideos)
+    parser.add_argument(
+        "--sequences",
+        choices=get_args(Pattern),
+        help="Make token sequences instead, in which this is what users respond to: a moment, or the order.",
+    )
+    defaults = SyntheticSequences()
+    parser.add_argument("--frames", type=int, default=defaults.frames, help="Visual tokens, with --sequences.")
+    parser.add_argument("--rate", type=float, default=defaults.rate, help="Visual tokens a second.")
+    parser.add_argument("--sound_rate", type=float, default=defaults.sound_rate, help="Acoustic tokens a second.")
 
 
 def run(arguments: Namespace) -> int:
     """Writes the record set and the kinds of its items, and prints the best metrics that can be reached on it."""
     videos = SyntheticVideos(**{field.name: arguments[field.name] for field in fields(SyntheticVideos)})
+    sequences = _sequences(arguments) if arguments.sequences else None
     import_tensorflow()
     from tf_metammf.records.staging import require_absent
     from tf_metammf.records.synthesis.best_reachable import best_reachable
@@ -37,6 +49,8 @@ def run(arguments: Namespace) -> int:
 
     kinds = kinds_file(arguments.output)
     require_absent(arguments.output)
+    if sequences is not None:
+        return _write_sequences(sequences, arguments.output)
     if arguments.videos:
         return _write_videos(synthesize(videos), arguments.output)
     require_absent(kinds)
@@ -49,6 +63,41 @@ def run(arguments: Namespace) -> int:
     print(f"{kinds}: the kinds of the items, for compare --kinds")
     _print_reachable(reachable)
     print_next("train", "--records", arguments.output, "--run", "run")
+    return 0
+
+
+def _sequences(arguments: Namespace) -> SyntheticSequences:
+    """The options of sequences.
+
+    Raises:
+        InvalidInputError: An option is given that sequences do not have.
+    """
+    known = [field.name for field in fields(SyntheticSequences) if field.name != "pattern"]
+    others = [
+        field.name
+        for field in fields(SyntheticVideos)
+        if field.name not in known and arguments[field.name] != field.default
+    ]
+    if arguments.videos or others:
+        given = ", ".join(f"--{name}" for name in [*(["videos"] if arguments.videos else []), *others])
+        raise InvalidInputError(f"{given}: not with --sequences, whose items have two modalities of tokens. Leave out.")
+    return SyntheticSequences(pattern=arguments.sequences, **{name: arguments[name] for name in known})
+
+
+def _write_sequences(sequences: SyntheticSequences, output: Path) -> int:
+    from tf_metammf.records.synthesis.best_reachable import best_reachable
+    from tf_metammf.records.synthesis.sequence_synthesis import synthesize_sequences
+    from tf_metammf.records.writer import write_record_set
+
+    data = synthesize_sequences(sequences)
+    reachable = best_reachable(data)
+    raw = replace(data.raw, provenance={**data.raw.provenance, "best_reachable": reachable})
+    write_record_set(raw, data.splits, output, seed=sequences.seed, show_progress=True)
+    print(
+        f"{output}: {sequences.users:,} users, {sequences.items:,} items of {sequences.frames} frames and "
+        f"{sequences.sounds} sounds, {len(raw.interactions):,} interactions"
+    )
+    _print_reachable(reachable)
     return 0
 
 

@@ -46,8 +46,8 @@ class Client(ServedModel):
         rows_per_request: Users or items in one request at most; longer lists become several requests. Defaults to
             64 for a server, the most that one with batching takes by the files of ``tf-metammf export``, and to all
             of them for a model in this process.
-        least_tokens: Tokens that sequences of new items are padded to at least. A server with batching merges only
-            requests of the same number: give the longest there will be. Defaults to 0, the longest of the call.
+        least_tokens: Tokens that sequences are padded to at least, so that a server with batching can merge requests.
+            Defaults to 0: to the longest of the call.
 
     Raises:
         InvalidInputError: An argument is not acceptable, or the folder cannot be loaded.
@@ -230,9 +230,8 @@ class Client(ServedModel):
         """Embeddings of new items.
 
         Args:
-            features: By modality, raw as in the record set: float ``[B, width]``, or, where items have token
-                sequences, :class:`tf_metammf.records.TokenArrays` or a list with an array ``[T, width]`` for each
-                item, of any length. A modality left out is absent.
+            features: By modality, raw as in the record set, float ``[B, width]``; token sequences as
+                :class:`tf_metammf.records.TokenArrays` or a list of ``[T, width]``. One left out is absent.
             presence: bool ``[B]`` by modality; one left out is present wherever it has features.
 
         Returns:
@@ -242,9 +241,8 @@ class Client(ServedModel):
             InvalidInputError: A modality is unknown, a shape is wrong, or a present feature is not finite.
             ServingError: The server did not answer, or not with embeddings.
         """
-        signature = self.signature("encode_items")
         inputs = self._feature_inputs("encode_items", features, presence)
-        _, width = signature.outputs["embedding"].shape or (None, None)
+        _, width = self.signature("encode_items").outputs["embedding"].shape or (None, None)
         found = [np.zeros((0, width or 0), np.float32)]
         for rows in self._parts(_rows(inputs)):
             answer = self.predict("encode_items", _part(inputs, rows))
@@ -286,9 +284,7 @@ class Client(ServedModel):
             places.known[:] = [found.known for found in self.recommend(users, 1)]
         return places
 
-    def _feature_inputs(
-        self, signature: str, features: Mapping[str, Any], presence: Mapping[str, ArrayLike] | None
-    ) -> Arrays:
+    def _feature_inputs(self, signature: str, features: Mapping[str, Any], presence: Any) -> Arrays:
         return feature_inputs(self.signature(signature), features, presence, least_tokens=self._least_tokens)
 
     def _parts(self, rows: int) -> list[slice]:

@@ -75,7 +75,7 @@ def transfer_weights(before: MetaMMF, model: MetaMMF, *, users: Places, items: P
     for weight in weights:
         name = _name(weight)
         places = None
-        if name in values and name in named and not (matching.differs and _is_of_own_fusion(model, name)):
+        if name in values and name in named and not (matching.differs and _is_unexplained(model, name)):
             places = _places(values[name], weight, meanings[name], matching)
         if places is None:
             transfer.new.append(weight.name)
@@ -172,15 +172,18 @@ def _meanings(model: MetaMMF, weights: Sequence[tf.Variable]) -> dict[str, tuple
     return meanings
 
 
-def _is_of_own_fusion(model: MetaMMF, name: str) -> bool:
-    """Whether a weight is one of a fusion that is not of this package, whose axes nobody has explained."""
+def _is_unexplained(model: MetaMMF, name: str) -> bool:
+    """Whether a weight is one of a fusion whose axes nobody has explained: one of the user's own, or one over time.
+
+    Those of fusions over time are explained for the maps of single modalities, which are found by their position.
+    """
     fusion = model.item_tower.fusion
-    return (
-        name.startswith("item_tower/")
-        and fusion is not None
-        and not type(fusion).__module__.startswith("tf_metammf.")
-        and not any(part in name for part in ("/id_embedding/", "/missing_modalities/"))
-    )
+    explained = ["/id_embedding/", "/missing_modalities/"]
+    if getattr(fusion, "takes", "vectors") == "tokens":
+        explained.append("/projection_")
+    elif type(fusion).__module__.startswith("tf_metammf."):
+        return False
+    return name.startswith("item_tower/") and fusion is not None and not any(part in name for part in explained)
 
 
 def _features(widths: Mapping[str, int], modalities: Sequence[str]) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ import numpy as np
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from tf_metammf.records.beam import feature_rows, interaction_rows, vocabulary
+from tf_metammf.records.beam import feature_rows, feature_shapes, interaction_rows, vocabulary
 from tf_metammf.records.beam import filtering as filters
 from tf_metammf.records.beam import shards as files
 from tf_metammf.records.beam.columns import Columns, of_parts
@@ -178,13 +178,13 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
                 numbered,
                 output,
                 items=count,
-                shapes=feature_rows.shapes(described, plan.features),
+                shapes=feature_shapes.shapes(described, plan.features),
                 shards=plan.settings.shards,
                 stored_dtype=plan.settings.stored_dtype,
             ),
             _write_ids(user_ids, "user", kept["user"], output, USERS_FILE),
             _write_ids(item_ids, "item", kept["item"], output, ITEMS_FILE),
-            feature_rows.shapes_written(described, plan.features),
+            feature_shapes.shapes_written(described, plan.features),
         ]
         if times is not None:
             once = pipeline | "times: once" >> beam.Create([None])

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
-from tf_metammf.records.beam.columns import collected, of_parts
+from tf_metammf.records.beam.columns import of_parts
 from tf_metammf.records.beam.columns import parts as parts_of_ids
 from tf_metammf.records.beam.interaction_rows import ORIGIN
 from tf_metammf.records.beam.raw_parts import (
@@ -24,57 +24,12 @@ from tf_metammf.records.beam.raw_parts import (
 from tf_metammf.records.beam.rejected_rows import REJECTED, rejected_entries
 from tf_metammf.records.beam.table_parts import read_table
 from tf_metammf.records.raw_files.dense_ids import with_ids_of_items
-from tf_metammf.records.raw_files.feature_columns import feature_rows, no_features
+from tf_metammf.records.raw_files.feature_columns import feature_rows
 from tf_metammf.records.raw_files.feature_tables import feature_columns, no_such_row
 from tf_metammf.records.raw_files.id_spelling import differently_written, near_miss
 from tf_metammf.records.thinned_tokens import MOST_TOKENS, thinned
 from tf_metammf.records.token_arrays import TokenArrays
 from tf_metammf.records.value_ranges import ValueRanges
-
-
-class FeatureShape(NamedTuple):
-    """What the features of a modality are like, over all its rows.
-
-    Attributes:
-        width: Values of an item, or of each of its tokens.
-        dtype: The type they were read as.
-        has_tokens: Whether items have token sequences.
-        has_times: Whether these have times.
-        rows: Items of the file.
-        tokens: Tokens of all of them, after thinning.
-        most: Tokens of the longest sequence.
-    """
-
-    width: int
-    dtype: str
-    has_tokens: bool = False
-    has_times: bool = False
-    rows: int = 0
-    tokens: int = 0
-    most: int = 0
-
-    @classmethod
-    def of(cls, features: Any) -> "FeatureShape":
-        """That of some rows."""
-        width, dtype = features.shape[1], str(features.dtype)
-        if not isinstance(features, TokenArrays):
-            return cls(width, dtype)
-        lengths = features.lengths
-        return cls(width, dtype, True, features.has_times, len(lengths), int(lengths.sum()), features.most)
-
-    def joined(self, other: "FeatureShape") -> "FeatureShape":
-        """That of both, which are of one kind."""
-        rows, tokens = self.rows + other.rows, self.tokens + other.tokens
-        return self._replace(rows=rows, tokens=tokens, most=max(self.most, other.most))
-
-    @property
-    def kind(self) -> tuple[int, str, bool, bool]:
-        """What has to be the same in all rows."""
-        return self.width, self.dtype, self.has_tokens, self.has_times
-
-
-Shapes = dict[str, FeatureShape]
-"""By modality."""
 
 
 def read_features(
@@ -116,23 +71,6 @@ def read_features(
     return outputs["read"], outputs[REJECTED]
 
 
-def shapes(features: "beam.PCollection[Any]", files: Mapping[str, RawFile], label: str = "shapes") -> Any:
-    """The :data:`Shapes` of all modalities, as a side input; different widths are an error of the pipeline."""
-    found = features | f"{label}: of parts" >> beam.MapTuple(
-        lambda key, rows: (key[0], FeatureShape.of(rows[1]), rows[0][0])
-    )
-    return collected(found | f"{label}: distinct" >> beam.CombineGlobally(_JoinedShapes()), label, _shapes, dict(files))
-
-
-def shapes_written(features: "beam.PCollection[Any]", files: Mapping[str, RawFile]) -> "beam.PCollection[Any]":
-    """Entries of the kind "shape" for what is written of every modality."""
-    return (
-        features.pipeline
-        | "shapes: once" >> beam.Create([None])
-        | "shapes: entries" >> beam.FlatMap(_shape_entries, shapes(features, files, "written shapes"))
-    )
-
-
 def require_distinct(features: "beam.PCollection[Any]") -> "beam.PCollection[Any]":
     """Sees that no value differs from item to item in the files and is the same in float32.
 
@@ -159,11 +97,6 @@ def _require_distinct(key: tuple[str, int], ranges: ValueRanges | None) -> list[
     if ranges is not None:
         ranges.require_distinct(f'modality "{key[0]}"')
     return []
-
-
-def _shape_entries(_: None, found: Shapes) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
-    for modality, shape in sorted(found.items()):
-        yield "shape", modality, 0, shape._asdict()
 
 
 def overlap(parts: "beam.PCollection[Any]", modalities: Sequence[str]) -> "beam.PCollection[Any]":
@@ -290,45 +223,6 @@ def _read(
         if found:
             kept = thinned(features, most_tokens) if isinstance(features, TokenArrays) else features
             yield (modality, *part.key), (found, kept, ranges)
-
-
-_Accumulated = dict[tuple[Any, ...], tuple[FeatureShape, str]]
-"""By modality and kind: the shape of all rows so far, and one of the items."""
-
-
-class _JoinedShapes(beam.CombineFn):
-    """Joins the shapes of every modality that are of one kind, and keeps an item of each."""
-
-    def create_accumulator(self) -> _Accumulated:
-        return {}
-
-    def add_input(self, accumulator: _Accumulated, element: tuple[str, FeatureShape, str]) -> _Accumulated:
-        modality, shape, item = element
-        return self.merge_accumulators([accumulator, {(modality, *shape.kind): (shape, item)}])
-
-    def merge_accumulators(self, accumulators: Any) -> _Accumulated:
-        merged: _Accumulated = {}
-        for accumulator in accumulators:
-            for key, (shape, item) in accumulator.items():
-                merged[key] = (merged[key][0].joined(shape), merged[key][1]) if key in merged else (shape, item)
-        return merged
-
-    def extract_output(self, accumulator: _Accumulated) -> _Accumulated:
-        return accumulator
-
-
-def _shapes(found: list[_Accumulated], files: dict[str, RawFile]) -> Shapes:
-    shapes: Shapes = {}
-    for (modality, *_), (shape, item) in sorted(entry for each in found for entry in each.items()):
-        if shapes.setdefault(modality, shape).width != shape.width:
-            raise InvalidInputError(
-                f'{files[modality].path}: has {shape.width} values for item "{item}", others have '
-                f"{shapes[modality].width}. Fix the record."
-            )
-    for modality, file in files.items():
-        if modality not in shapes:
-            raise no_features(file.shown, ["its columns"])
-    return shapes
 
 
 def _overlap(_: int, ids: dict[str, set[str]], modalities: list[str]) -> Iterator[tuple[str, int]]:

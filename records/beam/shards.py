@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.beam.columns import Columns, end_to_end, of_parts, parts, take, total
-from tf_metammf.records.beam.feature_rows import FeatureShape, Shapes
+from tf_metammf.records.beam.feature_shapes import FeatureShape, Shapes
 from tf_metammf.records.beam.row_order import Ranks, ranked, with_places
 from tf_metammf.records.item_index import index_path, write_index
 from tf_metammf.records.metadata import file_entry

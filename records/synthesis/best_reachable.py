@@ -1,22 +1,44 @@
 """The metrics that a ranking by the true preferences reaches: no model can be expected to do better."""
 
+from collections.abc import Mapping
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.records.raw_data import Interactions
-from tf_metammf.records.synthesis.synthesis import SyntheticData
+from tf_metammf.records.raw_data import Interactions, RawData
 
 _PREFERENCES_AT_ONCE = 2**22
 
 
-def best_reachable(data: SyntheticData, *, k: int = 20) -> dict[str, float]:
+class KnownPreferences(Protocol):
+    """Data whose true preferences are known: synthetic videos or sequences."""
+
+    @property
+    def raw(self) -> RawData:
+        """Ids, interactions and features."""
+
+    @property
+    def splits(self) -> Mapping[str, Interactions]:
+        """Interactions by split."""
+
+    @property
+    def true_user_embeddings(self) -> NDArray[np.float32]:
+        """``[users, d]``."""
+
+    @property
+    def true_item_embeddings(self) -> NDArray[np.float32]:
+        """``[items, d]``; products with those of users are the true preferences."""
+
+
+def best_reachable(data: KnownPreferences, *, k: int = 20) -> dict[str, float]:
     """Recall and NDCG of the full ranking of the test split by the true preferences.
 
     Names and definitions are those of :class:`tf_metammf.FullRanking`: training and validation items are
     masked, users without test items are left out, and so are metrics that no user has.
 
     Args:
-        data: Synthetic micro-videos.
+        data: Synthetic micro-videos or sequences.
         k: The cut-off.
 
     Returns:

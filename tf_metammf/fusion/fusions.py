@@ -127,7 +127,8 @@ def _constructor_arguments(kind: type) -> list[str]:
     for owner in kind.__mro__:
         if owner is not kind and not owner.__module__.startswith("tf_metammf."):
             break
-        for parameter in list(_parameters(owner.__init__).values())[1:] if "__init__" in vars(owner) else []:
+        constructor = vars(owner).get("__init__")
+        for parameter in [] if constructor is None else list(_parameters(constructor).values())[1:]:
             if parameter.kind != parameter.VAR_KEYWORD:
                 found[parameter.name] = None
     return list(found)
