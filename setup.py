@@ -117,6 +117,7 @@ setup(
         "onnx": ["onnxruntime>=1.20"],
         "sentences": ["sentence-transformers>=5"],
         "completion": ["shtab>=1.13"],
+        "benchmark": ["faiss-cpu>=1.9"],  # what benchmarks/index.py compares with
         "beam": ["apache-beam>=2.77,<3"],  # brings protobuf 6; requirements-beam.lock has what fits together
     },
     entry_points={"console_scripts": ["tf-metammf = tf_metammf.commands.main:main"]},

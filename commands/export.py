@@ -14,6 +14,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.reports import read_report
 from tf_metammf.records.bucket_copies import is_url
 from tf_metammf.records.console import print_table
+from tf_metammf.records.staging import require_absent
 
 if TYPE_CHECKING:
     from tf_metammf.export.signatures import Signature, TensorSpec
@@ -43,6 +44,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--model_name", type=str, default="model", help="The name of the model on the server.")
     parser.add_argument(
         "--batching", action="store_true", help="For a server with --enable_batching, which refuses some signatures."
+    )
+    parser.add_argument(
+        "--vectors", type=Path, help="A folder to write embeddings and ids to, for an index of your own."
     )
     parser.add_argument("--signatures", action="store_true", help="Print what every signature takes and returns.")
     parser.add_argument("--license", type=str, help="Licence of the model, for its model card.")
@@ -82,6 +86,8 @@ def run(arguments: Namespace) -> int:
     version, changes = _export(arguments, output, _version(arguments.version))
     print(version)
     _print_changes(changes)
+    if arguments.vectors is not None:
+        print(f"written {arguments.vectors}")
     if arguments.keep is not None:
         for folder in delete_old_versions(output, keep=arguments.keep, written=version):
             print(f"deleted {folder}")
@@ -130,7 +136,16 @@ def _export(
     if not arguments.refresh:
         if arguments.trained_on is not None:
             raise InvalidInputError("--trained_on is for --refresh; without it, give --records alone.")
-        return export_run(run_directory, output, records=arguments.records, options=options), None
+        if arguments.vectors is not None:
+            from tf_metammf.export.vectors import write_vectors
+
+            require_absent(arguments.vectors, option="--vectors")
+        version = export_run(run_directory, output, records=arguments.records, options=options)
+        if arguments.vectors is not None:
+            write_vectors(run_directory, arguments.vectors, records=arguments.records)
+        return version, None
+    if arguments.vectors is not None:
+        raise InvalidInputError("--vectors writes the embeddings of the run as it was trained. Leave --refresh out.")
     if arguments.records is None:
         raise InvalidInputError("--refresh needs --records, the grown record set.")
     return export_refreshed(

@@ -46,6 +46,7 @@ COMMANDS = (
     "train",
     "tune",
     "compare",
+    "ranks",
     "evaluate",
     "runs",
     "export",

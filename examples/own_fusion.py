@@ -39,7 +39,7 @@ class ProductFusion(keras.layers.Layer):
 
 def main(folder: Path) -> None:
     """Makes videos, trains both models with two seeds, and prints the tables of the comparison."""
-    made = mm.records.synthesize(mm.records.SyntheticVideos(users=120, items=80))
+    made = mm.records.synthesize(mm.records.SyntheticVideos(users=150, items=120))
     record_set = mm.records.write_record_set(made.raw, made.splits, folder / "records")
     training = {"epochs": 4, "batch_size": 256, "learning_rate": 0.005}
     shared = {"training": training, "evaluation": {"k": [10], "monitor": "ndcg@10"}}

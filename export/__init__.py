@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tf_metammf.export.saved_model import export_run as export_run
     from tf_metammf.export.serving_error import ServingError as ServingError
     from tf_metammf.export.serving_module import ServingModule as ServingModule
+    from tf_metammf.export.vectors import write_vectors as write_vectors
     from tf_metammf.trainer.refresh import Changes as Changes
 
 _MODULE_OF = {
@@ -73,6 +74,7 @@ _MODULE_OF = {
     "roll_back": "rollback",
     "run_night": "nightly.nightly",
     "write_recommendations": "bulk_recommendations",
+    "write_vectors": "vectors",
 }
 
 __all__ = sorted(_MODULE_OF)

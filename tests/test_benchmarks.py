@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import guard
+from benchmarks import guard, index
 from benchmarks.__main__ import benchmarks
 from benchmarks.measurement import growth_exponent, in_turn, ratios
 
@@ -69,3 +69,13 @@ def test_sides_are_called_in_turn_after_a_call_of_each():
 
 def test_ratios_are_those_of_neighbouring_calls():
     assert ratios([2.0, 9.0, 4.0], [1.0, 3.0, 4.0]) == {"median": 2.0, "minimum": 1.0, "maximum": 3.0}
+
+
+def test_the_benchmark_of_the_index_says_at_once_that_faiss_is_missing(monkeypatch, capsys):
+    monkeypatch.setattr(index, "find_spec", lambda name: None)
+    monkeypatch.setattr(index, "compare", lambda *_, **__: pytest.fail("it began"))
+    monkeypatch.setattr(sys, "argv", ["index", "--quick"])
+    with pytest.raises(SystemExit) as ended:
+        index.main()
+    assert ended.value.code == 2
+    assert "faiss is not installed" in capsys.readouterr().err

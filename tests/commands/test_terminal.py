@@ -161,7 +161,18 @@ def test_a_progress_bar_is_drawn_on_terminals_alone(monkeypatch):
 COMMANDS = [
     *(
         [name]
-        for name in ("train", "tune", "compare", "evaluate", "runs", "export", "recommend", "verify", "quickstart")
+        for name in (
+            "train",
+            "tune",
+            "compare",
+            "ranks",
+            "evaluate",
+            "runs",
+            "export",
+            "recommend",
+            "verify",
+            "quickstart",
+        )
     ),
     *(["records", name] for name in ("convert", "describe", "validate", "synthesize")),
     ["records"],

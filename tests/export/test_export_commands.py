@@ -9,10 +9,14 @@ from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from stand_in_server import StandInServer
 
 from tf_metammf.commands.main import main
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.client import Client
+from tf_metammf.export.vectors import write_vectors
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.writer import write_record_set
 from tf_metammf.trainer.assembly import make_model
@@ -92,6 +96,29 @@ def test_an_export_to_a_bucket_prints_its_signatures_by_name_and_can_be_copied_b
     assert main(["verify", str(tmp_path / "1")]) == 0
     assert main([*words, "--keep", "2"]) == 2
     assert "--keep is for folders, and --output is ram://exports/small" in capsys.readouterr().err
+
+
+def test_vectors_rank_items_as_the_export_does(run, model_folder, tmp_path, capsys):
+    """A search in them by NumPy, without the items that a user has seen, gives the items that recommend gives."""
+    vectors = write_vectors(run, tmp_path / "vectors")
+    users, items = (np.load(vectors / f"{name}.npy") for name in ("users", "items"))
+    item_ids = (vectors / "items.txt").read_text().splitlines()
+    tables = {name: pq.read_table(vectors / f"{name}.parquet") for name in ("users", "items", "seen")}
+    assert np.array_equal(np.stack(tables["items"]["vector"].to_numpy()), items)
+    assert tables["items"]["id"].to_pylist() == item_ids
+    seen = tables["seen"].to_pylist()
+    assert len(seen) == run.read("records")["interactions"]["train"]
+    assert set(tables["users"].filter(tables["users"]["trained"])["id"].to_pylist()) == {row["user_id"] for row in seen}
+    found = Client(model_folder).recommend(["u3", "u5"], 6)
+    for user, recommended in zip((3, 5), found, strict=True):
+        unwanted = {row["item_id"] for row in seen if row["user_id"] == f"u{user}"}
+        best = [item_ids[item] for item in np.argsort(-(items @ users[user]))]
+        assert [item for item in best if item not in unwanted][:6] == recommended.item_ids
+    with pytest.raises(InvalidInputError, match="vectors: already exists"):
+        write_vectors(run, tmp_path / "vectors")
+    words = ["export", "--run", str(run.folder), "--output", str(tmp_path / "other"), "--vectors", str(vectors)]
+    assert main(words) == 2
+    assert "Choose another --vectors" in capsys.readouterr().err
 
 
 def test_recommend_prints_json_with_what_the_run_recommends(run, model_folder, capsys):

@@ -13,10 +13,12 @@ from tf_metammf.commands.race import races
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.recommender import Recommender
 from tf_metammf.export.saved_model import export_run
+from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
 from tf_metammf.trainer.evaluation import evaluate
 from tf_metammf.trainer.portfolio import race as race_module
 from tf_metammf.trainer.portfolio.candidates import Candidate, candidates
+from tf_metammf.trainer.portfolio.decision import metric_of_users
 from tf_metammf.trainer.portfolio.race import race
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
 
@@ -109,6 +111,63 @@ def test_a_race_that_was_stopped_repeats_nothing_that_was_measured(drawn, halves
     assert results(tmp_path / "run")["learns"] == "winner"
 
 
+def test_what_is_within_a_standard_error_of_the_last_finalist_is_trained_to_its_end_too(
+    drawn, halves, tmp_path, monkeypatch
+):
+    values = {"popularity": 0.1, "learns": 0.3, "does-not": 0.295}  # the standard error is 0.1 / sqrt(100)
+    trained = drawn(values, stop=5)
+    with pytest.raises(KeyboardInterrupt):
+        race(halves, tmp_path / "run")
+    assert trained[-2:] == [("learns", 3), ("does-not", 3)]
+    values["learns"] = 0.5  # who is trained to the end is decided once
+    trained = drawn(values)
+    race(halves, tmp_path / "run")
+    assert trained == [("does-not", 3)] and results(tmp_path / "run")["does-not"] == "behind"
+    trained = drawn({**values, "does-not": 0.285})
+    race(halves, tmp_path / "far")
+    assert ("does-not", 3) not in trained
+    trained = drawn({"popularity": 0.1, "learns": 0.3, "does-not": 0.295}, seconds=10)
+    race(halves, tmp_path / "short", budget=60)  # 30 seconds by then, 20 more for each that is trained to its end
+    assert ("learns", 3) in trained and ("does-not", 3) not in trained
+
+
+def test_other_settings_than_those_of_the_race_are_refused(drawn, halves, tmp_path):
+    drawn({"popularity": 0.1, "learns": 0.3, "does-not": 0.05})
+    race(halves, tmp_path / "run", overrides={"training": {"seed": 3}})
+    race(halves, tmp_path / "run", overrides={"training": {"seed": 3}})
+    with pytest.raises(InvalidInputError, match=r"other settings \(training.seed 3 in the folder, none now\)"):
+        race(halves, tmp_path / "run")
+
+
+def test_a_race_that_was_killed_while_the_winner_was_moved_becomes_its_run(halves, tmp_path, monkeypatch):
+    alone = Candidate("popularity", load_configuration("popularity"))
+    monkeypatch.setattr(race_module, "candidates", lambda metadata, overrides: [alone])
+    move, moved = Path.replace, []
+
+    def killed(path, target):
+        if Path(target).parent == tmp_path / "run" and path.parent.name == "popularity":
+            moved.append(path.name)
+            if len(moved) == 3:
+                raise KeyboardInterrupt
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        race(halves, tmp_path / "run", verbose=0)
+    monkeypatch.setattr(Path, "replace", move)
+    assert moved[0] == "model.weights.h5" and not RunDirectory(tmp_path / "run").configuration_file.is_file()
+    run = race(halves, tmp_path / "run", verbose=0)
+    assert run.is_finished and set(run.read("metrics")) == {"validation", "test"} and not (run.folder / "race").exists()
+    np.testing.assert_allclose(evaluate(run)["ndcg@20"], run.read("metrics")["test"]["ndcg@20"], rtol=1e-6)
+
+
+def test_users_are_compared_by_what_is_monitored(finished, halves):
+    metrics = finished.read("metrics")["validation"]
+    for monitor, name in (("warm/recall@5", "warm/recall@5"), ("mrr@3", "ndcg@3")):
+        values = metric_of_users(finished, halves, MetricName.parse(monitor))
+        assert values.mean() == pytest.approx(metrics[name])
+
+
 @pytest.mark.parametrize(("popularity", "winner"), [(0.309, "learns"), (0.32, "popularity")])
 def test_what_serves_new_items_is_taken_within_a_standard_error_of_the_best(
     popularity, winner, drawn, halves, tmp_path
@@ -163,6 +222,13 @@ def test_candidates_are_those_for_the_data_and_take_two_sections(halves):
     assert {"gcn", "default", "cold-start", "ease", "item-knn-content", "popularity"} <= set(found)
     assert {each.configuration.training.seed for each in found.values()} == {3}
     assert found["gcn"].serves_newcomers and not found["ease"].serves_newcomers
+    spread = {each.name: each for each in candidates(halves.metadata, {"training": {"strategy": "mirrored"}})}
+    assert (spread["ease"].configuration.training.strategy, spread["gcn"].configuration.training.strategy) == (
+        "none",
+        "mirrored",
+    )
+    with pytest.raises(InvalidInputError, match="a race of presets runs in one process"):
+        candidates(halves.metadata, {"training": {"strategy": "multi_worker"}})
     assert {each.configuration.model.calibration for each in found.values() if each.is_trained} == {"validation"}
     with pytest.raises(InvalidInputError, match="model is chosen by the race"):
         candidates(halves.metadata, {"model": {"id_units": 3}})

@@ -147,3 +147,18 @@ def test_of_another_architecture_what_fits_is_taken_over(option, kept):
     for weight in learned_weights(model):
         if weight.name in transfer.copied:
             np.testing.assert_array_equal(weight.numpy(), named[weight.name])
+
+
+@pytest.mark.parametrize("fusion", ["queries", "crossmodal"])
+def test_with_other_modalities_only_the_maps_of_common_ones_are_taken_from_a_fusion_over_time(fusion):
+    options = {"fusion": fusion, "fusion_options": {"units": (4,), "token_units": 8}}
+    before, model = make(**options), make(widths={"haptic": 3, "visual": 5}, **options)
+    own = {weight.name: weight.numpy() for weight in learned_weights(model)}
+    old = {weight.name: weight.numpy() for weight in learned_weights(before)}
+    between(before, model)
+    of_fusion = [weight for weight in learned_weights(model) if weight.name.startswith(f"item_tower/{fusion}/")]
+    taken = [weight for weight in of_fusion if "/projection_1/" in weight.name]
+    assert 0 < len(taken) < len(of_fusion)
+    for weight in of_fusion:
+        expected = old if "/projection_1/" in weight.name else own
+        np.testing.assert_array_equal(weight.numpy(), expected[weight.name])

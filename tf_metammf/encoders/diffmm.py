@@ -45,7 +45,7 @@ class DiffMM(ContrastiveEncoder):
 
     Published settings: BPR, 64 wide, Adam with 1e-3, batches of 1024, five steps of diffusion, one generated item for a
     user, contrast 0.01 with temperature 0.5. Published result on TikTok with a third modality, recall@20 / ndcg@20:
-    .1129 / .0456.
+    .1129 / .0456. Here, with two and diffusions 64 wide on 32 users of a batch: .0852 / .0373 (one seed).
     Deviations: the diffusions are trained in the same steps as the rest, on some users of each batch, without a
     gradient to embeddings or ``c_m``; the weights of their steps are divided by their mean, which Adam does not notice.
     Graphs are generated every ``refresh_steps`` steps, from the rows as they are, without noise; before the first time

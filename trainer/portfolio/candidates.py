@@ -55,14 +55,21 @@ def candidates(metadata: Metadata, overrides: Mapping[str, Any]) -> list[Candida
         overrides: Values of the sections ``training`` and ``evaluation``, for all of them.
 
     Raises:
-        InvalidInputError: Another section is given, or the cut-off of the monitored metric is not in evaluation.k.
+        InvalidInputError: Another section is given, the cut-off of the monitored metric is not in evaluation.k, or the
+            training would be spread over processes.
     """
     for section in overrides:
         if section not in ("training", "evaluation"):
             raise InvalidInputError(
                 f"{section} is chosen by the race. Choose a preset, such as default, to set it yourself."
             )
-    evaluation = Configuration.from_mapping({key: dict(values) for key, values in overrides.items()}).evaluation
+    given = Configuration.from_mapping({key: dict(values) for key, values in overrides.items()})
+    evaluation, strategy = given.evaluation, given.training.strategy
+    if strategy in ("multi_worker", "parameter_server"):
+        raise InvalidInputError(
+            f"training.strategy is {strategy}, but a race of presets runs in one process. Use none or mirrored, or "
+            "choose a preset, such as default."
+        )
     if (cutoff := MetricName.parse(evaluation.monitor).k) not in evaluation.k:
         raise InvalidInputError(
             f"evaluation.k is {evaluation.k}, without {cutoff}, and candidates are compared by {evaluation.monitor}. "
@@ -81,6 +88,8 @@ def _configuration(name: str, overrides: Mapping[str, Any]) -> Configuration:
     configuration = Configuration.from_mapping(sections, source=name)
     if isinstance(configuration.model.encoder, EASESettings):
         configuration.model.encoder.budget_gb = EASE_BUDGET_GB
-    if not configuration.model.is_baseline:
+    if configuration.model.is_baseline:
+        configuration.training.strategy = "none"  # nothing is trained that replicas could share
+    else:
         configuration.model.calibration = "validation"
     return configuration

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError, MetaMMFError, TrainingDivergedError
 from tf_metammf.ranking.metric_names import MetricName
-from tf_metammf.ranking.user_metrics import UserLists
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.staging import require_absent
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.portfolio.candidates import Candidate, candidates
+from tf_metammf.trainer.portfolio.decision import is_near, metric_of_users
 from tf_metammf.trainer.portfolio.race_record import RACE_FILE, Entry, RaceRecord
-from tf_metammf.trainer.rankings import final_rankings, make_full_ranking, validation_ranking
+from tf_metammf.trainer.rankings import final_rankings, validation_ranking
 from tf_metammf.trainer.runs.references import write_references
+from tf_metammf.trainer.runs.resumption import flat_values
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.run_lock import locked
 from tf_metammf.trainer.training import train
@@ -54,7 +55,8 @@ def race(
     """Trains what is best on validation, out of settings that are known to be good somewhere.
 
     1. What needs no training is solved: popularity, neighbours by interactions and by content, EASE.
-    2. Trained candidates go through :data:`FIRST_EPOCHS` epochs; the best :data:`SURVIVORS` are trained to their end.
+    2. Trained candidates go through :data:`FIRST_EPOCHS` epochs; the best :data:`SURVIVORS` are trained to their end,
+       and so is each that is behind the last of them by at most one standard error of the difference over users.
     3. Each is calibrated (:mod:`tf_metammf.trainer.calibration`) before it is compared.
     4. The best is taken. If it cannot serve new items, the best that is trained and looks at content is taken instead,
        where it is behind by at most one standard error of the difference over users; or else, if the best is trained,
@@ -67,8 +69,8 @@ def race(
         record_set: The data.
         folder: The run directory to create, or whose race to resume.
         overrides: Values of the sections ``training`` and ``evaluation``, for all candidates.
-        budget: Seconds. A candidate is not begun, and one is trained to its end in place of :data:`SURVIVORS`, where
-            what was measured so far says that they would not fit. What ran before a race was resumed counts.
+        budget: Seconds. A candidate is not begun, and fewer are trained to their end, where what was measured so far
+            says that they would not fit. What ran before a race was resumed counts.
         resume: ``"auto"`` or ``"force"`` to resume; ``"never"`` to refuse an existing folder.
         verbose: As :func:`tf_metammf.trainer.training.train` takes it.
         told: Told what is being done.
@@ -77,12 +79,12 @@ def race(
         The run directory.
 
     Raises:
-        InvalidInputError: The folder is something else, the data are not those of the race, or no candidate can be
-            trained on them.
+        InvalidInputError: The folder is something else, data or overrides are not those of the race, or no candidate
+            can be trained.
     """
     run = RunDirectory(Path(folder))
     entrants = candidates(record_set.metadata, overrides or {})
-    record = _record(run, record_set, entrants, resume=resume)
+    record = _record(run, record_set, entrants, overrides=overrides or {}, resume=resume)
     if run.configuration_file.is_file():
         run.open_records(record_set.folder)
         return run
@@ -99,13 +101,21 @@ def race(
     return run
 
 
-def _record(run: RunDirectory, record_set: RecordSet, entrants: list[Candidate], *, resume: str) -> RaceRecord:
+def _record(
+    run: RunDirectory,
+    record_set: RecordSet,
+    entrants: list[Candidate],
+    *,
+    overrides: Mapping[str, Any],
+    resume: str,
+) -> RaceRecord:
     checksum = record_set.metadata.checksum
     if not (run.folder / RACE_FILE).is_file() or resume == "never":
         require_absent(run.folder, option="--run")
         run.folder.mkdir(parents=True)
         monitor = entrants[0].configuration.evaluation.monitor
-        record = RaceRecord(monitor, checksum, [Entry(each.name) for each in entrants])
+        given = {section: dict(values) for section, values in overrides.items()}
+        record = RaceRecord(monitor, checksum, [Entry(each.name) for each in entrants], overrides=given)
         record.write(run.folder)
         return record
     record = RaceRecord.read(run.folder)
@@ -114,7 +124,17 @@ def _record(run: RunDirectory, record_set: RecordSet, entrants: list[Candidate],
             f"{record_set.folder}: is not the record set that the race in {run.folder} was begun with. Give that one, "
             "or choose another --run."
         )
+    if record.overrides is not None and flat_values(record.overrides) != flat_values(overrides):
+        before, now = (_listed(flat_values(each)) for each in (record.overrides, overrides))
+        raise InvalidInputError(
+            f"{run.folder}: the race was begun with other settings ({before} in the folder, {now} now). Give the same, "
+            "or choose another --run."
+        )
     return record
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "none"
 
 
 class _Race:
@@ -139,35 +159,48 @@ class _Race:
         for name, candidate in self._entrants.items():
             entry = self._record.entry(name)
             if entry.value is None and entry.result is None:
-                slowest = max(self._record.entry(other).seconds for other in trained)
+                slowest = max((self._record.entry(other).seconds for other in trained), default=0.0)
                 if candidate.is_trained and slowest and self._seconds + SLOWER * slowest > budget:
                     self._leave(entry, "not begun within the budget")
                 else:
                     most = candidate.configuration.training.epochs
                     self._advance(name, epochs=min(FIRST_EPOCHS, most) if candidate.is_trained else most)
-        ranked = self._ranked(trained)
-        survivors = SURVIVORS if self._seconds + self._seconds_to_end(ranked[:SURVIVORS]) <= budget else 1
-        for name in ranked[survivors:]:
-            if self._record.entry(name).epochs <= FIRST_EPOCHS:
-                self._leave(self._record.entry(name), f"behind after {FIRST_EPOCHS} epochs")
-        for name in ranked[:survivors]:
+        if self._record.finalists is None:
+            self._record.finalists = self._finalists(self._ranked(trained), budget)
+            self._record.write(self._folder)
+        for name in self._ranked(trained):
+            entry = self._record.entry(name)
+            if name not in self._record.finalists and entry.epochs <= FIRST_EPOCHS:
+                self._leave(entry, f"behind after {FIRST_EPOCHS} epochs")
+        for name in self._record.finalists:
             self._advance(name, epochs=self._entrants[name].configuration.training.epochs)
         self._choose()
+
+    def _finalists(self, ranked: list[str], budget: float) -> list[str]:
+        """Who is trained to the end, of those that are left, best first."""
+        chosen = ranked[:SURVIVORS]
+        if len(chosen) < len(ranked):
+            last = self._of_users(chosen[-1])
+            chosen = chosen + [name for name in ranked[SURVIVORS:] if is_near(last, self._of_users(name))]
+        fitting = [n for n in range(1, len(chosen) + 1) if self._seconds + self._seconds_to_end(chosen[:n]) <= budget]
+        return chosen[: max(fitting, default=1)]
 
     def finish(self) -> None:
         """Ranks test by the winner, and makes its folder the run directory."""
         name = self._record.winner
         assert name is not None
         inner = self._run(name)
-        if inner.configuration_file.is_file():
+        if inner.weights_file.is_file():  # not yet moved
             model, data = load_model(inner, self._record_set.folder)
             plan = TrainingPlan.of(inner.configuration, self._record_set)
             rankings = final_rankings(plan, data, splits=("validation", "test"))
             write_references(inner, data.item_popularity, rankings, validation_ranking(plan, data))
             inner.write("metrics", {split: ranking.evaluate_model(model) for split, ranking in rankings.items()})
         if inner.folder.is_dir():
-            # The configuration last: until it is there, this is a race and not yet a run.
-            for path in sorted(inner.folder.iterdir(), key=lambda path: path == inner.configuration_file):
+            # The weights first: without them nothing is ranked again where this is interrupted. The configuration
+            # last: until it is there, this is a race and not yet a run.
+            order = {inner.weights_file: 0, inner.configuration_file: 2}
+            for path in sorted(inner.folder.iterdir(), key=lambda path: order.get(path, 1)):
                 path.replace(self._folder / path.name)
         shutil.rmtree(self._folder / "race", ignore_errors=True)
 
@@ -212,7 +245,7 @@ class _Race:
             if self._entrants[best].is_trained:
                 preferred["and takes no training"] = self._solved(names)
         for advantage, others in preferred.items():
-            if winner == best and others and _is_near(self._of_users(best), self._of_users(others[0])):
+            if winner == best and others and is_near(self._of_users(best), self._of_users(others[0])):
                 winner, reason = others[0], f"within one standard error of {best}, the best, {advantage}"
         for name in names:
             self._record.entry(name).result = "winner" if name == winner else "behind"
@@ -236,13 +269,7 @@ class _Race:
         return self._ranked([name for name in names if not self._entrants[name].is_trained])
 
     def _of_users(self, name: str) -> NDArray[np.float64]:
-        """The monitored metric of every user on validation."""
-        model, data = load_model(self._run(name), self._record_set.folder)
-        monitored = MetricName.parse(self._record.monitor)
-        ranking = make_full_ranking(data, "validation", cutoffs=[monitored.k])
-        lists = UserLists(ranking.pairs, ranking.recommended_by(model), ranking.items)
-        found: NDArray[np.float64] = lists.metrics([monitored.k])[f"ndcg@{monitored.k}"]
-        return found
+        return metric_of_users(self._run(name), self._record_set, MetricName.parse(self._record.monitor))
 
     def _leave(self, entry: Entry, reason: str) -> None:
         entry.result = reason
@@ -268,9 +295,3 @@ class _Race:
     @property
     def _cold_recall(self) -> str:
         return f"cold/recall@{MetricName.parse(self._record.monitor).k}"
-
-
-def _is_near(best: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    """Whether the mean over users is behind by at most one standard error of the difference."""
-    difference = best - other
-    return bool(difference.mean() <= difference.std() / max(len(difference), 1) ** 0.5)

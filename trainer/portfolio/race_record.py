@@ -40,12 +40,16 @@ class RaceRecord:
         records: Checksum of the record set.
         entries: All candidates.
         reason: Why the winner was taken; None as long as there is none.
+        finalists: Who is trained to the end; None before that is decided.
+        overrides: Values of the sections that were given for all candidates; None in a race of an earlier version.
     """
 
     monitor: str
     records: str
     entries: list[Entry] = field(default_factory=list)
     reason: str | None = None
+    finalists: list[str] | None = None
+    overrides: dict[str, Any] | None = None
 
     @property
     def winner(self) -> str | None:
