@@ -66,6 +66,16 @@ def _print(description: "Description") -> None:
         degrees.add_row(kind, *(f"{value:g}" for value in values))
     print_table(degrees)
 
+    weights = description.weights
+    if weights is not None:
+        table = Table(title="weights of training interactions", title_justify="left")
+        for heading in ("least", "median", "mean", "most", "weight 0", "of the heaviest 1 %"):
+            table.add_column(heading, justify="right")
+        numbers = (weights.least, weights.median, weights.mean, weights.most)
+        shares = (weights.zero_share, weights.heaviest_share)
+        table.add_row(*(f"{value:.4g}" for value in numbers), *(f"{share:.1%}" for share in shares))
+        print_table(table)
+
     modalities = Table(title="modalities", title_justify="left")
     modalities.add_column("name")
     has_tokens = any(modality.tokens is not None for modality in description.modalities.values())

@@ -35,6 +35,7 @@ class BaselineModule(RecommendingModule):
         seen: Dense user ids and item ids of the training interactions, two arrays ``[n]``.
         labels: A folder for the label files, needed until the module is saved.
         k: Places of ``serving_default`` and ``similar_items``, at least 1; capped by the catalogue.
+        popularity: What items are popular by, ``[items]``; by default their training interactions.
         reranking: As :class:`tf_metammf.export.recommending_module.RecommendingModule` takes it.
 
     Raises:
@@ -50,11 +51,20 @@ class BaselineModule(RecommendingModule):
         seen: tuple[NDArray[np.integer], NDArray[np.integer]],
         labels: Path,
         k: int,
+        popularity: NDArray[np.number] | None = None,
         reranking: RerankingOptions | None = None,
     ) -> None:
         if reranking is not None:
             _require_similarity(model, reranking)
-        super().__init__(user_ids=user_ids, item_ids=item_ids, seen=seen, labels=labels, k=k, reranking=reranking)
+        super().__init__(
+            user_ids=user_ids,
+            item_ids=item_ids,
+            seen=seen,
+            labels=labels,
+            k=k,
+            popularity=popularity,
+            reranking=reranking,
+        )
         self._scores = _scores(model, self._popular)
         if self._scores.items != len(item_ids):
             raise InvalidInputError(

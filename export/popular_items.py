@@ -1,6 +1,7 @@
 """Recommendations for unknown users: the popular items."""
 
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,13 +17,17 @@ class PopularItems(tf.Module):
     Args:
         item: Dense item ids of the training interactions, ``[n]``.
         items: Number of items.
+        popularity: What items are popular by, at least 0, ``[items]``; by default their training interactions.
     """
 
-    def __init__(self, item: NDArray[np.integer], *, items: int) -> None:
+    def __init__(self, item: NDArray[np.integer], *, items: int, popularity: NDArray[np.number] | None = None) -> None:
         super().__init__()
         self.items = items
-        interactions = np.bincount(np.asarray(item, np.int64), minlength=items)
-        shares = (interactions / max(1, interactions.sum())).astype(np.float32)
+        counts: NDArray[Any] = np.bincount(np.asarray(item, np.int64), minlength=items)
+        if popularity is not None:
+            counts = np.asarray(popularity)
+        total = counts.sum(dtype=np.float64)
+        shares = (counts / (total if total > 0 else 1)).astype(np.float32)
         order = np.argsort(-shares, kind="stable").astype(np.int32)
         place = np.empty_like(order)
         place[order] = np.arange(items, dtype=np.int32)

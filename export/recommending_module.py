@@ -37,6 +37,7 @@ class RecommendingModule(tf.Module, ABC):
         seen: Dense user ids and item ids of the training interactions, two arrays ``[n]``.
         labels: A folder for the label files, needed until the module is saved.
         k: Places of ``serving_default`` and ``similar_items``, at least 1; capped by the catalogue.
+        popularity: What items are popular by, ``[items]``; by default their training interactions.
         reranking: How the best items of known users and of histories are ordered once more; None for by score.
 
     Raises:
@@ -51,6 +52,7 @@ class RecommendingModule(tf.Module, ABC):
         seen: tuple[NDArray[np.integer], NDArray[np.integer]],
         labels: Path,
         k: int,
+        popularity: NDArray[np.number] | None = None,
         reranking: RerankingOptions | None = None,
     ) -> None:
         super().__init__()
@@ -60,7 +62,7 @@ class RecommendingModule(tf.Module, ABC):
         self._users = _id_table(labels / "users.txt", user_ids, kind="user", unknown=self._unknown_user)
         self._items = _id_table(labels / "items.txt", item_ids, kind="item", unknown=-1)
         self._seen = SeenItems(*seen, users=len(user_ids))
-        self._popular = PopularItems(seen[1], items=len(item_ids))
+        self._popular = PopularItems(seen[1], items=len(item_ids), popularity=popularity)
         self._reranking = None
         if reranking is not None and reranking.changes_order:
             reranking.require_places(self._k)

@@ -120,6 +120,7 @@ def export_model(
     item_ids: Sequence[str],
     seen: tuple[NDArray[np.integer], NDArray[np.integer]],
     untrained: NDArray[np.bool_] | None = None,
+    popularity: NDArray[np.number] | None = None,
     options: ExportOptions | None = None,
     **fields: Unpack[ExportFields],
 ) -> Path:
@@ -135,6 +136,7 @@ def export_model(
         item_ids: Raw item ids by dense id.
         seen: Dense user ids and item ids of the training interactions, two integer arrays ``[n]``.
         untrained: bool ``[users]``: users who came after training (see :class:`ServingModule`). Defaults to none.
+        popularity: What items are popular by, for unknown users, ``[items]``; by default their training interactions.
         options: How the version is written.
         fields: Fields of :class:`ExportOptions` by name, which take precedence: ``k=50``.
 
@@ -154,6 +156,7 @@ def export_model(
             "item_ids": item_ids,
             "seen": seen,
             "labels": Path(labels),
+            "popularity": popularity,
             "k": options.k,
             "reranking": options.reranking,
         }
@@ -208,6 +211,7 @@ def _export_data(
         item_ids=data.record_set.item_ids,
         seen=data.interactions_of("train"),
         untrained=untrained,
+        popularity=data.item_popularity,
         options=options,
     )
 

@@ -33,6 +33,7 @@ class ServingModule(RecommendingModule):
         seen: Dense user ids and item ids of the training interactions, two arrays ``[n]``.
         labels: A folder for the label files, needed until the module is saved.
         k: Places of ``serving_default`` and ``similar_items``, at least 1; capped by the catalogue.
+        popularity: What items are popular by, ``[items]``; by default their training interactions.
         index: How the best items are found. Defaults to exactly.
         untrained: bool ``[users]``: users who came after training, who have no embedding of their own. Their
             interactions are taken for a history, unless the encoder has propagated to them. Defaults to none.
@@ -53,6 +54,7 @@ class ServingModule(RecommendingModule):
         seen: tuple[NDArray[np.integer], NDArray[np.integer]],
         labels: Path,
         k: int,
+        popularity: NDArray[np.number] | None = None,
         index: IndexOptions | None = None,
         untrained: NDArray[np.bool_] | None = None,
         reranking: RerankingOptions | None = None,
@@ -60,7 +62,15 @@ class ServingModule(RecommendingModule):
         of_users, of_items = model.embeddings()
         users = _embeddings(of_users, user_ids, kind="user")
         items = _embeddings(of_items, item_ids, kind="item")
-        super().__init__(user_ids=user_ids, item_ids=item_ids, seen=seen, labels=labels, k=k, reranking=reranking)
+        super().__init__(
+            user_ids=user_ids,
+            item_ids=item_ids,
+            seen=seen,
+            labels=labels,
+            k=k,
+            popularity=popularity,
+            reranking=reranking,
+        )
         self.indices = Indices(index or IndexOptions(), users=users, items=items, seen=seen, k=self._searched(self._k))
         untrained = np.zeros(len(users), bool) if untrained is None else untrained
         self._histories = HistoryEncoder(

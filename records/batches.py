@@ -1,6 +1,6 @@
 """Epochs of batches: what they have in common, and those of columns in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.epoch_steps import epoch_steps
+from tf_metammf.records.examples import interaction_columns
 from tf_metammf.records.input_share import InputShare
+from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.neighbours import NeighbourSampler
 
@@ -28,6 +30,7 @@ class BatchPlan:
         smallest_batch: Interactions that the last batch of an epoch needs; fewer join the batch before it.
         negatives: Sampler of the negatives of every batch, or None.
         neighbours: Sampler of the neighbourhood of every batch, or None.
+        weights: Whether batches have the weights of interactions, where there are any.
     """
 
     share: InputShare
@@ -38,6 +41,7 @@ class BatchPlan:
     smallest_batch: int = 1
     negatives: NegativeSampler | None = None
     neighbours: NeighbourSampler | None = None
+    weights: bool = True
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.epochs < 0:
@@ -77,6 +81,10 @@ class BatchPlan:
         """Whether anything is sampled for a batch."""
         return self.negatives is not None or self.neighbours is not None
 
+    def columns(self, metadata: Metadata) -> tuple[str, ...]:
+        """Names of the columns of a batch, before anything is sampled."""
+        return tuple(name for name in interaction_columns(metadata) if self.weights or name != "weight")
+
     def with_samples(self, batch: Batch, *, epoch: tf.Tensor, number: tf.Tensor) -> Batch:
         """Adds what is sampled to a batch: ``negative``, then ``neighbourhood``."""
         if self.negatives is not None:
@@ -97,14 +105,22 @@ def needed_items(batch: Batch) -> tf.Tensor:
     return tf.unique(tf.concat([batch["item"], *negatives], axis=0)).y
 
 
+def side_by_side(columns: Mapping[str, tf.Tensor], names: Sequence[str]) -> tf.Tensor:
+    """Columns as one table, int64 ``[interactions, columns]``: ids and times as they are, of weights their bits."""
+    of_int64 = dict(columns)
+    if "weight" in names:
+        of_int64["weight"] = tf.cast(tf.bitcast(columns["weight"], tf.int32), tf.int64)
+    return tf.stack([of_int64[name] for name in names], axis=1)
+
+
 def in_memory_batches(table: tf.Tensor, names: Sequence[str], plan: BatchPlan) -> tf.data.Dataset:
     """Batches of interactions in memory, in a new exact permutation for every epoch.
 
     The permutation of the next epoch is made while this one is delivered.
 
     Args:
-        table: int64 ``[interactions, columns]``; side by side, so that picking an interaction reads one place of
-            memory and not one a column.
+        table: int64 ``[interactions, columns]``, of weights their bits, see :func:`side_by_side`; so picking an
+            interaction reads one place of memory and not one a column.
         names: Names of the columns.
         plan: Which batches to make.
 
@@ -129,8 +145,10 @@ def in_memory_batches(table: tf.Tensor, names: Sequence[str], plan: BatchPlan) -
             number = share.batch_number(position)
             first, end = share.rows(number, used, steps)
             rows = tf.ensure_shape(order[first:end], [share.replica_batch_size if plan.drop_remainder else None])
-            columns = tf.unstack(tf.gather(table, rows), axis=1)
-            return plan.with_samples(dict(zip(names, columns, strict=True)), epoch=epoch, number=number)
+            columns = dict(zip(names, tf.unstack(tf.gather(table, rows), axis=1), strict=True))
+            if "weight" in columns:
+                columns["weight"] = tf.bitcast(tf.cast(columns["weight"], tf.int32), tf.float32)
+            return plan.with_samples(columns, epoch=epoch, number=number)
 
         return tf.data.Dataset.range(delivered).map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 

@@ -11,6 +11,7 @@ from tf_metammf.records.funnel import Funnel
 from tf_metammf.records.reader import items, read_interactions
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.token_sequences import TokenSequences
+from tf_metammf.records.weight_description import WeightDescription, describe_weights
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -60,6 +61,7 @@ class Description:
         items_without_modality: Items that lack every modality.
         modalities: By name.
         funnel: What became of the rows that were read; None where the record set does not say.
+        weights: Weights of the training interactions; None where all count the same.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Description:
     items_without_modality: int
     modalities: dict[str, ModalityDescription]
     funnel: Funnel | None = None
+    weights: WeightDescription | None = None
 
 
 def describe(record_set: RecordSet) -> Description:
@@ -102,6 +105,7 @@ def describe(record_set: RecordSet) -> Description:
         items_without_modality=without,
         modalities=modalities,
         funnel=metadata.funnel,
+        weights=describe_weights(train),
     )
 
 

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tf_metammf.records.metadata import Metadata
+from tf_metammf.records.shards import interaction_column_names
 from tf_metammf.records.token_examples import modality_schema, sequences, value_counts, vectors
 from tf_metammf.records.token_sequences import FeatureForm
 
@@ -12,8 +14,8 @@ _NO_MATCH = "an item does not match metadata.json"
 
 
 def interaction_columns(metadata: Metadata) -> tuple[str, ...]:
-    """Names of the columns of an interaction: user, item and, where the record set has them, timestamp."""
-    return ("user", "item", "timestamp") if metadata.timestamps else ("user", "item")
+    """Names of the columns of an interaction: user, item and, where the record set has them, timestamp and weight."""
+    return interaction_column_names(timestamps=metadata.timestamps, weights=metadata.weights)
 
 
 def parse_blocks(records: tf.Tensor, metadata: Metadata) -> dict[str, tf.Tensor]:
@@ -24,20 +26,24 @@ def parse_blocks(records: tf.Tensor, metadata: Metadata) -> dict[str, tf.Tensor]
         metadata: Metadata of the record set.
 
     Returns:
-        int64 ``[interactions]`` by column name.
+        By column name int64 ``[interactions]``, of weights float32.
 
     Raises:
         tf.errors.InvalidArgumentError: A record is no block, its columns are not equally long,
-            or an id is out of range. :func:`tf_metammf.records.damage.explain_damage` says which.
+            an id is out of range, or a weight is negative or not finite.
+            :func:`tf_metammf.records.damage.explain_damage` says which.
     """
     names = interaction_columns(metadata)
-    columns = tf.io.parse_example(records, {name: tf.io.RaggedFeature(tf.int64) for name in names})
+    types = {name: tf.float32 if name == "weight" else tf.int64 for name in names}
+    columns = tf.io.parse_example(records, {name: tf.io.RaggedFeature(types[name]) for name in names})
     lengths = columns["user"].row_lengths()
     sound = [tf.reduce_all(columns[name].row_lengths() == lengths) for name in names]
     sound += [
         tf.reduce_all((columns[name].values >= 0) & (columns[name].values < count))
         for name, count in (("user", metadata.users), ("item", metadata.items))
     ]
+    if "weight" in columns:
+        sound.append(tf.reduce_all((columns["weight"].values >= 0) & (columns["weight"].values < np.inf)))
     tf.debugging.Assert(tf.reduce_all(sound), ["a block of interactions does not match metadata.json"])
     return {name: columns[name].values for name in names}
 

@@ -10,12 +10,16 @@ from tf_metammf.errors import InvalidRecordSetError
 from tf_metammf.records.funnel import Funnel
 from tf_metammf.records.modality_entry import STORED_DTYPES, ModalityEntry
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The newest version. 2 added the indexes of the item shards; a record set of version 1 has none and is read all the
-same. 3 added token sequences and features of 16 bits."""
+same. 3 added token sequences and features of 16 bits, 4 weights of interactions."""
+
+TOKENS_SCHEMA_VERSION = 3
+"""What a record set with token sequences or features of 16 bits, and without weights, is written as."""
 
 VECTORS_SCHEMA_VERSION = 2
-"""What a record set with one vector of float32 an item is written as, so that earlier releases read it, too."""
+"""What a record set with one vector of float32 an item, and without weights, is written as, so that earlier releases
+read it, too."""
 
 METADATA_FILE = "metadata.json"
 
@@ -62,8 +66,9 @@ class Metadata:
         id_files: ``users.txt`` and ``items.txt``.
         source: Where the data came from and what was done to it, as plain JSON values.
         item_indexes: Where the records of every item shard start, a file a shard; empty where there are none.
-        schema_version: Version of this layout; by default the oldest that has a place for the modalities.
+        schema_version: Version of this layout; by default the oldest that has a place for modalities and weights.
         funnel: What became of the rows that were read; None for record sets from before they were counted.
+        weights: Whether interactions carry weights.
     """
 
     name: str
@@ -78,11 +83,13 @@ class Metadata:
     item_indexes: tuple[FileEntry, ...] = ()
     schema_version: int = 0
     funnel: Funnel | None = None
+    weights: bool = False
 
     def __post_init__(self) -> None:
         if not self.schema_version:
             plain = all(modality.is_plain for modality in self.modalities.values())
-            object.__setattr__(self, "schema_version", VECTORS_SCHEMA_VERSION if plain else SCHEMA_VERSION)
+            without_weights = VECTORS_SCHEMA_VERSION if plain else TOKENS_SCHEMA_VERSION
+            object.__setattr__(self, "schema_version", SCHEMA_VERSION if self.weights else without_weights)
 
     @property
     def interactions(self) -> int:
@@ -118,6 +125,8 @@ class Metadata:
         funnel = None if self.funnel is None else self.funnel.to_json()
         modalities = {name: modality.to_json() for name, modality in self.modalities.items()}
         content = {**asdict(self), "modalities": modalities, "funnel": funnel}
+        if not self.weights:
+            del content["weights"]  # as earlier releases wrote it
         text = json.dumps(content, indent=2, ensure_ascii=False)
         (folder / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
 
@@ -167,6 +176,7 @@ class Metadata:
                 item_indexes=_file_entries(content["item_indexes"]) if version > 1 else (),
                 schema_version=version,
                 funnel=None if content.get("funnel") is None else Funnel.from_json(content["funnel"]),
+                weights=content.get("weights", False),
             )
             _check_types(metadata)
         except (KeyError, TypeError, AttributeError) as error:
@@ -232,3 +242,5 @@ def _check_types(metadata: Metadata) -> None:
         raise TypeError("times of tokens is neither true nor false")
     if not isinstance(metadata.timestamps, bool) or not isinstance(metadata.source, dict):
         raise TypeError(f"timestamps is {metadata.timestamps!r} and source is {metadata.source!r}")
+    if not isinstance(metadata.weights, bool):
+        raise TypeError(f"weights is {metadata.weights!r}")

@@ -21,12 +21,14 @@ class Interactions:
         timestamp: Seconds or any other increasing integer, int64 ``[n]``, or None; of sources, see
             :class:`tf_metammf.records.raw_files.timestamps.TimeReading`.
         rating: float32 ``[n]``, or None. Used by the rating threshold and then dropped.
+        weight: How much each counts, float32 ``[n]`` of finite numbers of at least 0, or None where all count the same.
     """
 
     user: NDArray[np.int64]
     item: NDArray[np.int64]
     timestamp: NDArray[np.int64] | None = None
     rating: NDArray[np.float32] | None = None
+    weight: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -38,6 +40,7 @@ class Interactions:
             item=self.item[rows],
             timestamp=None if self.timestamp is None else self.timestamp[rows],
             rating=None if self.rating is None else self.rating[rows],
+            weight=None if self.weight is None else self.weight[rows],
         )
 
 

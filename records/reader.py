@@ -1,13 +1,15 @@
 """Reads a record set: interactions and items as `tf.data` pipelines, or whole as NumPy arrays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError, InvalidRecordSetError
-from tf_metammf.records.batches import Batch, BatchPlan, in_memory_batches, needed_items
+from tf_metammf.records.batches import Batch, BatchPlan, in_memory_batches, needed_items, side_by_side
 from tf_metammf.records.collected_features import collection_of
 from tf_metammf.records.damage import damage_named
 from tf_metammf.records.examples import interaction_columns, parse_blocks, parse_items
@@ -45,6 +47,7 @@ def interactions(
     negatives: NegativeSampler | None = None,
     neighbours: NeighbourSampler | None = None,
     item_features: ItemLookup | None = None,
+    weights: bool = True,
     memory_budget: int = 2**30,
     in_shards: bool = False,
     input_context: tf.distribute.InputContext | None = None,
@@ -76,8 +79,10 @@ def interactions(
         neighbours: Adds to every batch the sampled neighbourhood of its users, items and negatives.
         item_features: Adds to every batch the features of the items that it needs, each item once. Without it,
             the model has to have them.
+        weights: Whether batches have the weights of interactions, where the record set has them. Without, all
+            interactions count the same.
         memory_budget: Bytes that the interactions may take. In memory they take 8 for each
-            column and 16 for two permutations: 32 an interaction, 40 with timestamps.
+            column and 16 for two permutations: 32 an interaction, 40 with timestamps, 8 more with weights.
         in_shards: Reads from the shards whatever the budget: what other processes are to run, such as the workers of
             a parameter server, must not hold what this one has read.
         input_context: Delivers only the part of an input worker, in batches for one replica, as
@@ -88,8 +93,8 @@ def interactions(
             replicas are left.
 
     Returns:
-        A prefetched dataset with elements ``{"user": int64 [B], "item": int64 [B]}``, and
-        ``"timestamp": int64 [B]`` where the record set has them, and ``"negative": int64 [B, n]`` with
+        A prefetched dataset with elements ``{"user": int64 [B], "item": int64 [B]}``, and ``"timestamp": int64 [B]``
+        and ``"weight": float32 [B]`` where the record set has them, and ``"negative": int64 [B, n]`` with
         ``negatives``, and ``"neighbourhood"`` with ``neighbours`` (see :meth:`NeighbourSampler.sample`), and
         ``"item_features"`` with ``item_features``: what :meth:`ItemLookup.lookup` gives for the distinct items among
         positives and negatives, in the order of ``tf.unique``, or for the items of the neighbourhood.
@@ -114,14 +119,15 @@ def interactions(
         smallest_batch=smallest_batch,
         negatives=negatives,
         neighbours=neighbours,
+        weights=weights,
     )
     record_set.interaction_shards(split)  # refuses an unknown split
-    names = interaction_columns(record_set.metadata)
+    names = plan.columns(record_set.metadata)
     needed = record_set.metadata.splits[split].interactions * 8 * (len(names) + 2)
     if in_shards or needed > memory_budget:
         batches = streamed_batches(record_set, split, plan, memory_budget=memory_budget)
     else:
-        table = tf.concat([tf.zeros([0, len(names)], tf.int64), *_read_parts(record_set, split)], axis=0)
+        table = tf.concat([tf.zeros([0, len(names)], tf.int64), *_read_parts(record_set, split, names)], axis=0)
         batches = in_memory_batches(table, names, plan)
     if item_features is None:
         return delivered(batches)
@@ -189,7 +195,7 @@ def read_interactions(record_set: RecordSet, split: str) -> Interactions:
         split: Name of the split.
 
     Returns:
-        Dense ids, and timestamps where the record set has them.
+        Dense ids, and timestamps and weights where the record set has them.
 
     Raises:
         InvalidInputError: The split is not known.
@@ -197,13 +203,18 @@ def read_interactions(record_set: RecordSet, split: str) -> Interactions:
     """
     record_set.interaction_shards(split)  # refuses an unknown split
     total = record_set.metadata.splits[split].interactions
-    columns = {name: np.empty(total, np.int64) for name in interaction_columns(record_set.metadata)}
+    names = interaction_columns(record_set.metadata)
+    types = {name: np.float32 if name == "weight" else np.int64 for name in names}
+    columns: dict[str, NDArray[Any]] = {name: np.empty(total, types[name]) for name in names}
     first = 0
-    for part in _read_parts(record_set, split):
-        for name, values in zip(columns, part.numpy().T, strict=True):
-            columns[name][first : first + len(values)] = values
+    for part in _read_parts(record_set, split, names):
+        for name, values in zip(names, part.numpy().T, strict=True):
+            found = values.astype(np.int32).view(np.float32) if name == "weight" else values
+            columns[name][first : first + len(values)] = found
         first += len(part)
-    return Interactions(columns["user"], columns["item"], timestamp=columns.get("timestamp"))
+    return Interactions(
+        columns["user"], columns["item"], timestamp=columns.get("timestamp"), weight=columns.get("weight")
+    )
 
 
 def read_items(record_set: RecordSet, *, form: FeatureForm = "tokens") -> ItemFeatures:
@@ -240,15 +251,13 @@ def read_items(record_set: RecordSet, *, form: FeatureForm = "tokens") -> ItemFe
     return ItemFeatures({name: collected.result() for name, collected in features.items()}, presence)
 
 
-def _read_parts(record_set: RecordSet, split: str) -> Iterator[tf.Tensor]:
-    """All interactions of a split in the order on disk, part after part, int64 ``[interactions, columns]``."""
+def _read_parts(record_set: RecordSet, split: str, names: Sequence[str]) -> Iterator[tf.Tensor]:
+    """All interactions of a split in the order on disk, part after part, as :func:`side_by_side` lays them out."""
     metadata = record_set.metadata
-    names = interaction_columns(metadata)
 
     @tf.autograph.experimental.do_not_convert
     def rows(blocks: tf.Tensor) -> tf.Tensor:
-        columns = parse_blocks(blocks, metadata)
-        return tf.stack([columns[name] for name in names], axis=1)
+        return side_by_side(parse_blocks(blocks, metadata), names)
 
     entry = metadata.splits[split]
     blocks = records_in_order(record_set.interaction_shards(split)).batch(BLOCKS_MIXED)

@@ -1,5 +1,7 @@
 """What can be wrong with one record that can be read: it does not fit ``metadata.json``."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -12,10 +14,12 @@ from tf_metammf.records.token_examples import time_feature
 
 def block_problem(example: tf.train.Example, metadata: Metadata) -> str | None:
     """What is wrong with a block of interactions, as the end of a sentence about the record; None if nothing is."""
-    columns = {
+    columns: dict[str, NDArray[Any]] = {
         name: np.array(example.features.feature[name].int64_list.value, np.int64)
         for name in interaction_columns(metadata)
     }
+    if metadata.weights:
+        columns["weight"] = np.array(example.features.feature["weight"].float_list.value, np.float32)
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         return f"has lists of different lengths: {', '.join(f'{name} {length}' for name, length in lengths.items())}"
@@ -23,6 +27,10 @@ def block_problem(example: tf.train.Example, metadata: Metadata) -> str | None:
         outside = columns[name][(columns[name] < 0) | (columns[name] >= count)]
         if len(outside):
             return f"has the {name} {outside[0]}, expected 0 to {count - 1}"
+    if metadata.weights:
+        unusable = ~((columns["weight"] >= 0) & (columns["weight"] < np.inf))
+        if unusable.any():
+            return f"has the weight {columns['weight'][unusable][0]}, expected a finite number of at least 0"
     return None
 
 

@@ -119,7 +119,7 @@ def _remaining(
     """Interactions of the users and items that stay, with their new dense ids."""
     left = interactions.take(keep_users[interactions.user] & keep_items[interactions.item])
     new_user, new_item = np.cumsum(keep_users) - 1, np.cumsum(keep_items) - 1
-    return Interactions(new_user[left.user], new_item[left.item], timestamp=left.timestamp)
+    return Interactions(new_user[left.user], new_item[left.item], timestamp=left.timestamp, weight=left.weight)
 
 
 def _features(record_set: RecordSet, items: NDArray[np.int64]) -> dict[str, ModalityFeatures]:

@@ -1,6 +1,6 @@
-"""Where records go: which shard of how many, and what ids may be called."""
+"""Where records go: which shard of how many, with which columns, and what ids and weights may be."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,16 @@ def shard_bounds(count: int, *, record_bytes: int, shards: int | None) -> NDArra
     """
     shards = shards or max(1, -(-count * record_bytes // _SHARD_BYTES))
     return np.linspace(0, count, shards + 1).astype(np.int64)
+
+
+def interaction_column_names(*, timestamps: bool, weights: bool) -> tuple[str, ...]:
+    """Names of the columns of an interaction, in their order."""
+    return ("user", "item", *(("timestamp",) if timestamps else ()), *(("weight",) if weights else ()))
+
+
+def interaction_bytes(names: Iterable[str]) -> int:
+    """Bytes of an interaction with these columns: 8 each, of a weight 4."""
+    return sum(4 if name == "weight" else 8 for name in names)
 
 
 def shard_name(dataset: str, split: str, *, shard: int, shards: int) -> str:
@@ -56,3 +66,19 @@ def require_ids(kind: str, ids: Sequence[str]) -> None:
                 f"{kind} number {position} has the id {raw!r}; ids must not be empty or contain line breaks. "
                 "Rename it in the raw data."
             )
+
+
+def require_some_weight(name: str, largest: float) -> None:
+    """Refuses weights of which nothing could be learned.
+
+    Args:
+        name: Name of the data set, for the message.
+        largest: The largest weight of a training interaction.
+
+    Raises:
+        InvalidInputError: It is 0.
+    """
+    if not largest > 0:
+        raise InvalidInputError(
+            f"{name}: all training interactions have the weight 0, so nothing could be learned. Check the weight."
+        )

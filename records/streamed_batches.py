@@ -28,7 +28,7 @@ def streamed_batches(record_set: RecordSet, split: str, plan: BatchPlan, *, memo
         A dataset; its cardinality is known if one pipeline reads everything.
     """
     share, metadata = plan.share, record_set.metadata
-    shards = record_set.interaction_shards(split)
+    shards, names = record_set.interaction_shards(split), plan.columns(metadata)
     entry = metadata.splits[split]
     buffer = records_in_memory(entry.shards, memory_budget // 2)
     steps = plan.steps(entry.interactions)
@@ -44,7 +44,8 @@ def streamed_batches(record_set: RecordSet, split: str, plan: BatchPlan, *, memo
             blocks = shuffled_in_buffer(blocks, seed=stream_seed(shuffle_seed, epoch, 1), size=buffer)
 
         def columns(number: tf.Tensor, records: tf.Tensor) -> Batch:
-            parsed = parse_blocks(records, metadata)
+            found = parse_blocks(records, metadata)
+            parsed = {name: found[name] for name in names}
             if shuffle_seed is None:
                 return parsed
             return _permuted(parsed, seed=stream_seed(shuffle_seed, epoch, number + 2))

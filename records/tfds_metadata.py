@@ -27,6 +27,8 @@ def write_tfds_metadata(folder: Path, metadata: Metadata) -> None:
     block = {"user": _list_of(tf.int64), "item": _list_of(tf.int64)}
     if metadata.timestamps:
         block["timestamp"] = _list_of(tf.int64)
+    if metadata.weights:
+        block["weight"] = _list_of(tf.float32)
     item = {"item": tfds.features.Scalar(tf.int64)}
     for name, modality in metadata.modalities.items():
         item[name] = _list_of(tf.float32) if modality.stored_dtype == "float32" else tfds.features.Scalar(tf.string)

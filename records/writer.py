@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +26,14 @@ from tf_metammf.records.record_set import (
     RecordSet,
     open_record_set,
 )
-from tf_metammf.records.shards import require_ids, require_shards, shard_bounds, shard_name
+from tf_metammf.records.shards import (
+    interaction_bytes,
+    require_ids,
+    require_shards,
+    require_some_weight,
+    shard_bounds,
+    shard_name,
+)
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.tensorflow_errors import tensorflow_errors_as_os_errors
 from tf_metammf.records.tfds_metadata import write_tfds_metadata
@@ -66,7 +74,7 @@ def write_record_set(
         The record set, opened.
 
     Raises:
-        InvalidInputError: The target exists or cannot be written, an id or a feature is not
+        InvalidInputError: The target exists or cannot be written, an id, a feature or a weight is not
             acceptable, ``shards`` is below 1, or ``stored_dtype`` is unknown.
     """
     require_shards(shards)
@@ -77,6 +85,7 @@ def write_record_set(
     timestamps = {interactions.timestamp is not None for interactions in splits.values() if len(interactions)}
     if len(timestamps) > 1:
         raise InvalidInputError(f"{data.name}: only some splits have timestamps. Give them to all or to none.")
+    weights = _have_weights(data.name, splits)
     target = Path(target)
     with staged_directory(target) as folder, tensorflow_errors_as_os_errors():
         id_files = (
@@ -105,10 +114,31 @@ def write_record_set(
             source=data.provenance,
             item_indexes=item_indexes,
             funnel=funnel,
+            weights=weights,
         )
         write_tfds_metadata(folder, metadata)
         metadata.write(folder)
     return open_record_set(target)
+
+
+def _have_weights(name: str, splits: dict[str, Interactions]) -> bool:
+    """Whether interactions have weights, all of which can be used."""
+    found = {interactions.weight is not None for interactions in splits.values() if len(interactions)}
+    if len(found) > 1:
+        raise InvalidInputError(f"{name}: only some splits have weights. Give them to all or to none.")
+    for split, interactions in splits.items():
+        if interactions.weight is None:
+            continue
+        unusable = ~((interactions.weight >= 0) & (interactions.weight < np.inf))
+        if unusable.any():
+            raise InvalidInputError(
+                f"{name}: an interaction of {split} has the weight {interactions.weight[unusable][0]}, expected "
+                "a finite number of at least 0."
+            )
+    train = splits.get("train")
+    if train is not None and train.weight is not None and len(train):
+        require_some_weight(name, float(train.weight.max()))
+    return found == {True}
 
 
 def _write_ids(folder: Path, file: str, ids: list[str]) -> FileEntry:
@@ -129,10 +159,12 @@ def _write_split(
 ) -> SplitEntry:
     order = np.random.default_rng([seed, len(split)]).permutation(len(interactions))
     shuffled = interactions.take(order)
-    columns = {"user": shuffled.user, "item": shuffled.item}
+    columns: dict[str, NDArray[Any]] = {"user": shuffled.user, "item": shuffled.item}
     if shuffled.timestamp is not None:
         columns["timestamp"] = shuffled.timestamp
-    bounds = shard_bounds(len(interactions), record_bytes=8 * len(columns), shards=shards)
+    if shuffled.weight is not None:
+        columns["weight"] = shuffled.weight
+    bounds = shard_bounds(len(interactions), record_bytes=interaction_bytes(columns), shards=shards)
     entries = []
     for shard, (start, stop) in enumerate(
         progress(list(pairwise(bounds)), f"{split} interactions", show=show_progress)
@@ -143,13 +175,14 @@ def _write_split(
     return SplitEntry(len(interactions), tuple(entries))
 
 
-def interaction_blocks(columns: dict[str, NDArray[np.int64]], start: int, stop: int) -> Iterator[bytes]:
-    """Serialized blocks of the interactions from ``start`` up to ``stop``."""
+def interaction_blocks(columns: dict[str, NDArray[Any]], start: int, stop: int) -> Iterator[bytes]:
+    """Serialized blocks of the interactions from ``start`` up to ``stop``; columns are int64, ``weight`` float32."""
     for first in range(start, stop, BLOCK_SIZE):
         example = tf.train.Example()
         for name, column in columns.items():
             block = column[first : min(first + BLOCK_SIZE, stop)].tolist()  # Python's ints go in faster than NumPy's
-            example.features.feature[name].int64_list.value.extend(block)
+            feature = example.features.feature[name]
+            (feature.float_list if name == "weight" else feature.int64_list).value.extend(block)
         yield example.SerializeToString(deterministic=True)
 
 

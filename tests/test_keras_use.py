@@ -180,7 +180,7 @@ EXPECTED = r'expected one dictionary with "user" and "item"'
     ("arguments", "message"),
     [
         ({"x": BATCH, "y": np.ones(6)}, f"the data have labels or weights.*{EXPECTED}"),
-        ({"x": BATCH, "sample_weight": np.ones(6)}, "the data have labels or weights"),
+        ({"x": BATCH, "class_weight": {0: 1.0}}, "the data have labels or weights"),
         ({"x": tf.data.Dataset.from_tensors((BATCH, np.ones(6)))}, "the data have labels or weights"),
         ({"x": [BATCH["user"], BATCH["item"]]}, f"the data are a list of 2, {EXPECTED}"),
         ({"x": BATCH["user"]}, f"the data are ndarray, {EXPECTED}"),

@@ -37,9 +37,10 @@ class MetaMMF(CatalogueModel):
     optionally L2-normalised. With ``encoder="mf"`` this is MetaMMF_MF, with ``"sage"`` MetaMMF_GCN (section 3.4).
 
     Batches are dictionaries with ``user`` and ``item``, int64 ``[B]``, and for some objectives ``negative``, int64
-    ``[B, n]``. An item that occurs several times in a batch is fused once. Graph encoders take ``neighbourhood`` where
-    the batch has one (:class:`tf_metammf.records.NeighbourSampler`) and else propagate the whole graph; features come
-    from ``item_features`` where the batch has them (:class:`tf_metammf.records.ItemLookup`).
+    ``[B, n]``; ``weight``, float32 ``[B]``, is how much each interaction counts. An item that occurs several times in a
+    batch is fused once. Graph encoders take ``neighbourhood`` where the batch has one
+    (:class:`tf_metammf.records.NeighbourSampler`) and else propagate the whole graph; features come from
+    ``item_features`` where the batch has them (:class:`tf_metammf.records.ItemLookup`).
 
     Args:
         users: Number of users.

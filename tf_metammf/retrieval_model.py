@@ -10,11 +10,19 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError, NotSerializableError
-from tf_metammf.features.batches import Batch, as_arrays, batch_of, check_data, leaves_one_row, static_rows
+from tf_metammf.features.batches import (
+    Batch,
+    as_arrays,
+    batch_of,
+    check_data,
+    leaves_one_row,
+    static_rows,
+    with_sample_weight,
+)
 from tf_metammf.gradient_norms import gradient_norm
 from tf_metammf.layers.keras_version import refuse_keras_3
 from tf_metammf.layers.recommenders import tfrs
-from tf_metammf.layers.replicas import replica_count, size_of_batch
+from tf_metammf.layers.replicas import replica_count, size_of_batch, sum_over_batch
 from tf_metammf.objectives.objective import Objective
 
 logger = logging.getLogger(__name__)
@@ -94,17 +102,19 @@ class RetrievalModel(tfrs.Model):
         """Trains as :meth:`tf_keras.Model.fit` does, on batches without labels.
 
         Args:
-            x: A dictionary of arrays, or a dataset of such dictionaries.
+            x: A dictionary of arrays, or a dataset of such dictionaries. ``"weight"``, float ``[n]``, is how much each
+                interaction counts, where it is there.
             y: Nothing.
             batch_size: Rows of a batch, where ``x`` is a dictionary. Defaults to 32. Where one row is left for the last
                 batch and the objective contrasts the rows of a batch, a warning says that nothing is learned from it.
-            **options: As Keras has them.
+            **options: As Keras has them; ``sample_weight`` is the same as ``"weight"`` in a dictionary of arrays.
 
         Raises:
             InvalidInputError: The data are something else.
             MetaMMFError: A callback is one of Keras 3.
         """
         refuse_keras_3("fit", options.get("callbacks"))
+        x = with_sample_weight(x, options.pop("sample_weight", None))
         self._check_data(x, y, options)
         contrasts = self.objective.Settings.contrasts_batch
         if contrasts and (batch_size or static_rows(x)) == 1:
@@ -129,11 +139,12 @@ class RetrievalModel(tfrs.Model):
         return trained
 
     def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> Any:
-        """The mean loss of batches, each weighted by its rows, as :meth:`tf_keras.Model.evaluate`.
+        """The mean loss of batches, each weighted by its rows or weights, as :meth:`tf_keras.Model.evaluate`.
 
         Raises:
             InvalidInputError: The data are not batches of ids.
         """
+        x = with_sample_weight(x, options.pop("sample_weight", None))
         self._check_data(x, y, options)
         return super().evaluate(as_arrays(x), y, **options)
 
@@ -153,7 +164,7 @@ class RetrievalModel(tfrs.Model):
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """The training step of :class:`tfrs.Model`, with loss scaling.
 
-        Logs the mean of the loss over the epoch so far, each batch weighted by its rows.
+        Logs the mean of the loss over the epoch so far, each batch weighted by its rows or the sum of their weights.
         """
         batch = batch_of(inputs)
         scaled = isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
@@ -177,7 +188,7 @@ class RetrievalModel(tfrs.Model):
         return logs
 
     def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        """The test step of :class:`tfrs.Model`; logs the mean of the loss so far, each batch weighted by its rows."""
+        """The test step of :class:`tfrs.Model`; logs the mean of the loss so far, as a training step."""
         batch = batch_of(inputs)
         return self._logged(self._total_loss(batch, training=False), batch)
 
@@ -238,15 +249,16 @@ class RetrievalModel(tfrs.Model):
 
     def _logged(self, loss: tf.Tensor, batch: Batch) -> dict[str, tf.Tensor]:
         # The parts of the replicas add up to the loss; the metric takes their mean.
-        rows = size_of_batch(batch["user"])
+        rows, weights = size_of_batch(batch["user"]), batch.get("weight")
+        counted = rows if weights is None else sum_over_batch(weights)
         if self.objective.Settings.contrasts_batch:
-            rows = tf.where(rows > 1, rows, 0)  # one row has no negatives, and its loss of 0 says nothing
-        self.mean_loss.update_state(loss * replica_count(), sample_weight=rows)
+            # One row has no negatives, and its loss of 0 says nothing.
+            counted = tf.where(rows > 1, counted, tf.zeros_like(counted))
+        self.mean_loss.update_state(loss * replica_count(), sample_weight=counted)
         return {"loss": self.mean_loss.result()}
 
     def _check_data(self, x: Any, y: Any, options: dict[str, Any]) -> None:
-        weights = {name: options.get(name) for name in ("sample_weight", "class_weight")}
-        check_data(x, y, users=self.users, items=self.items, **weights)
+        check_data(x, y, users=self.users, items=self.items, class_weight=options.get("class_weight"))
 
     def _made(self, features: Mapping[str, Any] | None = None) -> None:
         """Marks the model as built, as a call would: all weights are there.

@@ -39,7 +39,7 @@ def make_baseline(plan: TrainingPlan, data: TrainingData, *, solved: RunDirector
     if isinstance(settings, EASESettings | IALSSettings):
         return _solved(plan, data, solved)
     if not isinstance(settings, ItemKNNSettings):
-        return Popularity(data.item_frequency)
+        return Popularity(data.item_popularity)
     content = None
     if settings.uses_features:
         features, presence = data.item_features()
@@ -66,7 +66,7 @@ def count_baseline(run: RunDirectory, plan: TrainingPlan, data: TrainingData, *,
     if not run.configuration_file.is_file():
         create_run_directory(run.folder, plan.configuration, data.record_set)
     with locked(run.folder), state_written(progress, monitor=monitor):
-        write_references(run, data.item_frequency, rankings, validation)
+        write_references(run, data.item_popularity, rankings, validation)
         _keep_baseline(model, validation, progress, monitor=monitor)
         run.write("metrics", {split: ranking.evaluate_model(model) for split, ranking in rankings.items()})
 

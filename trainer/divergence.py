@@ -64,8 +64,13 @@ class StopOnDivergence(keras.callbacks.Callback):
         self.model.stop_training = True
 
     def _loss_of_step(self, mean: float) -> float:
-        """The loss of this step: Keras gives the mean of the epoch so far, over the rows of its batches."""
+        """The loss of this step: Keras gives the mean of the epoch so far, over rows or the weights of interactions.
+
+        A step whose interactions all have the weight 0 has that mean itself.
+        """
         state, rows = self.state, float(keras.backend.get_value(self.model.mean_loss.count))
         loss_before, rows_before = (state.loss_sum, state.row_sum) if state.step_of_epoch else (0.0, 0.0)
         state.loss_sum, state.row_sum = mean * rows, rows
+        if rows == rows_before:
+            return mean
         return (state.loss_sum - loss_before) / (rows - rows_before)

@@ -88,10 +88,10 @@ def evaluate_with_references(
     """As :func:`evaluate`, with the same metrics of popularity and of a random ranking, and metrics beyond accuracy."""
     model, data, ranking = _ranked(run, records, split)
     of_lists = ListMetrics(data, ranking.pairs.users)
-    popularity = Popularity(data.item_frequency)
+    popularity = Popularity(data.item_popularity)
     return Evaluation(
         ranking.evaluate_model(model),
-        References.of(data.item_frequency, ranking),
+        References.of(data.item_popularity, ranking),
         {
             name: of_lists.of(ranking.recommended_by(ranked), ranking.cutoffs)
             for name, ranked in (("model", model), ("popularity", popularity))

@@ -154,7 +154,7 @@ def _train(
             tracked(own, configuration, group=tracked_in, active=is_chief) as tracking,
         ):
             own.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
-            write_references(own, data.item_frequency, rankings, validation)
+            write_references(own, data.item_popularity, rankings, validation)
             if report is not None:
                 report.write(own)
             watchers = [*_tensorboard(own, plan, record_set), *tracking.callbacks]

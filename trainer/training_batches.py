@@ -52,6 +52,7 @@ class TrainingBatches:
             neighbours=self._neighbours,
             input_context=input_context,
             item_features=self._data.item_lookup,
+            weights=self._data.weighted,
         )
         if not step:
             return batches
@@ -102,5 +103,6 @@ def make_server_dataset(plan: TrainingPlan, data: TrainingData) -> tf.data.Datas
         shuffle_seed=seed,
         epochs=None,
         smallest_batch=plan.smallest_batch,
+        weights=data.weighted,
         in_shards=True,
     )

@@ -31,17 +31,20 @@ class TrainingData:
         modalities: Modalities to use, or None for all.
         streams_features: Whether features are read when they are needed, instead of a table of all of them.
         form: Whether token sequences are read as they are, or as the mean over the tokens of each item.
+        weighted: Whether interactions count by their weights, where there are any.
     """
 
     record_set: RecordSet
     modalities: list[str] | None = None
     streams_features: bool = False
     form: FeatureForm = "vectors"
+    weighted: bool = True
 
     @classmethod
     def of(cls, record_set: RecordSet, plan: TrainingPlan) -> "TrainingData":
         """The data as a plan uses them: without features where nothing uses them."""
-        return cls(record_set, plan.modalities, plan.streams_features, plan.form)
+        weighted = plan.configuration.training.interaction_weights
+        return cls(record_set, plan.modalities, plan.streams_features, plan.form, weighted)
 
     @cached_property
     def item_lookup(self) -> ItemLookup | None:
@@ -97,6 +100,19 @@ class TrainingData:
         return np.bincount(self.train.item, minlength=self.record_set.metadata.items)
 
     @cached_property
+    def item_popularity(self) -> NDArray[np.int64] | NDArray[np.float32]:
+        """What items are popular by: the sum of the weights of their training interactions, else how many there are."""
+        weight = self.training_weights
+        if weight is None:
+            return self.item_frequency
+        return np.bincount(self.train.item, weights=weight, minlength=len(self.item_frequency)).astype(np.float32)
+
+    @property
+    def training_weights(self) -> NDArray[np.float32] | None:
+        """Weights of the training interactions, where they count, float32 ``[n]``."""
+        return self.train.weight if self.weighted else None
+
+    @cached_property
     def user_frequency(self) -> NDArray[np.int64]:
         """Training interactions of every user, int64 ``[users]``."""
         return np.bincount(self.train.user, minlength=self.record_set.metadata.users)
@@ -109,7 +125,9 @@ class TrainingData:
     def interaction_graph(self) -> InteractionGraph:
         """The graph of the training interactions."""
         metadata = self.record_set.metadata
-        return InteractionGraph(self.train.user, self.train.item, users=metadata.users, items=metadata.items)
+        return InteractionGraph(
+            self.train.user, self.train.item, users=metadata.users, items=metadata.items, weight=self.training_weights
+        )
 
     def interactions_of(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Users and items of a split."""

@@ -14,7 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from tf_metammf.records.beam import feature_rows, feature_shapes, interaction_rows, vocabulary
 from tf_metammf.records.beam import filtering as filters
 from tf_metammf.records.beam import shards as files
-from tf_metammf.records.beam.columns import of_parts
+from tf_metammf.records.beam.columns import Columns, of_parts
 from tf_metammf.records.beam.filtering import Renumbering
 from tf_metammf.records.beam.pipeline_sizes import PipelineSizes
 from tf_metammf.records.beam.raw_parts import RawFile
@@ -25,6 +25,7 @@ from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.id_spelling import OddIds
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns
 from tf_metammf.records.record_set import ITEMS_FILE, USERS_FILE
+from tf_metammf.records.shards import interaction_column_names
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,16 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
             partitions=partitions,
             block_rows=plan.sizes.block_rows,
         )
-        names = ("user", "item") if plan.columns.timestamp is None else ("user", "item", "timestamp")
+        names = interaction_column_names(
+            timestamps=plan.columns.timestamp is not None, weights=plan.columns.weight is not None
+        )
+        if plan.columns.weight is not None:
+            largest = split_rows | "weights: of parts" >> beam.Map(_largest_training_weight)
+            counts.append(
+                largest
+                | "weights: largest" >> beam.CombineGlobally(partial(max, default=0.0))
+                | "weights: entry" >> beam.Map(lambda weight: ("weight", "train", 0, {"largest": weight}))
+            )
         counts.append(feature_rows.without_interactions(distinct_items))
         if plan.features:
             counts.append(feature_rows.without_features(rows, numbered, partitions=partitions))
@@ -185,6 +195,10 @@ def run(plan: ConversionPlan, output: str, pipeline_options: Sequence[str]) -> N
             | "written: list" >> beam.combiners.ToList()
             | "written: file" >> beam.Map(_write_list, FileSystems.join(output, WRITTEN))
         )
+
+
+def _largest_training_weight(rows: Columns) -> float:
+    return float(rows["weight"][rows["split"] == 0].max(initial=0.0))
 
 
 def _odd_ids(part: int, ids: dict[str, set[str]], role: str) -> tuple[str, str, int, dict[str, Any]]:

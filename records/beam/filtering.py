@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.beam.columns import Columns, collected, end_to_end, length, parts, take
+from tf_metammf.records.beam.columns import Columns, collected, end_to_end, length, of_parts, parts, take
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.splits.filtering import Filtering, first_of_each_pair
+from tf_metammf.records.splits.repeat_weights import weights_of_repeats
 
 _IDS_OF_RANGE = 20
 """Bits of an id inside its range; degrees are counted range by range."""
@@ -48,7 +49,7 @@ def filtered(
             rows
             | "duplicates: by pair" >> beam.FlatMap(_by_pair, partitions)
             | "duplicates: together" >> beam.GroupByKey()
-            | "duplicates: first" >> beam.MapTuple(_first)
+            | "duplicates: first" >> beam.Map(of_parts(_first), filtering.weight_of_repeats)
         )
     counts.append(_counted(rows, "distinct"))
     if filtering.k_core:
@@ -122,10 +123,13 @@ def _by_pair(rows: Columns, partitions: int) -> Iterator[tuple[int, Columns]]:
     yield from parts(rows, (mixed % np.uint64(partitions)).astype(np.int64))
 
 
-def _first(_: int, batches: Iterable[Columns]) -> Columns:
+def _first(_: int, batches: Iterable[Columns], weight_of_repeats: str) -> Columns:
     rows = end_to_end(batches)
     rows = take(rows, np.argsort(rows["order"]))
-    return take(rows, first_of_each_pair(Interactions(rows["user"], rows["item"], rows.get("timestamp"))))
+    interactions = Interactions(rows["user"], rows["item"], rows.get("timestamp"), weight=rows.get("weight"))
+    first = first_of_each_pair(interactions)
+    weight = weights_of_repeats(interactions, first, weight_of_repeats, split_of=rows.get("split"))
+    return take(rows, first) | ({} if weight is None else {"weight": weight})
 
 
 def _k_core(rows: "beam.PCollection[Columns]", k: int, *, rounds: int) -> "beam.PCollection[Columns]":

@@ -23,6 +23,7 @@ from tf_metammf.records.raw_files.split_names import with_split
 from tf_metammf.records.raw_files.tables import Table
 from tf_metammf.records.raw_files.time_columns import with_times
 from tf_metammf.records.raw_files.timestamps import TimeFacts, TimeReading, joined_facts, time_facts, time_reading
+from tf_metammf.records.raw_files.weight_columns import with_weights
 
 ORIGIN = ""
 """What the keys of batches of interactions begin with; those of features begin with the modality."""
@@ -86,8 +87,8 @@ def with_dense_ids(
         partitions: Number of parts of the vocabularies.
 
     Returns:
-        Batches of user, item, order and, where the table has them, timestamp, rating and split. The order is that of
-        all interactions before filtering: by split, where the table has splits, then by row.
+        Batches of user, item, order and, where the table has them, timestamp, rating, weight and split. The order is
+        that of all interactions before filtering: by split, where the table has splits, then by row.
     """
     counts = read | "rows: count" >> beam.MapTuple(lambda key, batch: (("", key[1:]), length(batch["columns"])))
     before = collected(counts, "rows", _rows_before)
@@ -108,6 +109,8 @@ def _read(part: RawPart, columns: InteractionColumns, splits: Sequence[str] | No
     bad_rows = BadRows(skip=skip)
     table = read_table(part, in_file.kinds(), bad_rows)
     table = None if table is None else with_ids(table, in_file, bad_rows)
+    if table is not None and columns.weight is not None:
+        table = with_weights(table, columns.weight, bad_rows)
     yield from rejected_entries(ORIGIN, bad_rows)
     if table is None or not len(table):
         return
@@ -115,7 +118,7 @@ def _read(part: RawPart, columns: InteractionColumns, splits: Sequence[str] | No
         table = with_split(table, splits[part.file.number])
     named = interactions_from_table(table, replace(columns, timestamp=None))
     batch: Columns = {"user": named.user.codes, "item": named.item.codes}
-    optional = {"rating": named.rating, "split": named.split}
+    optional = {"rating": named.rating, "split": named.split, "weight": named.weight}
     batch.update({name: column for name, column in optional.items() if column is not None})
     found: dict[str, Any] = {"columns": batch, "user": named.user.distinct, "item": named.item.distinct}
     if columns.timestamp is not None:

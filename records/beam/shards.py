@@ -21,7 +21,7 @@ from tf_metammf.records.item_index import index_path, write_index
 from tf_metammf.records.metadata import file_entry
 from tf_metammf.records.raw_data import SPLITS, ModalityFeatures
 from tf_metammf.records.record_set import INTERACTIONS_FOLDER, ITEMS_FOLDER
-from tf_metammf.records.shards import require_ids, shard_bounds, shard_name
+from tf_metammf.records.shards import interaction_bytes, require_ids, shard_bounds, shard_name
 from tf_metammf.records.token_arrays import SequenceFeatures, TokenArrays, mean_values
 
 Entry = tuple[str, str, int, dict[str, Any]]
@@ -55,7 +55,7 @@ def write_interactions(
     by_split = rows | "shards: by split" >> beam.FlatMap(_by_split, names)
     blocks, ranks = ranked(by_split, "shards: ranks", block_rows=block_rows)
     placed = with_places(blocks, ranks, "shards: order", _order_on_disk, seed, groups=SPLITS)
-    row_bytes = 8 * len(names)
+    row_bytes = interaction_bytes(names)
     sent = placed | "shards: send" >> beam.FlatMap(_by_shard, ranks, shards, row_bytes)
     empty = (
         rows.pipeline
@@ -163,7 +163,10 @@ def _all_shards(
     check(ranks)
     bounds = shard_bounds(total(ranks.get(split, {})), record_bytes=row_bytes, shards=shards)
     for shard in range(len(bounds) - 1):
-        yield (split, shard, len(bounds) - 1), {name: np.empty(0, np.int64) for name in (*names, "place")}
+        yield (
+            (split, shard, len(bounds) - 1),
+            {name: np.empty(0, np.float32 if name == "weight" else np.int64) for name in (*names, "place")},
+        )
 
 
 def _write_interactions(

@@ -18,6 +18,7 @@ from tf_metammf.records.modality_entry import ModalityEntry, TokensEntry
 from tf_metammf.records.modality_names import require_modality_names
 from tf_metammf.records.raw_data import SPLITS
 from tf_metammf.records.raw_files.id_spelling import OddIds
+from tf_metammf.records.shards import require_some_weight
 
 WRITTEN = "written.json"
 """The list of all entries, until the metadata are written."""
@@ -103,8 +104,16 @@ def write_metadata(
     funnel: Funnel,
     stored_dtype: str = "float32",
 ) -> Metadata:
-    """Writes the metadata of TFDS, and ``metadata.json`` last."""
+    """Writes the metadata of TFDS, and ``metadata.json`` last.
+
+    Raises:
+        InvalidInputError: All training interactions have the weight 0.
+    """
     from tf_metammf.records.tfds_metadata import write_tfds_metadata  # imports TensorFlow
+
+    weights = [entry["largest"] for kind, _, _, entry in entries if kind == "weight"]
+    for largest in weights:
+        require_some_weight(name, largest)
 
     def files(kind: str, part: str = "") -> tuple[FileEntry, ...]:
         return tuple(FileEntry(**entry) for found, of, _, entry in entries if (found, of) == (kind, part))
@@ -138,6 +147,7 @@ def write_metadata(
         source=source,
         item_indexes=files("index"),
         funnel=funnel,
+        weights=bool(weights),
     )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -164,10 +164,13 @@ def provenance_of(
     """
     later: frozenset[str] = getattr(settings.options, "later", frozenset())
     options = {name: value for name, value in asdict(settings.options).items() if value or name not in later}
+    filtering = asdict(settings.filtering)
+    if not options.get("weight"):  # as earlier releases wrote it
+        filtering.pop("weight_of_repeats")
     return {
         "source": source,
         "options": _portable(options),
-        "filtering": asdict(settings.filtering),
+        "filtering": filtering,
         "splitting": provenance_of_splitting(settings.splitting),
         "seed": settings.seed,
         **({"most_tokens": settings.most_tokens} if sequences else {}),

@@ -15,13 +15,13 @@ from tf_metammf.records.raw_files.dense_ids import (
     id_column,
     in_order,
     is_blank,
-    lacks_id,
     rows_with_id,
     with_utf8,
 )
 from tf_metammf.records.raw_files.id_spelling import OddIds, differently_written, near_miss
 from tf_metammf.records.raw_files.named_features import NamedFeatures
-from tf_metammf.records.raw_files.split_names import SPLIT_LABELS, with_split, with_split_column
+from tf_metammf.records.raw_files.split_columns import EXPECTED_SPLITS, has_no_split, split_labels
+from tf_metammf.records.raw_files.split_names import with_split, with_split_column
 from tf_metammf.records.raw_files.tables import ColumnKind, Table, joined, require_same_columns
 from tf_metammf.records.raw_files.time_columns import lacks_time, with_times
 from tf_metammf.records.raw_files.timestamps import (
@@ -32,30 +32,28 @@ from tf_metammf.records.raw_files.timestamps import (
     time_facts,
     time_reading,
 )
-
-_EXPECTED = "expected train, validation, test or 0, 1, 2"
+from tf_metammf.records.raw_files.weight_columns import WEIGHT_OF_ROW, with_weights
+from tf_metammf.records.raw_files.weight_formula import WeightFormula
 
 
 @dataclass(frozen=True)
 class InteractionColumns:
-    """Which column of a table is what; None where there is none."""
+    """Which column of a table is what; None where there is none. Weights may be made of several columns."""
 
     user: str
     item: str
     rating: str | None = None
     timestamp: str | None = None
     split: str | None = None
+    weight: WeightFormula | None = None
 
     def kinds(self) -> dict[str, ColumnKind]:
         """What these columns hold, by name, for reading them from text."""
-        kinds: dict[str, ColumnKind] = {self.user: "id", self.item: "id"}
-        if self.rating is not None:
-            kinds[self.rating] = "number"
-        if self.timestamp is not None:
-            kinds[self.timestamp] = "time"
-        if self.split is not None:
-            kinds[self.split] = "id"
-        return kinds
+        others: dict[str | None, ColumnKind] = {self.rating: "number", self.timestamp: "time", self.split: "id"}
+        if self.weight is not None:
+            others |= dict.fromkeys(self.weight.columns, "number")
+        of_ids: dict[str, ColumnKind] = {self.user: "id", self.item: "id"}
+        return of_ids | {name: kind for name, kind in others.items() if name is not None}
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,7 @@ class NamedInteractions:
         timestamp: int64 ``[n]``, or None.
         split: Position in ``SPLITS``, int64 ``[n]``, or None.
         times: How times were read, None where there are none.
+        weight: float32 ``[n]``, or None.
     """
 
     user: IdColumn
@@ -77,6 +76,7 @@ class NamedInteractions:
     timestamp: NDArray[np.int64] | None
     split: NDArray[np.int64] | None
     times: TimeReading | None = None
+    weight: NDArray[np.float32] | None = None
 
 
 def interactions_from_tables(
@@ -118,16 +118,19 @@ def readable_rows(
     timestamp_format: str | None = None,
     source: str,
 ) -> tuple[list[Table], TimeReading | None]:
-    """The rows with ids and times that can be read; see :func:`interactions_from_tables`.
+    """The rows with ids, weights and times that can be read; see :func:`interactions_from_tables`.
 
     Returns:
-        The tables with these rows, at least one in all, times as int64; and how times were read, or None.
+        The tables with these rows, at least one in all, times as int64, weights in a column of their own; and how times
+        were read, or None.
 
     Raises:
         InvalidInputError: A row cannot be read and is not to be left out, or none can be read.
     """
     require_same_columns(tables)
     tables = [with_ids(table, columns, bad_rows, source=source) for table in tables]
+    if columns.weight is not None:
+        tables = [with_weights(table, columns.weight, bad_rows) for table in tables]
     reading = None
     if columns.timestamp is not None and any(map(len, tables)):
         facts = joined_facts(time_facts(table.columns[columns.timestamp], timestamp_format) for table in tables)
@@ -149,6 +152,7 @@ def interactions_from_table(
         timestamp=None if columns.timestamp is None else table.integers(columns.timestamp),
         split=None if columns.split is None else split_labels(table, columns.split),
         times=times,
+        weight=None if columns.weight is None else table.numbers(WEIGHT_OF_ROW),
     )
 
 
@@ -186,10 +190,10 @@ def with_ids(table: Table, columns: InteractionColumns, bad_rows: BadRows, *, so
     if columns.split is not None:
         or_none = ", or '' for none" if source == "tabular" else ""
         reason = (
-            f'column "{columns.split}" holds "{{}}"; {_EXPECTED} (name another column with --{source}.split_column'
-            f"{or_none})"
+            f'column "{columns.split}" holds "{{}}"; {EXPECTED_SPLITS} (name another column with '
+            f"--{source}.split_column{or_none})"
         )
-        leave_out(_has_no_split(table, columns.split), "unknown split", reason, columns.split)
+        leave_out(has_no_split(table, columns.split), "unknown split", reason, columns.split)
     bad_rows.add(found)
     return table.filtered(sound)
 
@@ -238,6 +242,7 @@ def raw_data(
         item=named.item.dense(item_ids),
         timestamp=named.timestamp,
         rating=named.rating,
+        weight=named.weight,
     )
     ids = {"user": named.user, "item": named.item}
     splits = None
@@ -270,31 +275,3 @@ def _check_overlap(modality: str, features: NamedFeatures, interacted: IdColumn)
     missed = near_miss(set(interacted.distinct), set(features.item_ids))
     if missed is not None:
         raise differently_written(modality, *missed)
-
-
-def _has_no_split(table: Table, name: str) -> NDArray[np.bool_]:
-    lacking = lacks_id(table, name)
-    if lacking.all():
-        return lacking
-    column = id_column(table.filtered(~lacking), name)
-    unknown = np.array([_label(raw) is None for raw in column.distinct], bool)
-    lacking[~lacking] = unknown[column.codes]
-    return lacking
-
-
-def split_labels(table: Table, name: str) -> NDArray[np.int64]:
-    """Of every row the position of its split in ``SPLITS``."""
-    column = id_column(table, name)
-    labels = np.array([-1 if (label := _label(raw)) is None else label for raw in column.distinct], np.int64)[
-        column.codes
-    ]
-    unknown = np.flatnonzero(labels < 0)[:1]
-    if len(unknown):
-        raise table.bad_rows(unknown, "unknown split", f'column "{name}" holds "{{}}"; {_EXPECTED}', shown=name)[
-            0
-        ].error()
-    return labels
-
-
-def _label(raw: str) -> int | None:
-    return next((label for label, split in enumerate(SPLITS) if raw.lower() in SPLIT_LABELS[split]), None)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,18 @@ class Table:
         Raises:
             InvalidInputError: The column has another type.
         """
+        with np.errstate(over="ignore"):
+            return self._floats(name).astype(np.float32)
+
+    def numbers_of_64_bits(self, name: str) -> NDArray[np.float64]:
+        """A column of numbers, float64 ``[n]``; a missing value is NaN.
+
+        Raises:
+            InvalidInputError: The column has another type.
+        """
+        return self._floats(name).astype(np.float64)
+
+    def _floats(self, name: str) -> NDArray[Any]:
         import pyarrow
 
         column = self.columns[name]
@@ -108,8 +120,8 @@ class Table:
             raise self.wrong_type(name, "numbers")
         if pyarrow.types.is_boolean(column.type) or pyarrow.types.is_decimal(column.type):
             column = column.cast(pyarrow.float64())
-        with np.errstate(over="ignore"):
-            return column.to_numpy().astype(np.float32)
+        values: NDArray[Any] = column.to_numpy()
+        return values
 
     def complete(self, name: str) -> pyarrow.ChunkedArray:
         """A column as it is.

@@ -148,7 +148,7 @@ def _modality_sets(record_set: RecordSet) -> tuple[tuple[tuple[str, ...], int], 
     names = list(record_set.metadata.modalities)
     found: dict[tuple[str, ...], int] = {}
     for batch in items(record_set, batch_size=_ITEMS_AT_ONCE, form="vectors").as_numpy_iterator():
-        presence = np.array([batch["presence"][name] for name in names], bool).reshape(len(names), -1).T
+        presence = np.array([batch["presence"][name] for name in names], bool).reshape(len(names), len(batch["item"])).T
         rows, counts = np.unique(presence, axis=0, return_counts=True)
         for row, count in zip(rows, counts.tolist(), strict=True):
             held = tuple(name for name, has in zip(names, row, strict=True) if has)

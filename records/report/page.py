@@ -60,7 +60,7 @@ def page(report: DataReport) -> str:
 {_suggestions(report)}
 <h2>Splits</h2>
 {_splits(report)}
-{figures}
+{_weights(report)}{figures}
 <h2>Rows</h2>
 {_rows(report)}
 <h2>Alike by content</h2>
@@ -112,6 +112,20 @@ def _splits(report: DataReport) -> str:
         "interactions of an item, over the interactions of the split."
     )
     return _table(heads, rows) + f'<p class="note">{html.escape(note)}</p>'
+
+
+def _weights(report: DataReport) -> str:
+    found = report.description.weights
+    if found is None:
+        return ""
+    heads = ("least", "median", "mean", "most", "weight 0", "of the heaviest 1 %")
+    numbers = (found.least, found.median, found.mean, found.most)
+    row = [*(f"{value:.4g}" for value in numbers), f"{found.zero_share:.1%}", f"{found.heaviest_share:.1%}"]
+    note = (
+        "Weights of the training interactions; the last column is their share of all weight. Popularity and all other "
+        "numbers on this page count interactions."
+    )
+    return f'<h2>Weights</h2>\n{_table(heads, [row])}<p class="note">{note}</p>\n'
 
 
 def _rows(report: DataReport) -> str:

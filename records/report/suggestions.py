@@ -23,6 +23,7 @@ _MANY_COLD = 0.05
 _ALIKE = 0.01
 _MANY_COPIES = 0.1
 _FEW_USERS = 1000
+_HEAVY = 0.2
 _RECALL = 0.1
 
 
@@ -31,7 +32,7 @@ class Suggestion:
     """One suggestion.
 
     Attributes:
-        about: What it is about: "split", "preset", "batch", "features" or "metrics".
+        about: What it is about: "split", "weights", "preset", "batch", "features" or "metrics".
         advice: What to do.
         reason: The number behind it.
     """
@@ -62,6 +63,7 @@ def suggestions(
     """
     return (
         *_of_split(splits["test"], method, has_times),
+        *_of_weights(description),
         *_of_features(description, duplicates),
         *_of_preset(splits["test"], head_share),
         *_of_batch(splits["train"]),
@@ -88,6 +90,17 @@ def _of_split(test: SplitReport, method: str, has_times: bool) -> Iterator[Sugge
             "split",
             "Add times, if there are any: a random split trains on the future of what it tests.",
             "The interactions have no times.",
+        )
+
+
+def _of_weights(description: Description) -> Iterator[Suggestion]:
+    weights = description.weights
+    if weights is not None and weights.heaviest_share > _HEAVY:
+        yield Suggestion(
+            "weights",
+            "Cap the weights, as min(seconds, 600), or take their logarithm, log1p(seconds): training follows a few "
+            "interactions.",
+            f"1% of the training interactions have {weights.heaviest_share:.0%} of all weight.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,9 +17,11 @@ from tf_metammf.records.raw_files.feature_files import (
     notes_on_user_features,
 )
 from tf_metammf.records.raw_files.input_files import fingerprints, only_file
-from tf_metammf.records.raw_files.interaction_table import InteractionColumns, readable_rows, split_labels
+from tf_metammf.records.raw_files.interaction_table import InteractionColumns, readable_rows
+from tf_metammf.records.raw_files.split_columns import split_labels
 from tf_metammf.records.raw_files.tables import ColumnKind, Table
 from tf_metammf.records.raw_files.timestamps import notes_on_times, provenance_of_times
+from tf_metammf.records.raw_files.weight_columns import WEIGHT_OF_ROW, with_weight_formula
 from tf_metammf.records.read_request import ReadRequest
 
 _FEATURE_ENDING = "_feat"
@@ -37,6 +40,8 @@ class Options:
         split_column: Column of the split: 0 or train, 1 or validation, 2 or test.
         rating_column: Column of the ratings, if there is one.
         timestamp_column: Column of the timestamps, if there is one.
+        weight: Weight of an interaction: a column of numbers, or a formula over columns, as ``min(seconds / duration,
+            1)``; none by default, so that all count the same. See docs/records.md.
     """
 
     modalities: tuple[str, ...] | None = None
@@ -45,6 +50,10 @@ class Options:
     split_column: str = "x_label"
     rating_column: str = "rating"
     timestamp_column: str = "timestamp"
+    weight: str | None = None
+
+    later: ClassVar[frozenset[str]] = frozenset({"weight"})
+    """Options that a record set names only where they are given, as earlier releases did not have them."""
 
 
 def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
@@ -84,6 +93,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
         item=table.integers(columns.item),
         timestamp=None if columns.timestamp is None else table.integers(columns.timestamp),
         rating=None if columns.rating is None else table.numbers(columns.rating),
+        weight=None if columns.weight is None else table.numbers(WEIGHT_OF_ROW),
     )
     labels = split_labels(table, options.split_column)
     return RawData(
@@ -112,13 +122,14 @@ def _feature_files(folder: Path, options: Options) -> dict[str, Path]:
 
 def _columns(file: Path, options: Options, request: ReadRequest) -> InteractionColumns:
     present = text_column_names(file, UNQUOTED_TAB_SEPARATED)
-    return InteractionColumns(
+    columns = InteractionColumns(
         options.user_column,
         options.item_column,
         rating=options.rating_column if request.ratings and options.rating_column in present else None,
         timestamp=options.timestamp_column if options.timestamp_column in present else None,
         split=options.split_column,
     )
+    return with_weight_formula(columns, options.weight, file, present)
 
 
 def _with_numbers(table: Table, columns: InteractionColumns, items: int, bad_rows: BadRows) -> Table:

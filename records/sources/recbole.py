@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows
@@ -21,6 +22,7 @@ from tf_metammf.records.raw_files.interaction_table import (
 from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.split_names import splits_of_files
 from tf_metammf.records.raw_files.tables import ColumnKind, require_columns
+from tf_metammf.records.raw_files.weight_columns import with_weight_formula
 from tf_metammf.records.read_request import ReadRequest
 
 _TYPES = ("token", "token_seq", "float", "float_seq")
@@ -37,6 +39,8 @@ class Options:
         item_column: Field of the raw item ids, in both files.
         rating_column: Field of the ratings, if there is one.
         timestamp_column: Field of the timestamps, if there is one.
+        weight: Weight of an interaction: a column of numbers, or a formula over fields, as ``min(seconds / duration,
+            1)``; none by default, so that all count the same. See docs/records.md.
     """
 
     modalities: tuple[str, ...] | None = None
@@ -44,6 +48,10 @@ class Options:
     item_column: str = "item_id"
     rating_column: str = "rating"
     timestamp_column: str = "timestamp"
+    weight: str | None = None
+
+    later: ClassVar[frozenset[str]] = frozenset({"weight"})
+    """Options that a record set names only where they are given, as earlier releases did not have them."""
 
 
 def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
@@ -160,12 +168,13 @@ def _read_interactions(
 def _columns(file: Path, options: Options, request: ReadRequest) -> InteractionColumns:
     fields = _fields(file)
     require_columns(file, fields, [options.user_column, options.item_column])
-    return InteractionColumns(
+    columns = InteractionColumns(
         user=_typed(options.user_column, fields),
         item=_typed(options.item_column, fields),
         rating=_typed(options.rating_column, fields) if request.ratings and options.rating_column in fields else None,
         timestamp=_typed(options.timestamp_column, fields) if options.timestamp_column in fields else None,
     )
+    return with_weight_formula(columns, options.weight, file, {name: _typed(name, fields) for name in fields})
 
 
 def _require_agreement(whole: NamedInteractions, parts: NamedInteractions, files: _InteractionFiles) -> None:

@@ -22,6 +22,7 @@ from tf_metammf.records.raw_files.table_files import (
     read_columns,
     text_format,
 )
+from tf_metammf.records.raw_files.weight_columns import with_weight_formula
 from tf_metammf.records.read_request import ReadRequest
 
 
@@ -53,6 +54,8 @@ class Options:
         quoted: Whether a quote at the start of a value in text files quotes it; recognised by default.
         timestamp_format: How times are written, as Python's strptime takes it: ``%d/%m/%Y %H:%M``; by default
             numbers, ISO 8601, and dates whose day and month cannot be mistaken are recognised.
+        weight: Weight of an interaction: a column of numbers, or a formula over columns, as ``min(seconds / duration,
+            1)``; none by default, so that all count the same. See docs/records.md.
     """
 
     interactions: str | None = None
@@ -69,8 +72,9 @@ class Options:
     separator: str | None = None
     quoted: bool | None = None
     timestamp_format: str | None = None
+    weight: str | None = None
 
-    later: ClassVar[frozenset[str]] = frozenset({"tokens"})
+    later: ClassVar[frozenset[str]] = frozenset({"tokens", "weight"})
     """Options that record sets only name where they are set, because earlier versions had none."""
 
     def chosen_files(self) -> dict[str, Any]:
@@ -202,4 +206,4 @@ def columns_of_interactions(
         "timestamp": options.timestamp_column,
         "split": options.split_column if request.splits else "",
     }
-    return interaction_columns(path, names, named)
+    return with_weight_formula(interaction_columns(path, names, named), options.weight, path, names)

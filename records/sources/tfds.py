@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from tf_metammf.records.raw_files.input_files import require_folder
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_tables, raw_data
 from tf_metammf.records.raw_files.named_features import NamedFeatures
 from tf_metammf.records.raw_files.tables import Table, require_columns, require_rows
+from tf_metammf.records.raw_files.weight_columns import with_weight_formula
 from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.value_ranges import ValueRanges
 
@@ -37,6 +38,8 @@ class Options:
         timestamp_column: Column of the timestamps, if there is one.
         features: Column of each modality, as ``{genres: movie_genres}``. Class labels become
             multi-hot; numbers are taken as they are.
+        weight: Weight of an interaction: a column of numbers, or a formula over columns, as ``min(seconds / duration,
+            1)``; none by default, so that all count the same. See docs/records.md.
         download: Whether TFDS may download and prepare the set, if the folder lacks it.
     """
 
@@ -47,7 +50,11 @@ class Options:
     rating_column: str = "user_rating"
     timestamp_column: str = "timestamp"
     features: dict[str, str] = field(default_factory=lambda: {"genres": "movie_genres"})
+    weight: str | None = None
     download: bool = False
+
+    later: ClassVar[frozenset[str]] = frozenset({"weight"})
+    """Options that a record set names only where they are given, as earlier releases did not have them."""
 
 
 def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
@@ -86,6 +93,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
         rating=options.rating_column if request.ratings and options.rating_column in info.features else None,
         timestamp=options.timestamp_column if options.timestamp_column in info.features else None,
     )
+    columns = with_weight_formula(columns, options.weight, origin, sorted(info.features))
     for name in columns.kinds():
         if info.features[name].shape != ():
             raise InvalidInputError(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.media.extraction import extract
@@ -26,11 +27,16 @@ class Options(ExtractionSettings):
         features: Folder of the features, from the folder of the videos on; features that are there are used again.
         interactions: File of the interactions, in the folder; by default recognised as by the source tabular.
         timestamp_format: How times are written, as for the source tabular.
+        weight: Weight of an interaction, as for the source tabular.
     """
 
     features: str = "features"
     interactions: str | None = None
     timestamp_format: str | None = None
+    weight: str | None = None
+
+    later: ClassVar[frozenset[str]] = frozenset({"weight"})
+    """Options that a record set names only where they are given, as earlier releases did not have them."""
 
 
 def read(path: Path, options: Options, *, request: ReadRequest | None = None) -> RawData:
@@ -67,6 +73,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
         features=files,
         tokens=options.tokens,
         timestamp_format=options.timestamp_format,
+        weight=options.weight,
     )
     with _options_of_videos():
         read = tabular.read(path, table_options, request=request)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_metammf.errors import InvalidInputError
+from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.records.raw_data import SPLITS, Interactions, ModalityFeatures, RawData
+from tf_metammf.records.splits.repeat_weights import WEIGHTS_OF_REPEATS, weights_of_repeats
 
 
 @dataclass(frozen=True)
@@ -18,15 +19,21 @@ class Filtering:
             too low. None keeps all.
         deduplicate: Keep one interaction of a user with an item: the earliest one where there
             are timestamps, else the first one read.
+        weight_of_repeats: Which weight that interaction gets, where there are weights: first for its own; largest, sum
+            or last for that of all interactions of the user with the item, later ones included, but for those in
+            another split of the source.
         k_core: Drop users and items with fewer interactions than this, repeatedly until
             none is left to drop. 0 keeps all, and with them items without any interaction.
     """
 
     rating_threshold: float | None = None
     deduplicate: bool = True
+    weight_of_repeats: str = "first"
     k_core: int = 0
 
     def __post_init__(self) -> None:
+        if self.weight_of_repeats not in WEIGHTS_OF_REPEATS:
+            raise unknown_name("weight_of_repeats", self.weight_of_repeats, WEIGHTS_OF_REPEATS)
         if self.k_core < 0:
             raise InvalidInputError(f"k_core is {self.k_core}, expected at least 1, or 0 for no k-core.")
 
@@ -64,7 +71,7 @@ def filter_interactions(data: RawData, filtering: Filtering) -> tuple[RawData, D
             interaction remains.
     """
     interactions, split_of = pooled(data)
-    kept, dropped = _kept_rows(interactions, filtering)
+    kept, weight, dropped = _kept_rows(interactions, filtering, split_of)
     if len(kept) == 0:
         raise InvalidInputError(
             f"{data.name}: none of {len(interactions)} interactions passes the filtering "
@@ -72,7 +79,7 @@ def filter_interactions(data: RawData, filtering: Filtering) -> tuple[RawData, D
             f"are below the threshold, {dropped.repeats} are repeats, {dropped.outside_k_core} are outside the k-core. "
             "Relax the filtering."
         )
-    interactions, split_of = replace(_rows(interactions, kept), rating=None), split_of[kept]
+    interactions, split_of = replace(_rows(interactions, kept), rating=None, weight=weight), split_of[kept]
     if filtering.k_core:
         data, interactions = _without_unused_ids(data, interactions)
     splits = None
@@ -89,17 +96,21 @@ def pooled(data: RawData) -> tuple[Interactions, NDArray[np.int8]]:
     split_of = np.repeat(np.arange(len(SPLITS), dtype=np.int8), [len(part) for part in parts])
     timestamps = [part.timestamp for part in parts if part.timestamp is not None]
     ratings = [part.rating for part in parts if part.rating is not None]
+    weights = [part.weight for part in parts if part.weight is not None]
     pooled = Interactions(
         user=np.concatenate([part.user for part in parts]),
         item=np.concatenate([part.item for part in parts]),
         timestamp=np.concatenate(timestamps) if len(timestamps) == len(parts) else None,
         rating=np.concatenate(ratings) if len(ratings) == len(parts) else None,
+        weight=np.concatenate(weights) if len(weights) == len(parts) else None,
     )
     return pooled, split_of
 
 
-def _kept_rows(interactions: Interactions, filtering: Filtering) -> tuple[NDArray[np.int64], Dropped]:
-    """Rows that pass all filters, in ascending order, and how many each filter dropped."""
+def _kept_rows(
+    interactions: Interactions, filtering: Filtering, split_of: NDArray[np.int8]
+) -> tuple[NDArray[np.int64], NDArray[np.float32] | None, Dropped]:
+    """Rows that pass all filters, in ascending order, their weights, and how many each filter dropped."""
     rows = np.arange(len(interactions))
     if filtering.rating_threshold is not None:
         if interactions.rating is None:
@@ -109,12 +120,17 @@ def _kept_rows(interactions: Interactions, filtering: Filtering) -> tuple[NDArra
             )
         rows = rows[interactions.rating >= filtering.rating_threshold]
     rated = len(rows)
+    weight = None if interactions.weight is None else interactions.weight[rows]
     if filtering.deduplicate:
-        rows = rows[first_of_each_pair(_rows(interactions, rows))]
+        among = _rows(interactions, rows)
+        first = first_of_each_pair(among)
+        weight = weights_of_repeats(among, first, filtering.weight_of_repeats, split_of=split_of[rows])
+        rows = rows[first]
     distinct = len(rows)
     if filtering.k_core:
-        rows = rows[_in_k_core(interactions.user[rows], interactions.item[rows], filtering.k_core)]
-    return rows, Dropped(len(interactions) - rated, rated - distinct, distinct - len(rows))
+        core = _in_k_core(interactions.user[rows], interactions.item[rows], filtering.k_core)
+        rows, weight = rows[core], None if weight is None else weight[core]
+    return rows, weight, Dropped(len(interactions) - rated, rated - distinct, distinct - len(rows))
 
 
 def _rows(interactions: Interactions, rows: NDArray[np.int64]) -> Interactions:

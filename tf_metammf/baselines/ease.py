@@ -28,6 +28,9 @@ class EASE(ItemWeights):
     served from a sparse table; with as many neighbours as items there is no difference. Items without training
     interactions have no weights.
 
+    Where interactions have weights, ``X`` holds these, divided by their mean, in place of 1. The scores of a user are
+    sums over the items all the same, as for a newcomer, of whom nothing but the items is known.
+
     Args:
         graph: The training interactions.
         l2: Above 0. Defaults to 200, with which the paper's figures begin.
@@ -73,7 +76,7 @@ def _largest_weights(
     graph: InteractionGraph, l2: float, neighbours: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The largest weights of every item by size, and whose they are, ``[items, neighbours]``."""
-    products = Adjacency(graph).products()
+    products = Adjacency(graph).products(graph.edge_weight)
     columns_of = _by_users(products, graph, l2) if graph.users < graph.items else _by_items(products, graph, l2)
     ids = np.empty((graph.items, neighbours), np.int64)
     weights = np.empty((graph.items, neighbours), np.float32)

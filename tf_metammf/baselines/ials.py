@@ -29,6 +29,10 @@ class IALS(Baseline):
     paper has it with an exponent of 1. Every half of an epoch solves one side exactly; the users have the last word, so
     that a user is a function of the items that he has, as a newcomer is.
 
+    Where interactions have weights, ``s_ui`` with a mean of 1, these are confidences: ``sum_S s_ui (1 - w_u . h_i)^2``,
+    and ``n`` are sums of weights. The users' last solution is without weights, because only the items of a newcomer
+    are known, and all users are scored alike.
+
     Args:
         graph: The training interactions.
         units: Width of the factors. Defaults to 64.
@@ -83,7 +87,7 @@ class IALS(Baseline):
         for _ in range(epochs):
             of_items = least_squares(items, least_squares(users, of_items, **weights), **weights)
         self.item_factors.assign(of_items)
-        self.user_factors.assign(least_squares(users, of_items, **weights))
+        self.user_factors.assign(least_squares(users.unweighted(), of_items, **weights))
 
 
 class Rows:
@@ -92,24 +96,34 @@ class Rows:
     Args:
         starts: Where the columns of each row begin and end, int64 ``[rows + 1]``.
         columns: int64 ``[edges]``.
+        weights: Of the edges, float32 ``[edges]``; None where all are 1.
     """
 
-    def __init__(self, starts: NDArray[np.int64], columns: NDArray[np.int64]) -> None:
-        self.starts, self.columns = starts, columns
+    def __init__(
+        self, starts: NDArray[np.int64], columns: NDArray[np.int64], weights: NDArray[np.float32] | None = None
+    ) -> None:
+        self.starts, self.columns, self.weights = starts, columns, weights
+
+    def unweighted(self) -> "Rows":
+        """The same edges, all with the weight 1."""
+        return Rows(self.starts, self.columns)
 
     @classmethod
     def of_users(cls, graph: InteractionGraph) -> "Rows":
         """Items of each user."""
-        return cls(_starts(graph.user_degree), graph.edge_item)
+        return cls(_starts(graph.user_degree), graph.edge_item, graph.edge_weight)
 
     @classmethod
     def of_items(cls, graph: InteractionGraph) -> "Rows":
         """Users of each item."""
-        return cls(_starts(graph.item_degree), graph.edge_user[graph.by_item])
+        weights = None if graph.edge_weight is None else graph.edge_weight[graph.by_item]
+        return cls(_starts(graph.item_degree), graph.edge_user[graph.by_item], weights)
 
 
 def least_squares(rows: Rows, factors: NDArray[np.float32], *, a: float, l2: float) -> NDArray[np.float32]:
-    """``(a G + sum_j h_j h_j^T + l2 (n + a |H|) I)^{-1} sum_j h_j`` for every row, over its columns ``j``.
+    """``(a G + sum_j s_j h_j h_j^T + l2 (n + a |H|) I)^{-1} sum_j s_j h_j`` for every row, over its columns ``j``.
+
+    ``s`` are the weights and ``n`` their sum.
 
     Args:
         rows: What each row has.
@@ -123,6 +137,11 @@ def least_squares(rows: Rows, factors: NDArray[np.float32], *, a: float, l2: flo
     count, units = len(rows.starts) - 1, factors.shape[1]
     prior = a * factors.T @ factors
     lengths = np.diff(rows.starts)
+    if rows.weights is not None:
+        row_of_edge = np.repeat(np.arange(count), lengths)
+        totals = np.bincount(row_of_edge, weights=rows.weights, minlength=count).astype(np.float32)
+    else:
+        totals = lengths
     solved = np.zeros((count, units), np.float32)
     known = np.flatnonzero(lengths)
     for first in range(0, len(known), _ROWS_AT_ONCE):
@@ -130,12 +149,14 @@ def least_squares(rows: Rows, factors: NDArray[np.float32], *, a: float, l2: flo
         matrices = np.empty((len(block), units, units), np.float32)
         sums = np.empty((len(block), units, 1), np.float32)
         for place, row in enumerate(block):
-            mine = factors[rows.columns[rows.starts[row] : rows.starts[row + 1]]]
-            matrices[place] = mine.T @ mine
-            sums[place, :, 0] = mine.sum(axis=0)
+            edges = slice(rows.starts[row], rows.starts[row + 1])
+            mine = factors[rows.columns[edges]]
+            weighted = mine if rows.weights is None else rows.weights[edges, np.newaxis] * mine
+            matrices[place] = mine.T @ weighted
+            sums[place, :, 0] = weighted.sum(axis=0)
         diagonal = np.arange(units)
         matrices += prior
-        matrices[:, diagonal, diagonal] += l2 * (lengths[block] + a * len(factors))[:, np.newaxis]
+        matrices[:, diagonal, diagonal] += l2 * (totals[block] + a * len(factors))[:, np.newaxis]
         solved[block] = np.linalg.solve(matrices, sums)[:, :, 0]
     return solved
 

@@ -10,14 +10,14 @@ from tf_metammf.baselines.baseline import Baseline
 
 
 class Popularity(Baseline):
-    """``score(u, i)`` is the number of training interactions of the item.
+    """``score(u, i)`` is the number of training interactions of the item, or the sum of their weights.
 
     Args:
-        item_frequency: Training interactions of every item, ``[items]``.
+        item_frequency: Training interactions of every item, or the sum of their weights, ``[items]``.
         **options: Name and other arguments of a Keras model.
     """
 
-    def __init__(self, item_frequency: NDArray[np.integer], **options: Any) -> None:
+    def __init__(self, item_frequency: NDArray[np.number], **options: Any) -> None:
         super().__init__(**options)
         self.frequency = self.add_weight("frequency", (len(item_frequency),), trainable=False)
         self.frequency.assign(np.asarray(item_frequency, np.float32))

@@ -9,7 +9,7 @@ from tf_metammf.encoders.content_encoder import ContentEncoder
 from tf_metammf.encoders.lightgcn import LightGCN
 from tf_metammf.encoders.peer_settings import BM3Settings
 from tf_metammf.encoders.settings import EncoderSettings
-from tf_metammf.features.batches import Batch
+from tf_metammf.features.batches import Batch, pair_weights
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.modalities import scope_name
 from tf_metammf.graphs.interaction_graph import InteractionGraph
@@ -112,7 +112,7 @@ class BM3(ContentEncoder, LightGCN):
             predicted = self.head(latent)
             terms = _distance(predicted, item_targets) + _distance(predicted, self._target(latent))
             losses += self.content_weight * tf.cast(presence[name], tf.float32) * terms
-        return mean_over_batch(losses)
+        return mean_over_batch(losses, pair_weights(batch))
 
     def _target(self, latent: tf.Tensor) -> tf.Tensor:
         return tf.stop_gradient(dropout(self.generator, latent, self.target_dropout))

@@ -9,7 +9,7 @@ from tf_metammf.encoders.content_encoder import ItemGraphEncoder
 from tf_metammf.encoders.peer_settings import FREEDOMSettings
 from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.features.batches import Batch
+from tf_metammf.features.batches import Batch, pair_weights
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.modalities import scope_name
 from tf_metammf.graphs.interaction_graph import InteractionGraph
@@ -122,7 +122,8 @@ class FREEDOM(ItemGraphEncoder):
                 "bf,bnf->bn", tastes, tf.reshape(of_negatives[name], shape)
             )
             losses.append(tf.nn.softplus(-margins))
-        return self.content_weight * mean_over_batch(tf.reshape(tf.add_n(losses), [-1]))
+        weights = pair_weights(batch, each=tf.shape(negatives)[1])
+        return self.content_weight * mean_over_batch(tf.reshape(tf.add_n(losses), [-1]), weights)
 
     def _edge_weights(self, edges: tf.Tensor | None = None) -> tf.Tensor | None:
         """0 for pruned edges; for the others what turns LightGCN's norm into that of the degrees that are left."""

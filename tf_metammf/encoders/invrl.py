@@ -8,7 +8,7 @@ import tf_keras as keras
 from tf_metammf.encoders.peer_settings import InvRLSettings
 from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.encoders.vbpr import VBPR
-from tf_metammf.features.batches import Batch
+from tf_metammf.features.batches import Batch, pair_weights
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.layers.dropout import new_generator
 from tf_metammf.layers.layer_arguments import positive_integer
@@ -102,7 +102,8 @@ class InvRL(VBPR):
         margins = tf.gather(positive_scores, environment, batch_dims=1)[:, tf.newaxis] - tf.einsum(
             "bf,bnf->bn", tf.gather(tastes, environment, batch_dims=1), of_negatives
         )
-        explained = mean_over_batch(tf.reshape(tf.nn.softplus(-margins), [-1]))
+        losses = tf.reshape(tf.nn.softplus(-margins), [-1])
+        explained = mean_over_batch(losses, pair_weights(batch, each=per_positive))
         gradients = self._mask_gradients(batch, queries, candidates, of_items - of_negatives, environment)
         penalty = self.variance_weight * tf.norm(tf.math.reduce_variance(gradients, axis=0) + 1e-20)
         mask = self.mask_weight * tf.reduce_sum(self._gate() ** 2)
@@ -124,7 +125,12 @@ class InvRL(VBPR):
         tastes = tastes + tf.transpose(self.feature_biases)
         slopes = -tf.sigmoid(-margins) / tf.cast(tf.shape(margins)[1], tf.float32)
         of_interactions = tf.einsum("bn,bnf->bf", slopes, differences) * tastes
-        return tf.math.unsorted_segment_mean(of_interactions, environment, self.environments)
+        weights = pair_weights(batch)
+        if weights is None:
+            return tf.math.unsorted_segment_mean(of_interactions, environment, self.environments)
+        sums = tf.math.unsorted_segment_sum(of_interactions * weights[:, tf.newaxis], environment, self.environments)
+        totals = tf.math.unsorted_segment_sum(weights, environment, self.environments)
+        return tf.math.divide_no_nan(sums, totals[:, tf.newaxis])
 
     def _seen(self, features: tf.Tensor, *, training: bool) -> tf.Tensor:
         """The invariant part of the features."""

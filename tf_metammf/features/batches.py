@@ -9,13 +9,30 @@ import tensorflow as tf
 from tf_metammf.errors import InvalidInputError
 
 Batch: TypeAlias = Mapping[str, Any]
-"""``user`` and ``item``, int64 ``[B]``, and what else an objective or encoder takes, by name."""
+"""``user`` and ``item``, int64 ``[B]``, and what else an objective or encoder takes, by name: ``weight``, float32
+``[B]``, is how much each interaction counts."""
 
 _EXPECTED = 'expected one dictionary with "user" and "item", integers [batch], such as {"user": users, "item": items}'
 
 
+def pair_weights(batch: Batch, *, each: int | tf.Tensor = 1) -> tf.Tensor | None:
+    """Weights of the losses of a batch; None where all interactions count the same.
+
+    Args:
+        batch: The batch.
+        each: Losses of each interaction, one after the other.
+
+    Returns:
+        float32 ``[B each]``.
+    """
+    weights = batch.get("weight")
+    if weights is None or (isinstance(each, int) and each == 1):
+        return weights
+    return tf.repeat(weights, each)
+
+
 def batch_of(inputs: Any) -> dict[str, Any]:
-    """The batch inside of what Keras hands to a step, ids as int64.
+    """The batch inside of what Keras hands to a step, ids as int64 and weights as float32.
 
     Raises:
         InvalidInputError: It is not a dictionary of ids, or labels or weights came along.
@@ -26,7 +43,30 @@ def batch_of(inputs: Any) -> dict[str, Any]:
         inputs = inputs[0]
     _check(inputs)
     ids = {name: tf.cast(inputs[name], tf.int64) for name in ("user", "item", "negative") if name in inputs}
-    return {**inputs, **ids}
+    weights = {"weight": tf.cast(inputs["weight"], tf.float32)} if "weight" in inputs else {}
+    return {**inputs, **ids, **weights}
+
+
+def with_sample_weight(x: Any, sample_weight: Any) -> Any:
+    """Data with ``sample_weight`` as the weights of their interactions.
+
+    Args:
+        x: What ``fit`` and ``evaluate`` are given.
+        sample_weight: float ``[n]``; None leaves the data as they are.
+
+    Raises:
+        InvalidInputError: The data have weights of their own, or are no dictionary of arrays.
+    """
+    if sample_weight is None:
+        return x
+    if not isinstance(x, Mapping):
+        raise InvalidInputError(
+            f"sample_weight goes with a dictionary of arrays, but the data are {_kind(x)}. Give batches a "
+            '"weight" instead.'
+        )
+    if "weight" in x:
+        raise InvalidInputError('the data have "weight", and sample_weight is given as well. Give one of them.')
+    return {**x, "weight": sample_weight}
 
 
 def check_data(x: Any, y: Any = None, *, users: int, items: int, **others: Any) -> None:
@@ -38,7 +78,7 @@ def check_data(x: Any, y: Any = None, *, users: int, items: int, **others: Any) 
         y: Labels, of which there must be none.
         users: Number of users, for the ids of arrays.
         items: Number of items, likewise.
-        **others: Weights of samples or classes, of which there must be none.
+        **others: Weights of classes, of which there must be none.
 
     Raises:
         InvalidInputError: They are not batches of ids; the message says what was found.
@@ -60,6 +100,8 @@ def check_data(x: Any, y: Any = None, *, users: int, items: int, **others: Any) 
                     f'"{name}" has ids from {ids.min()} to {ids.max()}, expected 0 to {count - 1}: the model has '
                     f"{count} {name}s."
                 )
+        if "weight" in batch:
+            _check_weights(np.asarray(batch["weight"]), len(np.asarray(batch["user"])))
 
 
 def as_arrays(x: Any) -> Any:
@@ -97,11 +139,27 @@ def _check(batch: Any) -> None:
                 f'"{name}" is {dtype.name}{shape}, expected integers of shape [batch]: dense ids of {name}s, from 0.'
             )
 
+    if "weight" in batch:
+        weights = batch["weight"] if hasattr(batch["weight"], "dtype") else np.asarray(batch["weight"])
+        rank, dtype = tf.TensorShape(weights.shape).rank, tf.as_dtype(weights.dtype)
+        if not (dtype.is_integer or dtype.is_floating) or rank not in (None, 1):
+            raise InvalidInputError(f'"weight" is {dtype.name} of rank {rank}, expected numbers of shape [batch].')
+
+
+def _check_weights(weights: np.ndarray, rows: int) -> None:
+    if len(weights) != rows:
+        raise InvalidInputError(f'"weight" has {len(weights)} numbers, expected {rows}, one for each interaction.')
+    unusable = ~((weights >= 0) & (weights < np.inf))
+    if unusable.any():
+        raise InvalidInputError(f'"weight" has {weights[unusable][0]}, expected finite numbers of at least 0.')
+    if rows and not weights.any():
+        raise InvalidInputError('"weight" is 0 for all interactions, so nothing could be learned.')
+
 
 def _labels() -> InvalidInputError:
     return InvalidInputError(
-        f"the data have labels or weights, which the objective does not use; {_EXPECTED}, and no y, sample_weight or "
-        "class_weight."
+        f"the data have labels or weights of classes, which the objective does not use; {_EXPECTED}, and no y or "
+        'class_weight. Weights of interactions are sample_weight, or "weight" beside "user" and "item".'
     )
 
 

@@ -21,6 +21,8 @@ class InteractionGraph:
     Args:
         user: Dense user ids, int ``[n]``.
         item: Dense item ids, int ``[n]``; pairs may repeat.
+        weight: How much each interaction counts, at least 0, float ``[n]``; by default all count the same. Encoders
+            propagate over all edges alike; baselines may use the weights.
         users: Number of users.
         items: Number of items.
 
@@ -30,6 +32,8 @@ class InteractionGraph:
         edges: Number of distinct pairs.
         edge_user: int64 ``[edges]``, by user and then by item.
         edge_item: int64 ``[edges]``, in the same order.
+        edge_weight: Weights of the edges over their mean, float32 ``[edges]``, in the same order; those of a pair that
+            repeats are added up. None where all count the same.
         by_item: int64 ``[edges]``: positions of the edges by item and then by user.
         user_degree: float32 ``[users, 1]``: edges of each user.
         item_degree: float32 ``[items, 1]``: edges of each item.
@@ -46,13 +50,16 @@ class InteractionGraph:
         array([1., 0., 2.], dtype=float32)
     """
 
-    def __init__(self, user: ArrayLike, item: ArrayLike, *, users: int, items: int) -> None:
+    def __init__(
+        self, user: ArrayLike, item: ArrayLike, *, users: int, items: int, weight: ArrayLike | None = None
+    ) -> None:
         user_ids, item_ids = _ids("user", user, users), _ids("item", item, items)
         if user_ids.shape != item_ids.shape:
             raise InvalidInputError(
                 f"found {user_ids.size} user ids and {item_ids.size} item ids, expected the same number."
             )
-        keys = np.unique(user_ids * items + item_ids)
+        every = user_ids * items + item_ids
+        keys = np.unique(every)
         self.users = users
         self.items = items
         self.edges = len(keys)
@@ -60,6 +67,8 @@ class InteractionGraph:
         self.by_item: NDArray[np.int64] = np.argsort(self.edge_item, kind="stable")
         self.user_degree = _degrees(self.edge_user, users)
         self.item_degree = _degrees(self.edge_item, items)
+
+        self.edge_weight = None if weight is None else _edge_weights(weight, np.searchsorted(keys, every), self.edges)
 
     def __deepcopy__(self, memo: Any) -> "InteractionGraph":
         return self  # immutable data, as large as the training split
@@ -140,6 +149,19 @@ def _ids(kind: str, values: ArrayLike, count: int) -> NDArray[np.int64]:
             f"interactions and number of {kind}s of the same record set."
         )
     return ids
+
+
+def _edge_weights(weight: ArrayLike, edge: NDArray[np.integer], edges: int) -> NDArray[np.float32] | None:
+    weights = np.asarray(weight, np.float64).reshape(-1)
+    if len(weights) != len(edge):
+        raise InvalidInputError(f"found {len(weights)} weights of {len(edge)} interactions, expected the same number.")
+    unusable = ~((weights >= 0) & (weights < np.inf))
+    if unusable.any():
+        raise InvalidInputError(f"the weights have {weights[unusable][0]}, expected finite numbers of at least 0.")
+    if edges and not weights.any():
+        raise InvalidInputError("the weights of all interactions are 0, expected some above.")
+    sums = np.bincount(edge, weights=weights, minlength=edges)
+    return None if not edges or (sums == sums[0]).all() else (sums / sums.mean()).astype(np.float32)
 
 
 def _degrees(ids: NDArray[np.int64], count: int) -> NDArray[np.float32]:

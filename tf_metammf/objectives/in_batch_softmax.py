@@ -1,7 +1,7 @@
 """The softmax over the items of the batch, the default objective.
 
-Its loss is a mean over the batch; replicas that share a batch have the items of all of them for candidates, and each
-gives its part of the mean.
+Its loss is a mean over the batch, weighted where interactions have weights; replicas that share a batch have the items
+of all of them for candidates, and each gives its part of the mean.
 """
 
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ import tf_keras as keras
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.features.batches import Batch
+from tf_metammf.features.batches import Batch, pair_weights
 from tf_metammf.layers.placement import placed, rows_of
 from tf_metammf.layers.replicas import first_row, gathered, mean_over_batch, replica_count
 from tf_metammf.objectives.objective import SCORES_ARE_FLOAT32, Objective
@@ -40,6 +40,9 @@ class InBatchSoftmax(Objective):
     to: ``w`` times ``-log softmax_v(v . i / temperature - log p(v))[u]`` is added, over the users ``v`` of the batch
     and with ``p(v)`` proportional to the number of training interactions of ``v``. So contrasts in both directions
     are added up, as Radford et al. (ICML 2021) do with pairs of images and texts, where both weigh the same.
+
+    Where the batch has weights, the loss is ``sum_b w_b l_b / sum_b w_b``, in both directions. Candidates and their
+    corrections are counts all the same: these say how often an item gets into a batch, not how much it counts there.
 
     A batch of one row has no negative, and a loss of 0. Datasets of :func:`tf_metammf.records.interactions` with
     ``smallest_batch=2`` have none.
@@ -121,14 +124,15 @@ class InBatchSoftmax(Objective):
     def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Mean loss of user embeddings ``[B, d]`` and the distinct items of the batch ``[D, d]``."""
         items, positive, occurrences = tf.unique_with_counts(batch["item"])
-        loss = self._contrast(queries, (items, positive, occurrences, candidates), self._log_probability)
+        weights = pair_weights(batch)
+        loss = self._contrast(queries, (items, positive, occurrences, candidates), self._log_probability, weights)
         if not self.item_to_user_weight:
             return loss
         users, own, occurrences = tf.unique_with_counts(batch["user"])
         # With dropout a user may have several embeddings in a batch.
         distinct = tf.math.unsorted_segment_mean(queries, own, tf.size(users))
         of_rows = tf.gather(candidates, positive)
-        backward = self._contrast(of_rows, (users, own, occurrences, distinct), self._log_user_probability)
+        backward = self._contrast(of_rows, (users, own, occurrences, distinct), self._log_user_probability, weights)
         return loss + self.item_to_user_weight * backward
 
     def get_config(self) -> dict[str, Any]:
@@ -143,7 +147,9 @@ class InBatchSoftmax(Objective):
             "item_to_user_weight": self.item_to_user_weight,
         }
 
-    def _contrast(self, anchors: tf.Tensor, others: Distinct, log_probability: tf.Tensor | None) -> tf.Tensor:
+    def _contrast(
+        self, anchors: tf.Tensor, others: Distinct, log_probability: tf.Tensor | None, weights: tf.Tensor | None
+    ) -> tf.Tensor:
         """Mean softmax loss of embeddings ``[B, d]``, each against all the others, of which one is its positive."""
         ids, positive, occurrences, embeddings = others if replica_count() == 1 else _of_all_replicas(*others)
         log_occurrences = tf.math.log(tf.cast(occurrences, tf.float32))
@@ -154,10 +160,11 @@ class InBatchSoftmax(Objective):
         if self.remove_accidental_hits:
             places = tf.stack([tf.range(tf.size(positive)), positive], axis=1)
             scores = tf.tensor_scatter_nd_sub(scores, places, tf.gather(log_occurrences, positive))
-            return mean_over_batch(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=positive, logits=scores))
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=positive, logits=scores)
+            return mean_over_batch(losses, weights)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=positive, logits=scores)
         # The positive is one of its occurrences, not all of them together.
-        return mean_over_batch(losses + tf.gather(log_occurrences, positive))
+        return mean_over_batch(losses + tf.gather(log_occurrences, positive), weights)
 
 
 def _log_share(frequency: NDArray[np.integer]) -> tf.Tensor:

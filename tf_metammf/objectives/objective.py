@@ -25,7 +25,7 @@ class Objective(keras.layers.Layer, tfrs.tasks.base.Task):
     """A TFRS task that turns embeddings into a loss.
 
     An objective of your own extends this class and defines :meth:`candidates` and :meth:`call`. Its loss is a mean over
-    the batch.
+    the batch, ``sum_b w_b l_b / sum_b w_b`` where the batch has a ``"weight"``, float32 ``[B]``.
 
     Examples:
         >>> import tensorflow as tf
@@ -71,7 +71,8 @@ class TaskObjective(Objective):
     """Any TFRS task of queries and candidates, such as ``tfrs.tasks.Retrieval()``, as an objective.
 
     The task gets the embeddings of the users and of the items of the batch, row by row, and ``candidate_ids`` where it
-    takes them; its loss is taken as it is. TFRS' own adds up over the batch.
+    takes them, and the weights of the batch as ``sample_weight``; its loss is taken as it is. TFRS' own adds up over
+    the batch.
 
     Args:
         task: The task.
@@ -87,8 +88,19 @@ class TaskObjective(Objective):
         return batch["item"]
 
     def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """What the task gives."""
+        """What the task gives.
+
+        Raises:
+            InvalidInputError: The batch has weights, which the task does not take.
+        """
         given: dict[str, Any] = {"candidate_ids": batch["item"], "compute_metrics": False}
+        if "weight" in batch:
+            if "sample_weight" not in self._arguments:
+                raise InvalidInputError(
+                    f"interactions have weights, but the task {type(self.task).__name__} takes no sample_weight. Leave "
+                    "the weights out, or take an objective that uses them."
+                )
+            given["sample_weight"] = batch["weight"]
         return self.task(queries, candidates, **{name: given[name] for name in self._arguments & set(given)})
 
 

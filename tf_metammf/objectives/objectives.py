@@ -1,6 +1,7 @@
 """The other objectives of this package: full softmax, BPR and none.
 
-Losses are means over the batch; where replicas share a batch, each gives its part of the mean over all of it.
+Losses are means over the batch, ``sum_b w_b l_b / sum_b w_b`` where interactions have weights; where replicas share a
+batch, each gives its part of the mean over all of it.
 """
 
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ import tf_keras as keras
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.features.batches import Batch
+from tf_metammf.features.batches import Batch, pair_weights
 from tf_metammf.layers.replicas import mean_over_batch
 from tf_metammf.objectives.objective import SCORES_ARE_FLOAT32, Objective
 from tf_metammf.objectives.objective_arguments import require_positive, require_several
@@ -76,7 +77,8 @@ class FullSoftmax(Objective):
         """Mean loss of user embeddings ``[B, d]`` against all training items ``[items, d]``."""
         scores = tf.matmul(queries, candidates, transpose_b=True) / self.temperature
         labels = tf.gather(self._column, batch["item"])
-        return mean_over_batch(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores)
+        return mean_over_batch(losses, pair_weights(batch))
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments; numbers of interactions as a list."""
@@ -135,7 +137,8 @@ class BPR(Objective):
         margin = tf.reduce_sum(queries * positives, axis=-1)[:, tf.newaxis] - tf.einsum(
             "bd,bnd->bn", queries, negatives
         )
-        return mean_over_batch(tf.reshape(tf.nn.softplus(-margin / self.temperature), [-1]))
+        losses = tf.reshape(tf.nn.softplus(-margin / self.temperature), [-1])
+        return mean_over_batch(losses, pair_weights(batch, each=tf.shape(margin)[1]))
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

@@ -20,15 +20,15 @@ TABLE_CELLS = 2**20
 """Cells of the tables in which expected values are added up; more users and ranks take several tables."""
 
 
-def popularity_metrics(ranking: FullRanking, item_frequency: NDArray[np.integer]) -> dict[str, float]:
-    """Metrics of ranking the items of every user by how often they occur in training.
+def popularity_metrics(ranking: FullRanking, item_frequency: NDArray[np.number]) -> dict[str, float]:
+    """Metrics of ranking the items of every user by how often they occur in training, or how much they count there.
 
     Masked items are left out and ties are broken as for any other score: see
     :class:`tf_metammf.ranking.full_ranking.FullRanking`.
 
     Args:
         ranking: The full ranking of a split.
-        item_frequency: Training interactions of every item, integers ``[items]``.
+        item_frequency: Training interactions of every item, or the sum of their weights, ``[items]``.
 
     Returns:
         By the keys of ``ranking.names``.
@@ -41,7 +41,9 @@ def popularity_metrics(ranking: FullRanking, item_frequency: NDArray[np.integer]
         raise InvalidInputError(
             f"item frequency: found shape {frequency.shape}, expected ({ranking.items},). Give one number per item."
         )
-    order = np.argsort(-frequency.astype(np.int64), kind="stable")
+    if frequency.dtype.kind != "f":
+        frequency = frequency.astype(np.int64)
+    order = np.argsort(-frequency, kind="stable")
     return ranking.named({part.name: _by_order(ranking, part, order) for part in ranking.parts})
 
 

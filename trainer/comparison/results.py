@@ -72,7 +72,7 @@ def comparison_results(
         "trials": comparison.trials,
         "groups": {name: int(members.sum()) for name, (_, members) in groups.items()},
         "models": {name: found[name] for name in ordered},
-        "untrained": _untrained(comparison, References.of(data.item_frequency, ranking)),
+        "untrained": _untrained(comparison, References.of(data.item_popularity, ranking)),
     }
 
 

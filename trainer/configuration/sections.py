@@ -89,6 +89,7 @@ class TrainingConfiguration:
             those of all machines of the cluster in TF_CONFIG, parameter_server for its workers and servers.
         feature_budget_gb: Size in GB of the features of all items, above which they are not held as a table but read
             from the record set for every batch.
+        interaction_weights: Whether interactions count by their weights, where the record set has weights.
         patience: Epochs without a better validation metric after which training stops; 0 never stops early.
         seed: Seed of initialisation, data order, negatives and dropout.
         init_from: A finished run to take the first weights from, rows matched by raw id; null for none.
@@ -114,6 +115,7 @@ class TrainingConfiguration:
     jit_compile: bool = False
     strategy: Literal["none", "mirrored", "multi_worker", "parameter_server"] = "none"
     feature_budget_gb: float = 4.0
+    interaction_weights: bool = True
     patience: int = 10
     seed: int = 0
     init_from: str | None = None

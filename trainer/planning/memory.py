@@ -105,7 +105,7 @@ def _update_values(plan: TrainingPlan) -> int:
 
 
 def _interaction_bytes(plan: TrainingPlan) -> int:
-    columns, interactions = 3 if plan.metadata.timestamps else 2, training_edges(plan.metadata)
+    columns, interactions = 2 + plan.metadata.timestamps + plan.metadata.weights, training_edges(plan.metadata)
     # Beyond its budget the pipeline streams.
     pipeline = min(interactions * (16 * columns + 24), _PIPELINE_BUDGET)
     sampler = 120 * interactions if plan.configuration.objective.samples_negatives else 0

@@ -194,7 +194,7 @@ class _Race:
             model, data = load_model(inner, self._record_set.folder)
             plan = TrainingPlan.of(inner.configuration, self._record_set)
             rankings = final_rankings(plan, data, splits=("validation", "test"))
-            write_references(inner, data.item_frequency, rankings, validation_ranking(plan, data))
+            write_references(inner, data.item_popularity, rankings, validation_ranking(plan, data))
             inner.write("metrics", {split: ranking.evaluate_model(model) for split, ranking in rankings.items()})
         if inner.folder.is_dir():
             # The weights first: without them nothing is ranked again where this is interrupted. The configuration

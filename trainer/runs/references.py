@@ -35,9 +35,9 @@ class References:
     counts: dict[str, dict[str, int]]
 
     @classmethod
-    def of(cls, item_frequency: NDArray[np.integer], ranking: FullRanking) -> "References":
+    def of(cls, item_popularity: NDArray[np.number], ranking: FullRanking) -> "References":
         """The references of a split, from its full ranking."""
-        return cls(popularity_metrics(ranking, item_frequency), random_metrics(ranking), ranking.counts)
+        return cls(popularity_metrics(ranking, item_popularity), random_metrics(ranking), ranking.counts)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -45,18 +45,18 @@ class References:
 
 
 def write_references(
-    run: RunDirectory, item_frequency: NDArray[np.integer], rankings: Mapping[str, FullRanking], validation: FullRanking
+    run: RunDirectory, item_popularity: NDArray[np.number], rankings: Mapping[str, FullRanking], validation: FullRanking
 ) -> None:
     """Writes the references of a run beside its metrics.
 
     Args:
         run: The run directory.
-        item_frequency: Training interactions of each item, int ``[items]``.
+        item_popularity: Training interactions of each item, or the sum of their weights, ``[items]``.
         rankings: The rankings by split that its final metrics come from.
         validation: The ranking that its weights are chosen by, whose cut-off may be another.
     """
-    chosen = References.of(item_frequency, validation)
-    found = {split: References.of(item_frequency, ranking) for split, ranking in rankings.items()}
+    chosen = References.of(item_popularity, validation)
+    found = {split: References.of(item_popularity, ranking) for split, ranking in rankings.items()}
     final = found.get("validation", chosen)
     found["validation"] = References(
         chosen.popularity | final.popularity, chosen.random | final.random, chosen.counts | final.counts

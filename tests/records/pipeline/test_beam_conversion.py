@@ -95,8 +95,22 @@ def compare(tmp_path) -> Callable[..., None]:
         {"splitting": Splitting(method="time", test=0.25)},
         {"splitting": Splitting(method="cold_start", cold_items=0.3), "shards": 2},
         {"filtering": Filtering(k_core=4), "splitting": Splitting(method="cold_start"), "seed": 2},
+        {"options": Options(weight="log1p(rating) / 3"), "filtering": Filtering(weight_of_repeats="sum", k_core=2)},
+        {"options": Options(weight="rating"), "filtering": Filtering(weight_of_repeats="last", rating_threshold=2)},
+        {"options": Options(weight="1 / (rating - 1)"), "on_error": "skip"},
     ],
-    ids=["default", "threshold and core", "duplicates kept", "last out", "time", "cold start", "core and cold start"],
+    ids=[
+        "default",
+        "threshold and core",
+        "duplicates kept",
+        "last out",
+        "time",
+        "cold start",
+        "core and cold start",
+        "weights added up",
+        "latest weights",
+        "rows without a weight",
+    ],
 )
 def test_a_pipeline_writes_the_bytes_of_the_local_conversion(logs, compare, arguments):
     compare(logs, **arguments)
@@ -130,6 +144,15 @@ def test_splits_of_the_source_in_parts_of_parquet(tmp_path, compare):
     for number, rows in enumerate((table[:120], table[120:])):
         pyarrow.parquet.write_table(rows, folder / f"views-{number}.parquet", row_group_size=50)
     compare(folder, options=Options(interactions="views-*.parquet", features={}))
+
+
+def test_weights_of_splits_of_the_source(tmp_path, compare):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    pyarrow.parquet.write_table(interactions(splits=True), folder / "views.parquet", row_group_size=50)
+    options = Options(interactions="views.parquet", features={}, weight="rating / 7")
+    compare(folder, options=options, filtering=Filtering(weight_of_repeats="largest"))
+    assert Metadata.read(tmp_path / "beam").weights
 
 
 def test_the_default_where_too_many_users_are_new(tmp_path, compare):
