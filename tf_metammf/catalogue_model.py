@@ -13,13 +13,11 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.batches import Batch
 from tf_metammf.features.feature_source import FeatureSource, extreme_items, items_at_once, token_modalities
 from tf_metammf.features.feature_table import FeatureTable
-from tf_metammf.features.token_features import ModalityFeatures, item_rows, vectors_of
+from tf_metammf.features.token_features import ModalityFeatures, carried_features, vectors_of
 from tf_metammf.layers.placement import rows_of
 from tf_metammf.layers.row_blocks import stacked
 from tf_metammf.retrieval_model import RetrievalModel
 from tf_metammf.towers import ItemTower, UserTower
-
-_OTHER_ITEMS = "the batch has features of other items than it needs. Was its lookup made for another pipeline?"
 
 
 class CatalogueModel(RetrievalModel):
@@ -226,14 +224,7 @@ class CatalogueModel(RetrievalModel):
         """Features and presence of items, out of what the batch carries or else out of the table."""
         if carried is None:
             return self._table().lookup(items)
-        count = tf.size(items)
-        fitting = tf.reduce_all(tf.equal(carried["item"][:count], items))
-        with tf.control_dependencies([tf.debugging.Assert(fitting, [_OTHER_ITEMS])]):
-            features, presence = (
-                item_rows({name: carried[part][name] for name in self.item_features.widths}, slice(count))
-                for part in ("features", "presence")
-            )
-        return features, presence
+        return carried_features(carried, items, self.item_features.widths)
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """A training step; logs what the auxiliary loss measures, beside the loss."""
@@ -250,16 +241,7 @@ class CatalogueModel(RetrievalModel):
         self.encoder.build((None, width))
         self._encode_new_items(representation, nothing, everywhere)
         if self.auxiliary is not None:
-            if self.item_tower.fusion is None:
-                raise InvalidInputError(
-                    "the auxiliary loss needs a fusion, and there is none. Choose one, or leave the auxiliary loss out."
-                )
-            if self.auxiliary.sampled_items and self.streams_features:
-                raise InvalidInputError(
-                    f"the auxiliary loss draws {self.auxiliary.sampled_items} items of the catalogue in a step, but "
-                    "features are streamed, and only those of the batch are there. Set its items to 0, or give the "
-                    "features as a table (training.feature_budget_gb)."
-                )
+            self.auxiliary.require_items(has_fusion=self.item_tower.fusion is not None, streamed=self.streams_features)
             self.auxiliary.widths = dict(self.item_features.widths)
             self.auxiliary.build((None, int(self.item_tower.content(nothing, everywhere).shape[-1])))
         return width

@@ -66,6 +66,27 @@ class AuxiliaryLoss(Layer):
     widths: Mapping[str, int] = {}
     """Feature width by modality; the model sets it before :meth:`build`."""
 
+    def require_items(self, *, has_fusion: bool, streamed: bool) -> None:
+        """Refuses a model that does not have the items that the loss looks at.
+
+        Args:
+            has_fusion: Whether the model fuses items.
+            streamed: Whether a step has the features of the batch alone.
+
+        Raises:
+            InvalidInputError: It does not.
+        """
+        if not has_fusion:
+            raise InvalidInputError(
+                "the auxiliary loss needs a fusion, and there is none. Choose one, or leave the auxiliary loss out."
+            )
+        if self.sampled_items and streamed:
+            raise InvalidInputError(
+                f"the auxiliary loss draws {self.sampled_items} items of the catalogue in a step, but features are "
+                "streamed, and only those of the batch are there. Set its items to 0, or give the features as a table "
+                "(training.feature_budget_gb)."
+            )
+
     @abstractmethod
     def call(self, batch: Batch, seen: ItemViews, sampled: ItemViews | None, *, training: bool) -> tf.Tensor:
         """The loss, a scalar.

@@ -1,13 +1,23 @@
 """Features in the form that something takes: one vector an item, or a sequence of tokens."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import tensorflow as tf
 
 from tf_metammf.records.token_sequences import FeatureForm, TokenSequences
 
-__all__ = ["FeatureForm", "ModalityFeatures", "item_count", "item_rows", "tokens_of", "vectors_of"]
+__all__ = [
+    "FeatureForm",
+    "ModalityFeatures",
+    "carried_features",
+    "item_count",
+    "item_rows",
+    "tokens_of",
+    "vectors_of",
+]
+
+_OTHER_ITEMS = "the batch has features of other items than it needs. Was its lookup made for another pipeline?"
 
 ModalityFeatures: TypeAlias = tf.Tensor | TokenSequences
 """Features of one modality of a batch, as a record set has them."""
@@ -31,6 +41,28 @@ def item_rows(features: Mapping[str, ModalityFeatures], which: Any) -> dict[str,
         name: values.rows(which) if isinstance(values, TokenSequences) else values[which]
         for name, values in features.items()
     }
+
+
+def carried_features(
+    carried: Mapping[str, Any], items: tf.Tensor, names: Iterable[str]
+) -> tuple[dict[str, ModalityFeatures], dict[str, tf.Tensor]]:
+    """Features and presence of items out of what a batch carries for them.
+
+    Args:
+        carried: ``item``, ``features`` and ``presence``, whose first rows are the items.
+        items: Dense ids ``[n]``.
+        names: Modalities that are wanted.
+
+    Raises:
+        tf.errors.InvalidArgumentError: They are other items.
+    """
+    count, names = tf.size(items), list(names)
+    fitting = tf.reduce_all(tf.equal(carried["item"][:count], items))
+    with tf.control_dependencies([tf.debugging.Assert(fitting, [_OTHER_ITEMS])]):
+        features, presence = (
+            item_rows({name: carried[part][name] for name in names}, slice(count)) for part in ("features", "presence")
+        )
+    return features, presence
 
 
 def item_count(features: Mapping[str, ModalityFeatures]) -> tf.Tensor:

@@ -77,9 +77,11 @@ class CrossmodalFusion(EmbeddedFusion):
         source_levels: SourceLevels = "all",
         heads: int = 4,
         frequencies: int = 16,
+        token_units: int = 64,
+        dropout: float = 0.1,
         **options: Any,
     ) -> None:
-        super().__init__(units, **options)
+        super().__init__(units, token_units=token_units, dropout=dropout, **options)
         self.frequencies = frequency_count("CrossmodalFusion", frequencies)
         if source_levels not in get_args(SourceLevels):
             raise unknown_name("source_levels", source_levels, get_args(SourceLevels))

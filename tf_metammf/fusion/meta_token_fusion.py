@@ -82,9 +82,11 @@ class MetaTokenFusion(EmbeddedFusion):
         rank: int | None = 16,
         tensor_initializer: Any = "lecun_normal",
         frequencies: int = 16,
+        token_units: int = 64,
+        dropout: float = 0.1,
         **options: Any,
     ) -> None:
-        super().__init__(units, **options)
+        super().__init__(units, token_units=token_units, dropout=dropout, **options)
         self.frequencies = frequency_count("MetaTokenFusion", frequencies)
         if meta not in get_args(Meta):
             raise unknown_name("meta", meta, get_args(Meta))

@@ -76,9 +76,11 @@ class PyramidFusion(EmbeddedFusion):
         slots: int = 12,
         reduction: int = 8,
         branches: Branches = "both",
+        token_units: int = 64,
+        dropout: float = 0.1,
         **options: Any,
     ) -> None:
-        super().__init__(units, **options)
+        super().__init__(units, token_units=token_units, dropout=dropout, **options)
         self.slots = positive_integer("PyramidFusion", "slots", slots)
         if self.slots % 6:
             raise InvalidInputError(f"PyramidFusion: slots is {slots}, expected a multiple of 6.")

@@ -66,9 +66,11 @@ class QueryFusion(EmbeddedFusion):
         heads: int = 4,
         diversity: float = 1e-4,
         frequencies: int = 16,
+        token_units: int = 64,
+        dropout: float = 0.1,
         **options: Any,
     ) -> None:
-        super().__init__(units, **options)
+        super().__init__(units, token_units=token_units, dropout=dropout, **options)
         self.frequencies = frequency_count("QueryFusion", frequencies)
         self.queries = positive_integer("QueryFusion", "queries", queries)
         self.blocks = positive_integer("QueryFusion", "blocks", blocks)
