@@ -40,7 +40,7 @@ class ExplorerServer:
 
         check_access(host, token)
         self.token = new_token() if token is None else token
-        self._workspace = workspace
+        self._workspace, self._stopped = workspace, False
         self._socket = _listen(host, port)
         port = self._socket.getsockname()[1]
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}/?token={self.token}"
@@ -57,7 +57,11 @@ class ExplorerServer:
         )
 
     def run(self) -> None:
-        """Serves until the process is interrupted, or :meth:`stop`."""
+        """Serves until :meth:`stop`.
+
+        Raises:
+            KeyboardInterrupt: The process was interrupted.
+        """
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
         self._workspace.watch()
         try:
@@ -65,9 +69,12 @@ class ExplorerServer:
         finally:
             self._workspace.close()
             self._socket.close()
+        if not self._stopped:  # uvicorn may end quietly when it is interrupted
+            raise KeyboardInterrupt
 
     def stop(self) -> None:
         """Ends :meth:`run` in another thread."""
+        self._stopped = True
         self._server.should_exit = True
 
 

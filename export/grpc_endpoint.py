@@ -7,10 +7,10 @@ from typing import Any
 import grpc
 from numpy.typing import NDArray
 
+from tf_metammf.export.batch_sizes import MAX_BATCH_SIZE
 from tf_metammf.export.connection import Connection
 from tf_metammf.export.endpoint import ModelSpec, VersionStatus
 from tf_metammf.export.server_address import ServerAddress
-from tf_metammf.export.server_batching import MAX_BATCH_SIZE
 from tf_metammf.export.serving_error import UNAUTHENTICATED, UNAVAILABLE, serving_error
 from tf_metammf.export.serving_messages import (
     STATES,

@@ -9,11 +9,11 @@ import urllib3
 from numpy.typing import NDArray
 
 from tf_metammf.errors import MetaMMFError
+from tf_metammf.export.batch_sizes import MAX_BATCH_SIZE
 from tf_metammf.export.connection import Connection
 from tf_metammf.export.endpoint import ModelSpec, VersionStatus
 from tf_metammf.export.json_tensors import outputs_of_body, request_body
 from tf_metammf.export.server_address import ServerAddress
-from tf_metammf.export.server_batching import MAX_BATCH_SIZE
 from tf_metammf.export.serving_error import (
     DEADLINE_EXCEEDED,
     INVALID_ARGUMENT,

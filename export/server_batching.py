@@ -15,12 +15,6 @@ from numpy.typing import NDArray
 from tf_metammf.export.sample_requests import Inputs, SampleRequests
 from tf_metammf.export.signatures import Signature
 
-ALLOWED_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
-"""Rows that a merged request is padded to; any would do, as the batch dimensions of the graph are free."""
-
-MAX_BATCH_SIZE = ALLOWED_BATCH_SIZES[-1]
-"""Rows of a request at most, where a server batches; what clients cut their requests into."""
-
 Ask = Callable[[str, Inputs], dict[str, NDArray[Any]]]
 """Outputs by name, of a signature by name and its inputs by name."""
 

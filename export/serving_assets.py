@@ -10,9 +10,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.batch_sizes import ALLOWED_BATCH_SIZES
 from tf_metammf.export.model_card import write_model_card
 from tf_metammf.export.sample_requests import Inputs, SampleRequests
-from tf_metammf.export.server_batching import ALLOWED_BATCH_SIZES, Ask, can_be_merged
+from tf_metammf.export.server_batching import Ask, can_be_merged
 from tf_metammf.export.signatures import Signature, read_signatures
 from tf_metammf.export.warmup import WarmupRequest, write_warmup
 from tf_metammf.records.tensorflow_paths import taken_literally

@@ -1,7 +1,7 @@
 """Configuration files of TensorFlow Serving: which models, which batches, which numbers it reports."""
 
+from tf_metammf.export.batch_sizes import ALLOWED_BATCH_SIZES, MAX_BATCH_SIZE
 from tf_metammf.export.deployment.server import METRICS_PATH, ModelServer
-from tf_metammf.export.server_batching import ALLOWED_BATCH_SIZES, MAX_BATCH_SIZE
 
 _BATCH_TIMEOUT_MICROSECONDS = 1000
 

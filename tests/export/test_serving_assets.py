@@ -11,8 +11,9 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.batch_sizes import ALLOWED_BATCH_SIZES
 from tf_metammf.export.sample_requests import SampleRequests
-from tf_metammf.export.server_batching import ALLOWED_BATCH_SIZES, can_be_merged
+from tf_metammf.export.server_batching import can_be_merged
 from tf_metammf.export.serving_assets import write_serving_assets
 from tf_metammf.export.signatures import Signature, TensorSpec, read_signatures
 from tf_metammf.export.warmup import MAX_RECORDS, WarmupRequest, write_warmup

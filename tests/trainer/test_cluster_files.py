@@ -152,7 +152,7 @@ def test_a_bucket_is_written_where_it_is_mounted():
 )
 def test_addresses_of_buckets_are_refused_with_what_to_do(words, capsys):
     assert task.main(words) == 2
-    assert "Mount it and give the path" in capsys.readouterr().err
+    assert "or mount it, and give the path" in capsys.readouterr().err
 
 
 def test_the_error_for_a_bucket_is_one_of_input():

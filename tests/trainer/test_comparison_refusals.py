@@ -30,7 +30,7 @@ def test_every_model_is_built_before_the_first_is_trained(halves, small, tmp_pat
         '"width": id_units is 5, but the fusion gives 4',
         '"objective": unknown objective "sofmax"',
         '"modality": unknown modality "vidual"; did you mean "visual"',
-        'none, sum. "width"',
+        'sum. "width"',
         '"start": ',
         '"bounds": training.batch_size is 0',
         '"strategy": configuration: training.strategy: unknown value "miror"; did you mean "mirrored"',

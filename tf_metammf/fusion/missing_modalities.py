@@ -12,6 +12,7 @@ from tf_metammf.features.token_features import ModalityFeatures, item_count
 from tf_metammf.layers.dropout import new_generator, uniform
 from tf_metammf.layers.layer import Layer
 from tf_metammf.layers.layer_arguments import share
+from tf_metammf.layers.training_switch import in_training
 from tf_metammf.records.token_sequences import TokenSequences
 
 
@@ -99,8 +100,9 @@ class MissingModalities(Layer):
             presence = tf.ones([items, len(self.modalities)], tf.bool)
         else:
             presence = presence_matrix(mask, self.modalities)
-        if self.dropout and training:
-            presence = self._dropped(presence)
+        if self.dropout:
+            known = presence
+            presence = in_training(training, lambda: self._dropped(known), lambda: known)
         stand_ins = dict(zip(self.modalities, tf.split(self.stand_ins, self.widths), strict=True))
         present = dict(zip(self.modalities, tf.unstack(presence, axis=1), strict=True))
         complete = {name: self._complete(inputs[name], present[name], stand_ins[name]) for name in self.modalities}

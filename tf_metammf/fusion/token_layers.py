@@ -10,6 +10,7 @@ from tf_metammf.layers.dropout import dropout as dropped
 from tf_metammf.layers.dropout import new_generator
 from tf_metammf.layers.layer import Layer
 from tf_metammf.layers.layer_arguments import copied, positive_integer, share
+from tf_metammf.layers.training_switch import in_training
 
 
 class TokenLayers(Layer):
@@ -30,7 +31,7 @@ class TokenLayers(Layer):
     kernel_regularizer: Any
 
     def _dropped(self, values: tf.Tensor, *, training: bool | None) -> tf.Tensor:
-        return dropped(self.generator, values, self.dropout) if training else values
+        return in_training(training, lambda: dropped(self.generator, values, self.dropout), lambda: values)
 
     def _made(self, kind: type[keras.layers.Layer], *arguments: Any, shape: Any, **options: Any) -> Any:
         """A layer with weights for inputs of a shape."""

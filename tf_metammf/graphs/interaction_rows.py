@@ -21,7 +21,12 @@ class InteractionRows:
 
     def of(self, users: tf.Tensor) -> tf.Tensor:
         """Rows of dense user ids ``[n]``, float32 ``[n, items]``."""
-        held = tf.gather(tf.RaggedTensor.from_row_splits(self._items, self._ends, validate=False), users)
-        places = tf.stack([held.value_rowids(), held.values], axis=1)
+        # Ragged tensors do the same, but not on a GPU.
+        first = tf.gather(self._ends, users)
+        counts = tf.gather(self._ends, users + 1) - first
+        rows = tf.repeat(tf.range(tf.size(users, tf.int64)), counts)
+        places_before = tf.cumsum(counts, exclusive=True)
+        edges = tf.range(tf.size(rows, tf.int64)) + tf.gather(first - places_before, rows)
+        places = tf.stack([rows, tf.cast(tf.gather(self._items, edges), tf.int64)], axis=1)
         shape = tf.stack([tf.size(users, tf.int64), tf.constant(self.items, tf.int64)])
         return tf.scatter_nd(places, tf.ones([tf.shape(places)[0]]), shape)
