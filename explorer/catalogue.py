@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_metammf.export.attention import Attention
 from tf_metammf.export.exported_arrays import read_exported_arrays
 from tf_metammf.ranking import exposure
 
@@ -25,6 +26,7 @@ class Catalogue:
         item_embeddings: float32 ``[items, d]``, or None.
         modality_shares: float32 ``[items, M]``, or None.
         kernel_coordinates: float32 ``[items, S]``, or None.
+        attention: To the tokens of the items, or None.
     """
 
     user_ids: Sequence[str] = ()
@@ -35,6 +37,7 @@ class Catalogue:
     item_embeddings: NDArray[np.float32] | None = None
     modality_shares: NDArray[np.float32] | None = None
     kernel_coordinates: NDArray[np.float32] | None = None
+    attention: Attention | None = None
 
     @cached_property
     def user_numbers(self) -> dict[str, int]:

@@ -139,6 +139,7 @@ class PeopleAndVideos(RouteGroup):
                 "similar": similar,
                 "no_similar": why,
                 "has_features": self._workspace.features.has(raw),
+                "attention": _attention(model, raw),
             }
         )
 
@@ -179,6 +180,17 @@ class PeopleAndVideos(RouteGroup):
         return FileResponse(
             path, media_type=KINDS[path.suffix.lower()], headers={"Cache-Control": "private, max-age=3600"}
         )
+
+
+def _attention(model: AskedModel, raw: str) -> dict[str, dict[str, list[float]]]:
+    """When tokens of a video begin and how much each counts, by modality; empty where nothing is known of it."""
+    attention, item = model.catalogue.attention, model.catalogue.item_numbers.get(raw)
+    if attention is None or item is None:
+        return {}
+    return {
+        name: {"times": found.times.tolist(), "weights": found.weights.tolist()}
+        for name, found in attention.of(item).items()
+    }
 
 
 def _has(model: AskedModel, space: str) -> bool:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.attention import Attention, read_attention
 from tf_metammf.export.kernel_coordinates import read_kernel_coordinates
 from tf_metammf.records.tensorflow_paths import taken_literally
 
@@ -28,6 +29,7 @@ class ExportedArrays:
         modality_shares: float32 ``[items, M]``, modalities in alphabetical order; None without a fusion.
         kernel_coordinates: float32 ``[items, S]``: distances between rows are distances between the generated kernels
             of the items; None where no kernels are generated, or the version was exported before they were written.
+        attention: Attention to the tokens of the items; None without a fusion over time that has any.
     """
 
     user_ids: list[str]
@@ -38,6 +40,7 @@ class ExportedArrays:
     item_embeddings: NDArray[np.float32] | None
     modality_shares: NDArray[np.float32] | None
     kernel_coordinates: NDArray[np.float32] | None
+    attention: Attention | None
 
 
 def read_exported_arrays(version: Path) -> ExportedArrays:
@@ -67,6 +70,7 @@ def read_exported_arrays(version: Path) -> ExportedArrays:
         item_embeddings=embeddings,
         modality_shares=shares,
         kernel_coordinates=read_kernel_coordinates(version),
+        attention=read_attention(version),
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tf_metammf.baselines.baseline import Baseline
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.attention import catalogue_attention, write_attention
 from tf_metammf.export.baseline_module import BaselineModule
 from tf_metammf.export.export_options import ExportFields, ExportOptions, export_options
 from tf_metammf.export.indices import IndexOptions
@@ -164,11 +165,11 @@ def export_model(
         if isinstance(model, Baseline):
             _require_exact(model, options.index)
             module, report = BaselineModule(model, **known), {"index": "exact"}
-            coordinates = None
+            coordinates = attention = None
         else:
             module = serving = ServingModule(model, **known, index=options.index, untrained=untrained)
             report = serving.indices.report.content
-            coordinates = catalogue_kernel_coordinates(model)
+            coordinates, attention = catalogue_kernel_coordinates(model), catalogue_attention(model)
         signatures = module.signatures()
         with (
             reserved_version(Path(output), options.version) as target,
@@ -181,6 +182,8 @@ def export_model(
             write_reports(folder, {"index": report, **options.reports})
             if coordinates is not None:
                 write_kernel_coordinates(folder, coordinates)
+            if attention is not None:
+                write_attention(folder, attention)
             if options.write_assets is not None:
                 options.write_assets(folder)
             write_manifest(folder)

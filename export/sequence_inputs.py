@@ -21,7 +21,8 @@ def sequences_of(name: str, features: Any) -> TokenArrays:
     Args:
         name: The modality, for messages.
         features: :class:`tf_metammf.records.TokenArrays`; a list with an array ``[T, width]`` for each item, None where
-            it has none; an array ``[B, T, width]``; or vectors ``[B, width]``, which are sequences of one token.
+            it has none; an array ``[B, T, width]``; or vectors ``[B, width]``, which are sequences of one token, or of
+            none if they have no values.
 
     Raises:
         InvalidInputError: They are something else, or widths differ.
@@ -43,6 +44,8 @@ def sequences_of(name: str, features: Any) -> TokenArrays:
             "for each item, or [items, tokens, width]."
         )
     items, tokens, width = values.shape
+    if not width:
+        return no_sequences(items)
     return TokenArrays(values.reshape(-1, width), np.full(items, tokens))
 
 

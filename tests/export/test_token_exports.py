@@ -14,6 +14,7 @@ from tf_metammf import TokenFusion
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.client import Client
 from tf_metammf.export.saved_model import export_refreshed, export_run
+from tf_metammf.export.sequence_inputs import sequences_of
 from tf_metammf.records import (
     Interactions,
     ModalityFeatures,
@@ -274,3 +275,7 @@ def test_a_refresh_of_a_token_fusion_refuses_vectors(run, record_set, tmp_path):
         return
     with pytest.raises(InvalidInputError, match='"acoustic" has one vector an item, but the run was trained on token'):
         export_refreshed(run, tmp_path / "refreshed", **refreshing)
+
+
+def test_features_without_values_are_sequences_without_tokens():
+    assert sequences_of("visual", np.zeros((2, 0))).lengths.tolist() == [0, 0]

@@ -1,6 +1,7 @@
 // One video: what it is made of, what is like it, who would be shown it, and what if it were otherwise.
 
 import { addressOf, ask, askUntilThere } from "../api.js";
+import { attentionRows } from "../attention.js";
 import { card, facts, grid, nameOf, picture, placeholders, shareLegend } from "../cards.js";
 import { empty, modelChoice, progress } from "../controls.js";
 import { decimal, el, percent, replace } from "../dom.js";
@@ -39,6 +40,7 @@ export function show(place, context) {
           el("p", { class: "card-facts" }, facts(video), video.popularity_rank && el("span", {}, `place ${video.popularity_rank.toLocaleString("en")} by views`)),
           Object.keys(video.kinds ?? {}).length ? el("dl", { class: "kinds" }, Object.entries(video.kinds).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))) : null,
           modalities.length ? shareRows(video.shares, modalities) : null,
+          Object.keys(found.attention).length ? attentionRows(found.attention, modalities) : null,
           el("p", { class: "links" }, el("a", { class: "button", href: addressOf("/persona", { item: video.id }) }, "Begin a persona"), video.number !== undefined && context.about.models[model()].spaces.length ? el("a", { class: "button", href: addressOf("/map", { q: video.id }) }, "Show on the map") : null),
         ),
       ),
