@@ -91,7 +91,7 @@ def main() -> None:
     """Measures every case, prints the table and writes ``results/mutual_information.json``."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=5, help="Seeds of data and model.")
-    parser.add_argument("--labelled", type=int, nargs="+", default=[60, 240], help="Items that have interactions.")
+    parser.add_argument("--labelled", type=int, nargs="+", default=[120], help="Items that have interactions.")
     arguments = parser.parse_args()
     found: dict[str, Any] = {}
     rows = []
