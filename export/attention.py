@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.features.feature_source import items_at_once
-from tf_metammf.fusion.item_attention import TokenWeights, item_attention
+from tf_metammf.fusion.item_attention import TokenWeights, attends_to_tokens, item_attention
 
 FILE = Path("assets.extra") / "attention.npz"
 
@@ -49,7 +49,7 @@ def catalogue_attention(model: Any) -> Attention | None:
     Returns:
         None where the fusion has no attention to tokens, or there are more than :data:`MOST_TOKENS`.
     """
-    if not hasattr(model.item_tower.fusion, "attention"):
+    if not attends_to_tokens(model.item_tower.fusion):
         return None
     names = sorted(model.item_features.widths)
     lengths: dict[str, list[int]] = {name: [] for name in names}

@@ -22,6 +22,11 @@ class TokenWeights(NamedTuple):
     weights: NDArray[np.float32]
 
 
+def attends_to_tokens(fusion: Any) -> bool:
+    """Whether a fusion takes tokens and says how it attends to them."""
+    return getattr(fusion, "takes", "vectors") == "tokens" and hasattr(fusion, "attention")
+
+
 def item_attention(
     model: Any, features: Mapping[str, ModalityFeatures], presence: Mapping[str, Any]
 ) -> list[dict[str, TokenWeights]]:
@@ -56,7 +61,7 @@ def item_attention(
         (array([0. , 0.5], dtype=float32), 1.0)
     """
     tower = model.item_tower
-    if not hasattr(tower.fusion, "attention"):
+    if not attends_to_tokens(tower.fusion):
         raise InvalidInputError(
             f"the fusion is {type(tower.fusion).__name__}, which attends to no tokens. Use queries, crossmodal or "
             "metammf_tokens."
