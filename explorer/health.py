@@ -66,7 +66,7 @@ def plots(models: list[AskedModel], surveys: list[Survey]) -> dict[str, Plot]:
             [*lorenz, even],
             percent=True,
         ),
-        "coverage": Plot("Coverage", "first k places", "videos shown to anybody", covered),
+        "coverage": Plot("Coverage", "first k places", "videos shown to any user", covered),
         "cold": Plot("Cold videos", "first k places", "share of the places", cold),
         "tail": Plot(f"Long tail (all but the {HEAD:.0%} most watched)", "first k places", "share of the places", tail),
     }

@@ -21,7 +21,7 @@ def next_version(url: str, version: int | Literal["timestamp"] | None = None) ->
             1970, or the next one if that is not larger than all of them.
 
     Raises:
-        InvalidInputError: There is no file system for the URL, it cannot be reached, or that version exists.
+        InvalidInputError: TensorFlow has no file system for it, the bucket cannot be reached, or the version exists.
     """
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Warm-up requests, which a server runs when it loads a version and before it answers anybody."""
+"""Warm-up requests, which a server runs when it loads a version and before it answers any request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

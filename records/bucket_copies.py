@@ -88,7 +88,7 @@ def copy_folder(source: str | Path, target: str | Path, *, last: str = METADATA_
         last: The file that is copied last.
 
     Raises:
-        InvalidInputError: The source is not whole, the target exists, there is no file system for a URL, a bucket
+        InvalidInputError: The source is incomplete, the target exists, there is no file system for a URL, a bucket
             cannot be reached or written, or a copy has another size than its original.
     """
     source, target = str(source), str(target)

@@ -59,11 +59,11 @@ def test_every_command_of_the_page_runs(page, folder, finished, monkeypatch, cap
     monkeypatch.syspath_prepend(folder)  # where Python looks first when it runs a program there
     for each in [page] if page.name == "README.md" else dict.fromkeys([TUTORIAL, page]):
         if each not in finished:
-            run(each, capsys)
+            assert_runs(each, capsys)
             finished.add(each)
 
 
-def run(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def assert_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for kind, text in steps(page):
         if kind == "console" and text.startswith("make "):
             target = text.split()[1]

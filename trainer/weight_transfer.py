@@ -173,7 +173,7 @@ def _meanings(model: MetaMMF, weights: Sequence[tf.Variable]) -> dict[str, tuple
 
 
 def _is_unexplained(model: MetaMMF, name: str) -> bool:
-    """Whether a weight is one of a fusion whose axes nobody has explained: one of the user's own, or one over time.
+    """Whether a weight is one of a fusion with axes of unknown meaning: one of the user's own, or one over time.
 
     Those of fusions over time are explained for the maps of single modalities, which are found by their position.
     """

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 def run_night(
     folder: str | Path, served: str | Path, settings: NightlySettings, *, verbose: int | None = None
 ) -> dict[str, Any]:
-    """Converts the logs, trains, judges and publishes; goes on with a night that was killed.
+    """Converts the logs, trains, evaluates and publishes; resumes a night that was killed.
 
     1. The raw data become a record set, in which every interaction of the last night's keeps its split.
        If nothing is new, the night ends here.
@@ -71,7 +71,7 @@ def _night_to_do(nights: Nights, served: Path, settings: NightlySettings) -> Nig
             f"{last.folder}: this night is not over and was begun with another source, conversion or configuration. "
             "Give the same options again, or remove the folder to begin the night again."
         )
-    logger.info("%s: goes on with this night", last.folder)
+    logger.info("%s: resuming this night", last.folder)
     return last
 
 

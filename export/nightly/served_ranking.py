@@ -101,7 +101,7 @@ class ServedRanking:
 
     @cached_property
     def recommended(self) -> set[str]:
-        """All items that somebody gets."""
+        """All items that are recommended to any user."""
         return {item for items in self.item_ids for item in items}
 
     def as_json(self) -> dict[str, Any]:

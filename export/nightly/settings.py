@@ -13,7 +13,9 @@ from tf_metammf.trainer.configuration.configuration import Configuration
 
 @dataclass(frozen=True)
 class GateSettings:
-    """When a new version may replace the live one. Both are measured on the same users of the same split.
+    """When a new version may replace the live one.
+
+    Both are measured on the same users of the same split.
 
     Attributes:
         metric: ndcg or recall, at k.

@@ -12,8 +12,7 @@ import pytest
 
 from tf_metammf.commands import recommend
 from tf_metammf.commands.json_output import print_json
-from tf_metammf.commands.main import COMMANDS as COMMANDS_OF_ALL
-from tf_metammf.commands.main import RECORD_COMMANDS, _purpose, main
+from tf_metammf.commands.main import COMMANDS, RECORD_COMMANDS, _purpose, main
 from tf_metammf.commands.metric_table import print_metrics
 from tf_metammf.commands.next_command import print_next
 from tf_metammf.export.answers import Recommendations
@@ -158,29 +157,10 @@ def test_a_progress_bar_is_drawn_on_terminals_alone(monkeypatch):
     assert "[b]reading" in terminal.getvalue()
 
 
-COMMANDS = [
-    *(
-        [name]
-        for name in (
-            "train",
-            "tune",
-            "compare",
-            "ranks",
-            "evaluate",
-            "runs",
-            "export",
-            "recommend",
-            "verify",
-            "quickstart",
-        )
-    ),
-    *(["records", name] for name in ("convert", "describe", "validate", "synthesize")),
-    ["records"],
-    [],
-]
+EVERY_COMMAND = [*([name] for name in COMMANDS), *(["records", name] for name in RECORD_COMMANDS), ["records"], []]
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
 def test_help_fits_80_columns_and_has_no_markup_of_code(words, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit, match="0"):
@@ -222,7 +202,7 @@ def test_the_next_command_is_printed_on_a_terminal_alone(monkeypatch, capsys):
     assert "next: tf-metammf export --run 'my run'" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", [*COMMANDS_OF_ALL, *(f"records-{name}" for name in RECORD_COMMANDS)])
+@pytest.mark.parametrize("name", [*COMMANDS, *(f"records-{name}" for name in RECORD_COMMANDS)])
 def test_the_purpose_of_a_command_is_the_first_line_of_its_docstring(name):
     module = import_module(f"tf_metammf.commands.{name.replace('-', '_')}")
     assert _purpose(name) == module.__doc__.partition("\n")[0]

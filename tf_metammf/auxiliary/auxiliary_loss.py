@@ -15,7 +15,7 @@ from tf_metammf.parts.parts import settings_of
 
 
 def _not_given(presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    raise InvalidInputError("these items cannot be fused anew: give ItemViews a function as fuse.")
+    raise InvalidInputError("these items cannot be fused again: give ItemViews the argument fuse, a function.")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ItemViews:
         fused: Their fused vectors ``[n, width]``.
         features: What was fused, by modality, float ``[n, width]``, as the item tower gives it to the fusion.
         presence: bool ``[n]`` by modality.
-        fuse: Fuses the items anew, as if they had other modalities: from bool ``[n]`` by modality to ``[n, width]``.
+        fuse: Fuses the items again with other modalities present: from bool ``[n]`` by modality to ``[n, width]``.
     """
 
     items: tf.Tensor

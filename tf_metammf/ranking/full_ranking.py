@@ -54,7 +54,7 @@ class FullRanking:
     - ``"cold_only/recall@20"``: the cold items alone are ranked, which shows how well they are told apart.
 
     Users without a relevant item of that kind are left out of these averages, and a part without any user is left
-    out of the result. The coverage of a part is the share of its items that are recommended to anybody: to any
+    out of the result. The coverage of a part is the share of its items that are recommended to any
     user with positives, for ``cold_only`` to any user with a cold positive.
 
     Users are ranked in blocks by one compiled loop, so the memory does not grow with users times items. With ``group``

@@ -54,7 +54,7 @@ p.note { color: #555; }
 """
 
 _BEYOND_ACCURACY = (
-    "What users of the test split are shown. Coverage: share of the catalogue that anybody is shown. Gini: 0 if all "
+    "What users of the test split are shown. Coverage: share of the catalogue shown to any user. Gini: 0 if all "
     "items are shown equally often. Cold and tail share: places of items without training interactions, and of all but "
     "the 20 % most popular. Similarity: of the items of a list, by content. Lift: how much more popular the items are "
     "than what their users watched; 0 is equal."

@@ -168,7 +168,7 @@ def default_ranges_of(configuration: Configuration) -> dict[str, Any]:
 
 
 def _gives_values(path: str | Path) -> bool:
-    """Whether what is in the file was written by somebody, and not a preset or the configuration of a run."""
+    """Whether what is in the file was written by a user, and is not a preset or the configuration of a run."""
     file = configuration_file(str(path))
     return file.parent != Path(str(PRESETS_FOLDER)) and not (file.parent / "records.json").is_file()
 

@@ -1,4 +1,4 @@
-"""Who is let in, and what anybody may ask for."""
+"""Which requests are let in, and what they may ask for."""
 
 import pytest
 

@@ -64,7 +64,7 @@ def logs(tmp_path) -> Path:
 
 
 @pytest.fixture
-def compare(tmp_path) -> Callable[..., None]:
+def assert_same_bytes(tmp_path) -> Callable[..., None]:
     """Converts a folder in both ways and compares every file."""
 
     def both(folder: Path, *, beam: dict[str, Any] | None = None, **arguments: Any) -> None:
@@ -112,12 +112,12 @@ def compare(tmp_path) -> Callable[..., None]:
         "rows without a weight",
     ],
 )
-def test_a_pipeline_writes_the_bytes_of_the_local_conversion(logs, compare, arguments):
-    compare(logs, **arguments)
+def test_a_pipeline_writes_the_bytes_of_the_local_conversion(logs, assert_same_bytes, arguments):
+    assert_same_bytes(logs, **arguments)
 
 
 @pytest.mark.parametrize("extracted", [False, True])
-def test_token_sequences_of_parquet(logs, compare, extracted):
+def test_token_sequences_of_parquet(logs, assert_same_bytes, extracted):
     random = np.random.default_rng(2)
     lengths = random.integers(0, 9, 20)
     tokens = [random.normal(size=(length, 3)).tolist() for length in lengths]
@@ -131,40 +131,40 @@ def test_token_sequences_of_parquet(logs, compare, extracted):
     pyarrow.parquet.write_table(pyarrow.table(columns), logs / "textual_features.parquet", row_group_size=6)
     options = Options(tokens=True) if extracted else None
     filtering = Filtering(k_core=3) if extracted else Filtering()
-    compare(
+    assert_same_bytes(
         logs, options=options, filtering=filtering, most_tokens=5, stored_dtype="float16" if extracted else "float32"
     )
     assert Metadata.read(logs.parent / "beam").modalities["textual"].tokens.most == 5
 
 
-def test_splits_of_the_source_in_parts_of_parquet(tmp_path, compare):
+def test_splits_of_the_source_in_parts_of_parquet(tmp_path, assert_same_bytes):
     folder = tmp_path / "logs"
     folder.mkdir()
     table = interactions(splits=True)
     for number, rows in enumerate((table[:120], table[120:])):
         pyarrow.parquet.write_table(rows, folder / f"views-{number}.parquet", row_group_size=50)
-    compare(folder, options=Options(interactions="views-*.parquet", features={}))
+    assert_same_bytes(folder, options=Options(interactions="views-*.parquet", features={}))
 
 
-def test_weights_of_splits_of_the_source(tmp_path, compare):
+def test_weights_of_splits_of_the_source(tmp_path, assert_same_bytes):
     folder = tmp_path / "logs"
     folder.mkdir()
     pyarrow.parquet.write_table(interactions(splits=True), folder / "views.parquet", row_group_size=50)
     options = Options(interactions="views.parquet", features={}, weight="rating / 7")
-    compare(folder, options=options, filtering=Filtering(weight_of_repeats="largest"))
+    assert_same_bytes(folder, options=options, filtering=Filtering(weight_of_repeats="largest"))
     assert Metadata.read(tmp_path / "beam").weights
 
 
-def test_the_default_where_too_many_users_are_new(tmp_path, compare):
+def test_the_default_where_too_many_users_are_new(tmp_path, assert_same_bytes):
     folder = tmp_path / "logs"
     folder.mkdir()
     rows = [f"{user},{item},{10 * user + item % 3}" for user in range(20) for item in range(5)]
     (folder / "interactions.csv").write_text("\n".join(["user,item,time", *rows]) + "\n")
-    compare(folder, options=Options(features={}), seed=3)
+    assert_same_bytes(folder, options=Options(features={}), seed=3)
     assert Metadata.read(tmp_path / "beam").funnel.method == "leave_last_out"
 
 
-def test_a_file_for_each_split_and_features_of_users(tmp_path, compare):
+def test_a_file_for_each_split_and_features_of_users(tmp_path, assert_same_bytes):
     folder = tmp_path / "logs"
     folder.mkdir()
     table = interactions().drop(["timestamp"])
@@ -172,23 +172,23 @@ def test_a_file_for_each_split_and_features_of_users(tmp_path, compare):
         pyarrow.csv.write_csv(rows, folder / f"{name}.csv")
     write_features(folder)
     np.save(folder / "user_features.npy", np.ones((4, 2)))
-    compare(folder)
+    assert_same_bytes(folder)
     funnel = Metadata.read(tmp_path / "beam").funnel
     assert funnel.method == "source" and funnel.notes and funnel.repeats
     assert funnel.items_without_features and not funnel.features_without_interaction
 
 
-def test_matrices_whose_rows_are_the_ids_of_the_interactions(tmp_path, compare):
+def test_matrices_whose_rows_are_the_ids_of_the_interactions(tmp_path, assert_same_bytes):
     folder = tmp_path / "logs"
     folder.mkdir()
     random = np.random.default_rng(3)
     lines = [f"{user}\t{item}" for user, item in random.integers(0, 20, (150, 2))]
     (folder / "interactions.tsv").write_text("\n".join(["user_id\titem_id", *lines]), encoding="utf-8")
     np.save(folder / "visual_features.npy", random.normal(size=(22, 5)).astype(np.float32))
-    compare(folder)
+    assert_same_bytes(folder)
 
 
-def test_text_as_users_have_it(tmp_path, compare):
+def test_text_as_users_have_it(tmp_path, assert_same_bytes):
     folder = tmp_path / "logs"
     folder.mkdir()
     random = np.random.default_rng(4)
@@ -203,10 +203,10 @@ def test_text_as_users_have_it(tmp_path, compare):
     np.save(folder / "acoustic_features.npy", random.normal(size=(20, 3)))
     ids = "".join(f"clip {row}\r\n" for row in range(20))
     (folder / "acoustic_features_ids.txt").write_bytes(b"\xef\xbb\xbf" + ids.encode())
-    compare(folder, splitting=Splitting(method="leave_last_out"))
+    assert_same_bytes(folder, splitting=Splitting(method="leave_last_out"))
 
 
-def test_rows_that_cannot_be_read_are_left_out_and_listed_as_the_local_conversion_does(tmp_path, compare):
+def test_rows_that_cannot_be_read_are_left_out_and_listed_as_the_local_conversion_does(tmp_path, assert_same_bytes):
     folder = tmp_path / "logs"
     folder.mkdir()
     random = np.random.default_rng(6)
@@ -219,7 +219,7 @@ def test_rows_that_cannot_be_read_are_left_out_and_listed_as_the_local_conversio
     frames = [f"clip {row},{row / 2},1" for row in range(20)]
     frames[3], frames[5] = "clip 3,x,1", ",7,1"
     (folder / "visual_features.csv").write_text("\n".join(["item_id,f0,f1", *frames]), encoding="utf-8")
-    compare(folder, on_error="skip", splitting=Splitting(method="leave_last_out"))
+    assert_same_bytes(folder, on_error="skip", splitting=Splitting(method="leave_last_out"))
     funnel = Metadata.read(tmp_path / "beam").funnel
     assert funnel.rejected == {
         "header once more": 1,
@@ -241,7 +241,7 @@ def test_rows_that_cannot_be_read_are_left_out_and_listed_as_the_local_conversio
     ]
 
 
-def test_rows_of_parquet_that_cannot_be_read_are_left_out_and_listed(tmp_path, compare):
+def test_rows_of_parquet_that_cannot_be_read_are_left_out_and_listed(tmp_path, assert_same_bytes):
     folder = tmp_path / "logs"
     folder.mkdir()
     table = interactions(splits=True)
@@ -251,7 +251,7 @@ def test_rows_of_parquet_that_cannot_be_read_are_left_out_and_listed(tmp_path, c
         table = table.set_column(table.column_names.index(name), name, pyarrow.array(values))
     for number, rows in enumerate((table[:120], table[120:])):
         pyarrow.parquet.write_table(rows, folder / f"views-{number}.parquet", row_group_size=50)
-    compare(folder, on_error="skip", options=Options(interactions="views-*.parquet", features={}))
+    assert_same_bytes(folder, on_error="skip", options=Options(interactions="views-*.parquet", features={}))
     assert Metadata.read(tmp_path / "beam").funnel.rejected == {"no item": 1, "no user": 1, "unknown split": 1}
 
 
