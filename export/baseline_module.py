@@ -13,7 +13,13 @@ from tf_metammf.baselines.ials import IALS
 from tf_metammf.baselines.item_weights import ItemWeights
 from tf_metammf.baselines.popularity import Popularity
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.export.baseline_scores import BaselineScores, FactorScores, NeighbourScores, PopularityScores
+from tf_metammf.export.baseline_scores import (
+    BaselineScores,
+    FactorScores,
+    HistoryScores,
+    NeighbourScores,
+    PopularityScores,
+)
 from tf_metammf.export.popular_items import PopularItems
 from tf_metammf.export.recommending_module import Found, RecommendingModule
 from tf_metammf.export.request_signatures import ITEM_ID, trace
@@ -54,8 +60,7 @@ class BaselineModule(RecommendingModule):
         popularity: NDArray[np.number] | None = None,
         reranking: RerankingOptions | None = None,
     ) -> None:
-        if reranking is not None:
-            _require_similarity(model, reranking)
+        factors = FactorScores(model) if isinstance(model, IALS) else None
         super().__init__(
             user_ids=user_ids,
             item_ids=item_ids,
@@ -64,8 +69,9 @@ class BaselineModule(RecommendingModule):
             k=k,
             popularity=popularity,
             reranking=reranking,
+            directions=None if factors is None else factors.directions,
         )
-        self._scores = _scores(model, self._popular)
+        self._scores = _scores(model, self._popular) if factors is None else factors
         if self._scores.items != len(item_ids):
             raise InvalidInputError(
                 f"the model has {self._scores.items} items, but there are {len(item_ids)} item ids."
@@ -79,8 +85,10 @@ class BaselineModule(RecommendingModule):
             ``similar_items``.
         """
         signatures = super().signatures()
-        if not isinstance(self._scores, PopularityScores):
-            signatures["similar_items"] = trace(self.similar_items, ITEM_ID)
+        if isinstance(scores := self._scores, HistoryScores):
+            signatures["similar_items"] = trace(
+                lambda item_id: self._similar_items(item_id, lambda items: scores.similar(items, self._k)), ITEM_ID
+            )
         return signatures
 
     def _queries_of(self, users: tf.Tensor) -> tf.Tensor:
@@ -96,27 +104,12 @@ class BaselineModule(RecommendingModule):
     def _scores_of(self, queries: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         return self._scores.of(queries, items)
 
-    def _directions(self, items: tf.Tensor) -> tf.Tensor:
-        return self._scores.directions(items)  # type: ignore[attr-defined]
-
-    def _similar(self, items: tf.Tensor) -> Found:
-        return self._scores.similar(items, self._k)  # type: ignore[attr-defined]
-
-
-def _require_similarity(model: Baseline, reranking: RerankingOptions) -> None:
-    if reranking.diversity > 0 and reranking.similarity == "vectors" and not isinstance(model, IALS):
-        raise InvalidInputError(
-            f"reranking: similarity is vectors, but {type(model).__name__} has no vectors of items. Use content."
-        )
-
 
 def _scores(model: Baseline, popular: PopularItems) -> BaselineScores:
     if isinstance(model, Popularity):
         return PopularityScores(model.frequency.numpy(), popular)
     if isinstance(model, ItemWeights):
         return NeighbourScores(model.neighbours.numpy(), model.similarity.numpy())
-    if isinstance(model, IALS):
-        return FactorScores(model)
     raise InvalidInputError(
         f"{type(model).__name__} cannot be exported: of the baselines, Popularity, ItemKNN, EASE and IALS have a "
         "form that can be served."

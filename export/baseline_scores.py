@@ -90,6 +90,10 @@ class HistoryScores(tf.Module):
         return tf.ensure_shape(found[0], specs[0].shape), tf.ensure_shape(found[1], specs[1].shape)
 
     @abstractmethod
+    def similar(self, items: tf.Tensor, k: int) -> Found:
+        """At most ``k`` items that are most similar to each of some items, int64 ``[rows]``."""
+
+    @abstractmethod
     def all(self, pairs: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Scores of all items, float32 ``[rows, items]``."""
 

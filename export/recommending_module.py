@@ -1,7 +1,7 @@
 """What serving does alike for models and baselines: ids, exclusions, popular items for unknown users, signatures."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tf_metammf.export.id_table import IdTable, write_labels
 from tf_metammf.export.popular_items import PopularItems
 from tf_metammf.export.request_checks import require
 from tf_metammf.export.request_signatures import Outputs, request_signatures
-from tf_metammf.export.reranking import Reranking
+from tf_metammf.export.reranking import Directions, Reranking
 from tf_metammf.export.reranking_options import RerankingOptions
 from tf_metammf.export.seen_items import SeenItems
 
@@ -39,6 +39,7 @@ class RecommendingModule(tf.Module, ABC):
         k: Places of ``serving_default`` and ``similar_items``, at least 1; capped by the catalogue.
         popularity: What items are popular by, ``[items]``; by default their training interactions.
         reranking: How the best items of known users and of histories are ordered once more; None for by score.
+        directions: Unit vectors of dense items, for re-ranking; None where the model has none.
 
     Raises:
         InvalidInputError: Ids cannot be written as labels, or there is nothing to re-rank by.
@@ -54,6 +55,7 @@ class RecommendingModule(tf.Module, ABC):
         k: int,
         popularity: NDArray[np.number] | None = None,
         reranking: RerankingOptions | None = None,
+        directions: Directions | None = None,
     ) -> None:
         super().__init__()
         self._k = min(k, len(item_ids))
@@ -67,7 +69,7 @@ class RecommendingModule(tf.Module, ABC):
         if reranking is not None and reranking.changes_order:
             reranking.require_places(self._k)
             frequency = np.bincount(seen[1], minlength=len(item_ids))
-            self._reranking = Reranking(reranking, item_frequency=frequency, vectors=self._directions)
+            self._reranking = Reranking(reranking, item_frequency=frequency, vectors=directions)
 
     @abstractmethod
     def _queries_of(self, users: tf.Tensor) -> Any:
@@ -84,14 +86,6 @@ class RecommendingModule(tf.Module, ABC):
     @abstractmethod
     def _scores_of(self, queries: Any, items: tf.Tensor) -> tf.Tensor:
         """The score of one dense item, int64 ``[rows]``, for every query, float32 ``[rows]``."""
-
-    def _directions(self, items: tf.Tensor) -> tf.Tensor:
-        """Unit vectors of dense items, int64 ``[...]``, float32 ``[..., d]``, where there is such a thing."""
-        raise NotImplementedError
-
-    def _similar(self, items: tf.Tensor) -> Found:
-        """The items most similar to dense items, int64 ``[rows]``, where there is such a thing."""
-        raise NotImplementedError
 
     def signatures(self) -> dict[str, Any]:
         """Concrete functions by signature name.
@@ -132,11 +126,16 @@ class RecommendingModule(tf.Module, ABC):
         queries = self._queries_of_histories(pairs, rows)
         return self._recommend(queries, self._places(k), known=known, excluded=pairs)
 
-    def similar_items(self, item_id: tf.Tensor) -> Outputs:
-        """The items most similar to every given item, and which of those are known."""
+    def _similar_items(self, item_id: tf.Tensor, search: Callable[[tf.Tensor], Found]) -> Outputs:
+        """The items most similar to every given item, and which of those are known.
+
+        Args:
+            item_id: Raw ids, string ``[rows]``.
+            search: Finds the items most similar to dense items, int64 ``[rows]``.
+        """
         items = self._items.dense(item_id)
         known = items >= 0
-        scores, similar = self._similar(tf.maximum(items, 0))
+        scores, similar = search(tf.maximum(items, 0))
         return {
             "item_id": self._items.raw(tf.where(known[:, tf.newaxis], similar, -1)),
             "score": tf.where(known[:, tf.newaxis], scores, -float("inf")),

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.reranking_options import RerankingOptions
 
 Found = tuple[tf.Tensor, tf.Tensor]
@@ -35,7 +36,10 @@ class Reranking(tf.Module):
     Args:
         options: The weights, and the number of candidates.
         item_frequency: Training interactions of every item, ``[items]``.
-        vectors: Unit vectors of items in the model, which are taken where the options say so.
+        vectors: Unit vectors of items in the model, which are taken where the options say so; None where it has none.
+
+    Raises:
+        InvalidInputError: The options ask for vectors, and the model has none.
     """
 
     def __init__(
@@ -43,16 +47,20 @@ class Reranking(tf.Module):
         options: RerankingOptions,
         *,
         item_frequency: NDArray[np.integer],
-        vectors: Directions,
+        vectors: Directions | None,
     ) -> None:
         super().__init__()
         self._diversity, self._discount = options.diversity, options.popularity_discount
         self._candidates, self._items = options.candidates, len(item_frequency)
         self._vectors = vectors
-        self._content = None
         if options.needs_content:
             # A variable, not a constant: those are a part of the graph, which may not be larger than 2 GB.
             self._content = tf.Variable(options.content, trainable=False, name="content_directions", dtype=tf.float32)
+            self._vectors = lambda items: tf.gather(self._content, items)
+        elif options.diversity > 0 and vectors is None:
+            raise InvalidInputError(
+                "reranking: similarity is vectors, but the model has no vectors of items. Use content."
+            )
         most = max(1, int(item_frequency.max(initial=0)))
         popularity = np.log1p(item_frequency) / np.log1p(most)
         self._popularity = tf.Variable(popularity.astype(np.float32), trainable=False, name="popularity_of_item")
@@ -102,8 +110,8 @@ class Reranking(tf.Module):
         return of_scores.concat(), of_items.concat()
 
     def _directions(self, items: tf.Tensor) -> tf.Tensor:
-        known = tf.maximum(items, 0)
-        return self._vectors(known) if self._content is None else tf.gather(self._content, known)
+        assert self._vectors is not None  # there is no diversity without vectors
+        return self._vectors(tf.maximum(items, 0))
 
     def _values(self, scores: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """``(1 - diversity) (r_i - popularity_discount p_i)``; -inf where there is no candidate."""

@@ -70,6 +70,7 @@ class ServingModule(RecommendingModule):
             k=k,
             popularity=popularity,
             reranking=reranking,
+            directions=self._directions,
         )
         self.indices = Indices(index or IndexOptions(), users=users, items=items, seen=seen, k=self._searched(self._k))
         untrained = np.zeros(len(users), bool) if untrained is None else untrained
@@ -122,6 +123,10 @@ class ServingModule(RecommendingModule):
             "valid": valid,
         }
 
+    def similar_items(self, item_id: tf.Tensor) -> Outputs:
+        """The items most similar to every given item by cosine, and which of those are known."""
+        return self._similar_items(item_id, self._similar)
+
     def explain_items(self, item_id: tf.Tensor) -> Outputs:
         """The share of each modality in the fused vector of every item, and which items are known."""
         items = self._items.dense(item_id)
@@ -165,8 +170,7 @@ class ServingModule(RecommendingModule):
 
     def _similar(self, items: tf.Tensor) -> Found:
         itself = tf.stack([tf.range(tf.size(items, tf.int64)), items], axis=1)
-        directions = tf.math.l2_normalize(self.indices.scores.rows(items), axis=-1)
-        return self.indices.similarity.search(directions, self._k, excluded=itself)
+        return self.indices.similarity.search(self._directions(items), self._k, excluded=itself)
 
 
 def _embeddings(embeddings: tf.Tensor, ids: Sequence[str], *, kind: str) -> NDArray[np.float32]:

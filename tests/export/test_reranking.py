@@ -145,7 +145,7 @@ def test_baselines_are_re_ranked_by_content_or_by_their_own_factors(catalogue, c
         },
     )
     ease, ials = EASE(graph, l2=5.0, neighbours=8), IALS(graph, units=4)
-    with pytest.raises(InvalidInputError, match="EASE has no vectors of items"):
+    with pytest.raises(InvalidInputError, match="the model has no vectors of items"):
         export_model(ease, tmp_path / "no", **known, reranking=CASES["by vectors"])
     for model, options, vectors in (
         (ease, with_content(CASES["by content"], content), content),
