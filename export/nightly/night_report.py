@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.export.nightly.nights import Night, write_whole
+from tf_metammf.records.html_page import html_page, html_table
 
 Rows = list[tuple[str, ...]]
 
@@ -117,26 +118,5 @@ def _page(report: dict[str, Any]) -> str:
     else:
         parts.append("<p>Data and settings are those of the night before; nothing was trained.</p>")
     for heading, (columns, *rows) in report_tables(report):
-        head = "".join(f"<th>{escape(cell)}</th>" for cell in columns)
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        parts.append(f"<h2>{escape(heading)}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
-    return _PAGE.format(title=escape(title), body="\n".join(parts))
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark }}
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem }}
-table {{ border-collapse: collapse }}
-th, td {{ text-align: right; padding: .2rem .8rem; border-bottom: 1px solid #8884 }}
-th:first-child, td:first-child {{ text-align: left; padding-left: 0 }}
-</style>
-<body>
-{body}
-</body>
-</html>
-"""
+        parts.append(f"<h2>{escape(heading)}</h2>{html_table(columns, rows)}")
+    return html_page(title, "\n".join(parts))

@@ -1,29 +1,11 @@
-"""The report on data as one HTML page: nothing beside it, nothing from elsewhere."""
+"""The report on data as one HTML page."""
 
 import html
-from collections.abc import Iterable, Sequence
 
+from tf_metammf.records.html_page import html_figure, html_page, html_table
 from tf_metammf.records.report.charts import charts, date_of
 from tf_metammf.records.report.content_duplicates import NEAR
 from tf_metammf.records.report.data_report import DataReport
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1f2328; --soft: #59636e; --line: #d8dee4; --ground: #fff; --raised: #f6f8fa; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6edf3; --soft: #9198a1; --line: #343b44; --ground: #0d1117; --raised: #161b22; }
-}
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground);
-  max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .4rem; }
-p.lead { font-size: 1.05rem; margin-top: 0; } p.note, figcaption { color: var(--soft); }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
-th { font-weight: 600; } th:first-child, td:first-child, table.words th, table.words td { text-align: left; }
-table.words td:first-child { white-space: nowrap; }
-figure { margin: .6rem 0 0; } svg { width: 100%; height: auto; max-width: 44rem; }
-code { background: var(--raised); padding: .1rem .3rem; border-radius: 4px; }
-"""
 
 _CAPTIONS = {
     "over_time": ("Over time", "Interactions by period; a random split has all colours everywhere."),
@@ -43,18 +25,8 @@ def page(report: DataReport) -> str:
     Returns:
         HTML, complete.
     """
-    name = html.escape(report.description.name)
-    figures = "\n".join(_figure(*_CAPTIONS[each], drawing) for each, drawing in charts(report).items())
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{name}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<h1>{name}</h1>
+    figures = "\n".join(html_figure(*_CAPTIONS[each], drawing) for each, drawing in charts(report).items())
+    body = f"""<h1>{html.escape(report.description.name)}</h1>
 <p class="lead">{_summary(report)}</p>
 <h2>What the numbers suggest</h2>
 {_suggestions(report)}
@@ -65,10 +37,8 @@ def page(report: DataReport) -> str:
 {_rows(report)}
 <h2>Alike by content</h2>
 {_duplicates(report)}
-<p class="note">Checksum of the record set: <code>{html.escape(report.description.checksum[:12])}</code></p>
-</body>
-</html>
-"""
+<p class="note">Checksum of the record set: <code>{html.escape(report.description.checksum[:12])}</code></p>"""
+    return html_page(report.description.name, body)
 
 
 def _summary(report: DataReport) -> str:
@@ -84,7 +54,7 @@ def _summary(report: DataReport) -> str:
 
 def _suggestions(report: DataReport) -> str:
     rows = [(each.about, each.advice, each.reason) for each in report.suggestions]
-    return _table(("about", "what to do", "because"), rows, kind="words")
+    return html_table(("about", "what to do", "because"), rows, words=True)
 
 
 def _splits(report: DataReport) -> str:
@@ -111,7 +81,7 @@ def _splits(report: DataReport) -> str:
         f"{method}New are items and users without training interactions. Mean popularity is the number of training "
         "interactions of an item, over the interactions of the split."
     )
-    return _table(heads, rows) + f'<p class="note">{html.escape(note)}</p>'
+    return html_table(heads, rows) + f'<p class="note">{html.escape(note)}</p>'
 
 
 def _weights(report: DataReport) -> str:
@@ -125,7 +95,7 @@ def _weights(report: DataReport) -> str:
         "Weights of the training interactions; the last column is their share of all weight. Popularity and all other "
         "numbers on this page count interactions."
     )
-    return f'<h2>Weights</h2>\n{_table(heads, [row])}<p class="note">{note}</p>\n'
+    return f'<h2>Weights</h2>\n{html_table(heads, [row])}<p class="note">{note}</p>\n'
 
 
 def _rows(report: DataReport) -> str:
@@ -144,7 +114,7 @@ def _rows(report: DataReport) -> str:
         ("items without features", funnel.items_without_features),
         ("features without interactions", funnel.features_without_interaction),
     ]
-    return _table(("", "count"), [(label, f"{count:,}") for label, count in rows])
+    return html_table(("", "count"), [(label, f"{count:,}") for label, count in rows])
 
 
 def _duplicates(report: DataReport) -> str:
@@ -168,18 +138,4 @@ def _duplicates(report: DataReport) -> str:
         f"{max(found.sampled for found in report.duplicates.values()):,} sampled items that have another item at a "
         f"cosine of at least {NEAR}, copies included."
     )
-    return _table(heads, rows) + f'<p class="note">{html.escape(note)}</p>'
-
-
-def _figure(heading: str, explanation: str, drawing: str) -> str:
-    label = html.escape(f"{heading}: {explanation}")
-    described = drawing.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
-    caption = html.escape(explanation)
-    return f"<h2>{html.escape(heading)}</h2>\n<figure>{described}<figcaption>{caption}</figcaption></figure>"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "") -> str:
-    head = "".join(f'<th scope="col">{html.escape(each)}</th>' for each in heads)
-    body = "\n".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    named = f' class="{kind}"' if kind else ""
-    return f'<div class="scroll"><table{named}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return html_table(heads, rows) + f'<p class="note">{html.escape(note)}</p>'

@@ -13,6 +13,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from tf_metammf.records.html_page import Best, html_figure, html_page, html_table
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.comparison.beyond_accuracy import (
     beyond_accuracy_heads,
@@ -38,20 +39,6 @@ from tf_metammf.trainer.comparison.tables import (
     number,
     untrained_rows,
 )
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
-th, td { padding: .35rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }
-th { white-space: normal; vertical-align: bottom; min-width: 4rem; max-width: 14rem; overflow-wrap: break-word; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
-td:first-child { white-space: normal; min-width: 10rem; max-width: 20rem; overflow-wrap: break-word; }
-td.best { font-weight: 600; }
-figure { margin: 1rem 0; } figcaption { color: #555; } svg { max-width: 100%; height: auto; }
-p.note { color: #555; }
-"""
 
 _BEYOND_ACCURACY = (
     "What users of the test split are shown. Coverage: share of the catalogue shown to any user. Gini: 0 if all "
@@ -108,87 +95,64 @@ def _page(record_set: RecordSet, results: Mapping[str, Any], plots: Mapping[str,
     metadata = record_set.metadata
     sizes = ", ".join(f"{split.interactions:,} {name}" for name, split in metadata.splits.items())
     figures = "\n".join(_figure(caption, drawing) for caption, drawing in plots.values())
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Comparison on {html.escape(metadata.name)}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<h1>Comparison on {html.escape(metadata.name)}</h1>
+    title = f"Comparison on {metadata.name}"
+    body = f"""<h1>{html.escape(title)}</h1>
 <p>{metadata.users:,} users, {metadata.items:,} items, interactions: {sizes};
 modalities: {html.escape(", ".join(metadata.modalities) or "none")}.</p>
-<div class="scroll">{_main_table(results)}</div>
+{_main_table(results)}
 <p class="note">{html.escape(note(results))}</p>
 <h2>Groups</h2>
-<div class="scroll">{_group_table(results)}</div>
+{_group_table(results)}
 <p class="note">{html.escape(results["metric"])}, mean ± deviation; of groups of items only those count as found.</p>
 {_beyond_accuracy(results)}
-{figures}
-</body>
-</html>
-"""
+{figures}"""
+    return html_page(title, body)
 
 
 def _figure(caption: str, drawing: str) -> str:
     heading, _, explanation = caption.partition("; ")
-    below = f"<figcaption>{html.escape(explanation)}</figcaption>" if explanation else ""
-    return f"<h2>{html.escape(heading)}</h2>\n<figure>{drawing}{below}</figure>"
+    return html_figure(heading, explanation, drawing)
 
 
 def _main_table(results: Mapping[str, Any]) -> str:
     names, best = columns(results), best_models(results)
     # Differences come first: with many cut-offs the end of a row is out of sight.
     heads = ["model", *difference_heads(results), *names, "epochs", "seconds", "memory, MiB", "parameters"]
-    rows = []
+    rows: list[list[str | Best]] = []
     for model, found in results["models"].items():
-        cells = [(html.escape(model), False)]
-        cells += [(html.escape(cell), False) for cell in difference_cells(results, model)]
-        cells += [(number(found["metrics"][name]), best.get(name) == model) for name in names]
-        cells += [
-            (f"{found['epochs']['mean']:.0f}", False),
-            (f"{found['seconds']['mean']:.0f}", False),
-            (f"{found['memory_bytes'] / 2**20:,.0f}", False),
-            (f"{found['parameters']:,}", False),
-        ]
-        rows.append(cells)
+        metrics = {name: number(found["metrics"][name]) for name in names}
+        rows.append(
+            [
+                model,
+                *difference_cells(results, model),
+                *(Best(text) if best.get(name) == model else text for name, text in metrics.items()),
+                f"{found['epochs']['mean']:.0f}",
+                f"{found['seconds']['mean']:.0f}",
+                f"{found['memory_bytes'] / 2**20:,.0f}",
+                f"{found['parameters']:,}",
+            ]
+        )
     for label, numbers in untrained_rows(results, names):
-        texts = [label, *numbers, *[""] * (len(heads) - 1 - len(numbers))]
-        rows.append([(html.escape(text), False) for text in texts])
-    return _table([html.escape(head) for head in heads], rows)
+        rows.append([label, *numbers, *[""] * (len(heads) - 1 - len(numbers))])
+    return html_table(heads, rows)
 
 
 def _group_table(results: Mapping[str, Any]) -> str:
-    heads = ["group", "members", *map(html.escape, results["models"])]
-    rows = []
+    rows: list[list[str | Best]] = []
     for group, members in results["groups"].items():
         spreads = [found["groups"][group][results["metric"]] for found in results["models"].values()]
         top = max((spread["mean"] or 0.0) for spread in spreads)
-        cells = [(html.escape(group), False), (f"{members:,}", False)]
-        rows.append(cells + [(number(spread), bool(top) and spread["mean"] == top) for spread in spreads])
-    return _table(heads, rows)
+        cells = [Best(number(spread)) if top and spread["mean"] == top else number(spread) for spread in spreads]
+        rows.append([group, f"{members:,}", *cells])
+    return html_table(["group", "members", *results["models"]], rows)
 
 
 def _beyond_accuracy(results: Mapping[str, Any]) -> str:
     if not beyond_accuracy_names(results):
         return ""
-    rows = [[(html.escape(cell), False) for cell in row] for row in beyond_accuracy_rows(results)]
     return f"""<h2>Beyond accuracy</h2>
-<div class="scroll">{_table(beyond_accuracy_heads(results), rows)}</div>
+{html_table(beyond_accuracy_heads(results), beyond_accuracy_rows(results))}
 <p class="note">{html.escape(_BEYOND_ACCURACY)}</p>"""
-
-
-def _table(heads: list[str], rows: list[list[tuple[str, bool]]]) -> str:
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    body = "\n".join(
-        "<tr>"
-        + "".join(f'<td class="best">{text}</td>' if best else f"<td>{text}</td>" for text, best in row)
-        + "</tr>"
-        for row in rows
-    )
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
 def _svg(figure: Figure) -> str:
