@@ -33,10 +33,9 @@ def run(arguments: Namespace) -> int:
     report = report_on(open_record_set(arguments.records))
     if arguments.output is not None:
         from tf_metammf.records.report.page import page
+        from tf_metammf.records.staging import replace_text
 
-        aside = arguments.output.with_name(f".{arguments.output.name}.partial")
-        aside.write_text(page(report), encoding="utf-8")
-        aside.replace(arguments.output)
+        replace_text(arguments.output, page(report))
     if arguments.json:
         print_json(asdict(report))
     else:

@@ -12,7 +12,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.client import Client
 from tf_metammf.export.recommendation_files import join_parts, require_suffix, write_part
 from tf_metammf.records.progress import progress
-from tf_metammf.records.staging import require_absent, sync
+from tf_metammf.records.staging import replace_text, require_absent, sync
 
 USERS_OF_A_PART = 4096
 _REQUEST_FILE = "request.json"
@@ -102,7 +102,7 @@ def _begin(folder: Path, description: dict[str, Any], target: Path) -> None:
     if not file.exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        file.write_text(json.dumps(description), encoding="utf-8")
+        replace_text(file, json.dumps(description))
         return
     if json.loads(file.read_text(encoding="utf-8")) != description:
         raise InvalidInputError(

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Folders and files that appear whole or not at all."""
 
 import os
 import shutil
@@ -64,6 +64,19 @@ def staged_directory(target: Path, *, option: str = "--output") -> Iterator[Path
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a text file, UTF-8, aside and then in its place: whoever is killed or reads meanwhile has the former one.
+
+    Args:
+        path: The file, which may exist.
+        text: What it will hold.
+    """
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_text(text, encoding="utf-8")
+    sync(aside)
+    aside.replace(path)
 
 
 def sync(path: Path) -> None:

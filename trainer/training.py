@@ -153,7 +153,7 @@ def _train(
             state_written(progress, monitor=configuration.evaluation.monitor),
             tracked(own, configuration, group=tracked_in, active=is_chief) as tracking,
         ):
-            own.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
+            own.write_configuration(configuration)
             write_references(own, data.item_popularity, rankings, validation)
             if report is not None:
                 report.write(own)

@@ -5,8 +5,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from tf_metammf.export.nightly.nights import Night, write_whole
+from tf_metammf.export.nightly.nights import Night
 from tf_metammf.records.html_page import html_page, html_table
+from tf_metammf.records.staging import replace_text
 
 Rows = list[tuple[str, ...]]
 
@@ -32,7 +33,7 @@ def write_report(night: Night, *, outcome: str, version: Path | None) -> dict[st
         "live_before": state["live"],
         **(night.read("judgement") if night.has("judgement") else {}),
     }
-    write_whole(night.folder / "report.html", _page(report))
+    replace_text(night.folder / "report.html", _page(report))
     night.write("report", report)
     return report
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.reports import has_report, read_report
-from tf_metammf.records.staging import staged_directory, sync
+from tf_metammf.records.staging import replace_text, staged_directory
 from tf_metammf.trainer.runs.run_lock import locked
 
 REPORT = "nightly"
@@ -97,19 +97,11 @@ class Night:
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Writes one of its JSON files, whole or not at all."""
-        write_whole(self.folder / f"{name}.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        replace_text(self.folder / f"{name}.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def note(self, **values: Any) -> None:
         """Adds to its state."""
         self.write("state", {**self.read("state"), **values})
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file beside its place, and then puts it there."""
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    sync(aside)
-    aside.replace(path)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from tf_metammf.records.media.feature_store import FeatureStore, MediaItem, Stor
 from tf_metammf.records.media.feature_tables import FeatureTable, feature_file
 from tf_metammf.records.media.item_contents import files_of_modality, texts_of_item
 from tf_metammf.records.media.modality_plans import FEATURES_FILE, ModalityPlan, read_features_file
+from tf_metammf.records.staging import replace_text
 
 PROBLEMS_FILE = "problems.csv"
 
@@ -91,9 +92,7 @@ def write_features(
         if not table.count:  # a table without rows could not be converted
             feature_file(folder, modality).unlink()
     content = {"modalities": {**read_features_file(folder), **{name: plan.provenance for name, plan in plans.items()}}}
-    partial = folder / f".{FEATURES_FILE}.partial"
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(folder / FEATURES_FILE)
+    replace_text(folder / FEATURES_FILE, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return Extracted(
         folder=folder,
         items=store.count_items(),

@@ -20,6 +20,7 @@ from tf_metammf.records.media.provenance import (
     require_same_encoder,
     unpack_state,
 )
+from tf_metammf.records.staging import replace_text
 
 FEATURES_FILE = "features.json"
 """What made the features of a folder, by modality."""
@@ -187,7 +188,5 @@ def _learned(
         return state
     state = encoder.fit(texts(encoder))
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(pack_state(state)), encoding="utf-8")
-    partial.replace(path)
+    replace_text(path, json.dumps(pack_state(state)))
     return state

@@ -19,7 +19,7 @@ import yaml
 
 from tf_metammf.errors import InvalidInputError, UnknownPartError
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.records.staging import require_absent, staged_directory
+from tf_metammf.records.staging import replace_text, require_absent, staged_directory
 from tf_metammf.trainer.comparison.model_names import folder_name
 from tf_metammf.trainer.runs.resumption import WATCHING
 from tf_metammf.trainer.runs.run_directory import RunDirectory
@@ -229,6 +229,4 @@ def _require_free(folder: Path, name: str, known: Mapping[str, Any]) -> None:
 
 
 def _write(folder: Path, description: Mapping[str, Any]) -> None:
-    aside = folder / f".{DESCRIPTION}.partial"
-    aside.write_text(yaml.safe_dump(dict(description), sort_keys=False, allow_unicode=True), encoding="utf-8")
-    aside.replace(folder / DESCRIPTION)
+    replace_text(folder / DESCRIPTION, yaml.safe_dump(dict(description), sort_keys=False, allow_unicode=True))

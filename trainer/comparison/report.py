@@ -8,13 +8,13 @@ import html
 import io
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from tf_metammf.records.html_page import Best, html_figure, html_page, html_table
 from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.staging import replace_text
 from tf_metammf.trainer.comparison.beyond_accuracy import (
     beyond_accuracy_heads,
     beyond_accuracy_markdown,
@@ -87,7 +87,7 @@ def write_report(
         (folder / "plots" / f"{name}.svg").write_text(plots[name][1], encoding="utf-8")
     texts["report.html"] = _page(record_set, results, plots)
     for name, text in texts.items():
-        _replace(folder / name, text)
+        replace_text(folder / name, text)
     return results
 
 
@@ -159,9 +159,3 @@ def _svg(figure: Figure) -> str:
     text = io.StringIO()
     figure.savefig(text, format="svg")
     return text.getvalue()[text.getvalue().index("<svg") :]
-
-
-def _replace(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)

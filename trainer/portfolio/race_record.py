@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.records.staging import replace_text
 
 RACE_FILE = "race.json"
 
@@ -62,9 +63,7 @@ class RaceRecord:
 
     def write(self, folder: Path) -> None:
         """Writes the record, aside first."""
-        aside = folder / f".{RACE_FILE}.partial"
-        aside.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        aside.replace(folder / RACE_FILE)
+        replace_text(folder / RACE_FILE, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "RaceRecord":

@@ -28,7 +28,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.media.provenance import described
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.record_set import RecordSet, open_record_set
-from tf_metammf.records.staging import staged_directory
+from tf_metammf.records.staging import replace_text, staged_directory
 from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
 
 
@@ -114,9 +114,11 @@ class RunDirectory:
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Writes one of the JSON files."""
-        aside = self.folder / f".{name}.json.partial"
-        aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        aside.replace(self.folder / f"{name}.json")
+        replace_text(self.folder / f"{name}.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def write_configuration(self, configuration: Configuration) -> None:
+        """Writes the configuration."""
+        replace_text(self.configuration_file, configuration.to_yaml())
 
     def open_records(self, folder: str | Path | None = None, *, option: str = "--records") -> RecordSet:
         """Opens the record set of the run, or another place of the same data.
@@ -157,7 +159,7 @@ def create_run_directory(folder: str | Path, configuration: Configuration, recor
     trained_on.encode("utf-8")  # an error here names the path; one of writing names all that is written
     with staged_directory(run.folder, option="--run") as staging:
         aside = RunDirectory(staging)
-        aside.configuration_file.write_text(configuration.to_yaml(), encoding="utf-8")
+        aside.write_configuration(configuration)
         aside.write("records", {"path": trained_on, **describe_records(record_set.metadata)})
     return run
 

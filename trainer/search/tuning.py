@@ -12,6 +12,7 @@ from typing import Any
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.staging import replace_text
 from tf_metammf.trainer.planning.bounds import check_bounds
 from tf_metammf.trainer.runs.resumption import WATCHING
 from tf_metammf.trainer.runs.run_lock import locked
@@ -104,13 +105,13 @@ def tune(
         write_report(search, records, space, objective=objective)
         chosen = space.configuration(best.parameters)
         heading = f"# Best of {len(records)} trials, {best.trial_id}: validation {objective} {best.value:.6g}\n"
-        search.best_file.write_text(heading + chosen.to_yaml(), encoding="utf-8")
+        replace_text(search.best_file, heading + chosen.to_yaml())
         # Not the seed of the trials: the best of them was best with it by chance, too.
         fresh = range(settings.seed + 1, settings.seed + 1 + seeds)
         runs = {seed: search.final(best.trial_id, seed) for seed in fresh}
         final = train_with_seeds(record_set, chosen, runs, group=search.folder, verbose=verbose)
         results = {"objective": objective, "trial": best.trial_id, "validation": best.value, **final}
-        search.results_file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        replace_text(search.results_file, json.dumps(results, indent=2) + "\n")
     return TuningResults(search, records, best, final)
 
 

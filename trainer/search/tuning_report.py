@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_metammf.records.staging import replace_text
 from tf_metammf.trainer.search.search_directory import SearchDirectory
 from tf_metammf.trainer.search.search_parameters import Choice, Parameter
 from tf_metammf.trainer.search.search_space import SearchSpace
@@ -33,7 +34,7 @@ def write_report(
         writer.writeheader()
         writer.writerows(rows)
     content = json.dumps([asdict(record) for record in records], indent=2)
-    (search.folder / "trials.json").write_text(content + "\n", encoding="utf-8")
+    replace_text(search.folder / "trials.json", content + "\n")
     draw_trials(search.plot_file, records, space, objective=objective)
     _write_hparams(search, records, space, objective=objective)
 
