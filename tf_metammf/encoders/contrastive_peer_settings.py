@@ -36,7 +36,7 @@ class MGCNSettings(ContrastiveSettings):
 
     Attributes:
         neighbours: Most similar items of each item.
-        item_layers: Layers over the graph of similar items.
+        item_layers: Layers over the graphs of similar items.
     """
 
     name: Literal["mgcn"] = "mgcn"
@@ -51,23 +51,12 @@ class MGCNSettings(ContrastiveSettings):
 
 
 @dataclass
-class SMORESettings(ContrastiveSettings):
-    """Settings of SMORE.
+class SMORESettings(MGCNSettings):
+    """Settings of SMORE: those of MGCN."""
 
-    Attributes:
-        neighbours: Most similar items of each item.
-        item_layers: Layers over the graphs of similar items.
-    """
-
-    name: Literal["smore"] = "smore"
-    neighbours: int = 10
-    item_layers: int = 1
+    name: Literal["smore"] = "smore"  # type: ignore[assignment]
 
     layer = "tf_metammf.encoders.smore:SMORE"
-    searched: ClassVar[Searched] = {
-        **ContrastiveSettings.searched,
-        "neighbours": {"choice": [5, 10, 20, 50]},
-    }
 
 
 @dataclass

@@ -10,7 +10,7 @@ from tf_metammf.encoders.settings import EncoderSettings
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.modalities import scope_name
 from tf_metammf.graphs.interaction_graph import InteractionGraph
-from tf_metammf.graphs.item_graph import ItemGraph, nearest_neighbours, normalized
+from tf_metammf.graphs.item_graph import ItemGraph, nearest_neighbours, normalized, similar_by_modality
 from tf_metammf.graphs.neighbourhoods import Neighbourhoods
 from tf_metammf.graphs.nodes import UsersAndItems
 from tf_metammf.layers.layer_arguments import positive_integer, share
@@ -69,9 +69,8 @@ class LATTICE(ItemGraphEncoder):
         self.projections: dict[str, tf.Variable] = {}
         self.biases: dict[str, tf.Variable] = {}
         self.found: dict[str, tf.Variable] = {}
-        for name, values in content.all_items().items():
-            ids, similarity = nearest_neighbours(values, self.neighbours)
-            self.initial_graphs[name] = ItemGraph([(ids, normalized(ids, similarity))])
+        for name, (ids, weights) in similar_by_modality(content, self.neighbours).items():
+            self.initial_graphs[name] = ItemGraph([(ids, weights)])
             self.projections[name] = self.add_weight(
                 f"projection_{scope_name(name)}", (content.widths[name], units), initializer="glorot_uniform"
             )

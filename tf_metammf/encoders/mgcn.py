@@ -12,7 +12,7 @@ from tf_metammf.encoders.two_view_encoder import TwoViewEncoder
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.modalities import scope_name
 from tf_metammf.graphs.interaction_graph import InteractionGraph
-from tf_metammf.graphs.item_graph import ItemGraph, nearest_neighbours, normalized
+from tf_metammf.graphs.item_graph import ItemGraph, similar_by_modality
 from tf_metammf.graphs.neighbourhoods import Neighbourhoods
 from tf_metammf.graphs.nodes import UsersAndItems
 from tf_metammf.graphs.normalized_sums import sums_of_items
@@ -63,10 +63,7 @@ class MGCN(TwoViewEncoder):
         super().__init__(graph, content, **options)
         self.item_layers = positive_integer("MGCN", "item_layers", item_layers)
         k = positive_integer("MGCN", "neighbours", neighbours)
-        self.item_graphs: dict[str, ItemGraph] = {}
-        for name, values in content.all_items().items():
-            ids, similarity = nearest_neighbours(values, k)
-            self.item_graphs[name] = ItemGraph([(ids, normalized(ids, similarity))])
+        self.item_graphs = {name: ItemGraph([graph]) for name, graph in similar_by_modality(content, k).items()}
         self.maps: dict[str, keras.layers.Dense] = {}
         self.gates: dict[str, keras.layers.Dense] = {}
         self.preferences: dict[str, keras.layers.Dense] = {}

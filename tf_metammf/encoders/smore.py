@@ -12,7 +12,7 @@ from tf_metammf.encoders.two_view_encoder import TwoViewEncoder
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.modalities import scope_name
 from tf_metammf.graphs.interaction_graph import InteractionGraph
-from tf_metammf.graphs.item_graph import ItemGraph, largest_of, nearest_neighbours, normalized
+from tf_metammf.graphs.item_graph import ItemGraph, largest_of, similar_by_modality
 from tf_metammf.graphs.neighbourhoods import Neighbourhoods
 from tf_metammf.graphs.nodes import UsersAndItems
 from tf_metammf.graphs.normalized_sums import sums_of_items
@@ -68,10 +68,7 @@ class SMORE(TwoViewEncoder):
         super().__init__(graph, content, **options)
         self.item_layers = positive_integer("SMORE", "item_layers", item_layers)
         k = positive_integer("SMORE", "neighbours", neighbours)
-        graphs = {}
-        for name, values in content.all_items().items():
-            ids, similarity = nearest_neighbours(values, k)
-            graphs[name] = ids, normalized(ids, similarity)
+        graphs = similar_by_modality(content, k)
         self.item_graphs = {name: ItemGraph([graph]) for name, graph in graphs.items()}
         self.item_graphs[FUSED] = largest_of(list(graphs.values()))
         self.maps: dict[str, keras.layers.Dense] = {}

@@ -56,6 +56,23 @@ def normalized(neighbours: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return weights * roots[:, tf.newaxis] * tf.gather(roots, neighbours)
 
 
+def similar_by_modality(content: ItemContent, neighbours: int) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    """The most similar items of every item in each modality, with normalised weights.
+
+    Args:
+        content: The features of all items.
+        neighbours: How many; an item is one of its own.
+
+    Returns:
+        By modality: ids, int32 ``[items, k]``, and weights, float32 ``[items, k]``, as :func:`normalized` gives them.
+    """
+    found = {}
+    for name, values in content.all_items().items():
+        ids, similarity = nearest_neighbours(values, neighbours)
+        found[name] = ids, normalized(ids, similarity)
+    return found
+
+
 def similar_items(
     content: ItemContent, neighbours: int, *, modality_weights: Mapping[str, float] | None = None
 ) -> "ItemGraph":
