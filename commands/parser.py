@@ -80,7 +80,8 @@ def _one_line(message: str, options: list[str]) -> str:
         nearest = get_close_matches(unknown[1], known, n=1, cutoff=0.5)
         return f"unknown option {unknown[1]}" + (f"; did you mean {nearest[0]}?" if nearest else ". See --help.")
     if choice := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", text):
-        return str(unknown_name("command", choice[1], re.findall(r"[\w-]+", choice[2])))
+        option = re.match(r"argument --([\w.+-]+): ", text)
+        return str(unknown_name(option[1] if option else "command", choice[1], re.findall(r"[\w-]+", choice[2])))
     if missing := re.match(r"the following arguments are required: (.*)", text):
         names = ", ".join(name.rpartition(".")[2] for name in missing[1].split(", "))
         return f"missing: {names}. See --help."

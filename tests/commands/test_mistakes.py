@@ -48,6 +48,10 @@ def nothing_but(folder: Path, *names: str) -> bool:
         ([], "a command is missing. See --help."),
         (["records"], "a command is missing. See --help."),
         (["trian"], 'unknown command "trian"; did you mean "train"?'),
+        (
+            ["records", "synthesize", "--output", "x", "--sequences", "nedle"],
+            'unknown sequences "nedle"; did you mean "needle"?',
+        ),
         (["train", "--run", "r"], "missing: records"),
         (["train", "--records", "x", "--run", "r", "--model.fusion.rnk=3"], "did you mean --model.fusion.rank?"),
         (["train", "--records", "x", "--run", "r", "--model.fusion.rank=many"], "found many, expected int or null"),
