@@ -18,10 +18,12 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
 th { font-weight: 600; vertical-align: bottom; min-width: 4rem; max-width: 14rem; overflow-wrap: break-word; }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--ground); }
-td:first-child { max-width: 20rem; overflow-wrap: break-word; }
+td { white-space: nowrap; }
+td:first-child { white-space: normal; max-width: 20rem; overflow-wrap: break-word; }
 td.best { font-weight: 600; }
-table.words th, table.words td { text-align: left; } table.words td:first-child { white-space: nowrap; }
-figure { margin: .6rem 0 0; } svg { width: 100%; height: auto; max-width: 60rem; }
+table.words th, table.words td { text-align: left; white-space: normal; }
+table.words td:first-child { white-space: nowrap; }
+figure { margin: .6rem 0 0; } svg { max-width: 100%; height: auto; }
 code { background: var(--raised); padding: .1rem .3rem; border-radius: 4px; }
 """
 

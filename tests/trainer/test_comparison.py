@@ -105,6 +105,10 @@ def test_popularity_is_named_once_and_a_random_ranking_always(results, compared)
     number = f"{references['random']['recall@5']:.4f}"
     for name in ("results.md", "results.tex", "report.html"):
         assert "random (untrained)" in (compared / name).read_text() and number in (compared / name).read_text()
+    tables = Page((compared / "report.html").read_text()).tables
+    heads, row = tables[0][0], next(row for row in tables[0] if row[0] == "random (untrained)")
+    assert row[heads.index("recall@5")] == number and len(row) == len(heads)
+    assert not any(cell for head, cell in zip(heads, row, strict=True) if "minus" in head or head in ("p", "epochs"))
 
 
 def test_models_stand_beside_popularity_where_none_of_them_is(halves, tmp_path, capsys):
@@ -121,11 +125,27 @@ class Page(HTMLParser):
         super().__init__()
         self.links: list[str] = []
         self.drawings = 0
+        self.tables: list[list[list[str]]] = []
+        self._in_cell = False
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         self.links += [value for name, value in attributes if name in ("src", "href") and not value.startswith("#")]
         self.drawings += tag == "svg"
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+        self._in_cell = tag in ("td", "th")
+
+    def handle_data(self, data):
+        if self._in_cell:
+            self.tables[-1][-1][-1] += data
+
+    def handle_endtag(self, tag):
+        self._in_cell = False
 
 
 def test_the_page_holds_every_plot_and_asks_no_server_for_anything(compared):

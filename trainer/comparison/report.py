@@ -117,7 +117,8 @@ def _figure(caption: str, drawing: str) -> str:
 def _main_table(results: Mapping[str, Any]) -> str:
     names, best = columns(results), best_models(results)
     # Differences come first: with many cut-offs the end of a row is out of sight.
-    heads = ["model", *difference_heads(results), *names, "epochs", "seconds", "memory, MiB", "parameters"]
+    differences = difference_heads(results)
+    heads = ["model", *differences, *names, "epochs", "seconds", "memory, MiB", "parameters"]
     rows: list[list[str | Best]] = []
     for model, found in results["models"].items():
         metrics = {name: number(found["metrics"][name]) for name in names}
@@ -133,7 +134,8 @@ def _main_table(results: Mapping[str, Any]) -> str:
             ]
         )
     for label, numbers in untrained_rows(results, names):
-        rows.append([label, *numbers, *[""] * (len(heads) - 1 - len(numbers))])
+        known = [label, *[""] * len(differences), *numbers]
+        rows.append([*known, *[""] * (len(heads) - len(known))])
     return html_table(heads, rows)
 
 
