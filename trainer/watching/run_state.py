@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from tf_metammf.errors import TrainingDivergedError
 from tf_metammf.records.tensorflow_errors import LOST_CONNECTION
-from tf_metammf.trainer.runs.environment import describe_environment, peak_memory_bytes
+from tf_metammf.trainer.runs.environment import describe_environment, peak_memory_bytes, restart_peak_memory
 from tf_metammf.trainer.runs.run_in_progress import RunInProgress
 from tf_metammf.trainer.watching.training_curve import draw_training_curve
 
@@ -22,6 +22,7 @@ def state_written(progress: RunInProgress, *, monitor: str) -> Iterator[None]:
     run, state = progress.run, progress.state
     started, before = time.perf_counter(), run.seconds
     ending = "failed"
+    of_this_training = restart_peak_memory()
     run.write("environment", describe_environment())
     run.write("state", {"state": "running", "seconds": before})
     try:
@@ -47,5 +48,6 @@ def state_written(progress: RunInProgress, *, monitor: str) -> Iterator[None]:
                 "rollbacks": state.rollbacks,
                 "seconds": round(before + time.perf_counter() - started, 2),
                 "peak_memory_bytes": peak_memory_bytes(),
+                "peak_memory_since": "training began" if of_this_training else "process began",
             },
         )
