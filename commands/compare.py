@@ -45,6 +45,12 @@ def add_arguments(parser: CommandParser) -> None:
         help="CSV file of item ids and kinds to colour maps by; by default RECORDS.kinds.csv, if it exists, "
         "otherwise clusters of the features.",
     )
+    parser.add_argument(
+        "--metrics",
+        type=str | None,
+        help="Metrics of the LaTeX table, separated by commas; by default recall and NDCG at the compared cut-off.",
+    )
+    parser.add_argument("--trec", action="store_true", help="Also write lists as TREC run files, with their qrels.")
     add_field_options(parser, explanation="The value for all models; overrides the preset or file.")
 
 
@@ -59,6 +65,7 @@ def run(arguments: Namespace) -> int:
 
     record_set = open_record_set(arguments.records)
     kinds = find_kinds(record_set, arguments.kinds)  # refused before the trainings
+    metrics = None if arguments.metrics is None else _metric_names(arguments.metrics)
     searched = arguments.trials > 0
     models = named_models(arguments.models, overrides=given_fields(arguments), searched=searched)
     varied: dict[str, str] = {}
@@ -75,9 +82,25 @@ def run(arguments: Namespace) -> int:
         tuner=arguments.tuner,
         verbose=0 if arguments.quiet else None,
     )
-    _print(write_report(comparison, record_set, references=references, kinds=kinds))
+    results = write_report(
+        comparison,
+        record_set,
+        references=references,
+        kinds=kinds,
+        metrics=metrics,
+        trec=arguments.trec,
+        words=arguments.words,
+    )
+    _print(results)
     print(arguments.output / "report.html")
     return 0
+
+
+def _metric_names(text: str) -> list[str]:
+    """The metrics of ``--metrics``, as results name them; what is malformed is refused before the trainings."""
+    from tf_metammf.ranking.metric_names import MetricName
+
+    return [str(MetricName.parse(name.strip())) for name in text.split(",") if name.strip()]
 
 
 def _ablated(
