@@ -110,6 +110,7 @@ def _run(words: Sequence[str], *, own_process: bool) -> int:
     parser = _parser(words)
     module, options = _chosen(parser.instantiate(parser.parse_args(words)))
     begin_log(quiet=options.quiet, verbose=options.verbose, propagate=not own_process)
+    options.words = words  # for reports that say how they were made
     return int(module.run(options))
 
 
