@@ -67,6 +67,8 @@ class MetaMMF(CatalogueModel):
         combination: How content and ID are joined: ``"concatenate"`` (published) or ``"add"``.
         id_dropout: Share of items in a training batch that lose their ID part. Defaults to 0.
         modality_dropout: Probability that a modality is hidden in training. Defaults to 0.
+        modality_heads: Whether each modality has a linear map beside the fusion, which represents an item that has no
+            other modality, without stand-ins. Defaults to False.
         standardize: Whether features are standardised over the training items. Defaults to True; published: False.
         normalize: Whether embeddings are L2-normalised. Defaults to False.
         l2: Factor of ``0.5 * l2 * sum(weights ** 2)``, dense weights and embedding rows of the batch. Defaults to 0.
@@ -111,6 +113,7 @@ class MetaMMF(CatalogueModel):
         combination: str = "concatenate",
         id_dropout: float = 0.0,
         modality_dropout: float = 0.0,
+        modality_heads: bool = False,
         standardize: bool = True,
         normalize: bool = False,
         l2: float = 0.0,
@@ -143,6 +146,7 @@ class MetaMMF(CatalogueModel):
             combination=combination,
             id_dropout=id_dropout,
             modality_dropout=modality_dropout,
+            modality_heads=modality_heads,
             standardize=standardize,
             initializer=embeddings_initializer,
             jit_compile=jit_compile,
@@ -195,11 +199,12 @@ class MetaMMF(CatalogueModel):
             distinct, position = tf.unique(wanted)
             queries, encoded = self._encode(inputs["user"], distinct, **given, training=training)
             candidates = tf.gather(encoded, position)
-        loss = self.objective(self._finish(queries), self._finish(candidates), inputs)
+        of_users, of_candidates = self._finish(queries), self._finish(candidates)
+        loss = self.objective(of_users, of_candidates, inputs)
         seen = {**inputs, "candidate": wanted}
         loss += self.encoder.auxiliary_loss(seen, queries, candidates, training=training)
         if training and self.auxiliary is not None:
-            loss += self._auxiliary_loss(self.auxiliary, inputs)
+            loss += self._auxiliary_loss(self.auxiliary, inputs, users=of_users, candidates=(wanted, of_candidates))
         if not self.l2:
             return loss
         weights = self.trainable_variables

@@ -13,6 +13,7 @@ from tf_metammf.features.modalities import scope_name
 from tf_metammf.features.token_features import ModalityFeatures, item_count, tokens_of, vectors_of
 from tf_metammf.fusion.fusions import apply_fusion, form_of
 from tf_metammf.fusion.missing_modalities import MissingModalities
+from tf_metammf.fusion.modality_heads import ModalityHeads
 from tf_metammf.layers.dropout import new_generator, uniform
 from tf_metammf.layers.layer import Layer
 from tf_metammf.layers.layer_arguments import positive_integer
@@ -80,6 +81,7 @@ class ItemTower(Layer):
         id_dropout: Share of items in a training batch that lose their ID part, where there is a fusion.
         modality_dropout: Probability that a modality of an item is hidden in training.
         standardize: Whether features are standardised with the statistics given to :meth:`adapt`.
+        modality_heads: Whether :class:`tf_metammf.fusion.modality_heads.ModalityHeads` stand beside the fusion.
         initializer: Initialiser of the ID embeddings. Defaults to ``"glorot_uniform"``.
         jit_compile: Whether XLA compiles the fusion in training. Defaults to False.
         **options: Name, dtype and other arguments of a Keras layer. Features are standardised in float64
@@ -109,6 +111,7 @@ class ItemTower(Layer):
         id_dropout: float = 0.0,
         modality_dropout: float = 0.0,
         standardize: bool = True,
+        modality_heads: bool = False,
         initializer: Any = "glorot_uniform",
         jit_compile: bool = False,
         **options: Any,
@@ -130,6 +133,8 @@ class ItemTower(Layer):
             dropout=modality_dropout, dtype=self.dtype_policy, name="missing_modalities"
         )
         self.standardize = standardize
+        self.modality_heads = modality_heads and fusion is not None
+        self.heads: ModalityHeads | None = None
         self.jit_compile = jit_compile
         self.generator = new_generator()
         self.standardization: dict[str, Normalization] = {}
@@ -203,7 +208,12 @@ class ItemTower(Layer):
     ) -> tf.Tensor:
         complete, mask = self.missing_modalities(self.standardized(features), mask=dict(presence), training=training)
         # A fusion of the user's own may have another dtype policy.
-        return tf.cast(apply_fusion(self.fusion, complete, mask, training=training), self.compute_dtype)
+        fused = tf.cast(apply_fusion(self.fusion, complete, mask, training=training), self.compute_dtype)
+        if not self.modality_heads:
+            return fused
+        if self.heads is None:
+            self.heads = ModalityHeads(int(fused.shape[-1]), dtype=self.dtype_policy, name="modality_heads")
+        return self.heads(vectors_of(complete), mask=mask, fused=fused)
 
     def call(
         self,
@@ -264,6 +274,7 @@ class ItemTower(Layer):
             "id_dropout": self.id_dropout,
             "modality_dropout": self.missing_modalities.dropout,
             "standardize": self.standardize,
+            "modality_heads": self.modality_heads,
             "initializer": self._initializer,
             "jit_compile": self.jit_compile,
             "standardized_widths": {

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from tf_metammf.auxiliary.settings import NoAuxiliarySettings
 from tf_metammf.errors import unknown_name
 from tf_metammf.fusion.settings import ConcatenationFusionSettings, LayeredFusionSettings, NoFusionSettings
 from tf_metammf.parts.parts import known_parts, setting_names
@@ -94,7 +95,13 @@ def _with_modalities(configuration: Configuration, names: list[str]) -> Configur
 def _without_content(configuration: Configuration) -> Configuration:
     model = configuration.model
     return replace(
-        configuration, model=replace(model, fusion=NoFusionSettings(), encoder=model.encoder.without_features())
+        configuration,
+        model=replace(
+            model,
+            fusion=NoFusionSettings(),
+            encoder=model.encoder.without_features(),
+            auxiliary=NoAuxiliarySettings(),  # auxiliary losses look at fused vectors
+        ),
     )
 
 

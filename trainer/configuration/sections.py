@@ -37,6 +37,8 @@ class ModelConfiguration:
         combination: How fused vector and ID embedding are joined: concatenate or add.
         id_dropout: Share of items in a training batch that lose their ID part, where content is fused with it.
         modality_dropout: Probability that a modality of an item is hidden in training.
+        modality_heads: Whether each modality has a linear map beside the fusion, which represents items that have no
+            other modality.
         standardize: Whether features are standardised with statistics of the training items.
         normalize: Whether embeddings are L2-normalised before scoring.
         l2: L2 penalty on dense weights and on the embedding rows of the batch.
@@ -52,6 +54,7 @@ class ModelConfiguration:
     combination: Literal["concatenate", "add"] = "add"
     id_dropout: float = 0.0
     modality_dropout: float = 0.0
+    modality_heads: bool = False
     standardize: bool = True
     normalize: bool = True
     l2: float = 0.0

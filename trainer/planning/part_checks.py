@@ -40,6 +40,11 @@ def check_served(configuration: Configuration) -> None:
         InvalidInputError: A setting does not; the message names it.
     """
     training = configuration.training
+    if configuration.model.auxiliary.takes_teachers:
+        raise InvalidInputError(
+            f"model.auxiliary.name is {configuration.model.auxiliary.name}, and with parameter_server there are no "
+            "teachers: their tables would be sent with every step. Use another strategy."
+        )
     refused = {
         "model.encoder.name": (configuration.model.encoder.name, "mf", "a graph encoder needs all nodes in every step"),
         "objective.name": (configuration.objective.name, "in_batch_softmax", "the others need all items or a sampler"),
