@@ -139,6 +139,16 @@ def test_vectors_are_compared_by_a_learned_map_over_items_of_the_catalogue(modal
     assert found == pytest.approx(1 - np.mean(cosines), rel=1e-5)
 
 
+def test_teachers_of_single_modalities_teach_whole_items_by_the_sums_of_their_scores():
+    teachers = a_teacher(0, "visual", untaught=(1,)), a_teacher(1, "acoustic", width=5)
+    seen, users = some_items(SEEN), BATCH["user"].numpy()
+    scores = sum(each.users[users] @ each.items[[5, 7]].T for each in teachers)
+    own = softmax(normal(3, 4, D) @ seen.embeddings.numpy()[[0, 2]].T / TEMPERATURE)
+    _, found = loss_of(*teachers, seen=seen, response_weight=1.0, ensemble=True)
+    assert found == pytest.approx(kl(softmax(scores / TEMPERATURE), own).mean(), rel=1e-5)
+    assert loss_of(*teachers, seen=seen, response_weight=1.0)[1] == 0
+
+
 def test_the_divergence_of_equal_scores_is_zero_and_that_of_others_is_of_the_size_of_one():
     scores, present = normal(0, 20, 30), tf.ones([30], tf.bool)
     same = mean_probabilities([scores, scores], present, temperature=1.0)

@@ -15,7 +15,8 @@ from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.token_features import ModalityFeatures, carried_features, vectors_of
 from tf_metammf.layers.placement import rows_of
 from tf_metammf.layers.row_blocks import stacked
-from tf_metammf.towers import ItemTower, UserTower
+from tf_metammf.towers import ItemTower
+from tf_metammf.user_tower import UserTower
 
 
 class CatalogueModel(AuxiliaryTraining):

@@ -14,6 +14,7 @@ from tf_metammf.model import MetaMMF
 from tf_metammf.objectives.settings import ObjectiveSettings
 from tf_metammf.optimizers.fused_adam import FusedAdam
 from tf_metammf.optimizers.lazy_adam import LazyAdam
+from tf_metammf.trainer.frozen_base import is_of_adapter
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.training_data import TrainingData
 
@@ -57,6 +58,8 @@ def make_model(plan: TrainingPlan, data: TrainingData, teachers: Sequence[Teache
         id_dropout=settings.id_dropout,
         modality_dropout=settings.modality_dropout,
         modality_heads=settings.modality_heads,
+        adapters=settings.adapters,
+        adapter_units=settings.adapter_units,
         standardize=settings.standardize,
         normalize=settings.normalize,
         l2=settings.l2,
@@ -85,6 +88,8 @@ def make_compiled_model(plan: TrainingPlan, data: TrainingData, teachers: Sequen
         InvalidInputError: As :func:`make_model`.
     """
     model = make_model(plan, data, teachers)
+    if plan.configuration.training.freeze == "base":
+        model.freeze(weight for weight in model.trainable_weights if not is_of_adapter(weight))
     model.compile(optimizer=make_optimizer(plan))
     model.optimizer.build(model.trainable_variables)
     model.logs_gradient_norm = plan.configuration.training.tensorboard == "all"

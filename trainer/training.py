@@ -24,6 +24,7 @@ from tf_metammf.trainer.distribution.strategy import (
     worker_group,
 )
 from tf_metammf.trainer.distribution.worker_process import lost_workers_named, own_directory
+from tf_metammf.trainer.frozen_base import take_known_items
 from tf_metammf.trainer.planning.training_plan import TrainingPlan, plan_training
 from tf_metammf.trainer.rankings import final_rankings, validation_ranking
 from tf_metammf.trainer.replica_training import ReplicaTraining
@@ -149,6 +150,7 @@ def _train(
     validation = validation_ranking(plan, data, group=group)
     rankings = final_rankings(plan, data, splits=splits, group=group)
     report = begin_from_earlier_run(run, training.model, data, configuration.training)
+    take_known_items(training.model, run)
     with own_directory(run, cluster) as own:
         if not own.configuration_file.is_file():
             create_run_directory(own.folder, configuration, record_set)

@@ -13,7 +13,7 @@ def test_the_table_has_the_recall_of_the_long_tail_and_the_size_of_the_export(fi
     assert row["recall@5"] == pytest.approx(finished.read("metrics")["test"]["recall@5"])
     [version] = (tmp_path / "exports").glob("[0-9]*")
     assert row["export, MB"] == sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) / 1e6
-    assert row["embedding width"] == 8 and row["p50, ms"] > 0
+    assert row["embedding width"] == 4 and row["p50, ms"] > 0
 
     model, data = load_model(finished)
     users, items = (table.numpy() for table in model.embeddings())

@@ -42,6 +42,9 @@ class Distillation(AuxiliaryLoss):
     nothing about are left out. ``w_m`` is 1, or with ``balance="utilization"`` that of
     :func:`tf_metammf.auxiliary.balance.balance_weights`.
 
+    With ``ensemble`` the teachers of single modalities teach whole items as well, as one teacher whose scores are the
+    sums of theirs.
+
     Hinton's factor ``t^2`` is left out: the objective has the same temperature, so the gradients have the same scale.
 
     Metrics of the model: ``distillation/response`` and ``distillation/NAME``, divergences in nats,
@@ -56,6 +59,7 @@ class Distillation(AuxiliaryLoss):
         temperature: ``t``, above 0. Defaults to 0.2.
         items: Items of the sample of the catalogue; 0 for those of the batch. Defaults to 512.
         balance: ``"none"`` or ``"utilization"``. Defaults to ``"none"``.
+        ensemble: Whether teachers of single modalities teach whole items together. Defaults to False.
         **options: Of a Keras layer.
 
     Raises:
@@ -77,6 +81,7 @@ class Distillation(AuxiliaryLoss):
         temperature: float = 0.2,
         items: int = 512,
         balance: Literal["none", "utilization"] = "none",
+        ensemble: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -89,9 +94,11 @@ class Distillation(AuxiliaryLoss):
         self.head_weight, self.alpha = not_negative("head_weight", head_weight), alpha
         self.response_weight = not_negative("response_weight", response_weight)
         self.feature_weight = not_negative("feature_weight", feature_weight)
-        self.temperature, self.balance = temperature, balance
+        self.temperature, self.balance, self.ensemble = temperature, balance, ensemble
         self.sampled_items = int(not_negative("items", items)) if teachers and feature_weight else 0
-        self._tables = [_Tables(teacher) for teacher in teachers]
+        of_one = [teacher for teacher in teachers if teacher.modality is not None]
+        together = [Teacher.together(of_one)] if ensemble and len(of_one) > 1 else []
+        self._tables = [_Tables(teacher) for teacher in (*teachers, *together)]
         self._maps: dict[str, keras.layers.Dense] = {}
         self._measured: dict[str, keras.metrics.Mean] = {}
 
@@ -100,8 +107,12 @@ class Distillation(AuxiliaryLoss):
         self._of_modality: dict[str, list[_Tables]] = {name: [] for name in sorted(self.widths)}
         self._of_whole: list[_Tables] = []
         for tables in self._tables:
-            alone = tables.modality in self._of_modality and len(self.widths) > 1
-            (self._of_modality[tables.modality] if alone else self._of_whole).append(tables)
+            name = tables.modality
+            if name is not None and name in self._of_modality and len(self.widths) > 1:
+                tables.alone = name
+                self._of_modality[name].append(tables)
+            else:
+                self._of_whole.append(tables)
         for number, tables in enumerate(self._tables if self.feature_weight else []):
             layer = keras.layers.Dense(tables.width, use_bias=False, name=f"map_{number}", dtype=tf.float32)
             layer.build((None, int(input_shape[-1])))
@@ -180,9 +191,9 @@ class Distillation(AuxiliaryLoss):
         for tables in self._tables:
             taught = rows_of(tables.taught, view.items)
             fused = view.fused
-            if not any(tables is each for each in self._of_whole):
-                taught &= view.presence[tables.modality]
-                fused = view.fuse(only(tables.modality, view.presence))
+            if tables.alone is not None:
+                taught &= view.presence[tables.alone]
+                fused = view.fuse(only(tables.alone, view.presence))
             mapped = tf.math.l2_normalize(tables.map(tf.cast(fused, tf.float32)), axis=-1)
             wanted = tf.math.l2_normalize(rows_of(tables.items, view.items), axis=-1)
             distance = tf.where(taught, 1 - tf.reduce_sum(mapped * wanted, axis=-1), 0.0)
@@ -205,6 +216,8 @@ class _Tables:
     """A teacher on the device."""
 
     map: keras.layers.Dense
+    alone: str | None = None
+    """The modality of the student that it teaches, or None where it teaches whole items."""
 
     def __init__(self, teacher: Teacher) -> None:
         self.modality, self.width = teacher.modality, teacher.width

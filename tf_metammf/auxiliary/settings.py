@@ -71,6 +71,7 @@ class DistillationSettings(AuxiliarySettings):
         temperature: Temperature of the softmax over scores, that of the objective.
         items: Items of the whole catalogue in a step whose vectors are compared; 0 for those of the batch.
         balance: utilization for more weight for modalities that the model makes little use of; none for equal ones.
+        ensemble: Whether teachers of single modalities teach whole items together, by the sums of their scores.
     """
 
     name: Literal["distillation"] = "distillation"
@@ -82,6 +83,7 @@ class DistillationSettings(AuxiliarySettings):
     temperature: float = 0.2
     items: int = 512
     balance: Literal["none", "utilization"] = "none"
+    ensemble: bool = False
 
     layer: ClassVar[str] = "tf_metammf.auxiliary.distillation:Distillation"
     takes_teachers: ClassVar[bool] = True

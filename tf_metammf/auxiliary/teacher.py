@@ -1,5 +1,6 @@
 """A teacher: a trained model as the two tables that its scores are made of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,15 @@ class Teacher:
         finally:
             model.calibration = calibration
         return cls(users, items, _taught(model), modality)
+
+    @classmethod
+    def together(cls, teachers: "Sequence[Teacher]") -> "Teacher":
+        """One teacher whose scores are the sums of those of several, for the items that all of them know."""
+        return cls(
+            np.concatenate([each.users for each in teachers], axis=1),
+            np.concatenate([each.items for each in teachers], axis=1),
+            np.all([each.taught for each in teachers], axis=0),
+        )
 
     @property
     def width(self) -> int:

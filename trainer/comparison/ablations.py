@@ -89,7 +89,16 @@ def _static(configuration: Configuration, _: Metadata) -> Variations:
 
 def _with_modalities(configuration: Configuration, names: list[str]) -> Configuration:
     model = configuration.model
-    return replace(configuration, model=replace(model, modalities=names, encoder=model.encoder.for_modalities(names)))
+    adapters = [name for name in model.adapters if name in names]
+    return replace(
+        configuration,
+        model=replace(
+            model,
+            modalities=names,
+            encoder=model.encoder.for_modalities(names),
+            adapters=adapters if len(adapters) < len(names) else [],  # one has to be fused
+        ),
+    )
 
 
 def _without_content(configuration: Configuration) -> Configuration:
@@ -99,6 +108,7 @@ def _without_content(configuration: Configuration) -> Configuration:
         model=replace(
             model,
             fusion=NoFusionSettings(),
+            adapters=[],
             encoder=model.encoder.without_features(),
             auxiliary=NoAuxiliarySettings(),  # auxiliary losses look at fused vectors
         ),
