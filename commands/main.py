@@ -40,12 +40,13 @@ EXIT_CODES = (
 )
 
 RECORD_COMMANDS = ("extract", "convert", "describe", "report", "validate", "remove-users", "remove-items", "synthesize")
-WITH_CONFIGURATION = ("train", "tune", "compare")
+WITH_CONFIGURATION = ("train", "tune", "compare", "distill")
 """Commands that take fields of a configuration."""
 COMMANDS = (
     "train",
     "tune",
     "compare",
+    "distill",
     "ranks",
     "evaluate",
     "runs",

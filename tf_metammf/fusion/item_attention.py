@@ -66,7 +66,7 @@ def item_attention(
             f"the fusion is {type(tower.fusion).__name__}, which attends to no tokens. Use queries, crossmodal or "
             "metammf_tokens."
         )
-    complete, mask = tower.missing_modalities(tower.standardized(features), mask=dict(presence), training=False)
+    complete, mask = tower.fusion_inputs(features, presence)
     found = {name: weights.numpy() for name, weights in tower.fusion.attention(complete, mask).items()}
     lengths = {name: complete[name].lengths.numpy() for name in found}
     times = {name: complete[name].times.numpy() for name in found}
