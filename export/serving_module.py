@@ -77,7 +77,7 @@ class ServingModule(RecommendingModule):
         self._histories = HistoryEncoder(
             model, rows=self.indices.scores.rows, users=users, items=items, seen=seen, trained=~untrained
         )
-        if self._histories.is_linear and untrained.any():
+        if self._histories.replaces_untrained and untrained.any():
             users[untrained] = self._histories.of_users(untrained, seen)
         # A variable, not a constant: those are a part of the graph, which may not be larger than 2 GB.
         self._queries = tf.Variable(np.pad(users, [(0, 1), (0, 0)]), trainable=False, name="queries")
