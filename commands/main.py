@@ -40,12 +40,13 @@ EXIT_CODES = (
 )
 
 RECORD_COMMANDS = ("extract", "convert", "describe", "report", "validate", "remove-users", "remove-items", "synthesize")
-WITH_CONFIGURATION = ("train", "tune", "compare")
+WITH_CONFIGURATION = ("train", "tune", "compare", "distill")
 """Commands that take fields of a configuration."""
 COMMANDS = (
     "train",
     "tune",
     "compare",
+    "distill",
     "ranks",
     "evaluate",
     "runs",
@@ -110,6 +111,7 @@ def _run(words: Sequence[str], *, own_process: bool) -> int:
     parser = _parser(words)
     module, options = _chosen(parser.instantiate(parser.parse_args(words)))
     begin_log(quiet=options.quiet, verbose=options.verbose, propagate=not own_process)
+    options.words = words  # for reports that say how they were made
     return int(module.run(options))
 
 
