@@ -3,28 +3,25 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from tf_metammf.auxiliary.auxiliary_loss import AuxiliaryLoss, ItemViews
+from tf_metammf.auxiliary_training import AuxiliaryTraining
 from tf_metammf.calibration import Calibration
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.features.batches import Batch
-from tf_metammf.features.feature_source import FeatureSource, extreme_items, items_at_once, token_modalities
+from tf_metammf.features.feature_source import FeatureSource, items_at_once, token_modalities
 from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.token_features import ModalityFeatures, carried_features, vectors_of
 from tf_metammf.layers.placement import rows_of
 from tf_metammf.layers.row_blocks import stacked
-from tf_metammf.retrieval_model import RetrievalModel
-from tf_metammf.towers import ItemTower, UserTower
+from tf_metammf.towers import ItemTower
+from tf_metammf.user_tower import UserTower
 
 
-class CatalogueModel(RetrievalModel):
+class CatalogueModel(AuxiliaryTraining):
     """A retrieval model that embeds all of its users and items, whatever the size of the catalogue.
 
     Attributes:
-        auxiliary: A loss beside that of the objective, or None.
         calibration: What is added to the scores of the trained model, or None; set it after training.
         encoder: What stands between towers and scores.
         item_features: The features of all items.
@@ -34,8 +31,6 @@ class CatalogueModel(RetrievalModel):
         user_tower: From dense user ids to vectors.
     """
 
-    auxiliary: AuxiliaryLoss | None
-    auxiliary_generator: Any
     calibration: Calibration | None = None
     encoder: Encoder
     item_features: FeatureTable | FeatureSource
@@ -60,7 +55,8 @@ class CatalogueModel(RetrievalModel):
         if self.encoder.passes_towers_through:
             # Finished block by block: normalising all items at once would take two more tensors of their size.
             finished = (self._finish(block).numpy() for block in blocks)
-            return self._finish(users), stacked(finished, rows=self.items, width=int(users.shape[-1]))
+            items = stacked(finished, rows=self.items, width=int(users.shape[-1]))
+            return self._finish(self.user_tower.with_items(users, items)), items
         return self._embed_all(users, tf.concat(list(blocks), axis=0))
 
     def messages(self) -> tf.Tensor | None:
@@ -138,13 +134,36 @@ class CatalogueModel(RetrievalModel):
         Raises:
             InvalidInputError: Features are streamed, and the batch lacks them or cannot have all that it needs.
         """
-        queries, candidates = self._encode(
+        queries, candidates = self._encode_with_histories(
             users, items, neighbourhood=neighbourhood, item_features=item_features, training=training
         )
         of_users, of_items = self._finish(queries), self._finish(candidates)
         if training or self.calibration is None:
             return of_users, of_items
         return self.calibration.users(of_users), self.calibration.items(of_items, items)
+
+    def _encode_with_histories(
+        self, users: tf.Tensor, items: tf.Tensor, *, without: tf.Tensor | None = None, training: bool, **given: Any
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What :meth:`_encode` gives, users with what their items add to them.
+
+        Args:
+            users: Dense user ids ``[U]``.
+            items: Dense item ids ``[I]``, each once.
+            without: Dense item ids ``[U]`` that the users are embedded without; None for none.
+            training: Whether dropout is applied.
+            **given: As :meth:`_encode`.
+        """
+        tower = self.user_tower
+        if tower.histories is None or tower.history is None:
+            return self._encode(users, items, **given, training=training)
+        seen, there = tower.histories.of(users, without=without)
+        # Every item is encoded once, whoever asks for it; those that are asked for come first.
+        distinct, position = tf.unique(tf.concat([items, tf.reshape(seen, [-1])], axis=0))
+        queries, encoded = self._encode(users, distinct, **given, training=training)
+        seen = tf.reshape(position[tf.size(items) :], tf.shape(seen))
+        queries = tower.history(queries, tf.gather(self._finish(encoded), seen), there, training=training)
+        return queries, encoded[: tf.size(items)]
 
     def _encode(
         self,
@@ -226,12 +245,6 @@ class CatalogueModel(RetrievalModel):
             return self._table().lookup(items)
         return carried_features(carried, items, self.item_features.widths)
 
-    def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        """A training step; logs what the auxiliary loss measures, beside the loss."""
-        logs = super().train_step(inputs)
-        measured = [] if self.auxiliary is None else self.auxiliary.metrics
-        return logs | {metric.name: metric.result() for metric in measured}
-
     def _build_towers(self) -> int:
         """Makes the weights of item tower, encoder and auxiliary loss; returns the width of what the tower gives."""
         nothing = {name: tf.zeros([1, width]) for name, width in self.item_features.widths.items()}
@@ -240,10 +253,7 @@ class CatalogueModel(RetrievalModel):
         width = int(representation.shape[-1])
         self.encoder.build((None, width))
         self._encode_new_items(representation, nothing, everywhere)
-        if self.auxiliary is not None:
-            self.auxiliary.require_items(has_fusion=self.item_tower.fusion is not None, streamed=self.streams_features)
-            self.auxiliary.widths = dict(self.item_features.widths)
-            self.auxiliary.build((None, int(self.item_tower.content(nothing, everywhere).shape[-1])))
+        self._build_auxiliary(nothing, everywhere)
         return width
 
     def _represent(
@@ -257,20 +267,6 @@ class CatalogueModel(RetrievalModel):
         known = rows_of(self.known_items, items)
         return self.item_tower(features, presence, items=items, known=known, training=training)
 
-    def _check_raw_features(self) -> None:
-        """Refuses features that overflow before anything is learned of them."""
-        for name, largest, (features, presence) in extreme_items(
-            self.item_features, block_size=items_at_once(self.item_features)
-        ):
-            representation = self.item_tower(features, presence)
-            embedding = self._encode_new_items(representation, features, presence)
-            squares = [tf.reduce_sum(tf.square(tf.cast(each, tf.float32))) for each in (representation, embedding)]
-            if not np.isfinite(squares).all():
-                raise InvalidInputError(
-                    f'modality "{name}": features reach {largest:g} and are not standardised, so embeddings and losses '
-                    "would be NaN or infinite. Set standardize to true, or divide them by a constant."
-                )
-
     def _table(self) -> FeatureTable:
         if not isinstance(self.item_features, FeatureTable):
             raise InvalidInputError(
@@ -283,23 +279,3 @@ class CatalogueModel(RetrievalModel):
         """Embeddings as they are scored, float32 ``[n, d]``, of what the encoder gives."""
         embeddings = self.encoder.head(tf.cast(embeddings, tf.float32))
         return tf.math.l2_normalize(embeddings, axis=-1) if self.normalize else embeddings
-
-    def _auxiliary_loss(self, auxiliary: AuxiliaryLoss, inputs: Batch) -> tf.Tensor:
-        sampled = None
-        if auxiliary.sampled_items:
-            shape = [min(auxiliary.sampled_items, self.items)]
-            drawn = self.auxiliary_generator.uniform(shape, maxval=self.items, dtype=tf.int64)
-            sampled = self._view(tf.unique(drawn)[0])
-        seen = self._view(tf.unique(inputs["item"])[0], inputs.get("item_features"))
-        return auxiliary(inputs, seen, sampled, training=True)
-
-    def _view(self, items: tf.Tensor, carried: Mapping[str, Any] | None = None) -> ItemViews:
-        features, presence = self._features_of(items, carried)
-        fused = self.item_tower.content(features, presence, training=True)
-        return ItemViews(
-            items,
-            fused,
-            vectors_of(self.item_tower.standardized(features)),
-            presence,
-            lambda others: self.item_tower.content(features, others, training=True),
-        )

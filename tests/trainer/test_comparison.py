@@ -117,6 +117,7 @@ def test_popularity_is_named_once_and_a_random_ranking_always(results, compared)
     assert not any(cell for head, cell in zip(heads, row, strict=True) if "minus" in head or head in ("p", "epochs"))
 
 
+@pytest.mark.long
 def test_models_stand_beside_popularity_where_none_of_them_is(halves, tmp_path, capsys):
     words = ["compare", "--records", str(halves.folder), "--output", str(tmp_path / "out"), "--seeds", "1", "--quiet"]
     assert main([*words, "--models", "item-knn,item-knn-content", "--evaluation.k", "[3, 5]"]) == 0

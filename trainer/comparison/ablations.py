@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from tf_metammf.auxiliary.settings import NoAuxiliarySettings
 from tf_metammf.errors import unknown_name
 from tf_metammf.fusion.settings import ConcatenationFusionSettings, LayeredFusionSettings, NoFusionSettings
 from tf_metammf.parts.parts import known_parts, setting_names
@@ -88,13 +89,29 @@ def _static(configuration: Configuration, _: Metadata) -> Variations:
 
 def _with_modalities(configuration: Configuration, names: list[str]) -> Configuration:
     model = configuration.model
-    return replace(configuration, model=replace(model, modalities=names, encoder=model.encoder.for_modalities(names)))
+    adapters = [name for name in model.adapters if name in names]
+    return replace(
+        configuration,
+        model=replace(
+            model,
+            modalities=names,
+            encoder=model.encoder.for_modalities(names),
+            adapters=adapters if len(adapters) < len(names) else [],  # one has to be fused
+        ),
+    )
 
 
 def _without_content(configuration: Configuration) -> Configuration:
     model = configuration.model
     return replace(
-        configuration, model=replace(model, fusion=NoFusionSettings(), encoder=model.encoder.without_features())
+        configuration,
+        model=replace(
+            model,
+            fusion=NoFusionSettings(),
+            adapters=[],
+            encoder=model.encoder.without_features(),
+            auxiliary=NoAuxiliarySettings(),  # auxiliary losses look at fused vectors
+        ),
     )
 
 
@@ -115,7 +132,8 @@ def _modalities(configuration: Configuration, metadata: Metadata) -> Variations:
 
 def _encoder(configuration: Configuration, _: Metadata) -> Variations:
     own = configuration.model.encoder
-    if not own.varies:
+    # Users who attend to their items need an encoder that leaves both as the towers give them.
+    if not own.varies or configuration.model.has_histories:
         return
     for name, settings in known_parts("encoder").items():
         if not settings.varies:
@@ -125,6 +143,11 @@ def _encoder(configuration: Configuration, _: Metadata) -> Variations:
         yield name, replace(configuration, model=replace(configuration.model, encoder=encoder))
 
 
+def _user_history(configuration: Configuration, _: Metadata) -> Variations:
+    if configuration.model.has_histories:
+        yield "no user history", replace(configuration, model=replace(configuration.model, user_history="none"))
+
+
 QUESTIONS: dict[str, Callable[[Configuration, Metadata], Variations]] = {
     "depth": _depth,
     "rank": _rank,
@@ -132,5 +155,7 @@ QUESTIONS: dict[str, Callable[[Configuration, Metadata], Variations]] = {
     "static": _static,
     "modalities": _modalities,
     "encoder": _encoder,
+    "user_history": _user_history,
 }
-"""How deep, how well decomposed, how wide the meta information, whether dynamic at all, which modalities, MF or GCN."""
+"""How deep, how well decomposed, how wide the meta information, whether dynamic at all, which modalities, MF or GCN,
+and whether users attend to their items."""
