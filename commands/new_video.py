@@ -85,6 +85,8 @@ class NewVideoAnswer:
         ranks: Place of the video among what each user has not seen, from 1.
         scores: Its score for each user.
         shares: Share of each modality in its fused vector.
+        attention: By modality the moments that the fusion attends to, pairs of seconds and weight; empty where it has
+            no attention over time.
         similar: Raw ids of the videos most like it, best first.
         cosines: Their cosines.
         problems: By modality why the video has none.
@@ -96,6 +98,7 @@ class NewVideoAnswer:
     ranks: list[int] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     shares: dict[str, float] = field(default_factory=dict)
+    attention: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     similar: list[str] = field(default_factory=list)
     cosines: list[float] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
@@ -146,6 +149,7 @@ def ask_about(
         video=str(video),
         users=[str(user) for user in users],
         shares=shares.shares,
+        attention={name: [tuple(moment) for moment in moments] for name, moments in shares.attention.items()},
         similar=similar.item_ids,
         cosines=[float(score) for score in similar.scores],
         problems={
@@ -174,6 +178,13 @@ def print_answer(answer: NewVideoAnswer) -> None:
         print_table(table)
     shares = ", ".join(f"{modality} {share:.0%}" for modality, share in answer.shares.items())
     print(f"modalities: {shares}")
+    moments = [(weight, seconds, name) for name, found in answer.attention.items() for seconds, weight in found]
+    if moments:
+        shown = (
+            f"{name} at {seconds:.1f} s ({weight:.0%})"
+            for weight, seconds, name in sorted(moments, reverse=True)[:_SHOWN]
+        )
+        print("most attention: " + ", ".join(shown))
     for modality, reason in answer.problems.items():
         print(f"without {modality}: it {reason}")
     pairs = list(zip(answer.similar, answer.cosines, strict=True))[:_SHOWN]

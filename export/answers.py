@@ -1,13 +1,14 @@
 """Answers of an exported model, whoever gave them: a model in this process or a server."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.modality_inputs import ATTENTION, TIMES, input_name
 
 Outputs = Mapping[str, NDArray[Any]]
 
@@ -62,6 +63,18 @@ class Scores:
     known_items: NDArray[np.bool_]
 
 
+class Moment(NamedTuple):
+    """A token of an item that has weight.
+
+    Attributes:
+        seconds: When it begins.
+        weight: Above 0; 1 in sum over all moments of the item.
+    """
+
+    seconds: float
+    weight: float
+
+
 @dataclass(frozen=True)
 class ModalityShares:
     """What the fused vector of an item comes from.
@@ -70,11 +83,13 @@ class ModalityShares:
         query: The raw id of the item, or its number among the new ones.
         known: Whether the model knows the item; of one that it does not know there are no shares.
         shares: Share by modality: 0 for absent ones, 1 in sum.
+        attention: By modality the moments that a fusion over time attends to, in their order; empty for other fusions.
     """
 
     query: str
     known: bool
     shares: dict[str, float]
+    attention: dict[str, list[Moment]] = field(default_factory=dict)
 
 
 def recommendations(ids: Sequence[str], found: Outputs) -> list[Recommendations]:
@@ -87,14 +102,23 @@ def recommendations(ids: Sequence[str], found: Outputs) -> list[Recommendations]
 
 def modality_shares(ids: Sequence[str], known: NDArray[np.bool_], found: Outputs) -> list[ModalityShares]:
     """One entry an id, of the outputs of a signature that returns shares."""
-    return [
-        ModalityShares(
-            str(raw),
-            bool(is_known),
-            {name.decode(): float(share) for name, share in zip(names, shares, strict=True)} if is_known else {},
-        )
-        for raw, is_known, names, shares in zip(ids, known, found["modality"], found["share"], strict=True)
-    ]
+    answers = []
+    for row, (raw, is_known) in enumerate(zip(ids, known, strict=True)):
+        names = [name.decode() for name in found["modality"][row]] if is_known else []
+        shares = {name: float(share) for name, share in zip(names, found["share"][row], strict=False)}
+        answers.append(ModalityShares(str(raw), bool(is_known), shares, _moments(names, found, row)))
+    return answers
+
+
+def _moments(names: Sequence[str], found: Outputs, row: int) -> dict[str, list[Moment]]:
+    """Moments with weight by modality, of outputs that have attention."""
+    moments = {}
+    for name in names:
+        weights, times = (found.get(input_name(name) + part) for part in (ATTENTION, TIMES))
+        if weights is not None and times is not None and (weights[row] > 0).any():
+            seen = zip(times[row], weights[row], strict=True)
+            moments[name] = [Moment(float(time), float(weight)) for time, weight in seen if weight > 0]
+    return moments
 
 
 def require_valid(valid: NDArray[np.bool_], *, first: int = 0) -> None:

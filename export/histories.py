@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from tf_metammf.export.fold_in import USERS_AT_MOST, fold_in_weights, history_means
 
+USERS_AT_ONCE = 4096
+"""Users whose queries are made at once, where there are many."""
+
 Seen = tuple[NDArray[np.integer], NDArray[np.integer]]
 
 
@@ -19,10 +22,12 @@ class HistoryEncoder(tf.Module):
       user's own term ``x_0[u]`` is the mean of it over all users with interactions. The graph stays as it is; an
       item without interactions counts with degree 1. It takes a table of messages (see
       :meth:`tf_metammf.encoders.graph_encoder.GraphEncoder.messages`).
+    * Models whose users attend to their items (:class:`tf_metammf.history_attention.HistoryAttention`): the same
+      attention, of a user whose own embedding is 0.
     * All others: ``q = [mean of e_i; 1] W`` with the weights of :func:`tf_metammf.export.fold_in.fold_in_weights`,
       which takes the item embeddings and ``d (d + 1)`` numbers.
 
-    Either is L2-normalised where the embeddings of the model are.
+    All are L2-normalised where the embeddings of the model are.
 
     Args:
         model: A trained :class:`tf_metammf.model.MetaMMF`.
@@ -33,7 +38,8 @@ class HistoryEncoder(tf.Module):
         trained: bool ``[users]``: users whose embedding came out of training; those alone are learned from.
 
     Attributes:
-        is_linear: Whether the second way is taken.
+        replaces_untrained: Whether users who came after training are queries of their histories, because nothing has
+            been propagated to them.
     """
 
     def __init__(
@@ -49,13 +55,19 @@ class HistoryEncoder(tf.Module):
         super().__init__()
         # What a calibration adds to the embeddings of items says nothing of a user.
         width = items.shape[1] - (model.calibration is not None)
-        self._rows = lambda ids: rows(ids)[:, :width]
+        self._rows, self._width = (lambda ids: rows(ids)[:, :width]), width
         users, items = users[:, :width], items[:, :width]
         self._normalize = bool(model.normalize)
         self._calibrated = model.calibrated_users
         messages = model.messages()
-        self.is_linear = messages is None
+        self.replaces_untrained = messages is None
         self._messages = None if messages is None else _variable("messages", messages)
+        attention = model.user_tower.history
+        self._attend: Callable[..., tf.Tensor] | None = None
+        if attention is not None:
+            self._attend = lambda items, there: attention(tf.zeros_like(items[:, 0]), items, there)
+            self._weights = attention.trainable_weights
+            return
         learned_from = np.flatnonzero(trained & (np.bincount(seen[0], minlength=len(users)) > 0))
         if self._messages is not None:
             tower = model.user_tower.embedding.embeddings.numpy()[learned_from].astype(np.float64)
@@ -74,11 +86,15 @@ class HistoryEncoder(tf.Module):
 
     def of_users(self, users: NDArray[np.bool_], seen: Seen) -> NDArray[np.float32]:
         """Queries of the marked users by their interactions, float32 ``[n, d]``."""
-        row = np.cumsum(users) - 1
+        row, count = np.cumsum(users) - 1, int(users.sum())
         pairs = np.stack([row[seen[0]], seen[1]], axis=1)[users[seen[0]]].astype(np.int64)
-        found: NDArray[np.float32] = self.queries(
-            tf.constant(np.unique(pairs, axis=0)), tf.constant(int(users.sum()))
-        ).numpy()
+        pairs = np.unique(pairs, axis=0)
+        blocks = []
+        for first in range(0, count, USERS_AT_ONCE):
+            last = min(first + USERS_AT_ONCE, count)
+            of_block = pairs[slice(*np.searchsorted(pairs[:, 0], [first, last]))] - [first, 0]
+            blocks.append(self.queries(tf.constant(of_block), tf.constant(last - first)).numpy())
+        found: NDArray[np.float32] = np.concatenate(blocks)
         return found
 
     def queries(self, pairs: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -91,6 +107,8 @@ class HistoryEncoder(tf.Module):
         Returns:
             float32 ``[rows, d]``; of no use for rows without items.
         """
+        if self._attend is not None:
+            return self._finished(self._attended(pairs, rows))
         counts = tf.math.unsorted_segment_sum(tf.ones(tf.shape(pairs)[:1]), pairs[:, 0], rows)[:, tf.newaxis]
         items = pairs[:, 1]
         values = self._rows(items) if self._messages is None else tf.gather(self._messages, items)
@@ -98,7 +116,22 @@ class HistoryEncoder(tf.Module):
         if self._messages is not None:
             return self._embed(tf.repeat(self._own.read_value(), rows, axis=0), means, counts)
         weights = self._fold_in.read_value()
-        found = tf.matmul(means, weights[:-1]) + weights[-1]
+        return self._finished(tf.matmul(means, weights[:-1]) + weights[-1])
+
+    def _attended(self, pairs: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """What users without an embedding of their own attend to, ``[rows, d]``."""
+        order = tf.argsort(pairs[:, 0], stable=True)
+        row, item = (tf.gather(pairs[:, column], order) for column in (0, 1))
+        counts = tf.math.unsorted_segment_sum(tf.ones_like(row), row, rows)
+        places = tf.range(tf.size(row, tf.int64)) - tf.gather(tf.cumsum(counts, exclusive=True), row)
+        # One place more, so that there is one where nobody has an item.
+        shape = tf.stack([tf.cast(rows, tf.int64), tf.reduce_max(tf.concat([counts, [0]], axis=0)) + 1])
+        padded = tf.scatter_nd(tf.stack([row, places], axis=1), item + 1, shape)
+        embeddings = self._rows(tf.reshape(tf.maximum(padded - 1, 0), [-1]))
+        embeddings = tf.reshape(embeddings, tf.concat([shape, [self._width]], axis=0))
+        return tf.cast(self._attend(embeddings, padded > 0), tf.float32)  # type: ignore[misc]
+
+    def _finished(self, found: tf.Tensor) -> tf.Tensor:
         return self._calibrated(tf.math.l2_normalize(found, axis=-1) if self._normalize else found)
 
 

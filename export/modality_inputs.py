@@ -5,7 +5,10 @@ from collections.abc import Collection, Iterable
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.modality_names import LENGTHS, PRESENT, TIMES, input_name, shared_input
 
-__all__ = ["LENGTHS", "PRESENT", "TIMES", "input_name", "input_names"]
+__all__ = ["ATTENTION", "LENGTHS", "PRESENT", "TIMES", "input_name", "input_names"]
+
+ATTENTION = "_attention"
+"""What the name of the output ends with that has attention to the tokens of a modality."""
 
 
 def input_names(modalities: Iterable[str], *, sequences: Collection[str] = ()) -> dict[str, str]:

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from tf_metammf.export.modality_inputs import input_names
 from tf_metammf.export.new_item_inputs import ModalityInput, SequenceInput, VectorInput
+from tf_metammf.export.served_attention import attention_outputs
+from tf_metammf.fusion.item_attention import attends_to_tokens, token_attention
 from tf_metammf.fusion.modality_shares import modality_shares
 
 
@@ -44,6 +46,8 @@ class NewItemEncoder(tf.Module):
         # part of the SavedModel.
         embed = tf.function(model.embed_new_items)
         self._embed_new_items = lambda features, presence: embed(features, presence)
+        attends = attends_to_tokens(model.item_tower.fusion)
+        self._attention = (lambda *inputs: token_attention(model, *inputs)) if attends else None
         self._shares = lambda features, presence: modality_shares(model, features, presence)
         self.input_specs = {
             name: spec for of_modality in self._inputs.values() for name, spec in of_modality.specs.items()
@@ -73,15 +77,16 @@ class NewItemEncoder(tf.Module):
         valid &= tf.reduce_all(tf.math.is_finite(embeddings), axis=1)
         return tf.where(valid[:, tf.newaxis], embeddings, float("nan")), valid
 
-    def explain(self, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        """The shares of the modalities in the fused vectors of new items.
+    def explain(self, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """The shares of the modalities in the fused vectors of new items, and attention to their moments.
 
         Args:
             inputs: As in :meth:`embed`.
 
         Returns:
             Shares, float32 ``[B, M]``, as :func:`tf_metammf.fusion.modality_shares.modality_shares` defines them,
-            0 for invalid items, and bool ``[B]``: which are valid.
+            0 for invalid items, bool ``[B]``: which are valid, and outputs of attention by name
+            (:func:`tf_metammf.export.served_attention.attention_outputs`), none where the fusion has none.
 
         Raises:
             tf.errors.InvalidArgumentError: As in :meth:`embed`.
@@ -89,7 +94,11 @@ class NewItemEncoder(tf.Module):
         features, presence, valid = self._read(inputs)
         shares = self._shares(features, presence)
         valid &= tf.reduce_all(tf.math.is_finite(shares), axis=1)
-        return tf.where(valid[:, tf.newaxis], shares, 0.0), valid
+        attention = {}
+        if self._attention is not None:
+            shown = self._attention(features, presence)
+            attention = attention_outputs({name: (of.times, weights) for name, (of, weights) in shown.items()}, valid)
+        return tf.where(valid[:, tf.newaxis], shares, 0.0), valid, attention
 
     def _read(self, inputs: Mapping[str, tf.Tensor]) -> tuple[dict[str, Any], dict[str, tf.Tensor], tf.Tensor]:
         """Features and presence by modality, checked, and which items have finite features alone."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tf_metammf.baselines.baseline import Baseline
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.export.attention import catalogue_attention, write_attention
+from tf_metammf.export.attention import write_attention
 from tf_metammf.export.baseline_module import BaselineModule
 from tf_metammf.export.export_options import ExportFields, ExportOptions, export_options
 from tf_metammf.export.indices import IndexOptions
@@ -169,7 +169,7 @@ def export_model(
         else:
             module = serving = ServingModule(model, **known, index=options.index, untrained=untrained)
             report = serving.indices.report.content
-            coordinates, attention = catalogue_kernel_coordinates(model), catalogue_attention(model)
+            coordinates, attention = catalogue_kernel_coordinates(model), serving.attention
         signatures = module.signatures()
         with (
             reserved_version(Path(output), options.version) as target,

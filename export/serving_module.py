@@ -9,12 +9,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.attention import Attention, catalogue_attention
 from tf_metammf.export.histories import HistoryEncoder
 from tf_metammf.export.indices import IndexOptions, Indices
 from tf_metammf.export.new_items import NewItemEncoder
 from tf_metammf.export.recommending_module import Found, RecommendingModule
 from tf_metammf.export.request_signatures import ITEM_ID, USER_ID, Outputs, trace
 from tf_metammf.export.reranking_options import RerankingOptions
+from tf_metammf.export.served_attention import ServedAttention
 from tf_metammf.fusion.modality_shares import catalogue_shares
 
 
@@ -39,6 +41,7 @@ class ServingModule(RecommendingModule):
             interactions are taken for a history, unless the encoder has propagated to them. Defaults to none.
 
     Attributes:
+        attention: Attention of the fusion to the moments of all items; None where it has none.
         indices: The indices, with what was measured of them.
 
     Raises:
@@ -77,13 +80,16 @@ class ServingModule(RecommendingModule):
         self._histories = HistoryEncoder(
             model, rows=self.indices.scores.rows, users=users, items=items, seen=seen, trained=~untrained
         )
-        if self._histories.is_linear and untrained.any():
+        if self._histories.replaces_untrained and untrained.any():
             users[untrained] = self._histories.of_users(untrained, seen)
         # A variable, not a constant: those are a part of the graph, which may not be larger than 2 GB.
         self._queries = tf.Variable(np.pad(users, [(0, 1), (0, 0)]), trainable=False, name="queries")
+        self.attention: Attention | None = None
         self._new_items = NewItemEncoder(model) if model.embeds_new_items else None
         if self._new_items is not None:
             self._modalities = self._new_items.modalities
+            self.attention = catalogue_attention(model)
+            self._attention = None if self.attention is None else ServedAttention(self.attention)
             self._shares = tf.Variable(catalogue_shares(model), trainable=False, name="modality_shares")
 
     def signatures(self) -> dict[str, Any]:
@@ -128,16 +134,17 @@ class ServingModule(RecommendingModule):
         return self._similar_items(item_id, self._similar)
 
     def explain_items(self, item_id: tf.Tensor) -> Outputs:
-        """The share of each modality in the fused vector of every item, and which items are known."""
+        """The share of each modality in the fused vector of every item, attention to moments, and which are known."""
         items = self._items.dense(item_id)
         known = items >= 0
         shares = tf.where(known[:, tf.newaxis], tf.gather(self._shares, tf.maximum(items, 0)), 0.0)
-        return {"modality": self._labels(shares), "share": shares, "known": known}
+        attention = {} if self._attention is None else self._attention.of(items)
+        return {"modality": self._labels(shares), "share": shares, "known": known, **attention}
 
     def explain_new_items(self, inputs: dict[str, tf.Tensor]) -> Outputs:
         """The same of new items."""
-        shares, valid = self._new_items.explain(inputs)  # type: ignore[union-attr]
-        return {"modality": self._labels(shares), "share": shares, "valid": valid}
+        shares, valid, attention = self._new_items.explain(inputs)  # type: ignore[union-attr]
+        return {"modality": self._labels(shares), "share": shares, "valid": valid, **attention}
 
     def similar_to_new_items(self, embeddings: tf.Tensor, valid: tf.Tensor) -> Outputs:
         """The items of the catalogue most similar to every new item, by cosine."""

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tf_metammf.optimizers.lazy_adam import LazyAdam as LazyAdam
     from tf_metammf.ranking.full_ranking import FullRanking as FullRanking
     from tf_metammf.towers import ItemTower as ItemTower
+    from tf_metammf.user_histories import UserHistories as UserHistories
     from tf_metammf.user_tower import UserTower as UserTower
 
 __version__ = "0.1.0"
@@ -81,6 +82,7 @@ _MODULE_OF = {
     "SAGE": "encoders.sage",
     "SumFusion": "fusion.static_fusions",
     "TokenFusion": "fusion.token_fusion",
+    "UserHistories": "user_histories",
     "UserTower": "user_tower",
     "make_fusion": "fusion.fusions",
 }

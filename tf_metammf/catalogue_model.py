@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tf_metammf.auxiliary_training import AuxiliaryTraining
 from tf_metammf.calibration import Calibration
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.features.feature_source import FeatureSource, extreme_items, items_at_once, token_modalities
+from tf_metammf.features.feature_source import FeatureSource, items_at_once, token_modalities
 from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.token_features import ModalityFeatures, carried_features, vectors_of
 from tf_metammf.layers.placement import rows_of
@@ -56,7 +55,8 @@ class CatalogueModel(AuxiliaryTraining):
         if self.encoder.passes_towers_through:
             # Finished block by block: normalising all items at once would take two more tensors of their size.
             finished = (self._finish(block).numpy() for block in blocks)
-            return self._finish(users), stacked(finished, rows=self.items, width=int(users.shape[-1]))
+            items = stacked(finished, rows=self.items, width=int(users.shape[-1]))
+            return self._finish(self.user_tower.with_items(users, items)), items
         return self._embed_all(users, tf.concat(list(blocks), axis=0))
 
     def messages(self) -> tf.Tensor | None:
@@ -134,13 +134,36 @@ class CatalogueModel(AuxiliaryTraining):
         Raises:
             InvalidInputError: Features are streamed, and the batch lacks them or cannot have all that it needs.
         """
-        queries, candidates = self._encode(
+        queries, candidates = self._encode_with_histories(
             users, items, neighbourhood=neighbourhood, item_features=item_features, training=training
         )
         of_users, of_items = self._finish(queries), self._finish(candidates)
         if training or self.calibration is None:
             return of_users, of_items
         return self.calibration.users(of_users), self.calibration.items(of_items, items)
+
+    def _encode_with_histories(
+        self, users: tf.Tensor, items: tf.Tensor, *, without: tf.Tensor | None = None, training: bool, **given: Any
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What :meth:`_encode` gives, users with what their items add to them.
+
+        Args:
+            users: Dense user ids ``[U]``.
+            items: Dense item ids ``[I]``, each once.
+            without: Dense item ids ``[U]`` that the users are embedded without; None for none.
+            training: Whether dropout is applied.
+            **given: As :meth:`_encode`.
+        """
+        tower = self.user_tower
+        if tower.histories is None or tower.history is None:
+            return self._encode(users, items, **given, training=training)
+        seen, there = tower.histories.of(users, without=without)
+        # Every item is encoded once, whoever asks for it; those that are asked for come first.
+        distinct, position = tf.unique(tf.concat([items, tf.reshape(seen, [-1])], axis=0))
+        queries, encoded = self._encode(users, distinct, **given, training=training)
+        seen = tf.reshape(position[tf.size(items) :], tf.shape(seen))
+        queries = tower.history(queries, tf.gather(self._finish(encoded), seen), there, training=training)
+        return queries, encoded[: tf.size(items)]
 
     def _encode(
         self,
@@ -243,20 +266,6 @@ class CatalogueModel(AuxiliaryTraining):
     ) -> tf.Tensor:
         known = rows_of(self.known_items, items)
         return self.item_tower(features, presence, items=items, known=known, training=training)
-
-    def _check_raw_features(self) -> None:
-        """Refuses features that overflow before anything is learned of them."""
-        for name, largest, (features, presence) in extreme_items(
-            self.item_features, block_size=items_at_once(self.item_features)
-        ):
-            representation = self.item_tower(features, presence)
-            embedding = self._encode_new_items(representation, features, presence)
-            squares = [tf.reduce_sum(tf.square(tf.cast(each, tf.float32))) for each in (representation, embedding)]
-            if not np.isfinite(squares).all():
-                raise InvalidInputError(
-                    f'modality "{name}": features reach {largest:g} and are not standardised, so embeddings and losses '
-                    "would be NaN or infinite. Set standardize to true, or divide them by a constant."
-                )
 
     def _table(self) -> FeatureTable:
         if not isinstance(self.item_features, FeatureTable):

@@ -8,15 +8,22 @@ import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from tf_metammf.auxiliary.auxiliary_loss import make_auxiliary
+from tf_metammf.auxiliary.auxiliary_loss import AuxiliaryLoss, ItemViews, make_auxiliary
 from tf_metammf.catalogue_model import CatalogueModel
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.encoders.encoders import attached_encoder, encoder_settings, make_encoder
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.batches import Batch, batch_of
-from tf_metammf.features.feature_source import FeatureSource, feature_specs, feature_statistics, items_at_once
+from tf_metammf.features.feature_source import (
+    FeatureSource,
+    extreme_items,
+    feature_specs,
+    feature_statistics,
+    items_at_once,
+)
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.model_features import feature_source, known_items
+from tf_metammf.features.token_features import vectors_of
 from tf_metammf.fusion.adapter_names import adapters_of
 from tf_metammf.fusion.fusions import form_of, make_fusion
 from tf_metammf.layers.dropout import new_generator
@@ -28,6 +35,7 @@ from tf_metammf.objectives.objective import make_objective
 from tf_metammf.parts.named_options import named_options
 from tf_metammf.records.token_arrays import TokenArrays
 from tf_metammf.towers import ItemTower
+from tf_metammf.user_histories import UserHistories
 from tf_metammf.user_tower import UserTower
 from tf_metammf.weight_penalty import weight_penalty
 
@@ -80,6 +88,10 @@ class MetaMMF(CatalogueModel):
         embeddings_initializer: Of the user and ID embeddings. Defaults to ``"glorot_uniform"``.
         jit_compile: Whether XLA compiles the fusion in training. ``compile(jit_compile=True)`` does not work: distinct
             items and sparse products of a step are not for XLA. Defaults to False.
+        histories: Training items of users, to which users attend (:class:`tf_metammf.UserHistories`): in training
+            without the item that is asked for. For the encoder ``"mf"`` and features in a table. Defaults to None.
+        user_id_dropout: Share of users in a training batch that are known by their items alone, where there are
+            histories. Defaults to 0.5.
         **options: Name, dtype and other arguments of a Keras model. With ``"mixed_bfloat16"`` or ``"mixed_float16"``,
             given or global, towers and encoder compute with 16 bits; weights, sums over neighbours, scores and loss
             have 32, and ``compile`` adds loss scaling for float16. With ``"float64"`` towers compute with 64.
@@ -126,6 +138,8 @@ class MetaMMF(CatalogueModel):
         l2: float = 0.0,
         embeddings_initializer: Any = "glorot_uniform",
         jit_compile: bool = False,
+        histories: UserHistories | None = None,
+        user_id_dropout: float = 0.5,
         **options: Any,
     ) -> None:
         users = positive_integer("MetaMMF", "users", users)
@@ -174,11 +188,47 @@ class MetaMMF(CatalogueModel):
         self.auxiliary = make_auxiliary(auxiliary, named_options(auxiliary, auxiliary_options, "float32"))
         self.auxiliary_generator: Any = None if self.auxiliary is None else new_generator()
         width = self._build_towers()
+        if histories is not None:
+            self._check_histories(type(encoder).__name__ if not isinstance(encoder, str) else encoder)
         if (fusion is not None or compares) and not standardize:
             self._check_raw_features()
-        self.user_tower = UserTower(users, width, initializer=embeddings_initializer, dtype=policy, name="user_tower")
+        self.user_tower = UserTower(
+            users,
+            width,
+            initializer=embeddings_initializer,
+            histories=histories,
+            id_dropout=user_id_dropout,
+            dtype=policy,
+            name="user_tower",
+        )
         self.user_tower(tf.zeros([1], tf.int64))
         self._made(feature_specs(source) if self.streams_features else None)
+
+    def _check_histories(self, encoder: str) -> None:
+        if not self.encoder.passes_towers_through:
+            raise InvalidInputError(
+                f"histories are given and the encoder is {encoder}, which changes users and items behind their towers, "
+                "so items would depend on whose history they are in, and no index could hold them. Use the encoder mf."
+            )
+        if self.streams_features:
+            raise InvalidInputError(
+                "histories are given and features are streamed, but a step needs those of the items in the histories. "
+                "Give the features as a table."
+            )
+
+    def _check_raw_features(self) -> None:
+        """Refuses features that overflow before anything is learned of them."""
+        for name, largest, (features, presence) in extreme_items(
+            self.item_features, block_size=items_at_once(self.item_features)
+        ):
+            representation = self.item_tower(features, presence)
+            embedding = self._encode_new_items(representation, features, presence)
+            squares = [tf.reduce_sum(tf.square(tf.cast(each, tf.float32))) for each in (representation, embedding)]
+            if not np.isfinite(squares).all():
+                raise InvalidInputError(
+                    f'modality "{name}": features reach {largest:g} and are not standardised, so embeddings and losses '
+                    "would be NaN or infinite. Set standardize to true, or divide them by a constant."
+                )
 
     def call(self, inputs: Batch, training: bool = False) -> tf.Tensor:
         """Scores ``[B]`` of the pairs ``inputs["user"]``, ``inputs["item"]``, int64 ``[B]``."""
@@ -199,14 +249,15 @@ class MetaMMF(CatalogueModel):
                 "have those of the batch. Train on the whole graph, or use another objective."
             )
         given: dict[str, Any] = {"neighbourhood": neighbourhood, "item_features": inputs.get("item_features")}
+        given["without"] = inputs["item"]
         if training and self.encoder.exclude_targets:
             # Those of all replicas, as one device would have them.
             given["targets"] = gathered(inputs["user"]), gathered(inputs["item"])
         if self.objective.distinct_candidates:
-            queries, candidates = self._encode(inputs["user"], wanted, **given, training=training)
+            queries, candidates = self._encode_with_histories(inputs["user"], wanted, **given, training=training)
         else:
             distinct, position = tf.unique(wanted)
-            queries, encoded = self._encode(inputs["user"], distinct, **given, training=training)
+            queries, encoded = self._encode_with_histories(inputs["user"], distinct, **given, training=training)
             candidates = tf.gather(encoded, position)
         of_users, of_candidates = self._finish(queries), self._finish(candidates)
         loss = self.objective(of_users, of_candidates, inputs)
@@ -218,3 +269,23 @@ class MetaMMF(CatalogueModel):
             return loss
         weights = self.trainable_variables
         return loss + self.l2 * weight_penalty(weights, self.embedding_tables(), inputs["user"], wanted)
+
+    def _auxiliary_loss(self, auxiliary: AuxiliaryLoss, inputs: Batch) -> tf.Tensor:
+        sampled = None
+        if auxiliary.sampled_items:
+            shape = [min(auxiliary.sampled_items, self.items)]
+            drawn = self.auxiliary_generator.uniform(shape, maxval=self.items, dtype=tf.int64)
+            sampled = self._view(tf.unique(drawn)[0])
+        seen = self._view(tf.unique(inputs["item"])[0], inputs.get("item_features"))
+        return auxiliary(inputs, seen, sampled, training=True)
+
+    def _view(self, items: tf.Tensor, carried: Mapping[str, Any] | None = None) -> ItemViews:
+        features, presence = self._features_of(items, carried)
+        fused = self.item_tower.content(features, presence, training=True)
+        return ItemViews(
+            items,
+            fused,
+            vectors_of(self.item_tower.standardized(features)),
+            presence,
+            lambda others: self.item_tower.content(features, others, training=True),
+        )

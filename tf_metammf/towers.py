@@ -1,4 +1,4 @@
-"""The item tower: from features and ids to the vectors that an encoder takes."""
+"""The tower of items: from ids and features to the vectors that an encoder takes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -14,9 +14,11 @@ from tf_metammf.model import MetaMMF
 from tf_metammf.objectives.settings import ObjectiveSettings
 from tf_metammf.optimizers.fused_adam import FusedAdam
 from tf_metammf.optimizers.lazy_adam import LazyAdam
+from tf_metammf.trainer.configuration.sections import ModelConfiguration
 from tf_metammf.trainer.frozen_base import is_of_adapter
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.training_data import TrainingData
+from tf_metammf.user_histories import UserHistories
 
 DTYPE_POLICIES = {None: "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -64,7 +66,22 @@ def make_model(plan: TrainingPlan, data: TrainingData, teachers: Sequence[Teache
         normalize=settings.normalize,
         l2=settings.l2,
         jit_compile=training.jit_compile,
+        histories=_histories(settings, data),
+        user_id_dropout=settings.user_id_dropout,
         dtype=DTYPE_POLICIES[training.mixed_precision],
+    )
+
+
+def _histories(settings: ModelConfiguration, data: TrainingData) -> UserHistories | None:
+    """The training items of users, where they attend to them."""
+    if not settings.has_histories:
+        return None
+    return UserHistories(
+        data.train.user,
+        data.train.item,
+        user_count=data.record_set.metadata.users,
+        most=settings.history_items,
+        timestamps=data.train.timestamp,
     )
 
 

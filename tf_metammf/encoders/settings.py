@@ -26,6 +26,8 @@ class EncoderSettings(PartSettings):
     """Whether it is one of those that an ablation of the encoder goes through."""
     compares_features: ClassVar[bool] = False
     """Whether it looks at the features of all items itself, and the layer takes them as ``content``."""
+    passes_towers_through: ClassVar[bool] = False
+    """Whether embeddings are what the towers give, so that users may attend to items in theirs."""
     takes_users: ClassVar[bool] = False
     """Whether the layer takes the number of users as ``users``."""
     needs_negatives: ClassVar[bool] = False
@@ -111,6 +113,7 @@ class MatrixFactorizationSettings(EncoderSettings):
 
     layer = "tf_metammf.encoders.matrix_factorization:MatrixFactorization"
     varies = True
+    passes_towers_through = True
 
 
 @dataclass

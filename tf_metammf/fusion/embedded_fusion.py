@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -39,6 +39,9 @@ class EmbeddedFusion(TokenFusion, TokenLayers):
 
     frequencies: int = 0
     """Sinusoids of the time that are added to tokens."""
+
+    attends: ClassVar[bool] = True
+    """Whether there is :meth:`attend`."""
 
     def __init__(
         self,
@@ -88,12 +91,9 @@ class EmbeddedFusion(TokenFusion, TokenLayers):
     def fuse(self, tokens: list[EmbeddedTokens], *, training: bool | None = None) -> tf.Tensor:
         """Fused vectors ``[B, units[-1]]`` of embedded tokens."""
 
-    def attend(self, tokens: list[EmbeddedTokens]) -> list[tf.Tensor] | None:
-        """How much each token counts, ``[B, T]`` for every modality, 1 in sum over all of them.
-
-        None for a fusion without attention.
-        """
-        return None
+    def attend(self, tokens: list[EmbeddedTokens]) -> list[tf.Tensor]:
+        """How much each token counts, ``[B, T]`` for every modality, 1 in sum over all of them."""
+        raise NotImplementedError(f"{type(self).__name__} has no attention")
 
     def attention(self, inputs: Mapping[str, ModalityFeatures], mask: Presence | None = None) -> dict[str, tf.Tensor]:
         """How much the fusion attends to each token, float32 ``[B, T]`` by modality.
@@ -106,13 +106,13 @@ class EmbeddedFusion(TokenFusion, TokenLayers):
         """
         if not self.built:
             raise InvalidInputError(f'{type(self).__name__} "{self.name}" has no weights yet. Call it first.')
-        tokens = self.embedded(inputs, mask)
-        found = self.attend(tokens)
-        if found is None:
+        if not self.attends:
             raise InvalidInputError(
                 f"{type(self).__name__} has no attention. Use the fusion queries, crossmodal or metammf_tokens, or "
                 "look at the shares of modalities."
             )
+        tokens = self.embedded(inputs, mask)
+        found = self.attend(tokens)
         shown = [
             tf.where(one.mask, tf.cast(weights, tf.float32), 0.0) for one, weights in zip(tokens, found, strict=True)
         ]

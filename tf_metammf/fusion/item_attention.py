@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.token_features import ModalityFeatures
+from tf_metammf.records.token_sequences import TokenSequences
 
 
 class TokenWeights(NamedTuple):
@@ -24,7 +26,23 @@ class TokenWeights(NamedTuple):
 
 def attends_to_tokens(fusion: Any) -> bool:
     """Whether a fusion takes tokens and says how it attends to them."""
-    return getattr(fusion, "takes", "vectors") == "tokens" and hasattr(fusion, "attention")
+    takes_tokens = getattr(fusion, "takes", "vectors") == "tokens" and hasattr(fusion, "attention")
+    return takes_tokens and bool(getattr(fusion, "attends", True))
+
+
+def token_attention(
+    model: Any, features: Mapping[str, ModalityFeatures], presence: Mapping[str, Any]
+) -> dict[str, tuple[TokenSequences, tf.Tensor]]:
+    """Tokens as the fusion gets them, and attention to them, float32 ``[B, T]``, by modality; also inside of a graph.
+
+    Args:
+        model: As in :func:`item_attention`.
+        features: As in :func:`item_attention`.
+        presence: As in :func:`item_attention`.
+    """
+    tower = model.item_tower
+    complete, mask = tower.fusion_inputs(features, presence)
+    return {name: (complete[name], weights) for name, weights in tower.fusion.attention(complete, mask).items()}
 
 
 def item_attention(
@@ -60,17 +78,17 @@ def item_attention(
         >>> second["visual"].times, round(float(second["visual"].weights.sum()), 4)
         (array([0. , 0.5], dtype=float32), 1.0)
     """
-    tower = model.item_tower
-    if not attends_to_tokens(tower.fusion):
+    fusion = model.item_tower.fusion
+    if not attends_to_tokens(fusion):
         raise InvalidInputError(
-            f"the fusion is {type(tower.fusion).__name__}, which attends to no tokens. Use queries, crossmodal or "
+            f"the fusion is {type(fusion).__name__}, which attends to no tokens. Use queries, crossmodal or "
             "metammf_tokens."
         )
-    complete, mask = tower.fusion_inputs(features, presence)
-    found = {name: weights.numpy() for name, weights in tower.fusion.attention(complete, mask).items()}
-    lengths = {name: complete[name].lengths.numpy() for name in found}
-    times = {name: complete[name].times.numpy() for name in found}
-    present = {name: mask[name].numpy() for name in found}
+    shown = token_attention(model, features, presence)
+    found = {name: weights.numpy() for name, (_, weights) in shown.items()}
+    lengths = {name: tokens.lengths.numpy() for name, (tokens, _) in shown.items()}
+    times = {name: tokens.times.numpy() for name, (tokens, _) in shown.items()}
+    present = {name: np.asarray(presence[name]) for name in found}
     items = len(next(iter(lengths.values())))
     return [
         {

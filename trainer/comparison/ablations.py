@@ -132,7 +132,8 @@ def _modalities(configuration: Configuration, metadata: Metadata) -> Variations:
 
 def _encoder(configuration: Configuration, _: Metadata) -> Variations:
     own = configuration.model.encoder
-    if not own.varies:
+    # Users who attend to their items need an encoder that leaves both as the towers give them.
+    if not own.varies or configuration.model.has_histories:
         return
     for name, settings in known_parts("encoder").items():
         if not settings.varies:
@@ -142,6 +143,11 @@ def _encoder(configuration: Configuration, _: Metadata) -> Variations:
         yield name, replace(configuration, model=replace(configuration.model, encoder=encoder))
 
 
+def _user_history(configuration: Configuration, _: Metadata) -> Variations:
+    if configuration.model.has_histories:
+        yield "no user history", replace(configuration, model=replace(configuration.model, user_history="none"))
+
+
 QUESTIONS: dict[str, Callable[[Configuration, Metadata], Variations]] = {
     "depth": _depth,
     "rank": _rank,
@@ -149,5 +155,7 @@ QUESTIONS: dict[str, Callable[[Configuration, Metadata], Variations]] = {
     "static": _static,
     "modalities": _modalities,
     "encoder": _encoder,
+    "user_history": _user_history,
 }
-"""How deep, how well decomposed, how wide the meta information, whether dynamic at all, which modalities, MF or GCN."""
+"""How deep, how well decomposed, how wide the meta information, whether dynamic at all, which modalities, MF or GCN,
+and whether users attend to their items."""

@@ -44,6 +44,10 @@ class ModelConfiguration:
         standardize: Whether features are standardised with statistics of the training items.
         normalize: Whether embeddings are L2-normalised before scoring.
         l2: L2 penalty on dense weights and on the embedding rows of the batch.
+        user_history: attention to let users attend to their training items, in training without the one that is asked
+            for; none to represent them by their ID alone.
+        history_items: Items of a history, the latest ones.
+        user_id_dropout: Share of users in a training batch that are known by their history alone, where there is one.
         calibration: validation to choose after training, on the validation split, where cold items belong among the
             others; none to leave scores as they are.
     """
@@ -62,12 +66,20 @@ class ModelConfiguration:
     standardize: bool = True
     normalize: bool = True
     l2: float = 0.0
+    user_history: Literal["none", "attention"] = "none"
+    history_items: int = 50
+    user_id_dropout: float = 0.5
     calibration: Literal["none", "validation"] = "none"
 
     @property
     def is_baseline(self) -> bool:
         """Whether nothing is trained."""
         return not self.encoder.trained
+
+    @property
+    def has_histories(self) -> bool:
+        """Whether users attend to their items."""
+        return self.user_history != "none" and self.encoder.trained
 
     @property
     def fuses(self) -> bool:

@@ -117,12 +117,18 @@ def _fused_rows(plan: TrainingPlan) -> int:
     if plan.configuration.objective.needs_all_items or plan.trains_on_whole_graph:
         return plan.metadata.items
     if plan.fan_outs is None:
-        return min(plan.metadata.items, _batch_items(plan))
+        return min(plan.metadata.items, _batch_items(plan) + _history_items(plan))
     return _sampled_nodes(plan, plan.fan_outs)[0][1]
 
 
 def _batch_items(plan: TrainingPlan) -> int:
     return plan.batch_size * (1 + plan.configuration.objective.negatives_per_positive)
+
+
+def _history_items(plan: TrainingPlan) -> int:
+    """Items in the histories of the users of a batch at most."""
+    model = plan.configuration.model
+    return plan.batch_size * model.history_items if model.has_histories else 0
 
 
 def _propagation_bytes(plan: TrainingPlan) -> int:

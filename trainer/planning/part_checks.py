@@ -26,6 +26,12 @@ def check_parts(configuration: Configuration) -> None:
             f"objective.name is {objective.name}, and {encoder.name} has a loss that needs sampled negatives. Use "
             f"bpr{other}."
         )
+    if configuration.model.has_histories and not encoder.passes_towers_through:
+        raise InvalidInputError(
+            f"model.user_history is {configuration.model.user_history} and model.encoder.name is {encoder.name}, which "
+            "changes users and items behind their towers: items would depend on whose history they are in, and no "
+            "index could hold them. Use the encoder mf, or set model.user_history to none."
+        )
     if encoder.counts_over_batches and configuration.training.strategy != "none":
         raise InvalidInputError(
             f"training.strategy is {configuration.training.strategy}, and {encoder.name} keeps numbers over a whole "
@@ -82,6 +88,7 @@ def check_served(configuration: Configuration) -> None:
     refused = {
         "model.encoder.name": (configuration.model.encoder.name, "mf", "a graph encoder needs all nodes in every step"),
         "objective.name": (configuration.objective.name, "in_batch_softmax", "the others need all items or a sampler"),
+        "model.user_history": (configuration.model.user_history, "none", "it has not been tried there"),
         "training.deterministic": (training.deterministic, False, "workers do not wait for each other"),
         "training.mixed_precision": (training.mixed_precision, None, "it has not been tried there"),
         "training.jit_compile": (training.jit_compile, False, "it has not been tried there"),

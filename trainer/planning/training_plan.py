@@ -234,6 +234,11 @@ class TrainingPlan:
                 f"objective.name is {objective.name}, which needs the features of all items in every step: {found} "
                 "Increase it, or use in_batch_softmax."
             )
+        if model.has_histories:
+            raise InvalidInputError(
+                f"model.user_history is {model.user_history}, so a step needs the features of the items in all its "
+                f"histories: {found} Increase it, or set model.user_history to none."
+            )
         if self.has_servers:
             raise InvalidInputError(
                 f"the features take {found} With parameter_server the servers hold them: increase the budget."

@@ -20,6 +20,7 @@ CHANGEABLE = (
     "model.id_dropout",
     "model.l2",
     "model.modality_dropout",
+    "model.user_id_dropout",
     "objective.temperature",
     "training.checkpoint_seconds",
     "training.checkpoints",

@@ -10,7 +10,7 @@
 ``metrics.json``        metrics by split of those weights
 ``calibration.json``    with ``model.calibration``: the terms that were chosen on validation, and what they change
 ``references.json``     the same metrics of popularity and of a random ranking, and what is behind the numbers
-``training_curve.png``  losses and the monitored metric over the epochs
+``training_curve.png``  losses and the monitored metric over the epochs; of models that are trained
 ``tensorboard/``        the same for TensorBoard
 ``warm_start.json``     with ``training.init_from``: what was taken over from the run before, and what leaks
 ``earlier_interactions.parquet``  the same: what earlier runs were trained on that this one is not, raw ids

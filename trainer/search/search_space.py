@@ -164,6 +164,7 @@ def default_ranges_of(configuration: Configuration) -> dict[str, Any]:
     shared = flat_fields(read_configuration(str(DEFAULT_SPACE)), source="default space")
     idle = set() if model.fuses else {"model.modality_dropout"}
     idle |= set() if model.fuses and model.id_units else {"model.id_dropout"}
+    idle |= set() if model.has_histories else {"model.user_id_dropout"}
     return {name: value for name, value in {**shared, **of_parts}.items() if name not in idle}
 
 
