@@ -7,7 +7,7 @@ BEAM_VENV := .venv-beam
 DOCS_VENV := .venv-docs
 AUDIT_VENV := .venv-audit
 
-.PHONY: quickstart test lint wheel types docs test-beam audit vulnerabilities lock lock-runtime \
+.PHONY: quickstart test test-long lint wheel types docs test-beam audit vulnerabilities lock lock-runtime \
 	lock-beam lock-docs lock-audit clean
 
 quickstart: $(VENV)/.installed
@@ -16,6 +16,10 @@ quickstart: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2
+
+# The tests that go a whole way: every command of the documentation, clusters that lose a worker, nights of production.
+test-long: $(VENV)/.installed
+	$(BIN)/python -m pytest -n 2 -m long
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -31,9 +35,9 @@ $(VENV)/.installed: requirements.lock setup.py pyproject.toml
 
 # The wheel, in an environment that has its declared dependencies, those of explore included, at the locked versions.
 wheel: $(VENV)/.installed
-	rm -rf build dist $(WHEEL_VENV)
+	rm -rf build/lib build/bdist.* dist $(WHEEL_VENV)
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
-	rm -rf build
+	rm -rf build/lib build/bdist.*
 	$(PYTHON) -m venv $(WHEEL_VENV)
 	sed -e '/--hash/d' -e 's/ \\$$//' requirements.lock > $(WHEEL_VENV)/constraints.txt
 	$(WHEEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(WHEEL_VENV)/constraints.txt "$$(echo dist/*.whl)[explore]"
@@ -89,7 +93,7 @@ lock:
 		--generate-hashes --quiet --output-file requirements.lock --custom-compile-command "make lock"
 
 lock-beam:
-	uv pip compile setup.py --extra test --extra beam --universal --python-version 3.11 \
+	uv pip compile setup.py --extra test --extra media --extra beam --universal --python-version 3.11 \
 		--generate-hashes --quiet --output-file requirements-beam.lock --custom-compile-command "make lock-beam"
 
 # What the container installs: no test tools.

@@ -1,6 +1,6 @@
 """How time and memory grow with users, items, interactions, feature width and rank.
 
-    python -m benchmarks.growth [--repeats 5] [--only users]
+    python -m benchmarks.growth [--repeats 5] [--only users] [--draw]
 
 A training step of MetaMMF_GCN (encoder sage on the whole graph, fusion layers 256-64, in-batch softmax of 512) and
 the full ranking of all users, over four sizes of one quantity at a time, the others small, as in ``USUAL``. Every
@@ -69,10 +69,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", choices=GROWTH, help="One quantity; writes nothing.")
+    parser.add_argument("--draw", action="store_true", help="Draw results/growth.json again; measures nothing.")
     parser.add_argument("--sizes", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.sizes:
         print(json.dumps(measure(Sizes(**json.loads(arguments.sizes)), repeats=arguments.repeats)))
+        return
+    if arguments.draw:
+        draw(json.loads((RESULTS / "growth.json").read_text(encoding="utf-8"))["growth"])
         return
     quantities = [arguments.only] if arguments.only else list(GROWTH)
     growth = {quantity: grown(quantity, repeats=arguments.repeats) for quantity in quantities}
@@ -151,39 +155,57 @@ def measure(sizes: Sizes, *, repeats: int) -> dict[str, Any]:
 
 
 def draw(growth: dict[str, Any]) -> None:
-    """Draws every measure over every quantity, relative to its value at the smallest size."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Draws every measure over every quantity, relative to its value at the smallest size, for light and dark pages."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 7), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(2, 3, sharey=True).flat
-    colours = {"step": "tab:blue", "ranking": "tab:green", "memory": "tab:orange"}
-    for panel, (quantity, curves) in zip(axes, growth.items(), strict=True):
-        sizes = curves["sizes"]
-        ends = [sizes[0], sizes[-1]]
-        panel.plot(ends, [1, ends[1] / ends[0]], color="grey", linestyle=":", linewidth=1, label="linear")
-        for measured, colour in colours.items():
-            values = [_typical(result[measured]) for result in curves["results"]]
-            name = MEASURES[measured].partition(",")[0]
-            panel.plot(
-                sizes,
-                [value / values[0] for value in values],
-                color=colour,
-                marker="o",
-                label=f"{name}: {curves['exponents'][measured]:.2f}",
-            )
-        panel.set(xscale="log", yscale="log", title=quantity)
-        panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
-        panel.set_yticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
-        panel.set_ylim(0.8, 45)
-        panel.minorticks_off()
-        panel.grid(alpha=0.3)
-        panel.legend(title="exponent", frameon=False, loc="upper left")
-    figure.supylabel("times the value at the smallest size")
-    for suffix in ("png", "svg"):
-        folder, metadata = (IMAGES, {"Date": None}) if suffix == "svg" else (RESULTS, None)
-        figure.savefig(folder / f"growth.{suffix}", dpi=120, metadata=metadata)
+    from tf_metammf.records.drawings import COLOURS, INK, drawing_style, page_svg, png, standalone_svg
+
+    colours = dict(zip(MEASURES, COLOURS, strict=False))
+    with drawing_style():
+        figure = Figure(figsize=(10, 6), layout="constrained")
+        panels = figure.subplots(2, 3, sharey=True).flat
+        for axes, (quantity, curves) in zip(panels, growth.items(), strict=True):
+            sizes = curves["sizes"]
+            axes.plot([sizes[0], sizes[-1]], [1, sizes[-1] / sizes[0]], color=INK, alpha=0.5, linestyle=":")
+            for measured, colour in colours.items():
+                values = [_typical(result[measured]) for result in curves["results"]]
+                axes.plot(sizes, [value / values[0] for value in values], color=colour, marker="o", markersize=4)
+            axes.set(xscale="log", yscale="log", title=quantity, ylim=(0.8, 20))
+            axes.set_xticks(sizes, [_size(size) for size in sizes])
+            axes.set_yticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+            axes.minorticks_off()
+            _write_exponents(axes, curves["exponents"], colours)
+        _write_legend(figure, colours)
+        figure.supylabel("times the value at the smallest size", fontsize=10)
+        (RESULTS / "growth.png").write_bytes(png(figure))
+        (IMAGES / "growth.svg").write_text(standalone_svg(page_svg(figure, title="Growth")), encoding="utf-8")
+
+
+def _write_exponents(axes: Any, exponents: dict[str, float], colours: dict[str, str]) -> None:
+    """The exponents of a panel, in its upper left corner, which curves that begin at 1 leave empty."""
+    for place, (measured, colour) in enumerate(colours.items()):
+        text = f"{MEASURES[measured].partition(',')[0]} {round(exponents[measured], 2) + 0.0:.2f}"  # no -0.00
+        axes.annotate(text, (0.04, 0.95 - 0.1 * place), xycoords="axes fraction", color=colour, va="top", fontsize=9)
+
+
+def _write_legend(figure: Any, colours: dict[str, str]) -> None:
+    from matplotlib.lines import Line2D
+
+    from tf_metammf.records.drawings import INK
+
+    handles = [
+        Line2D([], [], color=colour, marker="o", markersize=4, label=MEASURES[measured].partition(",")[0])
+        for measured, colour in colours.items()
+    ]
+    handles.append(Line2D([], [], color=INK, alpha=0.5, linestyle=":", label="linear"))
+    figure.legend(
+        handles=handles, loc="outside upper left", ncols=4, title="numbers are exponents; 1 is linear", alignment="left"
+    )
+
+
+def _size(size: int) -> str:
+    """A size that fits below a tick: 50,000 as 50 k."""
+    return f"{size / 1e6:g} M" if size >= 10**6 else f"{size / 1e3:g} k" if size >= 10**4 else f"{size:,}"
 
 
 def _typical(result: Any) -> float:

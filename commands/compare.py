@@ -45,6 +45,12 @@ def add_arguments(parser: CommandParser) -> None:
         help="CSV file of item ids and kinds to colour maps by; by default RECORDS.kinds.csv, if it exists, "
         "otherwise clusters of the features.",
     )
+    parser.add_argument(
+        "--metrics",
+        type=str | None,
+        help="Metrics of the LaTeX table, separated by commas; by default recall and NDCG at the compared cut-off.",
+    )
+    parser.add_argument("--trec", action="store_true", help="Also write lists as TREC run files, with their qrels.")
     add_field_options(parser, explanation="The value for all models; overrides the preset or file.")
 
 
@@ -59,6 +65,7 @@ def run(arguments: Namespace) -> int:
 
     record_set = open_record_set(arguments.records)
     kinds = find_kinds(record_set, arguments.kinds)  # refused before the trainings
+    metrics = None if arguments.metrics is None else _metric_names(arguments.metrics)
     searched = arguments.trials > 0
     models = named_models(arguments.models, overrides=given_fields(arguments), searched=searched)
     varied: dict[str, str] = {}
@@ -75,9 +82,25 @@ def run(arguments: Namespace) -> int:
         tuner=arguments.tuner,
         verbose=0 if arguments.quiet else None,
     )
-    _print(write_report(comparison, record_set, references=references, kinds=kinds))
+    results = write_report(
+        comparison,
+        record_set,
+        references=references,
+        kinds=kinds,
+        metrics=metrics,
+        trec=arguments.trec,
+        words=arguments.words,
+    )
+    _print(results)
     print(arguments.output / "report.html")
     return 0
+
+
+def _metric_names(text: str) -> list[str]:
+    """The metrics of ``--metrics``, as results name them; what is malformed is refused before the trainings."""
+    from tf_metammf.ranking.metric_names import MetricName
+
+    return [str(MetricName.parse(name.strip())) for name in text.split(",") if name.strip()]
 
 
 def _ablated(
@@ -108,37 +131,45 @@ def _ablated(
 
 
 def _print(results: dict[str, Any]) -> None:
+    """The verdict, and two tables that fit 80 columns; files have the other numbers."""
     from rich.table import Table
 
-    from tf_metammf.trainer.comparison.beyond_accuracy import beyond_accuracy_heads, beyond_accuracy_rows
-    from tf_metammf.trainer.comparison.tables import (
-        columns,
-        difference_cells,
-        difference_heads,
-        note,
-        number,
-        untrained_rows,
-    )
+    from tf_metammf.trainer.comparison.beyond_accuracy import beyond_accuracy_means
+    from tf_metammf.trainer.comparison.tables import difference_cells, difference_heads, note, untrained_rows
+    from tf_metammf.trainer.comparison.verdict import verdict
 
-    k = results["metric"].partition("@")[2]
-    names = [name for name in columns(results) if name.partition("@")[2] == k]
+    console = make_console()
+    metric = results["metric"]
     table = Table()
     table.add_column("model")
-    for heading in (*names, *difference_heads(results)):
+    for heading in (metric, *difference_heads(results)):
         table.add_column(visible(heading), justify="right")
     for model, found in results["models"].items():
-        cells = [*(number(found["metrics"][name]) for name in names), *difference_cells(results, model)]
-        cells = [visible(cell) for cell in cells]
-        # An interval stands below its effect, so that the table fits a terminal.
-        cells = [cell.replace(" [", "\n[") if cell.startswith(("+", "-")) else cell for cell in cells]
+        mean = found["metrics"][metric]["mean"]
+        cells = ["" if mean is None else f"{mean:.4f}", *map(visible, difference_cells(results, model))]
         table.add_row(visible(model), *cells)
-    for label, cells in untrained_rows(results, names):
+    for label, cells in untrained_rows(results, [metric]):
         table.add_row(label, *cells)
     print_table(table)
-    make_console().print(note(results), style="dim")
-    of_lists = Table(title="what users are shown", title_justify="left")
-    for position, heading in enumerate(beyond_accuracy_heads(results)):
-        of_lists.add_column(heading, justify="right" if position > 1 else "left")
-    for row in beyond_accuracy_rows(results, by_group=False):
-        of_lists.add_row(visible(row[0]), *row[1:])
-    print_table(of_lists)
+    console.print(note(results), style="dim")
+    if means := beyond_accuracy_means(results):
+        k = metric.partition("@")[2]
+        of_lists = Table(title=f"what users are shown in lists of {k}", title_justify="left")
+        of_lists.add_column("model")
+        for name in next(iter(means.values())):
+            of_lists.add_column(_SHORT[name], justify="right")
+        for model, values in means.items():
+            of_lists.add_row(visible(model), *("" if value is None else f"{value:.3f}" for value in values.values()))
+        print_table(of_lists)
+    console.print(visible(verdict(results)))
+
+
+_SHORT = {
+    "coverage": "coverage",
+    "gini": "gini",
+    "cold_share": "cold",
+    "tail_share": "tail",
+    "intra_list_similarity": "similar",
+    "popularity_lift": "lift",
+}
+"""Heads of metrics beyond accuracy, short enough for a terminal."""

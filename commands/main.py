@@ -40,12 +40,13 @@ EXIT_CODES = (
 )
 
 RECORD_COMMANDS = ("extract", "convert", "describe", "report", "validate", "remove-users", "remove-items", "synthesize")
-WITH_CONFIGURATION = ("train", "tune", "compare")
+WITH_CONFIGURATION = ("train", "tune", "compare", "distill")
 """Commands that take fields of a configuration."""
 COMMANDS = (
     "train",
     "tune",
     "compare",
+    "distill",
     "ranks",
     "evaluate",
     "runs",
@@ -110,6 +111,7 @@ def _run(words: Sequence[str], *, own_process: bool) -> int:
     parser = _parser(words)
     module, options = _chosen(parser.instantiate(parser.parse_args(words)))
     begin_log(quiet=options.quiet, verbose=options.verbose, propagate=not own_process)
+    options.words = words  # for reports that say how they were made
     return int(module.run(options))
 
 
@@ -147,7 +149,8 @@ def _not_encodable(text: object) -> str:
 
 def _refuse_buckets(words: Sequence[str]) -> None:
     """Refuses URLs where files are read and written by path: not by Beam, copies, and what is written to a bucket."""
-    if words[:1] == ["copy"] or any(word.partition("=")[0] == "--beam_pipeline_options" for word in words):
+    by_beam = any(word.partition("=")[0] == "--beam_pipeline_options" for word in words)
+    if words[:1] == ["copy"] or (by_beam and tuple(words[:2]) == ("records", "convert")):
         return
     writes = tuple(words[:2]) == ("records", "convert") or tuple(words[:1]) == ("export",)
     for before, word in pairwise(["", *words]):

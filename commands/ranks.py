@@ -15,6 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--metric", type=str | None, help="Metric of the test split; by default what the first is ordered by."
     )
+    parser.add_argument("--output", type=Path | None, help="An HTML file to write, with the table and a plot.")
     parser.add_argument("--json", action="store_true", help="Print JSON.")
 
 
@@ -26,6 +27,10 @@ def run(arguments: Namespace) -> int:
     from tf_metammf.trainer.comparison.ranks import rank_table
 
     found = rank_table(arguments.comparisons, metric=arguments.metric)
+    if arguments.output is not None:
+        from tf_metammf.trainer.comparison.ranks_page import write_ranks_page
+
+        write_ranks_page(arguments.output, found)
     if arguments.json:
         print_json(found.to_json())
         return 0
@@ -48,4 +53,6 @@ def run(arguments: Namespace) -> int:
     )
     if found.left_out:
         console.print(f"not in every comparison: {visible(', '.join(found.left_out))}", style="dim", soft_wrap=True)
+    if arguments.output is not None:
+        print(arguments.output)
     return 0

@@ -1,5 +1,6 @@
 """Extract features from videos, sound, covers and texts."""
 
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, required=True, help="The folder of the features; may hold earlier ones, which are kept."
     )
+    parser.add_argument(
+        "--beam_pipeline_options",
+        type=str | None,
+        help='extract with Apache Beam and its options, such as --beam_pipeline_options="--runner=DirectRunner"',
+    )
     parser.add_argument("--json", action="store_true", help="Print JSON instead of a table.")
     parser.add_class_arguments(ExtractionSettings)
 
@@ -40,12 +46,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Extracts, and prints what came of it; exit code 1 says that files could not be decoded."""
     settings = ExtractionSettings(**{field.name: arguments[field.name] for field in fields(ExtractionSettings)})
-    from tf_metammf.records.media.extraction import extract, require_av
+    from tf_metammf.records.media.extraction import require_av
 
     require_av()
     import_tensorflow()
-    with _shown_progress() as on_progress:
-        extracted = extract(arguments["input"], arguments.output, settings, on_progress=on_progress)
+    extracted = _extract(arguments, settings)
     if arguments.json:
         from tf_metammf.records.media.extraction_output import summary
 
@@ -55,9 +60,27 @@ def run(arguments: Namespace) -> int:
     return EXIT_PROBLEMS if any(extracted.failed.values()) else 0
 
 
+def _extract(arguments: Namespace, settings: ExtractionSettings) -> "Extracted":
+    if arguments.beam_pipeline_options is None:
+        from tf_metammf.records.media.extraction import extract
+
+        with _shown_progress("items") as on_progress:
+            return extract(arguments["input"], arguments.output, settings, on_progress=on_progress)
+    from tf_metammf.records.beam.extraction import extract_with_beam
+
+    with _shown_progress("parts") as on_progress:
+        return extract_with_beam(
+            arguments["input"],
+            arguments.output,
+            settings,
+            pipeline_options=shlex.split(arguments.beam_pipeline_options),
+            on_progress=on_progress,
+        )
+
+
 @contextmanager
-def _shown_progress() -> "Iterator[Progress]":
-    """Draws a bar with items/s and the time left on a terminal, prints a line now and then elsewhere; on stderr."""
+def _shown_progress(unit: str) -> "Iterator[Progress]":
+    """Draws a bar with ``unit``/s and the time left on a terminal, prints a line now and then elsewhere; on stderr."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = make_console(stderr=True)
@@ -72,11 +95,11 @@ def _shown_progress() -> "Iterator[Progress]":
             last = now
             rate = done / (now - started)
             left = f", {(total - done) / rate / 60:.0f} min left" if rate else ""
-            console.print(f"{done:,} of {total:,} items, {rate:.1f} items/s{left}")
+            console.print(f"{done:,} of {total:,} {unit}, {rate:.1f} {unit}/s{left}")
 
         yield print_line
         return
-    rates = TextColumn("{task.fields[rate]:.1f} items/s")
+    rates = TextColumn(f"{{task.fields[rate]:.1f}} {unit}/s")
     columns = (TextColumn("extracting"), BarColumn(), MofNCompleteColumn(), rates, TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", rate=0.0)

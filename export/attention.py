@@ -51,7 +51,7 @@ def catalogue_attention(model: Any) -> Attention | None:
     """
     if not attends_to_tokens(model.item_tower.fusion):
         return None
-    names = sorted(model.item_features.widths)
+    names = sorted(model.item_tower.fused_widths(model.item_features.widths))
     lengths: dict[str, list[int]] = {name: [] for name in names}
     parts: dict[str, list[TokenWeights]] = {name: [] for name in names}
     tokens = 0

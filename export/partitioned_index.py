@@ -1,7 +1,7 @@
 """The partitioned index: looks only into those parts of the catalogue that lie in the direction of a query."""
 
+import functools
 import math
-from typing import Any
 
 import tensorflow as tf
 
@@ -10,6 +10,13 @@ from tf_metammf.ranking.partition import Partition
 
 ROWS_AT_ONCE = 4
 """Queries that are searched side by side."""
+
+UNROLLED_PROBES = 16
+"""Parts up to which each has its own operations; more are looked into by a loop, whose turns take longer."""
+
+_NOWHERE = -(2**30)
+
+_NOT_INLINED = functools.partial(tf.function, autograph=False, experimental_attributes={"_noinline": True})
 
 
 class PartitionedItems(tf.Module):
@@ -27,13 +34,12 @@ class PartitionedItems(tf.Module):
         self._starts = tf.Variable(partition.starts, trainable=False, name="part_starts")
 
     def item(self, places: tf.Tensor) -> tf.Tensor:
-        """Dense item ids, int64, of places in the order, int64 of any shape; -1 stays -1."""
-        found = tf.cast(tf.gather(self._order.read_value(), tf.maximum(places, 0)), tf.int64)
-        return tf.where(places >= 0, found, -1)
+        """Dense item ids, int32, of places in the order, int32 of any shape; any id for a negative place."""
+        return tf.gather(self._order.read_value(), tf.maximum(places, 0))
 
     def place(self, items: tf.Tensor) -> tf.Tensor:
-        """Places in the order, int64, of dense item ids, int64 of any shape."""
-        return tf.cast(tf.gather(self._place.read_value(), items), tf.int64)
+        """Places in the order, int32, of dense item ids, int64 of any shape."""
+        return tf.gather(self._place.read_value(), items)
 
     def starts(self) -> tf.Tensor:
         """Where each part starts, and the end of the last one, int32 ``[parts + 1]``."""
@@ -76,15 +82,14 @@ class PartitionedIndex(tf.Module):
 
     def search(self, queries: tf.Tensor, k: int | tf.Tensor, *, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """As :meth:`ExactIndex.search`, among the items that were looked at; those come in the same order."""
-        by_place = self._with_places(excluded)
-        scores, places = self._search_parts(queries, k, by_place)
+        scores, places = self._search_parts(queries, k, excluded)
         is_short = tf.reduce_any(tf.math.is_inf(scores), axis=1)
         scores, places = tf.cond(
             tf.reduce_any(is_short),
-            lambda: self._complete(queries, k, by_place, is_short, scores, places),
+            lambda: _NOT_INLINED(self._complete)(queries, k, excluded, is_short, scores, places),
             lambda: (scores, places),
         )
-        return _lower_first(scores, self._order.item(places))
+        return self._in_order(scores, places)
 
     def places(self, queries: tf.Tensor, scores: tf.Tensor, *, excluded: tf.Tensor) -> tf.Tensor:
         """As :meth:`ExactIndex.places`."""
@@ -95,7 +100,7 @@ class PartitionedIndex(tf.Module):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """As :meth:`search`, but among all items."""
         scores, places = self._exact.search(queries, k, excluded=self._with_places(excluded))
-        return _lower_first(scores, self._order.item(places))
+        return self._in_order(scores, tf.cast(places, tf.int32))
 
     def ranks_of_parts(self, queries: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """After how many other parts the parts of items come, for each query.
@@ -107,7 +112,7 @@ class PartitionedIndex(tf.Module):
         Returns:
             int32 ``[n, m]``, from 0.
         """
-        places = tf.cast(self._order.place(tf.maximum(items, 0)), tf.int32)
+        places = self._order.place(tf.maximum(items, 0))
         parts = tf.reshape(
             tf.searchsorted(self._order.starts(), tf.reshape(places, [-1]), side="right"), tf.shape(places)
         )
@@ -125,53 +130,89 @@ class PartitionedIndex(tf.Module):
         return tf.matmul(queries, self._centres, transpose_b=True)
 
     def _with_places(self, excluded: tf.Tensor) -> tf.Tensor:
-        return tf.stack([excluded[:, 0], self._order.place(excluded[:, 1])], axis=1)
+        return tf.stack([excluded[:, 0], tf.cast(self._order.place(excluded[:, 1]), tf.int64)], axis=1)
 
     def _search_parts(self, queries: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores and places ``[n, k]`` of the best candidates, with -inf where no more were found."""
+        if queries.shape[0] not in (None, 1):
+            return self._search_rows(queries, k, excluded)
+        return tf.cond(
+            tf.equal(tf.shape(queries)[0], 1),
+            # A server answers one query most of the time; a loop of one turn takes as long as all the rest. The slice
+            # keeps TensorFlow from concluding that there is never more than one.
+            lambda: self._search_row(queries[:1], k, self._order.place(excluded[:, 1])),
+            lambda: _NOT_INLINED(self._search_rows)(queries, k, excluded),
+        )
+
+    def _search_rows(self, queries: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         by_query = tf.gather(excluded, tf.argsort(excluded[:, 0], stable=True))
+        places = self._order.place(by_query[:, 1])
         count = tf.shape(queries)[0]
         # A map over nothing does not know the shape of its results, so a query of zeros stands in for no query.
         mapped = tf.maximum(count, 1)
         queries = tf.pad(queries, [[0, mapped - count], [0, 0]])
         splits = tf.searchsorted(by_query[:, 0], tf.range(tf.cast(mapped, tf.int64) + 1))
         width = k if isinstance(k, int) else None
-        scores, places = tf.map_fn(
-            lambda row: self._search_row(queries[row], k, by_query[splits[row] : splits[row + 1], 1]),
+        scores, found = tf.map_fn(
+            lambda row: self._search_row(queries[row : row + 1], k, places[splits[row] : splits[row + 1]]),
             tf.range(mapped),
-            fn_output_signature=(tf.TensorSpec([width], tf.float32), tf.TensorSpec([width], tf.int64)),
+            fn_output_signature=(tf.TensorSpec([1, width], tf.float32), tf.TensorSpec([1, width], tf.int32)),
             parallel_iterations=ROWS_AT_ONCE,
         )
-        return tf.reshape(scores[:count], [count, k]), tf.reshape(places[:count], [count, k])
+        return tf.reshape(scores[:count], [count, k]), tf.reshape(found[:count], [count, k])
 
     def _search_row(self, query: tf.Tensor, k: int | tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scores and places ``[k]`` of one query ``[d]``, with -inf where no more were found."""
+        """Scores and places ``[1, k]`` of one query ``[1, d]``, without the excluded places.
+
+        Candidates stand part after part, and behind them ``k`` that are nowhere: they fill what is not found, and what
+        is excluded and is no candidate is written to the first of them.
+        """
         starts = self._order.starts()
-        _, probed = tf.math.top_k(self._part_scores(query[tf.newaxis])[0], self.probes, sorted=False)
+        _, probed = tf.math.top_k(self._part_scores(query)[0], self.probes, sorted=False)
         first = tf.gather(starts, probed)
         sizes = tf.gather(starts, probed + 1) - first
-        # Candidates stand part after part: a part's first one at its end less its size.
         ends = tf.cumsum(sizes)
-        places = tf.repeat(first - (ends - sizes), sizes) + tf.range(ends[-1])
-        scores = tf.linalg.matvec(tf.gather(self._exact.vectors.read_value(), places), query)
-        if self._exact.scale is not None:
-            scores *= tf.gather(self._exact.scale.read_value(), places)
-        here = self._candidates(tf.cast(excluded, tf.int32), starts, probed, first - (ends - sizes))
+        shift = first - (ends - sizes)
+        scores = tf.concat([*self._scores_of_parts(query, first, sizes), tf.fill([1, k + 1], -math.inf)], axis=1)[0]
+        here = self._candidates(excluded, starts, probed, shift, behind=ends[-1])
         scores = tf.tensor_scatter_nd_update(scores, here[:, tf.newaxis], tf.fill(tf.shape(here), -math.inf))
-        found = tf.minimum(k, tf.size(scores))
-        best, candidates = tf.math.top_k(scores, found)
-        padding = [[0, k - found]]
-        best = tf.pad(best, padding, constant_values=-math.inf)
-        return best, tf.pad(tf.cast(tf.gather(places, candidates), tf.int64), padding)
+        best, candidates = tf.math.top_k(scores[tf.newaxis], k)
+        shift = tf.concat([shift, [_NOWHERE]], axis=0)
+        return best, candidates + tf.gather(shift, tf.searchsorted(ends, candidates[0], side="right"))
 
-    def _candidates(self, places: tf.Tensor, starts: tf.Tensor, probed: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
-        """Of the given places those that are candidates, as numbers of candidates."""
-        parts = tf.searchsorted(starts, places, side="right") - 1
-        number = tf.tensor_scatter_nd_update(
-            tf.fill([tf.shape(starts)[0] - 1], -1), probed[:, tf.newaxis], tf.range(self.probes)
+    def _scores_of_parts(self, query: tf.Tensor, first: tf.Tensor, sizes: tf.Tensor) -> list[tf.Tensor]:
+        """Scores of the candidates, ``[1, n]``, in pieces.
+
+        The rows of a part are neighbours, so a slice of them is no copy. Gathering them would copy all of them first,
+        which takes longer than the products.
+        """
+        vectors = self._exact.vectors.read_value()
+        scale = None if self._exact.scale is None else self._exact.scale.read_value()
+        begins = tf.pad(first[:, tf.newaxis], [[0, 0], [0, 1]])
+        lengths = tf.pad(sizes[:, tf.newaxis], [[0, 0], [0, 1]], constant_values=vectors.shape[1])
+
+        def of_part(begin: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+            scores = tf.matmul(query, tf.slice(vectors, begin, length), transpose_b=True)
+            return scores if scale is None else scores * tf.slice(scale, begin[:1], length[:1])
+
+        if self.probes <= UNROLLED_PROBES:
+            parts = zip(tf.unstack(begins, num=self.probes), tf.unstack(lengths, num=self.probes), strict=True)
+            return [of_part(begin, length) for begin, length in parts]
+        scores = tf.TensorArray(tf.float32, size=self.probes, element_shape=[None], infer_shape=False)
+        _, scores = tf.while_loop(
+            lambda number, _: number < self.probes,
+            lambda number, scores: (number + 1, scores.write(number, of_part(begins[number], lengths[number])[0])),
+            (tf.constant(0), scores),
         )
-        rank = tf.gather(number, parts)
-        is_candidate = rank >= 0
-        return tf.boolean_mask(places, is_candidate) - tf.gather(shift, tf.boolean_mask(rank, is_candidate))
+        return [scores.concat()[tf.newaxis]]
+
+    def _candidates(
+        self, places: tf.Tensor, starts: tf.Tensor, probed: tf.Tensor, shift: tf.Tensor, *, behind: tf.Tensor
+    ) -> tf.Tensor:
+        """The numbers of the candidates at given places, or that of the one behind them where there is none."""
+        parts = tf.searchsorted(starts, places, side="right") - 1
+        shifts = tf.tensor_scatter_nd_update(tf.fill([self.parts], _NOWHERE), probed[:, tf.newaxis], shift)
+        return tf.minimum(places - tf.gather(shifts, parts), behind)
 
     def _complete(
         self,
@@ -185,19 +226,19 @@ class PartitionedIndex(tf.Module):
         """Scores and places with the rows that are short searched exactly."""
         rows = tf.where(is_short)
         row = tf.cumsum(tf.cast(is_short, tf.int64)) - 1
-        kept = tf.boolean_mask(excluded, tf.gather(is_short, excluded[:, 0]))
+        kept = self._with_places(tf.boolean_mask(excluded, tf.gather(is_short, excluded[:, 0])))
         pairs = tf.stack([tf.gather(row, kept[:, 0]), kept[:, 1]], axis=1)
         exact_scores, exact_places = self._exact.search(tf.boolean_mask(queries, is_short), k, excluded=pairs)
         return (
             tf.tensor_scatter_nd_update(scores, rows, exact_scores),
-            tf.tensor_scatter_nd_update(places, rows, exact_places),
+            tf.tensor_scatter_nd_update(places, rows, tf.cast(exact_places, tf.int32)),
         )
 
-
-def _lower_first(scores: Any, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Rows in descending order of scores, of equal scores the lower item first, and none at the end."""
-    by_item = tf.argsort(tf.where(items >= 0, items, tf.int64.max), axis=1, stable=True)
-    scores, items = tf.gather(scores, by_item, batch_dims=1), tf.gather(items, by_item, batch_dims=1)
-    best, order = tf.math.top_k(scores, tf.shape(scores)[1])
-    items = tf.gather(items, order, batch_dims=1)
-    return best, tf.where(best > -math.inf, items, -1)
+    def _in_order(self, scores: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Items instead of places, of equal scores the lower item first, and -1 where nothing was found."""
+        count = tf.shape(scores)[1]
+        # Both times equal values keep their order.
+        negated, by_item = tf.math.top_k(-self._order.item(places), count)
+        best, order = tf.math.top_k(tf.gather(scores, by_item, batch_dims=1), count)
+        items = tf.cast(-tf.gather(negated, order, batch_dims=1), tf.int64)
+        return best, tf.where(best > -math.inf, items, -1)

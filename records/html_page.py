@@ -12,8 +12,10 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground);
   max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .4rem; }
-p.lead { font-size: 1.05rem; margin-top: 0; } p.note, figcaption { color: var(--soft); }
+p.lead { font-size: 1.05rem; margin-top: 0; max-width: 46rem; }
+p.note, figcaption { color: var(--soft); max-width: 46rem; }
 .scroll { overflow-x: auto; }
+td small { color: var(--soft); font-size: .87em; font-weight: 400; white-space: nowrap; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
 th { font-weight: 600; vertical-align: bottom; min-width: 4rem; max-width: 14rem; overflow-wrap: break-word; }
@@ -24,7 +26,17 @@ td.best { font-weight: 600; }
 table.words th, table.words td { text-align: left; white-space: normal; }
 table.words td:first-child { white-space: nowrap; }
 figure { margin: .6rem 0 0; } svg { max-width: 100%; height: auto; }
-code { background: var(--raised); padding: .1rem .3rem; border-radius: 4px; }
+code, pre { background: var(--raised); border-radius: 4px; } code { padding: .1rem .3rem; }
+pre { padding: .6rem .8rem; overflow-x: auto; font-size: .87rem; }
+details { margin: .8rem 0; } summary { cursor: pointer; color: var(--soft); }
+@media (max-width: 40rem) {
+  body { margin: 1rem auto; }
+  /* Drawings keep letters that can be read, and scroll. */
+  figure svg { max-width: none; width: max(100%, 30rem); }
+  table { font-size: .87rem; } th { min-width: 0; } th, td { padding-right: .5rem; }
+  td:first-child { max-width: 5.4rem; }
+  td small { display: block; white-space: normal; }
+}
 """
 
 
@@ -36,6 +48,23 @@ class Best(NamedTuple):
     """
 
     text: str
+
+
+class Noted(NamedTuple):
+    """A cell with something smaller beside it, or below where the page is narrow.
+
+    Attributes:
+        text: What it says.
+        note: What is smaller.
+        best: Whether the cell stands out.
+    """
+
+    text: str
+    note: str
+    best: bool = False
+
+
+Cell = str | Best | Noted
 
 
 def html_page(title: str, body: str) -> str:
@@ -60,7 +89,7 @@ def html_page(title: str, body: str) -> str:
 """
 
 
-def html_table(heads: Sequence[str], rows: Iterable[Sequence[str | Best]], *, words: bool = False) -> str:
+def html_table(heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, words: bool = False) -> str:
     """A table, which scrolls where the page is narrow.
 
     Args:
@@ -74,19 +103,35 @@ def html_table(heads: Sequence[str], rows: Iterable[Sequence[str | Best]], *, wo
     return f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
 
 
-def html_figure(heading: str, explanation: str, drawing: str) -> str:
-    """A drawing below a heading.
+def html_figure(heading: str, explanation: str, drawing: str, *, alternative: str = "") -> str:
+    """A drawing below a heading; it scrolls where the page is narrow.
 
     Args:
         heading: The heading, as text.
         explanation: What is drawn, as text; may be empty.
         drawing: SVG.
+        alternative: What is seen in it, as text, for those who do not see it; by default the explanation.
     """
-    label = escape(f"{heading}: {explanation}" if explanation else heading)
+    seen = alternative or explanation
+    label = escape(f"{heading}: {seen}" if seen else heading)
     named = drawing.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
     caption = f"<figcaption>{escape(explanation)}</figcaption>" if explanation else ""
-    return f"<h2>{escape(heading)}</h2>\n<figure>{named}{caption}</figure>"
+    return f'<h2>{escape(heading)}</h2>\n<figure><div class="scroll">{named}</div>{caption}</figure>'
 
 
-def _cell(cell: str | Best) -> str:
-    return f'<td class="best">{escape(cell.text)}</td>' if isinstance(cell, Best) else f"<td>{escape(cell)}</td>"
+def html_details(summary: str, body: str) -> str:
+    """Something folded, which a click on its summary unfolds.
+
+    Args:
+        summary: As text.
+        body: As HTML.
+    """
+    return f"<details><summary>{escape(summary)}</summary>\n{body}\n</details>"
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return f"<td>{escape(cell)}</td>"
+    opening = "<td>" if isinstance(cell, Noted) and not cell.best else '<td class="best">'
+    note = f" <small>{escape(cell.note)}</small>" if isinstance(cell, Noted) and cell.note else ""
+    return f"{opening}{escape(cell.text)}{note}</td>"

@@ -118,3 +118,13 @@ class Loudness(MediaEncoder):
         """Encodes windows."""
         time.sleep(self.settings.pause * len(batch))
         return np.stack([(batch**2).mean(axis=1), batch.max(axis=1)], axis=1) + self.settings.offset
+
+
+class FailsLater(Loudness):
+    """One that passes the check before an extraction, and fails at more than two windows."""
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        """Encodes two windows at most."""
+        if len(batch) > 2:
+            raise ValueError("too many windows")
+        return super().encode(batch)

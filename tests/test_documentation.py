@@ -19,6 +19,8 @@ from tf_metammf.trainer.configuration.sections import PLACES
 PROJECT = Path(__file__).resolve().parents[1]
 TUTORIAL = PROJECT / "docs/tutorial.md"
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+READ_FIRST = ("README.md", "tutorial.md", "records.md")
+"""Pages whose commands ``make test`` runs; ``make test-long`` runs those of all others."""
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -50,7 +52,10 @@ def finished() -> set[Path]:
     return set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=() if page.name in READ_FIRST else pytest.mark.long, id=page.name) for page in PAGES],
+)
 def test_every_command_of_the_page_runs(page, folder, finished, monkeypatch, capsys):
     """After the tutorial, whose record set, run and export the pages of docs/ begin with."""
     if page.name == "videos.md":

@@ -1,6 +1,7 @@
 """Random numbers of layers: seeded, fresh in every step, and a part of the checkpoint."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import tf_keras as keras
 
@@ -46,6 +47,7 @@ def test_values_are_dropped_with_their_probability_and_the_others_are_scaled():
     assert dropout(generator, values, 0.0) is values
 
 
+@pytest.mark.long
 def test_the_same_seed_draws_the_same_and_another_one_something_else():
     one, same, other = (losses(make(seed), 3) for seed in (1, 1, 2))
     assert one == same != other

@@ -11,6 +11,7 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", sorted(EXAMPLES.glob("*.py")), ids=lambda program: program.name)
 def test_an_example_runs_to_its_end(program, tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(EXAMPLES)  # where Python looks first when it runs a program
@@ -19,6 +20,7 @@ def test_an_example_runs_to_its_end(program, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("notebook", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda notebook: notebook.name)
 def test_the_cells_of_a_notebook_run_in_their_order_and_draw(notebook, tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(EXAMPLES)  # where Jupyter starts its kernel

@@ -58,6 +58,7 @@ def test_subpackages_are_attributes_after_the_import_of_the_package_alone():
     assert ran.stdout.split() == ["tf_metammf.records", "tf_metammf.trainer", "tf_metammf.export"]
 
 
+@pytest.mark.long
 def test_mypy_accepts_a_users_program_and_finds_the_mistakes_in_it(tmp_path):
     installed = tmp_path / "site"
     lay_out_as_installed(installed / "tf_metammf")

@@ -90,6 +90,7 @@ def test_a_query_finds_the_one_frame_that_counts_in_longer_videos_too():
     assert (attention.argmax(axis=1) == longer.decisive["visual"]).mean() > 0.9
 
 
+@pytest.mark.long
 def test_a_pyramid_sees_the_order_and_loses_it_when_frames_are_shuffled():
     data = synthetic("order")
     fusion = small("pyramid", slots=6)
@@ -97,6 +98,7 @@ def test_a_pyramid_sees_the_order_and_loses_it_when_frames_are_shuffled():
     assert share(fusion, shuffled(batch_of(data)), data.true_item_embeddings[:, :-1]) < 0.15
 
 
+@pytest.mark.long
 def test_metammf_fuses_by_a_kind_that_only_the_order_shows():
     data = synthetic("kinds")
     fusion = small("metammf_tokens", meta="pyramid")

@@ -268,6 +268,7 @@ def test_sampled_sums_without_targets_are_unbiased():
     assert abs(np.mean(totals) - expected) < 4 * np.std(totals) / np.sqrt(len(totals))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fan_outs", [None, [3, 3]])
 @pytest.mark.parametrize("encoder", ["sage", "lightgcn"])
 def test_fit_lowers_the_loss(encoder, fan_outs):

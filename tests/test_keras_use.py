@@ -155,6 +155,7 @@ def test_what_takes_a_configuration_says_what_to_do_and_writes_nothing(write, tr
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("eager", [True, False])
 def test_arrays_and_datasets_of_the_same_batches_train_alike(eager):
     datasets = [

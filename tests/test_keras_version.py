@@ -42,6 +42,7 @@ def test_keras_2_is_accepted():
     assert require_keras_2() is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("case", "setting"), [("keras 3 first", '"1"'), ("variable is 0", '"0"')])
 def test_keras_3_is_refused_with_its_version_and_what_to_do(refusals, case, setting):
     message = refusals[case]

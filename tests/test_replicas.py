@@ -14,6 +14,7 @@ from preloaded_process import run_preloaded
 OF_DEVICES = [("in_batch_softmax", "mf"), ("in_batch_softmax", "lightgcn")]
 CASES = [("both_directions", "mf"), ("full_softmax", "mf"), ("bpr", "mf")]
 CASES += [("in_batch_softmax", "sage"), ("in_batch_softmax", "lightgcn without targets")]
+CASES += [(objective, "mf with weights") for objective in ("both_directions", "full_softmax", "bpr")]
 SHARINGS = [("devices", *case) for case in OF_DEVICES + CASES] + [("processes", *case) for case in CASES]
 
 PROGRAM = Path(__file__).parent / "programs" / "replica_steps.py"

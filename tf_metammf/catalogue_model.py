@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_metammf.auxiliary.auxiliary_loss import AuxiliaryLoss
+from tf_metammf.auxiliary_training import AuxiliaryTraining
 from tf_metammf.calibration import Calibration
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.errors import InvalidInputError
@@ -14,16 +14,14 @@ from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.token_features import ModalityFeatures, carried_features, vectors_of
 from tf_metammf.layers.placement import rows_of
 from tf_metammf.layers.row_blocks import stacked
-from tf_metammf.retrieval_model import RetrievalModel
 from tf_metammf.towers import ItemTower
 from tf_metammf.user_tower import UserTower
 
 
-class CatalogueModel(RetrievalModel):
+class CatalogueModel(AuxiliaryTraining):
     """A retrieval model that embeds all of its users and items, whatever the size of the catalogue.
 
     Attributes:
-        auxiliary: A loss beside that of the objective, or None.
         calibration: What is added to the scores of the trained model, or None; set it after training.
         encoder: What stands between towers and scores.
         item_features: The features of all items.
@@ -33,8 +31,6 @@ class CatalogueModel(RetrievalModel):
         user_tower: From dense user ids to vectors.
     """
 
-    auxiliary: AuxiliaryLoss | None
-    auxiliary_generator: Any
     calibration: Calibration | None = None
     encoder: Encoder
     item_features: FeatureTable | FeatureSource
@@ -249,12 +245,6 @@ class CatalogueModel(RetrievalModel):
             return self._table().lookup(items)
         return carried_features(carried, items, self.item_features.widths)
 
-    def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        """A training step; logs what the auxiliary loss measures, beside the loss."""
-        logs = super().train_step(inputs)
-        measured = [] if self.auxiliary is None else self.auxiliary.metrics
-        return logs | {metric.name: metric.result() for metric in measured}
-
     def _build_towers(self) -> int:
         """Makes the weights of item tower, encoder and auxiliary loss; returns the width of what the tower gives."""
         nothing = {name: tf.zeros([1, width]) for name, width in self.item_features.widths.items()}
@@ -263,10 +253,7 @@ class CatalogueModel(RetrievalModel):
         width = int(representation.shape[-1])
         self.encoder.build((None, width))
         self._encode_new_items(representation, nothing, everywhere)
-        if self.auxiliary is not None:
-            self.auxiliary.require_items(has_fusion=self.item_tower.fusion is not None, streamed=self.streams_features)
-            self.auxiliary.widths = dict(self.item_features.widths)
-            self.auxiliary.build((None, int(self.item_tower.content(nothing, everywhere).shape[-1])))
+        self._build_auxiliary(nothing, everywhere)
         return width
 
     def _represent(

@@ -1,6 +1,6 @@
 """MetaMMF: users and dynamically fused items, scored by the dot product of their embeddings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from tf_metammf.features.feature_source import (
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.model_features import feature_source, known_items
 from tf_metammf.features.token_features import vectors_of
+from tf_metammf.fusion.adapter_names import adapters_of
 from tf_metammf.fusion.fusions import form_of, make_fusion
 from tf_metammf.layers.dropout import new_generator
 from tf_metammf.layers.keras_version import refuse_keras_3
@@ -76,6 +77,11 @@ class MetaMMF(CatalogueModel):
         combination: How content and ID are joined: ``"concatenate"`` (published) or ``"add"``.
         id_dropout: Share of items in a training batch that lose their ID part. Defaults to 0.
         modality_dropout: Probability that a modality is hidden in training. Defaults to 0.
+        adapters: Modalities that are not fused, but added to the fused vector by adapters that begin as nothing, for
+            modalities that arrive after training.
+        adapter_units: Width of the bottlenecks of the adapters. Defaults to 16.
+        modality_heads: Whether each modality has a linear map beside the fusion, which represents an item that has no
+            other modality, without stand-ins. Defaults to False.
         standardize: Whether features are standardised over the training items. Defaults to True; published: False.
         normalize: Whether embeddings are L2-normalised. Defaults to False.
         l2: Factor of ``0.5 * l2 * sum(weights ** 2)``, dense weights and embedding rows of the batch. Defaults to 0.
@@ -124,6 +130,9 @@ class MetaMMF(CatalogueModel):
         combination: str = "concatenate",
         id_dropout: float = 0.0,
         modality_dropout: float = 0.0,
+        adapters: Sequence[str] = (),
+        adapter_units: int = 16,
+        modality_heads: bool = False,
         standardize: bool = True,
         normalize: bool = False,
         l2: float = 0.0,
@@ -158,6 +167,9 @@ class MetaMMF(CatalogueModel):
             combination=combination,
             id_dropout=id_dropout,
             modality_dropout=modality_dropout,
+            adapters=adapters_of(adapters, source.widths, fuses=fusion is not None),
+            adapter_units=adapter_units,
+            modality_heads=modality_heads,
             standardize=standardize,
             initializer=embeddings_initializer,
             jit_compile=jit_compile,
@@ -247,11 +259,12 @@ class MetaMMF(CatalogueModel):
             distinct, position = tf.unique(wanted)
             queries, encoded = self._encode_with_histories(inputs["user"], distinct, **given, training=training)
             candidates = tf.gather(encoded, position)
-        loss = self.objective(self._finish(queries), self._finish(candidates), inputs)
+        of_users, of_candidates = self._finish(queries), self._finish(candidates)
+        loss = self.objective(of_users, of_candidates, inputs)
         seen = {**inputs, "candidate": wanted}
         loss += self.encoder.auxiliary_loss(seen, queries, candidates, training=training)
         if training and self.auxiliary is not None:
-            loss += self._auxiliary_loss(self.auxiliary, inputs)
+            loss += self._auxiliary_loss(self.auxiliary, inputs, users=of_users, candidates=(wanted, of_candidates))
         if not self.l2:
             return loss
         weights = self.trainable_variables

@@ -2,7 +2,7 @@
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,26 @@ class RetrievalModel(tfrs.Model):
         self.objective = objective
         self.mean_loss = keras.metrics.Mean(name="loss")
         self.logs_gradient_norm = False
+        self._frozen: frozenset[Any] = frozenset()
+
+    def freeze(self, weights: Iterable[tf.Variable]) -> None:
+        """Takes weights out of training: they get no gradient, and no place in an optimiser made after that."""
+        self._frozen = frozenset(weight.ref() for weight in weights)
+
+    @property
+    def trainable_weights(self) -> list[tf.Variable]:
+        """The weights that training changes: those of the layers that are not frozen."""
+        return [weight for weight in super().trainable_weights if weight.ref() not in self._frozen]
+
+    @property
+    def non_trainable_weights(self) -> list[tf.Variable]:
+        """All others."""
+        return [*super().non_trainable_weights, *self.frozen_weights]
+
+    @property
+    def frozen_weights(self) -> list[tf.Variable]:
+        """The weights that were taken out of training."""
+        return [weight for weight in super().trainable_weights if weight.ref() in self._frozen]
 
     @abstractmethod
     def compute_loss(self, inputs: Batch, training: bool = False) -> tf.Tensor:

@@ -1,6 +1,6 @@
 """The tower of items: from ids and features to the vectors that an encoder takes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from tf_metammf.features.modalities import scope_name
 from tf_metammf.features.token_features import ModalityFeatures, item_count, tokens_of, vectors_of
 from tf_metammf.fusion.fusions import apply_fusion, form_of
 from tf_metammf.fusion.missing_modalities import MissingModalities
+from tf_metammf.fusion.modality_adapters import ModalityAdapters
+from tf_metammf.fusion.modality_heads import ModalityHeads
 from tf_metammf.layers.dropout import new_generator, uniform
 from tf_metammf.layers.layer import Layer
 from tf_metammf.layers.layer_arguments import positive_integer
@@ -42,6 +44,10 @@ class ItemTower(Layer):
         id_dropout: Share of items in a training batch that lose their ID part, where there is a fusion.
         modality_dropout: Probability that a modality of an item is hidden in training.
         standardize: Whether features are standardised with the statistics given to :meth:`adapt`.
+        adapters: Modalities that are not fused, but added to what is fused by
+            :class:`tf_metammf.fusion.modality_adapters.ModalityAdapters`.
+        adapter_units: Width of their bottlenecks. Defaults to 16.
+        modality_heads: Whether :class:`tf_metammf.fusion.modality_heads.ModalityHeads` stand beside the fusion.
         initializer: Initialiser of the ID embeddings. Defaults to ``"glorot_uniform"``.
         jit_compile: Whether XLA compiles the fusion in training. Defaults to False.
         **options: Name, dtype and other arguments of a Keras layer. Features are standardised in float64
@@ -71,6 +77,9 @@ class ItemTower(Layer):
         id_dropout: float = 0.0,
         modality_dropout: float = 0.0,
         standardize: bool = True,
+        adapters: Sequence[str] = (),
+        adapter_units: int = 16,
+        modality_heads: bool = False,
         initializer: Any = "glorot_uniform",
         jit_compile: bool = False,
         **options: Any,
@@ -92,6 +101,11 @@ class ItemTower(Layer):
             dropout=modality_dropout, dtype=self.dtype_policy, name="missing_modalities"
         )
         self.standardize = standardize
+        self.adapters = tuple(adapters)
+        self.adapter_units = adapter_units
+        self.modality_adapters: ModalityAdapters | None = None
+        self.modality_heads = modality_heads and fusion is not None
+        self.heads: ModalityHeads | None = None
         self.jit_compile = jit_compile
         self.generator = new_generator()
         self.standardization: dict[str, Normalization] = {}
@@ -163,9 +177,40 @@ class ItemTower(Layer):
     def _fused(
         self, features: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor], *, training: bool
     ) -> tf.Tensor:
-        complete, mask = self.missing_modalities(self.standardized(features), mask=dict(presence), training=training)
+        values = self.standardized(features)
+        complete, mask = self._complete(values, presence, training=training)
         # A fusion of the user's own may have another dtype policy.
-        return tf.cast(apply_fusion(self.fusion, complete, mask, training=training), self.compute_dtype)
+        fused = tf.cast(apply_fusion(self.fusion, complete, mask, training=training), self.compute_dtype)
+        if self.modality_heads:
+            if self.heads is None:
+                self.heads = ModalityHeads(int(fused.shape[-1]), dtype=self.dtype_policy, name="modality_heads")
+            fused = self.heads(vectors_of(complete), mask=mask, fused=fused)
+        if self.adapters:
+            if self.modality_adapters is None:
+                named: dict[str, Any] = {"dtype": self.dtype_policy, "name": "modality_adapters"}
+                self.modality_adapters = ModalityAdapters(int(fused.shape[-1]), bottleneck=self.adapter_units, **named)
+            adapted, present = (self._parted(each)[1] for each in (values, presence))
+            fused = self.modality_adapters(vectors_of(adapted), mask=present, fused=fused)
+        return fused
+
+    def fusion_inputs(self, features: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor]) -> Any:
+        """What the fusion gets outside of training: standardised features with stand-ins, and which are none."""
+        return self._complete(self.standardized(features), presence, training=False)
+
+    def _complete(
+        self, standardized: Mapping[str, ModalityFeatures], presence: Mapping[str, tf.Tensor], *, training: bool
+    ) -> Any:
+        values, mask = self._parted(standardized)[0], self._parted(presence)[0]
+        return self.missing_modalities(values, mask=mask, training=training)
+
+    def fused_widths(self, widths: Mapping[str, int]) -> dict[str, int]:
+        """The widths of the modalities that the fusion gets: of all but those of adapters."""
+        return self._parted(widths)[0]
+
+    def _parted(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What is there by modality, for the fusion and for adapters."""
+        fused = {name: value for name, value in values.items() if name not in self.adapters}
+        return fused, {name: values[name] for name in self.adapters}
 
     def call(
         self,
@@ -226,6 +271,9 @@ class ItemTower(Layer):
             "id_dropout": self.id_dropout,
             "modality_dropout": self.missing_modalities.dropout,
             "standardize": self.standardize,
+            "adapters": list(self.adapters),
+            "adapter_units": self.adapter_units,
+            "modality_heads": self.modality_heads,
             "initializer": self._initializer,
             "jit_compile": self.jit_compile,
             "standardized_widths": {

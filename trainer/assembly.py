@@ -1,11 +1,13 @@
 """From a plan and a record set to a model and its optimiser."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tf_keras as keras
 
+from tf_metammf.auxiliary.settings import NoAuxiliarySettings
+from tf_metammf.auxiliary.teacher import Teacher
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.model import MetaMMF
@@ -13,6 +15,7 @@ from tf_metammf.objectives.settings import ObjectiveSettings
 from tf_metammf.optimizers.fused_adam import FusedAdam
 from tf_metammf.optimizers.lazy_adam import LazyAdam
 from tf_metammf.trainer.configuration.sections import ModelConfiguration
+from tf_metammf.trainer.frozen_base import is_of_adapter
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.user_histories import UserHistories
@@ -20,8 +23,14 @@ from tf_metammf.user_histories import UserHistories
 DTYPE_POLICIES = {None: "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
-def make_model(plan: TrainingPlan, data: TrainingData) -> MetaMMF:
+def make_model(plan: TrainingPlan, data: TrainingData, teachers: Sequence[Teacher] | None = None) -> MetaMMF:
     """The model of a plan for the users, items and features of a record set.
+
+    Args:
+        plan: The plan.
+        data: The record set.
+        teachers: What the auxiliary loss learns from, where it learns from trained runs. Where there are None, the
+            model is not for training and goes without that loss.
 
     Raises:
         InvalidInputError: A setting is not acceptable, or does not fit the record set.
@@ -29,6 +38,10 @@ def make_model(plan: TrainingPlan, data: TrainingData) -> MetaMMF:
     settings, training = plan.configuration.model, plan.configuration.training
     objective = make_objective(plan.configuration.objective, data)
     features, presence = _item_features(data)
+    auxiliary, auxiliary_options = settings.auxiliary, dict(settings.auxiliary.options)
+    if auxiliary.takes_teachers:
+        auxiliary_options["teachers"] = teachers
+        auxiliary = NoAuxiliarySettings() if teachers is None else auxiliary
     graph: dict[str, Any] = {"graph": data.interaction_graph()} if settings.encoder.graph else {}
     return MetaMMF(
         data.record_set.metadata.users,
@@ -40,12 +53,15 @@ def make_model(plan: TrainingPlan, data: TrainingData) -> MetaMMF:
         fusion_options=settings.fusion.options,
         encoder=settings.encoder.name,
         encoder_options=settings.encoder.options | graph,
-        auxiliary=settings.auxiliary.name if settings.auxiliary.layer else None,
-        auxiliary_options=settings.auxiliary.options,
+        auxiliary=auxiliary.name if auxiliary.layer else None,
+        auxiliary_options=auxiliary_options if auxiliary.layer else None,
         id_units=settings.id_units,
         combination=settings.combination,
         id_dropout=settings.id_dropout,
         modality_dropout=settings.modality_dropout,
+        modality_heads=settings.modality_heads,
+        adapters=settings.adapters,
+        adapter_units=settings.adapter_units,
         standardize=settings.standardize,
         normalize=settings.normalize,
         l2=settings.l2,
@@ -77,13 +93,20 @@ def _item_features(data: TrainingData) -> tuple[Any, Any]:
     return FeatureTable(features, presence, tokens=data.sequences), None
 
 
-def make_compiled_model(plan: TrainingPlan, data: TrainingData) -> MetaMMF:
+def make_compiled_model(plan: TrainingPlan, data: TrainingData, teachers: Sequence[Teacher] = ()) -> MetaMMF:
     """The model of a plan with its optimiser, ready for ``fit``.
+
+    Args:
+        plan: The plan.
+        data: The record set.
+        teachers: What the auxiliary loss learns from, where it learns from trained runs.
 
     Raises:
         InvalidInputError: As :func:`make_model`.
     """
-    model = make_model(plan, data)
+    model = make_model(plan, data, teachers)
+    if plan.configuration.training.freeze == "base":
+        model.freeze(weight for weight in model.trainable_weights if not is_of_adapter(weight))
     model.compile(optimizer=make_optimizer(plan))
     model.optimizer.build(model.trainable_variables)
     model.logs_gradient_norm = plan.configuration.training.tensorboard == "all"

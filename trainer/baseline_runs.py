@@ -21,7 +21,7 @@ from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_direc
 from tf_metammf.trainer.runs.run_in_progress import RunInProgress
 from tf_metammf.trainer.runs.run_lock import locked
 from tf_metammf.trainer.training_data import TrainingData
-from tf_metammf.trainer.watching.run_state import state_written
+from tf_metammf.trainer.watching.run_state import TrainingStart, state_written
 
 
 def make_baseline(plan: TrainingPlan, data: TrainingData, *, solved: RunDirectory | None = None) -> Baseline:
@@ -60,12 +60,13 @@ def count_baseline(run: RunDirectory, plan: TrainingPlan, data: TrainingData, *,
     Raises:
         InvalidInputError: The monitored metric has nothing to find, or another process is writing there.
     """
+    start = TrainingStart.now()
     model = make_baseline(plan, data)
     validation, rankings = validation_ranking(plan, data), final_rankings(plan, data, splits=splits)
     monitor, progress = plan.configuration.evaluation.monitor, RunInProgress(run, run)
     if not run.configuration_file.is_file():
         create_run_directory(run.folder, plan.configuration, data.record_set)
-    with locked(run.folder), state_written(progress, monitor=monitor):
+    with locked(run.folder), state_written(progress, monitor=monitor, start=start):
         write_references(run, data.item_popularity, rankings, validation)
         _keep_baseline(model, validation, progress, monitor=monitor)
         run.write("metrics", {split: ranking.evaluate_model(model) for split, ranking in rankings.items()})

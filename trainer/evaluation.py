@@ -12,6 +12,7 @@ from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.baseline_runs import make_baseline
 from tf_metammf.trainer.beyond_accuracy import ListMetrics
 from tf_metammf.trainer.calibration import CALIBRATION, apply_calibration, read_calibration
+from tf_metammf.trainer.frozen_base import take_known_items
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.rankings import make_full_ranking
 from tf_metammf.trainer.runs.best_weights import load_best_weights
@@ -42,6 +43,7 @@ def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[An
         return make_baseline(plan, data, solved=run), data
     model = make_model(plan, data)
     load_best_weights(model, run)
+    take_known_items(model, run)
     if run.has(CALIBRATION):
         apply_calibration(model, read_calibration(run), data)
     return model, data

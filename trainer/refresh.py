@@ -115,7 +115,7 @@ def refresh(
     from tf_metammf.trainer.runs.leakage import find_leakage, leakage_warning, require_no_leakage
     from tf_metammf.trainer.runs.trained_interactions import trained_interactions
     from tf_metammf.trainer.training_data import TrainingData
-    from tf_metammf.trainer.weight_transfer import matched_places, transfer_weights
+    from tf_metammf.trainer.weight_transfer import matched_places, take_statistics, transfer_weights
 
     configuration = run.configuration
     _check_encoder(run)
@@ -160,13 +160,13 @@ def refresh(
         )
     # Users and items without interactions have an embedding, too, but one that was never trained.
     known_users = _marked(users, old_data.user_frequency > 0, model.users)
-    known_items = _marked(items, old_data.item_frequency > 0, model.items)
+    known_items = _marked(items, np.asarray(old.known_items), model.items)
     trained = old.user_tower.embedding.embeddings.numpy()[old_data.user_frequency > 0]
     table = model.user_tower.embedding.embeddings
     mean = trained.mean(axis=0) if len(trained) else np.zeros(table.shape[1], trained.dtype)
     table.assign(np.where(known_users[:, np.newaxis], table.numpy(), mean))
     model.known_items = tf.constant(known_items)
-    _take_statistics(old, model)
+    take_statistics(old, model)
     if old.calibration is not None:
         # An item without a trained embedding is cold to the model, whatever interactions it has now.
         frequency = np.where(known_items, data.item_frequency, 0)
@@ -194,15 +194,6 @@ def _marked(places: "Places", trained: NDArray[np.bool_], size: int) -> NDArray[
     marked = np.zeros(size, bool)
     marked[places[1]] = trained[places[0]]
     return marked
-
-
-def _take_statistics(old: Any, model: Any) -> None:
-    """Standardisation with the statistics of training, also those that Keras derives from the weights."""
-    for name, layer in model.item_tower.standardization.items():
-        trained = old.item_tower.standardization[name]
-        layer.adapt_mean.assign(trained.adapt_mean)
-        layer.adapt_variance.assign(trained.adapt_variance)
-        layer.finalize_state()
 
 
 def _check_modalities(record_set: "RecordSet", trained: Any) -> None:

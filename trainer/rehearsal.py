@@ -1,11 +1,13 @@
 """Rehearsal of a training: every refusal that it would begin with, without its features, tables and steps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import tf_keras as keras
 from numpy.typing import NDArray
 
+from tf_metammf.auxiliary.teacher import Teacher
 from tf_metammf.records.raw_data import Interactions
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.assembly import make_model
@@ -14,6 +16,7 @@ from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.distribution.strategy import find_cluster, make_strategy, require_divisible
 from tf_metammf.trainer.planning.training_plan import TrainingPlan, plan_training
 from tf_metammf.trainer.rankings import validation_ranking
+from tf_metammf.trainer.teachers import check_teachers
 from tf_metammf.trainer.training_batches import TrainingBatches
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.warm_start import check_earlier_run
@@ -48,7 +51,7 @@ def rehearse(record_set: RecordSet, configuration: Configuration) -> None:
     if plan.is_baseline:
         make_baseline(plan, outline)
         return
-    make_model(plan, outline)
+    make_model(plan, outline, outline.teachers(check_teachers(configuration, record_set)))
     TrainingBatches(plan, data)
     keras.backend.clear_session()
 
@@ -78,6 +81,12 @@ class Outline(TrainingData):
         widths = {name: metadata.modalities[name].width for name in names}
         features = {name: random.normal(size=(metadata.items, widths[name])).astype(np.float32) for name in names}
         return features, {name: (np.arange(metadata.items) > 0) | (name not in self.incomplete) for name in names}
+
+    def teachers(self, modalities: Sequence[str | None]) -> list[Teacher]:
+        """Tables of teachers, each of which looks at one modality, or at all where it is None."""
+        metadata = self.record_set.metadata
+        users, items = np.zeros((metadata.users, 1), np.float32), np.zeros((metadata.items, 1), np.float32)
+        return [Teacher(users, items, np.ones(metadata.items, bool), modality) for modality in modalities]
 
     def _split(self, name: str) -> Interactions:
         random, metadata = np.random.default_rng(1), self.record_set.metadata

@@ -7,6 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_metammf.auxiliary.teacher import Teacher
 from tf_metammf.errors import TrainingDivergedError
 from tf_metammf.model import MetaMMF
 from tf_metammf.ranking.full_ranking import FullRanking
@@ -42,6 +43,7 @@ class ReplicaTraining:
         data: The record set.
         strategy: The devices.
         group: The processes that train together; None for this one alone.
+        teachers: What the auxiliary loss learns from, where it learns from trained runs.
 
     Attributes:
         model: The model, compiled.
@@ -57,10 +59,11 @@ class ReplicaTraining:
         strategy: tf.distribute.Strategy,
         *,
         group: WorkerGroup | None = None,
+        teachers: Sequence[Teacher] = (),
     ) -> None:
         self._plan, self._data, self._strategy, self._group = plan, data, strategy, group
         with strategy.scope():
-            self.model = make_compiled_model(plan, data)
+            self.model = make_compiled_model(plan, data, teachers)
         self._batches = TrainingBatches(plan, data)
 
     def fit(

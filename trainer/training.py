@@ -24,6 +24,7 @@ from tf_metammf.trainer.distribution.strategy import (
     worker_group,
 )
 from tf_metammf.trainer.distribution.worker_process import lost_workers_named, own_directory
+from tf_metammf.trainer.frozen_base import take_known_items
 from tf_metammf.trainer.planning.training_plan import TrainingPlan, plan_training
 from tf_metammf.trainer.rankings import final_rankings, validation_ranking
 from tf_metammf.trainer.replica_training import ReplicaTraining
@@ -33,6 +34,7 @@ from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_direc
 from tf_metammf.trainer.runs.run_in_progress import RunInProgress
 from tf_metammf.trainer.runs.run_lock import locked
 from tf_metammf.trainer.server_training import ServerTraining
+from tf_metammf.trainer.teachers import training_teachers
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.warm_start import begin_from_earlier_run
 from tf_metammf.trainer.watching.run_state import state_written
@@ -132,18 +134,23 @@ def _train(
     grow_gpu_memory()
     strategy = make_strategy(configuration.training.strategy, cluster)
     group = worker_group(strategy, cluster)
-    keras.utils.set_random_seed(configuration.training.seed)
     data = TrainingData.of(record_set, plan)
+    # Before the seed: what a teacher draws when it is loaded, a resumed training does not.
+    teachers = training_teachers(run, plan, record_set)
+    keras.utils.set_random_seed(configuration.training.seed)
     require_divisible(plan.batch_size, strategy)
     if plan.is_baseline:
         count_baseline(run, plan, data, splits=splits)
         return
     training = (
-        ServerTraining(plan, data, strategy) if plan.has_servers else ReplicaTraining(plan, data, strategy, group=group)
+        ServerTraining(plan, data, strategy)
+        if plan.has_servers
+        else ReplicaTraining(plan, data, strategy, group=group, teachers=teachers.tables)
     )
     validation = validation_ranking(plan, data, group=group)
     rankings = final_rankings(plan, data, splits=splits, group=group)
     report = begin_from_earlier_run(run, training.model, data, configuration.training)
+    take_known_items(training.model, run)
     with own_directory(run, cluster) as own:
         if not own.configuration_file.is_file():
             create_run_directory(own.folder, configuration, record_set)
@@ -154,6 +161,7 @@ def _train(
             tracked(own, configuration, group=tracked_in, active=is_chief) as tracking,
         ):
             own.write_configuration(configuration)
+            teachers.write(own)
             write_references(own, data.item_popularity, rankings, validation)
             if report is not None:
                 report.write(own)

@@ -1,9 +1,14 @@
 """Training that begins with the weights of an earlier run, on a record set that may have grown."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.model import MetaMMF
@@ -11,12 +16,13 @@ from tf_metammf.records.media.provenance import require_same_extraction
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.configuration.sections import TrainingConfiguration
 from tf_metammf.trainer.evaluation import load_model
+from tf_metammf.trainer.frozen_base import take_base, write_known_items
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
 from tf_metammf.trainer.runs.leakage import Leakage, find_leakage, leakage_warning, require_no_leakage
 from tf_metammf.trainer.runs.run_directory import RunDirectory, open_run_directory
 from tf_metammf.trainer.runs.trained_interactions import TrainedInteractions, trained_interactions
 from tf_metammf.trainer.training_data import TrainingData
-from tf_metammf.trainer.weight_transfer import matched_places, transfer_weights
+from tf_metammf.trainer.weight_transfer import learned_weights, matched_places, transfer_weights
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +44,9 @@ class WarmStart:
         weights_new: Names of those that are initialised.
         leakage: What the weights were trained on that is validation or test now.
         earlier: What the weights were trained on that is not in the training split now.
+        values_trained: Numbers in the weights that training changes.
+        values: Numbers in all learned weights.
+        known_items: bool ``[items]`` with a frozen base: items whose ID embedding is used; else None.
     """
 
     source: str
@@ -52,15 +61,20 @@ class WarmStart:
     weights_new: list[str]
     leakage: Leakage
     earlier: TrainedInteractions
+    values_trained: int = 0
+    values: int = 0
+    known_items: NDArray[np.bool_] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
-        names = [part.name for part in fields(self) if part.name not in ("leakage", "earlier")]
+        names = [part.name for part in fields(self) if part.name not in ("leakage", "earlier", "known_items")]
         return {name: getattr(self, name) for name in names} | {"leakage": self.leakage.to_json()}
 
     def write(self, run: RunDirectory) -> None:
         """Keeps the report in the run directory, and what the weights were trained on for runs that begin from it."""
         self.earlier.write(run)
+        if self.known_items is not None:
+            write_known_items(self.known_items, run)
         run.write("warm_start", self.to_json())
 
     def __str__(self) -> str:
@@ -69,7 +83,8 @@ class WarmStart:
             f"{self.items_matched:,} items matched, {self.items_new:,} new; modalities "
             f"{', '.join(self.modalities_matched) or 'none'} matched, {', '.join(self.modalities_new) or 'none'} new; "
             f"weights: {len(self.weights_copied)} copied, {len(self.weights_matched)} matched in part, "
-            f"{len(self.weights_new)} initialised"
+            f"{len(self.weights_new)} initialised; {self.values_trained:,} of {self.values:,} numbers are trained "
+            f"({self.values_trained / max(self.values, 1):.1%})"
         )
 
 
@@ -97,6 +112,7 @@ def begin_from_earlier_run(
         open_run_directory(settings.init_from),
         records=settings.init_from_records,
         allow_leakage=settings.allow_leakage,
+        freeze=settings.freeze,
     )
     logger.info("%s", report)
     if warning := leakage_warning(report.leakage, weights=settings.init_from):
@@ -111,6 +127,7 @@ def warm_start(
     *,
     records: str | Path | None = None,
     allow_leakage: bool = False,
+    freeze: str = "none",
 ) -> WarmStart:
     """Puts the best weights of a run into a new model.
 
@@ -126,6 +143,8 @@ def warm_start(
         records: Where the record set of that run is now; None for where it was, or for ``data`` if that is it.
         allow_leakage: Whether the run may have been trained on interactions that are validation or test interactions
             in ``data``.
+        freeze: ``"base"`` to leave everything as in that run, standardisation included, but for adapters; the model is
+            frozen accordingly.
 
     Raises:
         InvalidInputError: The run has no weights, its record set is gone, or it was trained on interactions that are
@@ -142,6 +161,16 @@ def warm_start(
     old, new = before_data.record_set, data.record_set
     users, items = matched_places(old.user_ids, new.user_ids), matched_places(old.item_ids, new.item_ids)
     transfer = transfer_weights(before, model, users=users, items=items)
+    known = None
+    if freeze == "base":
+        known = take_base(
+            before,
+            model,
+            users=users,
+            items=items,
+            trained_users=before_data.user_frequency > 0,
+            new_weights=transfer.new,
+        )
     return WarmStart(
         source=str(source.folder),
         users_matched=len(users[1]),
@@ -155,7 +184,14 @@ def warm_start(
         weights_new=transfer.new,
         leakage=leakage,
         earlier=earlier,
+        values_trained=_values(model.trainable_weights),
+        values=_values(learned_weights(model)),
+        known_items=known,
     )
+
+
+def _values(weights: Sequence[tf.Variable]) -> int:
+    return sum(int(np.prod(weight.shape)) for weight in weights)
 
 
 def check_earlier_run(settings: TrainingConfiguration, record_set: RecordSet) -> None:

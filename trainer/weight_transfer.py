@@ -20,9 +20,10 @@ AXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"/meta_information/hidden_bias$", ("hidden",)),
     (r"/meta_information/kernel$", ("hidden", "settings")),
     (r"/meta_information/absence_kernel$", ("modalities", "hidden")),
-    (r"/meta_dense_0/(static_kernel|factor_a)$", ("features", "settings")),
+    (r"/meta_dense_0/(static_kernel|factor_a|adapter_a)$", ("features", "settings")),
     (r"/meta_dense_0/tensor$", ("settings", "features", "settings")),
     (r"/dense_stack/kernel_0$", ("features", "settings")),
+    (r"/modality_heads/kernel$", ("features", "settings")),
     (r"/gates/kernel_0$", ("features", "gates")),
     (r"/gates/bias_0$", ("gates",)),
     (r"^(projection|feature_biases)$", ("features", "settings")),
@@ -67,7 +68,8 @@ def transfer_weights(before: MetaMMF, model: MetaMMF, *, users: Places, items: P
         users: Positions of the users that are in both.
         items: Positions of the items that are in both.
     """
-    matching = _Matching(before.item_features.widths, model.item_features.widths, users, items)
+    old, now = (each.item_tower.fused_widths(each.item_features.widths) for each in (before, model))
+    matching = _Matching(old, now, users, items)
     values = {matching.renamed(name): weight for name, weight in _by_name(learned_weights(before)).items()}
     weights = learned_weights(model)
     meanings, named = _meanings(model, weights), _by_name(weights)
@@ -90,11 +92,19 @@ def transfer_weights(before: MetaMMF, model: MetaMMF, *, users: Places, items: P
 
 def learned_weights(model: MetaMMF) -> list[tf.Variable]:
     """The weights that training changes, and the stand-ins of modalities also where the data never call for them."""
-    weights = list(model.trainable_variables)
+    weights = [*model.trainable_variables, *model.frozen_weights]
     stand_ins = getattr(model.item_tower.missing_modalities, "stand_ins", None)
     if stand_ins is not None and not any(weight is stand_ins for weight in weights):
         weights.append(stand_ins)
     return weights
+
+
+def take_statistics(before: MetaMMF, model: MetaMMF) -> None:
+    """Standardises the modalities of a trained model by its statistics."""
+    for name, layer in model.item_tower.standardization.items():
+        trained = before.item_tower.standardization.get(name)
+        if trained is not None and trained.adapt_mean.shape == layer.adapt_mean.shape:
+            layer.set_statistics(trained.adapt_mean.numpy(), trained.adapt_variance.numpy())
 
 
 def matched_places(before: Sequence[str], now: Sequence[str]) -> Places:

@@ -7,6 +7,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.deployment.compose import compose
 from tf_metammf.export.deployment.kubernetes import kubernetes_files
 from tf_metammf.export.deployment.monitoring import monitoring_files
+from tf_metammf.export.deployment.retraining import retraining_files
 from tf_metammf.export.deployment.server import BATCHING_FILE, MODELS_FILE, MONITORING_FILE, ModelServer
 from tf_metammf.export.deployment.server_configuration import batching_parameters, models_config, monitoring_config
 
@@ -30,6 +31,7 @@ class Deployment(ModelServer):
             COMPOSE_FILE: compose(self, folder),
             **kubernetes_files(self),
             **monitoring_files(self),
+            **retraining_files(self),
         }
 
     def write(self, folder: Path) -> list[Path]:

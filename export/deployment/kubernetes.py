@@ -10,7 +10,7 @@ from typing import Any
 from tf_metammf.export.deployment.server import CONFIGURATION, PORTS, ModelServer
 from tf_metammf.export.deployment.yaml_documents import yaml_text
 
-_USER = 1000
+USER = 1000
 """The user id of the server's processes."""
 _GRACE_SECONDS = 30
 _REPLICAS, _MOST_REPLICAS = 2, 10
@@ -64,8 +64,8 @@ def _kustomization(server: ModelServer, resources: list[str]) -> str:
         },
     )
     return text + (
-        "# With the Prometheus operator and Grafana in the cluster, take this line as well:\n"
-        "# components: [monitoring]\n"
+        "# Take this line as well, with the Prometheus operator and Grafana in the cluster, and to train every night:\n"
+        "# components: [monitoring, retraining]\n"
     )
 
 
@@ -104,9 +104,9 @@ def _pod(server: ModelServer) -> Mapping[str, Any]:
         "automountServiceAccountToken": False,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "terminationGracePeriodSeconds": _GRACE_SECONDS,

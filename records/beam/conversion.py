@@ -1,7 +1,6 @@
 """From tables to a record set on many machines: :mod:`tf_metammf.records.conversion.conversion` as a pipeline of Apache
 Beam."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import rejected_file, rejected_text
+from tf_metammf.records.beam.pipeline_errors import require_beam, user_errors
 from tf_metammf.records.beam.pipeline_sizes import PipelineSizes
 from tf_metammf.records.conversion.conversion import notes_on_rows_of_features, provenance_of
 from tf_metammf.records.conversion.conversion_settings import ConversionSettings
@@ -38,8 +38,6 @@ from tf_metammf.records.staging import require_absent, staged_directory
 
 if TYPE_CHECKING:
     from tf_metammf.records.beam.raw_parts import RawFile
-
-_USER_ERROR = re.compile(r"InvalidInputError: (.*?)(?: \[while running|\n\s*\n|\nTraceback|\Z)", re.DOTALL)
 
 
 def convert_with_beam(
@@ -77,7 +75,7 @@ def convert_with_beam(
         InvalidInputError: Apache Beam is not installed, ``output`` exists or cannot be written, or the raw data or an
             argument is not acceptable. Nothing that looks like a record set is left at ``output``.
     """
-    _require_beam()
+    require_beam()
     from tf_metammf.records.beam.conversion_pipeline import ConversionPlan, run
     from tf_metammf.records.beam.interaction_rows import ORIGIN
     from tf_metammf.records.beam.raw_parts import list_files, sha256
@@ -149,7 +147,7 @@ def convert_with_beam(
         tokens=options.tokens,
         sizes=sizes,
     )
-    with _target(output) as place, _user_errors():
+    with _target(output) as place, user_errors():
         run(plan, place, pipeline_options)
         name = PurePosixPath(folder.rstrip("/")).name if "://" in folder else Path(folder).resolve().name
         entries = read_entries(place)
@@ -201,20 +199,6 @@ def _target(output: str) -> Iterator[str]:
     yield output
 
 
-@contextmanager
-def _user_errors() -> Iterator[None]:
-    """Errors of ours that a runner wrapped in its own, unwrapped."""
-    try:
-        yield
-    except InvalidInputError as error:
-        raise InvalidInputError(str(error).partition(" [while running")[0]) from error
-    except Exception as error:
-        found = _USER_ERROR.search(str(error))
-        if found is None:
-            raise
-        raise InvalidInputError(" ".join(found[1].split()).strip("'\"")) from error
-
-
 def _existing(found: "dict[str, RawFile]", name: str, folder: str) -> "RawFile":
     if name not in found:
         raise InvalidInputError(
@@ -258,13 +242,3 @@ def _method(splitting: Splitting, columns: InteractionColumns, folder: str) -> t
             "another method."
         )
     return method, AS_ASKED
-
-
-def _require_beam() -> None:
-    try:
-        import apache_beam  # noqa: F401
-    except ImportError as error:
-        raise InvalidInputError(
-            "converting with a pipeline needs Apache Beam, which is not installed. Install the extra in a separate "
-            "environment, because Beam needs protobuf 6: pip install 'tf-metammf[beam]'."
-        ) from error

@@ -1,13 +1,26 @@
 """Frames, windows and texts of many files, encoded together."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tf_metammf.records.media.decoding.requests import Sequence
 from tf_metammf.records.media.encoding.media_encoder import MediaEncoder, encoded
-from tf_metammf.records.media.feature_store import FeatureStore, StoredVectors
+from tf_metammf.records.media.feature_store import StoredVectors
+
+
+class VectorStore(Protocol):
+    """Keeps vectors: :class:`tf_metammf.records.media.feature_store.FeatureStore`, or what is handed to one later."""
+
+    def has(self, content: str, modality: str, encoder: str, *, tokens: bool) -> bool:
+        """Whether there are vectors, with tokens where these are asked for."""
+
+    def store(self, content: str, modality: str, encoder: str, vectors: StoredVectors) -> None:
+        """Keeps the vectors of a content."""
+
+    def commit(self) -> None:
+        """Makes sure that what was stored is kept."""
 
 
 @dataclass
@@ -28,7 +41,7 @@ class EncodingQueue:
     encoder: MediaEncoder
     modality: str
     key: str
-    store: FeatureStore
+    store: VectorStore
     tokens: bool
     batch: int
     _waiting: list[tuple[str, Any, Any]] = field(default_factory=list)

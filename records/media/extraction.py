@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def extract(
         store.set_members(members(source))
         if not store.count_items():
             raise InvalidInputError(f"{source}: has no video, sound, picture or text. Give another --input.")
-        plans = make_plans(settings, output, texts=lambda encoder: _texts(store, encoder))
+        plans = make_plans(settings, output, fit=lambda encoder: encoder.fit(texts_of(store.items(), encoder)))
         started = time.monotonic()
         processed = _Run(store, plans, settings).process(on_progress or (lambda done, total: None))
         seconds = time.monotonic() - started
@@ -94,9 +94,9 @@ def limits_key(settings: ExtractionSettings) -> str:
     return json.dumps(asdict(settings.limits), sort_keys=True)
 
 
-def _texts(store: FeatureStore, encoder: MediaEncoder) -> Iterator[str]:
-    """All texts of the catalogue."""
-    for item in store.items():
+def texts_of(items: Iterable[MediaItem], encoder: MediaEncoder) -> Iterator[str]:
+    """All texts of some items, as an encoder takes them."""
+    for item in items:
         yield from texts_of_item(item, encoder.inputs).texts  # type: ignore[arg-type]
 
 

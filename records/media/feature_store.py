@@ -56,6 +56,21 @@ class StoredVectors:
     times: NDArray[np.float32] | None = None
 
 
+@dataclass(frozen=True)
+class FileChecksum:
+    """The checksum of a file, and what the file was like then.
+
+    Attributes:
+        size: Bytes.
+        changed: Time of its last change, in nanoseconds.
+        content: Its SHA-256.
+    """
+
+    size: int
+    changed: int
+    content: str
+
+
 class FeatureStore:
     """The catalogue of an extraction, and vectors by the content that they were made of.
 
@@ -137,12 +152,31 @@ class FeatureStore:
         """
         status = path.stat()
         state = (status.st_size, status.st_mtime_ns)
-        row = self._database.execute("SELECT size, changed, content FROM files WHERE path = ?", (str(path),)).fetchone()
-        if row is not None and row[:2] == state:
-            return str(row[2])
+        known = self.checksum(str(path))
+        if known is not None and (known.size, known.changed) == state:
+            return known.content
         content = sha256(path)
-        self._database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (str(path), *state, content))
+        self.keep_checksum(str(path), FileChecksum(*state, content))
         return content
+
+    def checksum(self, path: str) -> "FileChecksum | None":
+        """What is known of a file, which may have changed since."""
+        row = self._database.execute("SELECT size, changed, content FROM files WHERE path = ?", (path,)).fetchone()
+        return None if row is None else FileChecksum(*row)
+
+    def keep_checksum(self, path: str, checksum: "FileChecksum") -> None:
+        """Keeps the checksum of a file."""
+        row = (path, checksum.size, checksum.changed, checksum.content)
+        self._database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", row)
+
+    def take(self, content: str, modality: str) -> bool:
+        """Whether this is the first call for a content and modality, which someone is to work on."""
+        self._database.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS taken (content TEXT, modality TEXT, PRIMARY KEY (content, modality)) "
+            "WITHOUT ROWID"
+        )
+        cursor = self._database.execute("INSERT OR IGNORE INTO taken VALUES (?, ?)", (content, modality))
+        return cursor.rowcount == 1
 
     # Vectors and problems.
 

@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.media.decoding.requests import FrameRequest, SoundRequest
 from tf_metammf.records.media.encoders import make_encoder
 from tf_metammf.records.media.encoding.inputs import MODALITIES, FrameInput, SoundInput
-from tf_metammf.records.media.encoding.media_encoder import MediaEncoder, modality_of, require_sound
+from tf_metammf.records.media.encoding.media_encoder import MediaEncoder, learns, modality_of, require_sound
 from tf_metammf.records.media.extraction_settings import ExtractionSettings
 from tf_metammf.records.media.provenance import (
     pack_state,
@@ -59,14 +61,14 @@ class ModalityPlan:
 
 
 def make_plans(
-    settings: ExtractionSettings, folder: Path, *, texts: Callable[[MediaEncoder], Iterator[str]]
+    settings: ExtractionSettings, folder: Path, *, fit: Callable[[MediaEncoder], dict[str, NDArray[Any]]]
 ) -> dict[str, ModalityPlan]:
     """Makes all encoders, and sees that the folder has no features of others.
 
     Args:
         settings: What is extracted.
         folder: Where the features go; what encoders learn from texts is kept there.
-        texts: Gives all texts once, as an encoder takes them.
+        fit: Fits an encoder to all texts of the catalogue, and returns what it learned.
 
     Returns:
         Plans by modality.
@@ -86,7 +88,7 @@ def make_plans(
             raise InvalidInputError(
                 f"{modality} is {name}, an encoder of the modality {modality_of(encoder.inputs)}. Choose another."
             )
-        state = _learned(name, encoder, values, folder, texts)
+        state = _learned(name, encoder, values, folder, fit)
         require_sound(encoder, name)
         plans[modality] = _plan(modality, name, encoder, values, state=state, sampling=_sampling(settings, modality))
         if modality in there:
@@ -101,7 +103,11 @@ def make_plans(
 
 
 def plan_of_provenance(
-    provenance: Mapping[str, Any], *, settings: Mapping[str, Any] | None = None, download: bool = False
+    provenance: Mapping[str, Any],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    download: bool = False,
+    where: str = "the model's features",
 ) -> ModalityPlan:
     """Makes an encoder again from what describes it.
 
@@ -109,6 +115,7 @@ def plan_of_provenance(
         provenance: What an earlier plan was.
         settings: Settings that stand over the described ones: where its weights are on this machine, for instance.
         download: Whether weights may be fetched.
+        where: What has the described encoder, for messages.
 
     Raises:
         InvalidInputError: The encoder cannot be made, or makes other vectors than the one described.
@@ -124,7 +131,7 @@ def plan_of_provenance(
         modality,
         plan.provenance,
         provenance,
-        where="the model's features",
+        where=where,
         advice="Give the same weights and settings, and the version of tf-metammf that made the features.",
     )
     return plan
@@ -171,10 +178,10 @@ def _learned(
     encoder: MediaEncoder,
     values: Mapping[str, Any],
     folder: Path,
-    texts: Callable[[MediaEncoder], Iterator[str]],
+    fit: Callable[[MediaEncoder], dict[str, NDArray[Any]]],
 ) -> dict[str, Any]:
     """What the encoder learned from the texts of the first extraction into the folder, or learns from them now."""
-    if type(encoder).fit is MediaEncoder.fit:
+    if not learns(encoder):
         return {}
     settings = json.dumps([name, encoder.revision, portable(dict(values))], sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:12]
@@ -186,7 +193,7 @@ def _learned(
             raise InvalidInputError(f"{path}: cannot be read ({error}). Extract into another folder.") from error
         encoder.restore(state)
         return state
-    state = encoder.fit(texts(encoder))
+    state = fit(encoder)
     path.parent.mkdir(exist_ok=True)
     replace_text(path, json.dumps(pack_state(state)))
     return state

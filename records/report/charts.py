@@ -1,16 +1,14 @@
 """The plots of a report on data, as SVG whose words are text and whose ink is the colour of the page."""
 
-import io
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from tf_metammf.records.drawings import INK, drawing_style, page_svg
 from tf_metammf.records.report.data_report import HEAD, DataReport
 from tf_metammf.records.report.timeline import SECOND_UNITS, Timeline
 
@@ -18,23 +16,6 @@ COLOURS = {"train": "#4c78a8", "validation": "#e49444", "test": "#54a24b"}
 """Of the splits, on light and dark pages alike."""
 
 _OTHER = "#9d755d"
-_INK = "#010203"
-"""Stands for the colour of text until the page replaces it; nothing else has it."""
-
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "tf-metammf",
-    "font.size": 10,
-    "font.family": "sans-serif",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.15,
-    "savefig.transparent": True,
-    **dict.fromkeys(
-        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color"), _INK
-    ),
-}
 
 
 def charts(report: DataReport) -> dict[str, str]:
@@ -61,14 +42,10 @@ def charts(report: DataReport) -> dict[str, str]:
 
 
 def _drawn(draw: Callable[[Any], None], *, name: str) -> str:
-    with rc_context(_STYLE):
+    with drawing_style():
         figure = Figure(figsize=(7, 3.2), layout="constrained")
-        FigureCanvasAgg(figure)
         draw(figure.add_subplot())
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Title": name})
-    drawing = text.getvalue()
-    return drawing[drawing.index("<svg") :].replace(_INK, "currentColor")
+        return page_svg(figure, title=name)
 
 
 def _over_time(axes: Any, times: Timeline) -> None:
@@ -102,7 +79,7 @@ def _new(axes: Any, times: Timeline) -> None:
 def _popularity(axes: Any, report: DataReport) -> None:
     curve = report.popularity_curve
     axes.plot(np.linspace(0, 1, len(curve)), curve, color=COLOURS["train"])
-    axes.plot([0, 1], [0, 1], color=_INK, alpha=0.3, linewidth=1, linestyle="--")
+    axes.plot([0, 1], [0, 1], color=INK, alpha=0.3, linewidth=1, linestyle="--")
     axes.plot([HEAD], [report.head_share], color=COLOURS["train"], marker="o")
     axes.annotate(
         f"{HEAD:.0%} of the items have {report.head_share:.0%}",

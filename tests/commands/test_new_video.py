@@ -19,6 +19,7 @@ from tf_metammf.explorer.workspace import Workspace, WorkspaceOptions
 from tf_metammf.export.client import Client
 
 pytest.importorskip("av", reason=NEEDS_AV)
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ def command(*words: object) -> None:
     assert main([str(word) for word in words]) == 0
 
 
+@pytest.mark.long
 @needs_shared_data
 def test_tiktok_goes_the_whole_way(tmp_path, capsys):
     records, run, model = tmp_path / "records", tmp_path / "run", tmp_path / "model"

@@ -82,6 +82,7 @@ def test_a_run_is_resumed_from_its_checkpoint_to_the_end_it_would_have_had(kept,
     assert now[:2] == pytest.approx(losses[:2], rel=1e-5) and len(now) == len(losses)
 
 
+@pytest.mark.long
 def test_a_run_is_trained_further_on_by_a_warm_start_and_exported(kept, tmp_path, capsys):
     words = ["train", "--from", kept / "runs/mf", "--run", tmp_path / "run", "--init_from", kept / "runs/mf"]
     assert main([*map(str, words), "--training.epochs", "1"]) == 0
@@ -102,6 +103,7 @@ def assert_answers_are_those_of_version_0_1(kept: Path, models: Path) -> None:
         np.testing.assert_allclose(now.scores, answer["scores"], atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_search_and_a_comparison_that_are_complete_are_not_run_again(kept, capsys):
     words = ["--records", str(kept / "records"), "--output"]
     search = ["--config", str(kept / "space.yaml"), "--trials", "2", "--seeds", "2", "--tuner", "random"]

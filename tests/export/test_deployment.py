@@ -11,6 +11,8 @@ import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
+from tf_metammf.commands.main import main
+from tf_metammf.commands.nightly import EXIT_REJECTED
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.export.client import Client
 from tf_metammf.export.deployment.compose import compose
@@ -181,6 +183,24 @@ def test_prometheus_and_grafana_ask_for_numbers_that_the_server_reports(folder):
     assert all('model_name="videos"' in one for one in panels if ":serving:" in one)
 
 
+def test_the_job_of_the_night_publishes_where_servers_read_and_has_known_options(folder, tmp_path, capsys):
+    job = yaml.safe_load((folder / "retraining" / "cron-job.yaml").read_text())["spec"]
+    assert job["concurrencyPolicy"] == "Forbid" and re.fullmatch(r"(\S+ ){4}\S+", job["schedule"])
+    pod = job["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    claims = {each["name"]: each["persistentVolumeClaim"]["claimName"] for each in pod["volumes"][:-1]}
+    assert claims["versions"] == manifest(folder, "versions-claim")["metadata"]["name"]
+    assert claims["logs"] == yaml.safe_load((folder / "retraining/logs-claim.yaml").read_text())["metadata"]["name"]
+    assert pod["securityContext"] == manifest(folder, "deployment")["spec"]["template"]["spec"]["securityContext"]
+    places = {each["mountPath"]: tmp_path / each["name"] for each in container["volumeMounts"]}
+    words = [str(places.get(word, word)) for word in container["args"]]
+    Path(words[words.index("--input") + 1]).mkdir()
+    # Options are read before the logs, which are missing; and a rejected night, exit code 1, is not tried again.
+    assert main(words) == 2 and "logs: expected one file of interact" in capsys.readouterr().err
+    (rule,) = job["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert rule["onExitCodes"]["values"] == [EXIT_REJECTED] and rule["action"] == "FailJob"
+
+
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl, which has Kustomize")
 @pytest.mark.parametrize("monitored", [False, True])
 def test_kustomize_joins_the_manifests(folder, monitored):
@@ -189,7 +209,8 @@ def test_kustomize_joins_the_manifests(folder, monitored):
         file.write_text(file.read_text().replace("# components", "components"))
     done = subprocess.run(["kubectl", "kustomize", folder], check=True, capture_output=True, text=True, timeout=600)
     documents = list(yaml.safe_load_all(done.stdout))
-    assert len(documents) == len(KUBERNETES) + 1 + 3 * monitored  # the ConfigMap; two more resources and another one
+    # The ConfigMap; of monitoring two resources and another one; of retraining four.
+    assert len(documents) == len(KUBERNETES) + 1 + (3 + 4) * monitored
     for document in documents:
         if "monitoring.coreos.com" not in document["apiVersion"]:
             validate = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate").validate

@@ -85,6 +85,7 @@ def test_export_prints_the_version_and_its_signatures(exported):
         assert text in printed
 
 
+@pytest.mark.long
 def test_an_export_to_a_bucket_prints_its_signatures_by_name_and_can_be_copied_back(run, tmp_path, capsys):
     words = ["export", "--run", str(run.folder), "--output", "ram://exports/small"]
     assert main(words) == 0
@@ -151,6 +152,7 @@ def test_recommend_takes_a_history_beside_users(model_folder, capsys):
     assert "[bold]3, [bold]4, nothing" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_partitioned_index_says_what_it_finds_and_at_what_cost(run, tmp_path, capsys):
     words = ["--k", "4", "--index", "partitioned", "--index_recall", "0.8"]
     words += ["--rerank.diversity", "0.4", "--rerank.candidates", "4"]

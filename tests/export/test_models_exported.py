@@ -52,7 +52,11 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=MODELS)
+FIRST = ("full tensors, embeddings added and normalised", "a peer with graphs of modalities")
+"""The two that ``make test`` takes; ``make test-long`` takes the others."""
+
+
+@pytest.fixture(params=[pytest.param(name, marks=() if name in FIRST else pytest.mark.long) for name in MODELS])
 def other_catalogue(request, make_catalogue):
     options = dict(MODELS[request.param])
     if options.get("fusion") is OwnFusion:
@@ -101,7 +105,16 @@ def test_a_model_of_ids_alone_has_no_signatures_for_new_items(make_catalogue, tm
         client.encode_items(catalogue.new_items(2))
 
 
-@pytest.mark.parametrize("encoder", ["lattice", "freedom", "bm3", "mgcn", "lgmrec", "smore", "mmhcl", "diffmm"])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        "lattice",
+        *(
+            pytest.param(encoder, marks=pytest.mark.long)
+            for encoder in ("freedom", "bm3", "mgcn", "lgmrec", "smore", "mmhcl", "diffmm")
+        ),
+    ],
+)
 def test_a_peer_that_needs_the_catalogue_around_an_item_has_no_signatures_for_new_ones(
     make_catalogue, tmp_path, encoder
 ):

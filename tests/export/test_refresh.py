@@ -157,6 +157,7 @@ def versions(run):
     return folder, printed.getvalue()
 
 
+@pytest.mark.long
 def test_the_command_writes_the_next_version_and_prints_what_changed(versions):
     folder, printed = versions
     assert sorted(path.name for path in folder.glob("[!.]*")) == ["1", "2"]

@@ -132,6 +132,7 @@ def test_histories_are_re_ranked_and_pairs_are_not(catalogue, reranked_version, 
     assert asked["score"](**pair)["score"] == plain["score"](**pair)["score"]
 
 
+@pytest.mark.long
 def test_baselines_are_re_ranked_by_content_or_by_their_own_factors(catalogue, content, tmp_path):
     users, items = len(catalogue.user_ids), len(catalogue.item_ids)
     graph = InteractionGraph(*catalogue.seen, users=users, items=items)

@@ -45,6 +45,7 @@ def test_a_version_that_exists_or_is_no_version_is_refused(versions, version, me
         version_directory(versions, version)
 
 
+@pytest.mark.long
 def test_a_second_export_becomes_the_next_version_and_both_answer_in_one_process(catalogue, version, tmp_path):
     seen = (np.array([3]), np.array([0]))
     ids = {"user_ids": catalogue.user_ids, "item_ids": [f"new {raw}" for raw in catalogue.item_ids]}

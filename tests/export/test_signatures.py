@@ -364,6 +364,7 @@ def partitioned(partitioned_version):
     return tf.saved_model.load(str(partitioned_version)).signatures
 
 
+@pytest.mark.long
 def test_a_partitioned_index_finds_most_of_it_with_the_scores_of_the_model(catalogue, partitioned):
     users = [*catalogue.user_ids, "nobody"]
     found = recommend(partitioned, users, k=5, exclude=[[catalogue.item_ids[4]]] * len(users))

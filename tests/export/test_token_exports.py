@@ -227,6 +227,7 @@ def test_warm_up_requests_have_sequences(version):
         assert tf.make_ndarray(request.inputs["visual_lengths"]).max() <= values.shape[1]
 
 
+@pytest.mark.long
 def test_a_process_without_this_project_encodes_sequences(run, version, tmp_path):
     model, _ = load_model(run, None)
     features, inputs = new_items(), {}
@@ -246,6 +247,7 @@ def test_a_process_without_this_project_encodes_sequences(run, version, tmp_path
     np.testing.assert_allclose(found, embedded(model, features), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_refresh_keeps_the_weights_and_tells_changed_sequences(run, record_set, tmp_path):
     grown = remove(record_set, tmp_path / "grown", items=["v0"]).record_set
     version, changes = export_refreshed(run, tmp_path / "refreshed", records=grown.folder, trained_on=record_set.folder)

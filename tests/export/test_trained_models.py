@@ -78,6 +78,7 @@ def train(data: SyntheticData, encoder: str, folder) -> Trained:
     return Trained(model, data, Client(version))
 
 
+@pytest.mark.long
 def test_a_history_is_worth_nearly_what_training_makes_of_it(trained):
     """Users asked for as if they were unknown get much of what they get by their id, and what they will like."""
     ids = trained.data.raw.user_ids

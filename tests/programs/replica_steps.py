@@ -21,6 +21,7 @@ OF_DEVICES = [("in_batch_softmax", "mf"), ("in_batch_softmax", "lightgcn")]
 """Cases of one process: between processes the next ones gather and add up all that these do."""
 CASES = [(objective, "mf") for objective in ("both_directions", "full_softmax", "bpr")]
 CASES += [("in_batch_softmax", encoder) for encoder in ("sage", "lightgcn without targets")]
+CASES += [(objective, "mf with weights") for objective in ("both_directions", "full_softmax", "bpr")]
 
 
 def main() -> None:
@@ -44,6 +45,7 @@ def step(strategy: tf.distribute.Strategy, objective: str, encoder: str) -> dict
     keras.utils.set_random_seed(1)
     train = random.integers(0, USERS, 40), random.integers(0, ITEMS - 1, 40)
     frequency = np.bincount(train[1], minlength=ITEMS)
+    encoder, _, weights = encoder.partition(" with ")
     encoder, _, without = encoder.partition(" without ")
     options = {} if encoder == "mf" else {"graph": InteractionGraph(*train, users=USERS, items=ITEMS)}
     options |= {"exclude_targets": True} if without else {}
@@ -63,6 +65,8 @@ def step(strategy: tf.distribute.Strategy, objective: str, encoder: str) -> dict
         model.compile(optimizer=keras.optimizers.SGD(0.5))
     start = [weight.numpy().tolist() for weight in model.trainable_variables]
     batch = {"user": train[0][:BATCH], "item": train[1][:BATCH], "negative": random.integers(0, ITEMS, (BATCH, 2))}
+    if weights:  # the first row counts nothing, and those of the second part far more than those of the first
+        batch["weight"] = np.arange(BATCH, dtype=np.float32) ** 2 / 16
     # A short last batch: the mean loss is over rows.
     short = {name: values[:5] for name, values in batch.items()}
     return {

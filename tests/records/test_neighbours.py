@@ -64,6 +64,7 @@ def test_every_node_gets_neighbours_of_its_own_from_the_layer_before(pairs, user
     assert sizes[-1] == (len(set(users)), len(set(items)))
 
 
+@pytest.mark.long
 def test_every_neighbour_is_drawn_equally_often():
     train = training([(0, item) for item in range(ITEMS)])
     sampler = records.NeighbourSampler(train, users=USERS, items=ITEMS, fan_outs=[2])

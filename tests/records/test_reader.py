@@ -158,6 +158,7 @@ def test_a_shuffled_epoch_mixes_interactions_from_everywhere(tmp_path, memory_bu
     assert abs(places[:, :100].mean() / 500 - 0.5) < furthest
 
 
+@pytest.mark.long
 def test_in_memory_all_orders_of_three_interactions_are_equally_likely(tmp_path):
     record_set = written(tmp_path / "set", 3, shards=1)
     orders = Counter(tuple(order) for order in batches(record_set, batch_size=3, shuffle_seed=0, epochs=1200))

@@ -45,6 +45,7 @@ def test_it_keeps_what_was_chosen_and_what_it_changes(run):
     np.testing.assert_allclose(metrics["cold/recall@20"], kept["after"]["cold_recall"], atol=1e-4)
 
 
+@pytest.mark.long
 def test_evaluation_and_export_have_the_calibrated_ranking(run):
     np.testing.assert_allclose(evaluate(run)["ndcg@20"], run.read("metrics")["test"]["ndcg@20"], rtol=1e-6)
     model, data = load_model(run)

@@ -78,6 +78,7 @@ def trained(record_set: RecordSet, configuration: Configuration) -> tuple[list[f
     return [float(step(batch)["loss"]) for batch in batches], model
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("model", "objective"),
     [

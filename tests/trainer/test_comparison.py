@@ -2,11 +2,14 @@
 
 import csv
 import json
+import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+import tf_metammf
 from tf_metammf.commands.main import main
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.trainer.runs.run_directory import RunDirectory
@@ -22,7 +25,8 @@ def compared(halves, small, tmp_path_factory):
     (output.parent / "learning+best.yaml").write_text(learning.to_yaml())
     words = ["compare", "--records", str(halves.folder), "--output", str(output), "--seeds", "2", "--quiet"]
     models = f"popularity,best one={output.parent / 'learning+best.yaml'}"
-    assert main([*words, "--models", models, "--evaluation.k", "[3, 5]", "--evaluation.monitor", "ndcg@5"]) == 0
+    words += ["--models", models, "--evaluation.k", "[3, 5]", "--evaluation.monitor", "ndcg@5"]
+    assert main([*words, "--trec", "--metrics", "recall@3,cold/recall@5"]) == 0
     return output
 
 
@@ -103,14 +107,17 @@ def test_popularity_is_named_once_and_a_random_ranking_always(results, compared)
     references = json.loads((compared / "models" / "popularity" / "seed-1" / "references.json").read_text())["test"]
     assert results["untrained"]["random"] == pytest.approx(references["random"])
     number = f"{references['random']['recall@5']:.4f}"
-    for name in ("results.md", "results.tex", "report.html"):
+    for name in ("results.md", "report.html"):
         assert "random (untrained)" in (compared / name).read_text() and number in (compared / name).read_text()
+    row = f"random (untrained) & {references['random']['recall@3']:.4f} & "
+    assert row in (compared / "results.tex").read_text()
     tables = Page((compared / "report.html").read_text()).tables
-    heads, row = tables[0][0], next(row for row in tables[0] if row[0] == "random (untrained)")
+    heads, row = tables[1][0], next(row for row in tables[1] if row[0] == "random (untrained)")
     assert row[heads.index("recall@5")] == number and len(row) == len(heads)
     assert not any(cell for head, cell in zip(heads, row, strict=True) if "minus" in head or head in ("p", "epochs"))
 
 
+@pytest.mark.long
 def test_models_stand_beside_popularity_where_none_of_them_is(halves, tmp_path, capsys):
     words = ["compare", "--records", str(halves.folder), "--output", str(tmp_path / "out"), "--seeds", "1", "--quiet"]
     assert main([*words, "--models", "item-knn,item-knn-content", "--evaluation.k", "[3, 5]"]) == 0
@@ -151,7 +158,57 @@ class Page(HTMLParser):
 def test_the_page_holds_every_plot_and_asks_no_server_for_anything(compared):
     page = Page((compared / "report.html").read_text())
     plots = {path.stem for path in (compared / "plots").glob("*.png")}
-    of_results = {"metrics", "recall", "groups", "cost", "training", "warm_cold", "beyond_accuracy"}
+    of_results = {"differences", "groups_of_users", "groups_of_items", "recall", "cost", "training"}
+    of_results |= {"warm_cold", "beyond_accuracy"}
     assert plots == of_results | {"shares", "embeddings", "kernels"}
     assert {path.stem for path in (compared / "plots").glob("*.svg")} == plots
     assert page.drawings == len(plots) and page.links == []
+
+
+def test_drawings_are_text_with_an_alternative_and_follow_the_ink_of_the_page(compared):
+    text = (compared / "report.html").read_text()
+    assert text.count('<svg role="img" aria-label="') == text.count("<svg ")
+    assert "Differences from the reference: best one minus popularity +" in text
+    drawing = (compared / "plots" / "differences.svg").read_text()
+    root = ElementTree.fromstring(drawing.encode())
+    words = {"".join(each.itertext()).strip() for each in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"best one", "popularity", "reference"} <= words
+    assert "prefers-color-scheme:dark" in drawing and "currentColor" in drawing and "#010203" not in drawing
+
+
+def test_the_page_says_how_it_was_made(compared):
+    text = (compared / "report.html").read_text()
+    assert "tf-metammf compare --records" in text and f"tf-metammf {tf_metammf.__version__}" in text
+    assert "Configuration of best one" in text and "learning_rate: 0.05" in text
+
+
+def test_the_memory_of_each_training_is_measured(results):
+    for found in results["models"].values():
+        assert found["peak_memory_bytes"] > 2**20
+    assert len(results["models"]["best one"]["validation_curves"][0]) == 4
+    assert results["models"]["popularity"]["validation_curves"] == []
+
+
+def test_metrics_of_every_user_are_rows_of_parquet(results, compared):
+    rows = pq.read_table(compared / "users.parquet")
+    assert rows.num_rows == 2 * 2 * 40 and set(rows["user"].to_pylist()) == {f"user {n}" for n in range(40)}
+    means = rows.group_by(["model", "seed"]).aggregate([("recall@3", "mean"), ("ndcg@5", "mean")]).to_pylist()
+    for row in means:
+        metrics = results["models"][row["model"]]["metrics"]
+        place = results["seeds"].index(row["seed"])
+        for name in ("recall@3", "ndcg@5"):
+            assert row[f"{name}_mean"] == pytest.approx(metrics[name]["values"][place])
+
+
+def test_another_program_finds_the_same_metrics_in_the_trec_files(results, compared):
+    """``ir-measures``, by the equations of ``trec_eval``."""
+    measures = pytest.importorskip("ir_measures", reason="ir-measures is not installed")
+    qrels = list(measures.read_trec_qrels(str(compared / "trec" / "qrels.txt")))
+    assert {each.query_id for each in qrels} == {f"user%20{n}" for n in range(40)}
+    for name, tag in (("best one", "best-one"), ("popularity", "popularity")):
+        for place, seed in enumerate(results["seeds"]):
+            run = measures.read_trec_run(str(compared / "trec" / f"{tag}.seed-{seed}.run"))
+            found = measures.calc_aggregate([measures.nDCG @ 5, measures.R @ 3], qrels, run)
+            metrics = results["models"][name]["metrics"]
+            assert found[measures.nDCG @ 5] == pytest.approx(metrics["ndcg@5"]["values"][place])
+            assert found[measures.R @ 3] == pytest.approx(metrics["recall@3"]["values"][place])

@@ -131,6 +131,7 @@ def test_a_damaged_description_of_a_comparison_is_named(content, halves, tmp_pat
         compare(halves, tmp_path / "out", {"one": neighbours(1), "ten": neighbours(10)})
 
 
+@pytest.mark.long
 def test_every_model_gets_its_trials_and_is_trained_with_what_they_found(halves, tmp_path, begun, neighbours):
     models = {name: neighbours({"choice": [1, count]}) for name, count in (("a", 12), ("b", 14))}
     models["popularity"] = load_search_space("popularity", overrides={"evaluation": {"k": [3, 5], "monitor": "ndcg@5"}})

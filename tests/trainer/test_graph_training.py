@@ -31,6 +31,7 @@ def configured(encoder: str, *, objective: str = "in_batch_softmax", **graph) ->
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("graph", [{}, {"fan_outs": [3, 2], "exclude_targets": True}])
 @pytest.mark.parametrize("encoder", ["sage", "lightgcn"])
 def test_a_graph_encoder_learns_and_is_evaluated_alike_later(encoder, graph, halves, tmp_path):

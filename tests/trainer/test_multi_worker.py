@@ -18,6 +18,7 @@ from tf_metammf.trainer.training import train
 EPOCHS = 12
 
 
+@pytest.mark.long
 def test_two_processes_end_as_one_does_whatever_becomes_of_them_on_the_way(halves, configuration, tmp_path):
     configuration.training.epochs, configuration.training.checkpoint_seconds = EPOCHS, 0
     configuration.training.batch_size = 140  # two steps an epoch, each with a checkpoint

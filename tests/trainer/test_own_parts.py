@@ -58,6 +58,7 @@ def test_the_configuration_is_written_and_read_back_the_same(run, tmp_path):
     assert Configuration.from_mapping(content).model.encoder.start == 1.5
 
 
+@pytest.mark.long
 def test_they_are_tuned_compared_exported_and_served(run, halves, tmp_path, capsys):
     records, file = ["--records", str(halves.folder)], str(run.configuration_file)
     search = ["tune", *records, "--output", str(tmp_path / "search"), "--config", file, "--trials", "1", "--seeds", "0"]

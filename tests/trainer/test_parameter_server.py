@@ -17,6 +17,7 @@ ROLES = {"ps": 2, "worker": 2, "chief": 1}
 EPOCHS = 25
 
 
+@pytest.mark.long
 def test_training_survives_a_worker_and_the_chief_and_ends_everywhere(halves, configuration, tmp_path):
     configuration.training.epochs, configuration.training.strategy = EPOCHS, "parameter_server"
     # Wide enough for tables of two parts.

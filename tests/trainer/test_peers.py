@@ -94,6 +94,7 @@ def recall(run: RunDirectory, part: str = "") -> float:
     return run.read("metrics")["test"][f"{part}recall@10"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("preset", ["lattice", "freedom", "mgcn", "mmhcl", "smore"])
 def test_graphs_of_similar_items_find_items_without_interactions_by_the_ids_of_others(trained, preset):
     modalities = {"modality_weights": {"visual": 1.0}} if preset == "freedom" else {}
@@ -101,12 +102,14 @@ def test_graphs_of_similar_items_find_items_without_interactions_by_the_ids_of_o
     assert recall(trained(preset, **modalities), "cold/") > 0.4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("preset", ["vbpr", "invrl"])
 def test_models_of_content_find_items_without_interactions(trained, preset):
     assert recall(trained("mf-bpr"), "cold/") < 0.2
     assert recall(trained(preset), "cold/") > 0.4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("preset", ["lgmrec", "diffmm"])
 def test_models_of_graphs_for_each_modality_learn_which_group_a_user_keeps_to(trained, preset):
     run = trained(preset)
@@ -115,10 +118,12 @@ def test_models_of_graphs_for_each_modality_learn_which_group_a_user_keeps_to(tr
     assert recall(run, "warm/") > 2 * recall(trained("popularity"), "warm/")
 
 
+@pytest.mark.long
 def test_mmgcn_finds_rare_items_by_what_their_users_see(trained):
     assert recall(trained("mmgcn"), "warm/") > recall(trained("mf-bpr"), "warm/") + 0.1
 
 
+@pytest.mark.long
 def test_bm3_learns_without_negatives(trained):
     assert recall(trained("bm3")) > 2 * recall(trained("popularity"))
 
@@ -141,6 +146,7 @@ def test_a_baseline_is_evaluated_from_its_run_directory(trained):
     assert evaluate(run, split="test") == run.read("metrics")["test"]
 
 
+@pytest.mark.long
 def test_a_fusion_can_be_put_into_a_peer(look_alikes, tmp_path):
     run = train(look_alikes, tmp_path / "run", settings("lattice", fusion="metammf"), verbose=0)
     assert recall(run, "cold/") > 0.4

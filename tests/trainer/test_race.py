@@ -79,6 +79,7 @@ def results(folder: Path) -> dict[str, str | None]:
     return {entry["name"]: entry["result"] for entry in record["entries"]}
 
 
+@pytest.mark.long
 def test_the_command_leaves_an_ordinary_run_of_the_winner_and_a_record(few, halves, tmp_path, capsys):
     words = ["train", "--records", str(halves.folder), "--run", str(tmp_path / "run"), "--quiet"]
     assert main(words) == 0

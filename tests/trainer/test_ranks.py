@@ -39,6 +39,15 @@ def test_models_are_ranked_on_every_set_and_ties_share_their_ranks(folders):
     assert found.values["b"] == [0.2, 0.4, 0.25]
 
 
+def test_the_page_has_the_table_and_a_sentence(folders, tmp_path, capsys):
+    page = tmp_path / "ranks.html"
+    assert main(["ranks", *map(str, folders), "--output", str(page)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(page)
+    text = page.read_text()
+    assert "No model is significantly better over 3 record sets" in text and "a has the best mean rank, 1.33" in text
+    assert text.count("<svg") == 1 and "0.2500" in text and "Not in every comparison: only here." in text
+
+
 def test_the_test_of_equality_is_that_of_scipy():
     stats = pytest.importorskip("scipy.stats", reason="SciPy is not installed")
     random = np.random.default_rng(0)

@@ -196,31 +196,49 @@ def test_a_kind_of_items_that_nobody_looks_for_has_none():
     ]
 
 
+@pytest.fixture
+def curve(tmp_path, monkeypatch):
+    """Draws the training curve of given losses and values, and gives the figures."""
+
+    def draw(name, losses, values):
+        run, drawn = RunDirectory(tmp_path), []
+        rows = [f"{epoch},{loss},{value}\n" for epoch, (loss, value) in enumerate(zip(losses, values, strict=True))]
+        run.history_file.write_text(f"epoch,loss,val_{name}\n" + "".join(rows))
+        references = References(popularity={name: 0.156}, random={name: 0.01}, counts={})
+        run.write("references", {"validation": references.to_json()})
+        monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+        draw_training_curve(run, monitor=name)
+        return drawn
+
+    return draw
+
+
 @pytest.mark.parametrize("name", ["ndcg@5", "cold_only/pooled_recall@20"])
 @pytest.mark.parametrize(
     ("losses", "values"),
     [
         ([3.0, 2.0, 1.0], [0.1, 0.2, 0.3]),
         ([1.0, 2.0, 3.0], [0.3, 0.2, 0.1]),
-        ([float("nan")], [0.1]),
+        ([2.0], [0.1]),
         (np.linspace(9, 1, 300), np.linspace(0, 0.1, 300)),
     ],
-    ids=["best last", "best first", "no loss", "many epochs"],
+    ids=["best last", "best first", "one epoch", "many epochs"],
 )
-def test_no_word_of_the_training_curve_covers_a_curve_or_is_cut_off(name, losses, values, tmp_path, monkeypatch):
-    run, drawn = RunDirectory(tmp_path), []
-    rows = [f"{epoch},{loss},{value}\n" for epoch, (loss, value) in enumerate(zip(losses, values, strict=True))]
-    run.history_file.write_text(f"epoch,loss,val_{name}\n" + "".join(rows))
-    references = References(popularity={name: 0.156}, random={name: 0.01}, counts={})
-    run.write("references", {"validation": references.to_json()})
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
-    draw_training_curve(run, monitor=name)
-    (figure,) = drawn
+def test_no_word_of_the_training_curve_covers_a_curve_or_is_cut_off(name, losses, values, curve):
+    (figure,) = curve(name, losses, values)
     figure.draw_without_rendering()
-    (legend,) = figure.legends
-    words = legend.get_window_extent()
-    assert figure.bbox.contains(words.x0, words.y0) and figure.bbox.contains(words.x1, words.y1)
-    for axes in figure.axes:
-        assert not axes.texts and not words.overlaps(axes.get_window_extent())
-    assert "popularity 0.1560" in [text.get_text() for text in legend.get_texts()]
-    assert any(np.all(np.asarray(line.get_ydata()) == 0.156) for axes in figure.axes for line in axes.lines)
+    above, below = figure.axes
+    for axes in (above, below):
+        words = axes.get_legend().get_window_extent()
+        assert figure.bbox.contains(words.x0, words.y0) and figure.bbox.contains(words.x1, words.y1)
+        assert not axes.texts
+        for other in (above, below):
+            inside = other.get_window_extent()
+            assert not words.overlaps(inside.shrunk(1, 0.999))
+    assert "popularity 0.1560" in [text.get_text() for text in below.get_legend().get_texts()]
+    dashed = [line for line in below.lines if np.all(np.asarray(line.get_ydata()) == 0.156)]
+    assert [line.get_linestyle() for line in dashed] == ["--"]
+
+
+def test_a_model_that_is_not_trained_has_no_curve(curve):
+    assert curve("ndcg@5", [float("nan")], [0.1]) == []

@@ -12,6 +12,7 @@ from tf_metammf.records.reader import read_interactions
 OPTIONS = ["--rerank.diversity", "0.6", "--rerank.similarity", "vectors", "--rerank.candidates", "12"]
 
 
+@pytest.mark.long
 def test_what_re_ranking_costs_is_that_of_the_lists_that_an_export_gives(finished, halves, tmp_path, capsys):
     assert main(["evaluate", "--run", str(finished.folder), *OPTIONS, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -109,6 +109,7 @@ def test_a_run_killed_again_and_again_ends_with_the_bits_of_one_that_was_not(com
     assert_same_bits(RunDirectory(run), uninterrupted)
 
 
+@pytest.mark.long
 def test_sigterm_writes_a_checkpoint_and_leaves_with_its_code(command, uninterrupted, tmp_path):
     run = tmp_path / "run"
     # From nothing, as it is about how a command ends.

@@ -31,6 +31,7 @@ def runs(halves, small, tmp_path_factory):
 
 
 # With 16 bits items may change places, and a hit of one user in 40 is worth 0.025.
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "close", "ranked"), [("plain", 1e-4, 1e-6), ("warm", 2e-3, 0.08)])
 def test_two_devices_have_the_losses_and_the_metrics_of_one(name, close, ranked, runs):
     one, two = (open_run_directory(runs[0] / f"{name} {strategy}") for strategy in ("none", "mirrored"))
@@ -70,6 +71,7 @@ def rows(run) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "strategy",
     [tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy],

@@ -90,6 +90,7 @@ def losses(record_set: RecordSet, folder: Path, configuration: Configuration) ->
         return [float(row["loss"]) for row in csv.DictReader(rows)]
 
 
+@pytest.mark.long
 def test_a_pooled_fusion_has_the_losses_of_the_record_set_of_means(sequences, tmp_path):
     means = written(tmp_path / "means", pooled=True)
     expected = losses(means, tmp_path / "run-means", configured())
@@ -99,6 +100,7 @@ def test_a_pooled_fusion_has_the_losses_of_the_record_set_of_means(sequences, tm
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_a_token_fusion_has_the_same_losses_from_a_table_and_streamed(sequences, tmp_path):
     fusion = f"{__name__}:FirstAndLast"
     found = [

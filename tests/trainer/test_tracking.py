@@ -149,6 +149,7 @@ def test_the_store_that_is_named_is_used_and_its_password_is_not_written_down(
     assert [each.uri.partition(":")[0] for each in mlflow.runs.values()] == ["https", "sqlite"]
 
 
+@pytest.mark.long
 def test_wandb_gets_them_too(wandb, halves, by_wandb, tmp_path):
     run = train(halves, tmp_path / "run", by_wandb, verbose=0)
     by_wandb.training.epochs = 3
@@ -168,6 +169,7 @@ def test_wandb_gets_them_too(wandb, halves, by_wandb, tmp_path):
     assert os.environ["WANDB_ERROR_REPORTING"] == "false"
 
 
+@pytest.mark.long
 def test_every_trial_of_a_search_is_a_run_also_one_that_goes_on_with_another(mlflow, halves, by_mlflow, tmp_path):
     pytest.importorskip("keras_tuner")
     by_mlflow.training.epochs = 3

@@ -240,6 +240,7 @@ def test_a_search_that_is_killed_again_and_again_tries_the_same(bayesian, halves
     assert len(begun) == 4 and results.trials == bayesian.trials
 
 
+@pytest.mark.long
 def test_hyperband_goes_on_with_the_run_that_it_promotes(halves, tmp_path):
     space = space_of(epochs=3, deterministic=True)
     results = tune(halves, tmp_path / "out", space, tuner="hyperband", trials=4, seeds=0)
@@ -270,6 +271,7 @@ def command(halves, tmp_path_factory):
     return lambda output, *more: [*words, "--config", str(file), "--output", str(output), *more]
 
 
+@pytest.mark.long
 def test_a_chief_and_two_workers_search_together(command, tmp_path):
     output, port = tmp_path / "out", str(free_port())
     words = command(output, "--tuner", "hyperband", "--trials", "5", "--seeds", "0", "--training.epochs", "3")
@@ -312,6 +314,7 @@ def test_a_chief_and_two_workers_search_together(command, tmp_path):
     assert "5 trials, best first" in printed["chief"] and (output / "best.yaml").is_file()
 
 
+@pytest.mark.long
 def test_a_killed_command_goes_on_in_the_trial_under_way(command, tmp_path, capsys):
     output = tmp_path / "out"
     words = command(output, "--tuner", "random", "--trials", "1", "--seeds", "0", "--training.epochs", "6")

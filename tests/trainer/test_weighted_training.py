@@ -56,6 +56,7 @@ def history(run) -> list[str]:
     return run.history_file.read_text().splitlines()
 
 
+@pytest.mark.long
 def test_weights_of_one_give_the_numbers_of_a_record_set_without(halves, ones, small, tmp_path):
     plain = train(halves, tmp_path / "plain", configured(small), splits=(), verbose=0)
     weighted = train(ones, tmp_path / "ones", configured(small), splits=(), verbose=0)

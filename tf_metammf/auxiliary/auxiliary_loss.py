@@ -15,7 +15,7 @@ from tf_metammf.parts.parts import settings_of
 
 
 def _not_given(presence: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    raise InvalidInputError("these items cannot be fused again: give ItemViews the argument fuse, a function.")
+    raise InvalidInputError("these items cannot be fused again: give ItemViews the functions fuse and embed.")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ class ItemViews:
         features: What was fused, by modality, float ``[n, width]``, as the item tower gives it to the fusion.
         presence: bool ``[n]`` by modality.
         fuse: Fuses the items again with other modalities present: from bool ``[n]`` by modality to ``[n, width]``.
+        embed: Embeds them as new items, by content alone, with other modalities present: from the same to what is
+            scored, float32 ``[n, d]``.
+        embeddings: What the objective scores them by, float32 ``[n, d]``; there for the items of the batch, where
+            :attr:`AuxiliaryLoss.uses_embeddings`.
     """
 
     items: tf.Tensor
@@ -35,6 +39,8 @@ class ItemViews:
     features: Mapping[str, tf.Tensor]
     presence: Mapping[str, tf.Tensor]
     fuse: Callable[[Mapping[str, tf.Tensor]], tf.Tensor] = field(default=_not_given, repr=False)
+    embed: Callable[[Mapping[str, tf.Tensor]], tf.Tensor] = field(default=_not_given, repr=False)
+    embeddings: tf.Tensor | None = None
 
 
 class AuxiliaryLoss(Layer):
@@ -62,6 +68,10 @@ class AuxiliaryLoss(Layer):
 
     sampled_items: int = 0
     """How many items drawn from the whole catalogue a step brings, beside those of the batch."""
+
+    uses_embeddings: ClassVar[bool] = False
+    """Whether it looks at what is scored: ``batch`` has ``user_embedding``, float32 ``[B, d]``, and items have
+    ``embeddings``. The encoder has to embed items without interactions."""
 
     widths: Mapping[str, int] = {}
     """Feature width by modality; the model sets it before :meth:`build`."""

@@ -41,7 +41,7 @@ def token_attention(
         presence: As in :func:`item_attention`.
     """
     tower = model.item_tower
-    complete, mask = tower.missing_modalities(tower.standardized(features), mask=dict(presence), training=False)
+    complete, mask = tower.fusion_inputs(features, presence)
     return {name: (complete[name], weights) for name, weights in tower.fusion.attention(complete, mask).items()}
 
 

@@ -23,6 +23,6 @@ def catalogue_kernel_coordinates(model: Any) -> NDArray[np.float32] | None:
         return None
     found = []
     for features, presence in model.item_features.blocks(items_at_once(model.item_features)):
-        complete, mask = tower.missing_modalities(tower.standardized(features), mask=dict(presence), training=False)
+        complete, mask = tower.fusion_inputs(features, presence)
         found.append(tower.fusion.kernel_coordinates(complete, mask).numpy())
     return np.concatenate(found)

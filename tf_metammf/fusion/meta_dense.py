@@ -8,7 +8,7 @@ import tf_keras as keras
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.modalities import feature_width
 from tf_metammf.layers.layer import Layer
-from tf_metammf.layers.layer_arguments import copied, optional_positive_integer, positive_integer
+from tf_metammf.layers.layer_arguments import copied, not_negative, optional_positive_integer, positive_integer
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
@@ -39,6 +39,8 @@ class MetaDense(Layer):
         units: Width of the output.
         rank: Rank R of the CP decomposition, or None (default) for the full tensor.
         activation: Activation of the output. Defaults to None, which is the identity.
+        adapter_rank: Rank r of a product of ``[in, r]`` and ``[r, out]`` that is added to the static kernel and begins
+            as zero: a trained layer is adapted by it alone (LoRA, arXiv 2106.09685). Defaults to 0, for none.
         kernel_initializer: Of the static kernel. Defaults to ``"glorot_uniform"``.
         tensor_initializer: Of the tensor, or of each factor. Defaults to ``"lecun_normal"``.
         kernel_regularizer: Of the static kernel.
@@ -71,6 +73,7 @@ class MetaDense(Layer):
         rank: int | None = None,
         *,
         activation: Any = None,
+        adapter_rank: int = 0,
         kernel_initializer: Any = "glorot_uniform",
         tensor_initializer: Any = "lecun_normal",
         kernel_regularizer: Any = None,
@@ -82,6 +85,7 @@ class MetaDense(Layer):
         super().__init__(**options)
         self.units = positive_integer("MetaDense", "units", units)
         self.rank = optional_positive_integer("MetaDense", "rank", rank)
+        self.adapter_rank = int(not_negative("adapter_rank", adapter_rank))
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.tensor_initializer = keras.initializers.get(tensor_initializer)
@@ -110,6 +114,13 @@ class MetaDense(Layer):
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
+        if self.adapter_rank:
+            self.adapter_a = self.add_weight(
+                name="adapter_a", shape=(width, self.adapter_rank), initializer=copied(self.kernel_initializer)
+            )
+            self.adapter_b = self.add_weight(
+                name="adapter_b", shape=(self.adapter_rank, self.units), initializer="zeros"
+            )
         if self.rank is None:
             self.tensor = self._generating_weight("tensor", (meta_units, width, self.units))
         else:
@@ -123,7 +134,10 @@ class MetaDense(Layer):
         features, meta_information = (tf.cast(values, self.compute_dtype) for values in inputs)
         generate = self._full if self.rank is None else self._decomposed
         generated = generate(features, meta_information)
-        return self.activation(tf.matmul(features, self.static_kernel) + generated)
+        static = tf.matmul(features, self.static_kernel)
+        if self.adapter_rank:
+            static += tf.matmul(tf.matmul(features, self.adapter_a), self.adapter_b)
+        return self.activation(static + generated)
 
     def _full(self, features: tf.Tensor, meta_information: tf.Tensor) -> tf.Tensor:
         # One batched product [S, B, out], as fast as S products and leaner than one with T laid
@@ -146,10 +160,13 @@ class MetaDense(Layer):
         if not self.built:
             raise InvalidInputError(f'MetaDense "{self.name}" has no weights yet. Call it on features first.')
         meta_information = tf.cast(meta_information, self.static_kernel.dtype)
+        static = self.static_kernel
+        if self.adapter_rank:
+            static = static + tf.matmul(self.adapter_a, self.adapter_b)
         if self.rank is None:
-            return self.static_kernel + tf.einsum("bs,sio->bio", meta_information, self.tensor)
+            return static + tf.einsum("bs,sio->bio", meta_information, self.tensor)
         coordinates = tf.matmul(meta_information, self.factor_c)
-        return self.static_kernel + tf.einsum("br,ir,ro->bio", coordinates, self.factor_a, self.factor_b)
+        return static + tf.einsum("br,ir,ro->bio", coordinates, self.factor_a, self.factor_b)
 
     def gram_matrix(self) -> tf.Tensor:
         """Inner products ``<T[s], T[t]>`` of the generating kernels, float32 ``[S, S]``.
@@ -179,6 +196,7 @@ class MetaDense(Layer):
             **super().get_config(),
             "units": self.units,
             "rank": self.rank,
+            "adapter_rank": self.adapter_rank,
             "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "tensor_initializer": keras.initializers.serialize(self.tensor_initializer),

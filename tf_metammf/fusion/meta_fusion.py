@@ -10,7 +10,7 @@ from tf_metammf.features.modalities import Features, Presence, side_by_side
 from tf_metammf.fusion.fusion_layer import PUBLISHED_UNITS, FusionLayer
 from tf_metammf.fusion.meta_dense import MetaDense
 from tf_metammf.fusion.meta_information import MetaInformation
-from tf_metammf.layers.layer_arguments import copied, optional_positive_integer, positive_integer
+from tf_metammf.layers.layer_arguments import copied, not_negative, optional_positive_integer, positive_integer
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
@@ -35,6 +35,7 @@ class MetaFusion(FusionLayer):
         rank: Rank R of the CP decomposition of every layer, or None for full tensors. Defaults
             to 16, as published.
         meta_hidden_units: Hidden width of the extractor. Defaults to None, which is F, as published.
+        adapter_rank: That of every :class:`tf_metammf.MetaDense`. Defaults to 0, for no adapters.
         negative_slope: Slope of LeakyReLU below zero. Defaults to 0.01.
         kernel_initializer: Of the static kernels and of the extractor. Defaults to ``"glorot_uniform"``.
         tensor_initializer: Of the tensors, or of their factors. Defaults to ``"lecun_normal"``;
@@ -69,6 +70,7 @@ class MetaFusion(FusionLayer):
         meta_units: int = 5,
         rank: int | None = 16,
         meta_hidden_units: int | None = None,
+        adapter_rank: int = 0,
         negative_slope: float = 0.01,
         kernel_initializer: Any = "glorot_uniform",
         tensor_initializer: Any = "lecun_normal",
@@ -85,6 +87,7 @@ class MetaFusion(FusionLayer):
         )
         self.meta_units = positive_integer("MetaFusion", "meta_units", meta_units)
         self.rank = optional_positive_integer("MetaFusion", "rank", rank)
+        self.adapter_rank = int(not_negative("adapter_rank", adapter_rank))
         self.meta_hidden_units = (
             None
             if meta_hidden_units is None
@@ -166,6 +169,7 @@ class MetaFusion(FusionLayer):
             **super().get_config(),
             "meta_units": self.meta_units,
             "rank": self.rank,
+            "adapter_rank": self.adapter_rank,
             "meta_hidden_units": self.meta_hidden_units,
             "tensor_initializer": keras.initializers.serialize(self.tensor_initializer),
             "tensor_regularizer": keras.regularizers.serialize(self.tensor_regularizer),
@@ -183,6 +187,7 @@ class MetaFusion(FusionLayer):
         return MetaDense(
             self.units[position],
             self.rank,
+            adapter_rank=self.adapter_rank,
             kernel_initializer=copied(self.kernel_initializer),
             tensor_initializer=copied(self.tensor_initializer),
             kernel_regularizer=self.kernel_regularizer,

@@ -74,15 +74,19 @@ class MetaFusionSettings(LayeredFusionSettings):
         meta_units: Width of the meta information.
         meta_hidden_units: Hidden width of the network that extracts it; null for the width of the features.
         rank: Rank of the CP decomposition, or null for full tensors.
+        adapter_rank: Rank of what is added to every static kernel, and begins as zero, to adapt a trained run; 0 for
+            nothing.
     """
 
     name: Literal["metammf"] = "metammf"
     meta_units: int = 5
     meta_hidden_units: int | None = None
     rank: int | None = 16
+    adapter_rank: int = 0
 
     layer = "tf_metammf.fusion.meta_fusion:MetaFusion"
     generates_kernels = True
+    lower_bounds: ClassVar = {"adapter_rank": 0}
     searched: ClassVar[Searched] = {"meta_units": {"choice": [2, 5, 10, 20]}, "rank": {"choice": [4, 8, 16, 32]}}
 
     def weight_count(self, features: int) -> int:

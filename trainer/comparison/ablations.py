@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from tf_metammf.auxiliary.settings import NoAuxiliarySettings
 from tf_metammf.errors import unknown_name
 from tf_metammf.fusion.settings import ConcatenationFusionSettings, LayeredFusionSettings, NoFusionSettings
 from tf_metammf.parts.parts import known_parts, setting_names
@@ -88,13 +89,29 @@ def _static(configuration: Configuration, _: Metadata) -> Variations:
 
 def _with_modalities(configuration: Configuration, names: list[str]) -> Configuration:
     model = configuration.model
-    return replace(configuration, model=replace(model, modalities=names, encoder=model.encoder.for_modalities(names)))
+    adapters = [name for name in model.adapters if name in names]
+    return replace(
+        configuration,
+        model=replace(
+            model,
+            modalities=names,
+            encoder=model.encoder.for_modalities(names),
+            adapters=adapters if len(adapters) < len(names) else [],  # one has to be fused
+        ),
+    )
 
 
 def _without_content(configuration: Configuration) -> Configuration:
     model = configuration.model
     return replace(
-        configuration, model=replace(model, fusion=NoFusionSettings(), encoder=model.encoder.without_features())
+        configuration,
+        model=replace(
+            model,
+            fusion=NoFusionSettings(),
+            adapters=[],
+            encoder=model.encoder.without_features(),
+            auxiliary=NoAuxiliarySettings(),  # auxiliary losses look at fused vectors
+        ),
     )
 
 

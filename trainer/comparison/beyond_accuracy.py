@@ -32,6 +32,16 @@ def beyond_accuracy_rows(results: Mapping[str, Any], *, by_group: bool = True) -
     ]
 
 
+def beyond_accuracy_means(results: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Means over seeds of the lists of all users, by model and metric, without the cut-off in its name."""
+    names = beyond_accuracy_names(results)
+    return {
+        model: {name.partition("@")[0]: found["beyond_accuracy"][ALL_USERS][name]["mean"] for name in names}
+        for model, found in results["models"].items()
+        if names
+    }
+
+
 def beyond_accuracy_markdown(results: Mapping[str, Any]) -> str:
     """The rows of all users as Markdown; empty for results of an earlier version."""
     if not beyond_accuracy_names(results):

@@ -1,5 +1,7 @@
 """What came of a comparison: metrics of all models over their seeds, of all users and of groups, with differences."""
 
+import csv
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,68 +13,73 @@ from numpy.typing import NDArray
 from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.ranking.pairs import RankingPairs
 from tf_metammf.ranking.user_metrics import UserLists
-from tf_metammf.records.metadata import Metadata
 from tf_metammf.records.reader import read_items
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.beyond_accuracy import ListMetrics, activity_groups
+from tf_metammf.trainer.comparison.compared_lists import ComparedLists
 from tf_metammf.trainer.comparison.comparison_directory import ComparedModel, Comparison
 from tf_metammf.trainer.comparison.references import choose_references
 from tf_metammf.trainer.comparison.significance import difference, holm
 from tf_metammf.trainer.planning.memory import training_memory
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
-from tf_metammf.trainer.rankings import make_full_ranking
 from tf_metammf.trainer.runs.references import RANKINGS, References
+from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.training_data import TrainingData
 
 
 def comparison_results(
-    comparison: Comparison, record_set: RecordSet, *, references: Mapping[str, str] | None = None
+    comparison: Comparison,
+    record_set: RecordSet,
+    *,
+    references: Mapping[str, str] | None = None,
+    lists: ComparedLists | None = None,
 ) -> dict[str, Any]:
     """Numbers of a complete comparison, as plain JSON values.
 
     Args:
         comparison: The comparison.
         record_set: The data.
+        lists: What users are shown, where it was read already.
         references: By model the one that it is compared with, as
             :func:`tf_metammf.trainer.comparison.references.choose_references` gives them; by default the first model
             for all others.
 
     Returns:
-        ``metric``: what models are ordered by and compared in. ``groups``: how many users or items each group has.
-        ``models``: by name, the best first, each with ``metrics`` of the test split and of ``validation`` (mean,
-        sample deviation, value of every seed), ``groups`` of users and items, ``beyond_accuracy`` by group of users
-        (:mod:`tf_metammf.ranking.beyond_accuracy`), ``recall`` at every rank, ``seconds``, ``memory_bytes``
-        (estimated), ``parameters``, ``epochs`` and ``searched``, the fields that a search chose; and with
-        ``reference``, the name or None, ``difference`` from it, as
+        ``metric``: what models are ordered by and compared in. ``monitor``: what weights are chosen by. ``order``: the
+        models as they were named. ``groups``: how many users or items each group has, and ``kinds_of_groups`` which of
+        the two. ``models``: by name, the best first, each with ``metrics`` of the test split and of ``validation``
+        (mean, sample deviation, value of every seed), ``groups`` of users and items, ``beyond_accuracy`` by group of
+        users (:mod:`tf_metammf.ranking.beyond_accuracy`), ``recall`` at every rank and, by seed, ``recall_of_seeds``,
+        ``validation_curves`` over the epochs by seed (none of models that are not trained), ``seconds``,
+        ``memory_bytes`` (estimated), ``peak_memory_bytes`` (measured, largest of the seeds; None where that was not
+        measured for each training), ``parameters``, ``epochs`` and ``searched``, the fields that a search chose; and
+        with ``reference``, the name or None, ``difference`` from it, as
         :class:`tf_metammf.trainer.comparison.significance.Difference` has it, ``p_value`` and ``p_holm``, the same
         corrected for the number of tests. ``untrained``: metrics of the test split of popularity and of a random
         ranking, by name; popularity is left out where a model is popularity.
     """
     configuration = comparison.models[0].run(comparison.seeds[0]).configuration
-    cutoffs, monitored = sorted(configuration.evaluation.k), MetricName.parse(configuration.evaluation.monitor)
+    lists = lists or ComparedLists(comparison, record_set)
+    data, pairs, cutoffs = lists.data, lists.pairs, lists.cutoffs
+    monitored = MetricName.parse(configuration.evaluation.monitor)
     metric = _compared_metric(monitored, cutoffs)
-    data = TrainingData(record_set)
-    ranking = make_full_ranking(data, "test", cutoffs=cutoffs)
-    pairs = ranking.pairs
     groups = _groups(pairs, data, record_set)
     of_lists = ListMetrics(data, pairs.users)
-    shared: dict[str, Any] = {"cutoffs": cutoffs, "monitor": str(monitored), "metric": metric}
-    found = {
-        model.name: _of_model(
-            model, comparison, pairs, groups, of_lists=of_lists, **shared, metadata=record_set.metadata
-        )
-        for model in comparison.models
-    }
+    shared: dict[str, Any] = {"of_lists": of_lists, "monitor": str(monitored), "metric": metric}
+    found = {model.name: _of_model(model, lists, groups, **shared) for model in comparison.models}
     names = [model.name for model in comparison.models]
     _compare(found, choose_references(names) if references is None else references)
     ordered = sorted(found, key=lambda name: -found[name]["metrics"][metric]["mean"])
     return {
         "metric": metric,
+        "monitor": str(monitored),
+        "order": names,
         "seeds": list(comparison.seeds),
         "trials": comparison.trials,
         "groups": {name: int(members.sum()) for name, (_, members) in groups.items()},
+        "kinds_of_groups": {name: kind for name, (kind, _) in groups.items()},
         "models": {name: found[name] for name in ordered},
-        "untrained": _untrained(comparison, References.of(data.item_popularity, ranking)),
+        "untrained": _untrained(comparison, References.of(data.item_popularity, lists.ranking)),
     }
 
 
@@ -117,27 +124,23 @@ def _groups(pairs: RankingPairs, data: TrainingData, record_set: RecordSet) -> d
 
 def _of_model(
     model: ComparedModel,
-    comparison: Comparison,
-    pairs: RankingPairs,
+    compared: ComparedLists,
     groups: Mapping[str, tuple[str, NDArray[np.bool_]]],
     *,
     of_lists: ListMetrics,
-    cutoffs: Sequence[int],
     monitor: str,
     metric: str,
-    metadata: Metadata,
 ) -> dict[str, Any]:
-    runs = [model.run(seed) for seed in comparison.seeds]
-    contents = []
-    for seed in comparison.seeds:
-        with np.load(model.lists(seed), allow_pickle=False) as content:
-            contents.append({name: content[name] for name in content.files})
-    items = len(next(iter(group for kind, group in groups.values() if kind == "items")))
-    lists = [UserLists(pairs, content["recommended"], items) for content in contents]
+    seeds, cutoffs = compared.comparison.seeds, compared.cutoffs
+    runs = [model.run(seed) for seed in seeds]
+    lists = [compared.of(model, seed) for seed in seeds]
+    with np.load(model.lists(seeds[0]), allow_pickle=False) as content:
+        parameters = int(content["parameters"])
     of_users = [each.metrics(cutoffs) for each in lists]
-    longest = max(cutoffs)
+    curves = [_recall_curve(each, max(cutoffs)) for each in lists]
     states = [run.read("state") for run in runs]
     metrics = [run.read("metrics") for run in runs]
+    is_baseline = runs[0].configuration.model.is_baseline
     return {
         "metrics": {name: _spread([each["test"][name] for each in metrics]) for name in metrics[0]["test"]},
         "validation": {monitor: _spread([state[f"validation {monitor}"] for state in states])},
@@ -151,14 +154,32 @@ def _of_model(
             for name, (kind, members) in groups.items()
         },
         "beyond_accuracy": _spreads([of_lists.of(each.recommended, cutoffs) for each in lists]),
-        "recall": [float(value) for value in np.mean([_recall_curve(each, longest) for each in lists], axis=0)],
+        "recall": [float(value) for value in np.mean(curves, axis=0)],
+        "recall_of_seeds": curves,
+        "validation_curves": [] if is_baseline else [_validation_curve(run, monitor) for run in runs],
         "of users": np.stack([each[metric] for each in of_users]),
         "seconds": _spread([state["seconds"] for state in states]),
         "epochs": _spread([state["epoch"] for state in states]),
-        "memory_bytes": training_memory(TrainingPlan(runs[0].configuration, metadata)).total,
-        "parameters": int(contents[0]["parameters"]),
+        "peak_memory_bytes": _measured_memory(states),
+        "memory_bytes": training_memory(TrainingPlan(runs[0].configuration, compared.data.record_set.metadata)).total,
+        "parameters": parameters,
         "searched": list(model.space.parameters),
     }
+
+
+def _validation_curve(run: RunDirectory, monitor: str) -> list[float | None]:
+    """The monitored metric after every epoch; None for an epoch without one."""
+    with run.history_file.open(encoding="utf-8", newline="") as lines:
+        values = [row.get(f"val_{monitor}") for row in csv.DictReader(lines)]
+    numbers = [float(value) if value and value != "NA" else math.nan for value in values]
+    return [number if math.isfinite(number) else None for number in numbers]
+
+
+def _measured_memory(states: Sequence[Mapping[str, Any]]) -> int | None:
+    """The largest peak; None where one of the runs has only that of its process, with trainings before it."""
+    if any(state.get("peak_memory_since") != "training began" for state in states):
+        return None
+    return max(int(state["peak_memory_bytes"]) for state in states)
 
 
 def _recall_curve(lists: UserLists, longest: int) -> list[float]:

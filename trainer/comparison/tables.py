@@ -1,11 +1,11 @@
-"""Tables of a comparison: for people, for spreadsheets and for papers."""
+"""Tables of a comparison, for people and for spreadsheets."""
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tf_metammf.trainer.comparison.model_names import latex_text, markdown_text
+from tf_metammf.trainer.comparison.model_names import markdown_text
 from tf_metammf.trainer.comparison.significance import FEWEST_USERS
 
 SIGNIFICANT = 0.05
@@ -36,24 +36,6 @@ def markdown(results: Mapping[str, Any]) -> str:
         row = [markdown_text(label), *cells, *[""] * (len(heads) - 1 - len(cells))]
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join([*lines, "", markdown_text(note(results))]) + "\n"
-
-
-def latex(results: Mapping[str, Any]) -> str:
-    """The main table as LaTeX, for ``booktabs``."""
-    names, best = columns(results), best_models(results)
-    heads = ["Model", *map(latex_text, [*names, *difference_heads(results)])]
-    rows = [heads]
-    for model, found in results["models"].items():
-        cells = [latex_text(model)]
-        for name in names:
-            text = number(found["metrics"][name]).replace("±", r"$\pm$")
-            cells.append(rf"\textbf{{{text}}}" if best.get(name) == model else text)
-        rows.append(cells + [_minus(latex_text(cell)) for cell in difference_cells(results, model)])
-    for label, cells in untrained_rows(results, names):
-        rows.append([latex_text(label), *cells, *[""] * (len(heads) - 1 - len(cells))])
-    lines = [" & ".join(cells) + r" \\" for cells in rows]
-    above = [rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}", r"\toprule", lines[0], r"\midrule"]
-    return "\n".join([*above, *lines[1:], r"\bottomrule", r"\end{tabular}", f"% {note(results)}"]) + "\n"
 
 
 def comma_separated(results: Mapping[str, Any]) -> str:
@@ -114,7 +96,7 @@ def number(spread: Mapping[str, Any]) -> str:
 
 def difference_heads(results: Mapping[str, Any]) -> list[str]:
     """Heads of the columns that compare a model with its reference, which is named unless a row names its own."""
-    references = _references(results)
+    references = references_of(results)
     if len(references) == 1:
         return [f"{results['metric']} minus {references[0]} [95 %]", "p (Holm)"]
     return ["reference", f"{results['metric']} minus reference [95 %]", "p (Holm)"]
@@ -123,14 +105,33 @@ def difference_heads(results: Mapping[str, Any]) -> list[str]:
 def difference_cells(results: Mapping[str, Any], model: str) -> list[str]:
     """A model in these columns: the difference with its interval, and the corrected p-value, ``*`` if significant."""
     found = results["models"][model]
-    single = len(_references(results)) == 1
+    single = len(references_of(results)) == 1
     if found["reference"] is None:
         return ["reference", ""] if single else ["", "", ""]
-    mean, low, high = (found["difference"][name] for name in ("mean", "low", "high"))
-    text = f"{mean:+.4f}" + ("" if low is None else f" [{low:+.4f}, {high:+.4f}]")
-    p = found["p_holm"]
-    shown = "" if p is None else f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
-    return [*([] if single else [found["reference"]]), text, shown + ("*" if p is not None and p < SIGNIFICANT else "")]
+    p = p_value_text(found["p_holm"]) + ("*" if is_significant(found) else "")
+    return [*([] if single else [found["reference"]]), difference_text(results, model), p]
+
+
+def difference_text(results: Mapping[str, Any], model: str) -> str:
+    """The difference of a model that has a reference, with its interval where there is one."""
+    mean, low, high = (results["models"][model]["difference"][name] for name in ("mean", "low", "high"))
+    return f"{mean:+.4f}" + ("" if low is None else f" [{low:+.4f}, {high:+.4f}]")
+
+
+def p_value_text(p_value: float | None) -> str:
+    """A p-value with four decimals; empty where there is none."""
+    return "" if p_value is None else f"{p_value:.4f}" if p_value >= 0.0001 else "< 0.0001"
+
+
+def is_significant(model: Mapping[str, Any]) -> bool:
+    """Whether a model of the results differs from its reference, by the corrected p-value."""
+    return model["p_holm"] is not None and model["p_holm"] < SIGNIFICANT
+
+
+def references_of(results: Mapping[str, Any]) -> list[str]:
+    """References in the table, each once."""
+    found = (model["reference"] for model in results["models"].values())
+    return list(dict.fromkeys(name for name in found if name is not None))
 
 
 def note(results: Mapping[str, Any]) -> str:
@@ -145,8 +146,8 @@ def note(results: Mapping[str, Any]) -> str:
     users = min((found["difference"]["users"] for found in compared), default=0)
     covers = "users and seeds" if seeds > 1 else "users, not seeds, of which there is one"
     text = f"Test split, {over}, {searched}. Difference: {results['metric']} minus that of the reference"
-    if len(_references(results)) == 1:
-        text += f", {_references(results)[0]}"
+    if len(references_of(results)) == 1:
+        text += f", {references_of(results)[0]}"
     if users < FEWEST_USERS:
         return f"{text}; with {users} users there is no interval and no p-value, which take at least {FEWEST_USERS}."
     correction = f"with Holm's correction for {tests} tests; " if tests > 1 else ""
@@ -154,14 +155,3 @@ def note(results: Mapping[str, Any]) -> str:
         f"{text}, with the 95 % confidence interval over {covers} ({users:,} users). "
         f"p: of no difference, {correction}* below {SIGNIFICANT}."
     )
-
-
-def _minus(cell: str) -> str:
-    """The cell of a difference with the signs of LaTeX; others as they are."""
-    return cell.replace("-", "$-$") if cell.startswith(("+", "-")) else cell
-
-
-def _references(results: Mapping[str, Any]) -> list[str]:
-    """References in the table, each once."""
-    found = (model["reference"] for model in results["models"].values())
-    return list(dict.fromkeys(name for name in found if name is not None))

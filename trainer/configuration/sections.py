@@ -37,6 +37,10 @@ class ModelConfiguration:
         combination: How fused vector and ID embedding are joined: concatenate or add.
         id_dropout: Share of items in a training batch that lose their ID part, where content is fused with it.
         modality_dropout: Probability that a modality of an item is hidden in training.
+        modality_heads: Whether each modality has a linear map beside the fusion, which represents items that have no
+            other modality.
+        adapters: Modalities that are added to the fused vector by adapters, which begin as nothing, instead of fused.
+        adapter_units: Width of the bottlenecks of adapters.
         standardize: Whether features are standardised with statistics of the training items.
         normalize: Whether embeddings are L2-normalised before scoring.
         l2: L2 penalty on dense weights and on the embedding rows of the batch.
@@ -56,6 +60,9 @@ class ModelConfiguration:
     combination: Literal["concatenate", "add"] = "add"
     id_dropout: float = 0.0
     modality_dropout: float = 0.0
+    modality_heads: bool = False
+    adapters: list[str] = field(default_factory=list)
+    adapter_units: int = 16
     standardize: bool = True
     normalize: bool = True
     l2: float = 0.0
@@ -108,6 +115,7 @@ class TrainingConfiguration:
         init_from_records: Where the record set of that run is now, if it has moved; null if it has not.
         allow_leakage: Whether init_from may name a run that was trained on interactions that are validation or test
             interactions now.
+        freeze: base to train adapters alone, over the unchanged weights of init_from; none to train all weights.
         deterministic: Whether the same seed gives the same bits, at the price of slower operations.
         checkpoint_seconds: Minimum seconds between two checkpoints, written at the end of a step or epoch.
         checkpoints: Number of newest checkpoints to keep.
@@ -133,6 +141,7 @@ class TrainingConfiguration:
     init_from: str | None = None
     init_from_records: str | None = None
     allow_leakage: bool = False
+    freeze: Literal["none", "base"] = "none"
     deterministic: bool = False
     checkpoint_seconds: float = 60.0
     checkpoints: int = 2

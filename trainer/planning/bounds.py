@@ -25,7 +25,7 @@ _LEAST = {
         "profile_steps": 0,
         "spike_factor": 1,
     },
-    "model": {"id_units": 0, "l2": 0, "history_items": 1},
+    "model": {"id_units": 0, "l2": 0, "adapter_units": 1, "history_items": 1},
 }
 """The least value of fields; those of parts are declared beside them."""
 

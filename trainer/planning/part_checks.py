@@ -39,6 +39,40 @@ def check_parts(configuration: Configuration) -> None:
         )
 
 
+def check_frozen(configuration: Configuration) -> None:
+    """Refuses to train adapters alone where there is no base, nothing to train, or no way to leave the base as it is.
+
+    Raises:
+        InvalidInputError: A setting does not go with ``training.freeze``; the message names it.
+    """
+    model, training = configuration.model, configuration.training
+    if training.freeze == "none":
+        return
+    refused = {
+        "training.init_from is null": (training.init_from is None, "name the run whose weights stay as they are"),
+        "model.adapters is empty": (
+            not model.adapters and not getattr(model.fusion, "adapter_rank", 0),
+            "nothing would be trained: name the new modalities, or set model.fusion.adapter_rank",
+        ),
+        f"training.strategy is {training.strategy}": (training.strategy != "none", "use none"),
+        f"model.encoder.name is {model.encoder.name}": (
+            model.encoder.uses_features or not model.encoder.trained,
+            "it looks at features itself or is not trained: use mf, sage or lightgcn",
+        ),
+        f"model.calibration is {model.calibration}": (
+            model.calibration != "none",
+            "scores of the base would change: calibrate the run that is begun from",
+        ),
+        f"model.auxiliary.name is {model.auxiliary.name}": (
+            bool(model.auxiliary.layer),
+            "its own weights are none of an adapter: leave it out",
+        ),
+    }
+    for found, (is_refused, advice) in refused.items():
+        if is_refused:
+            raise InvalidInputError(f"training.freeze is {training.freeze}, and {found}: {advice}.")
+
+
 def check_served(configuration: Configuration) -> None:
     """Refuses settings that do not go with parameter servers.
 
@@ -46,6 +80,11 @@ def check_served(configuration: Configuration) -> None:
         InvalidInputError: A setting does not; the message names it.
     """
     training = configuration.training
+    if configuration.model.auxiliary.takes_teachers:
+        raise InvalidInputError(
+            f"model.auxiliary.name is {configuration.model.auxiliary.name}, and with parameter_server there are no "
+            "teachers: their tables would be sent with every step. Use another strategy."
+        )
     refused = {
         "model.encoder.name": (configuration.model.encoder.name, "mf", "a graph encoder needs all nodes in every step"),
         "objective.name": (configuration.objective.name, "in_batch_softmax", "the others need all items or a sampler"),

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Literal
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.fusion.adapter_names import adapters_of
 from tf_metammf.parts.parts import known_parts
 from tf_metammf.records.epoch_steps import epoch_steps
 from tf_metammf.records.metadata import Metadata
@@ -19,7 +20,7 @@ from tf_metammf.trainer.planning.model_size import (
     training_edges,
     whole_graph_step_bytes,
 )
-from tf_metammf.trainer.planning.part_checks import check_parts, check_served
+from tf_metammf.trainer.planning.part_checks import check_frozen, check_parts, check_served
 
 DEFAULT_FAN_OUT = 10
 """Neighbours of a node in each layer, where the whole graph is beyond the budget and nothing else is said."""
@@ -203,6 +204,7 @@ class TrainingPlan:
             InvalidInputError: There are no training interactions, a setting does not go with parameter servers, or as
                 :attr:`fan_outs`.
         """
+        check_frozen(self.configuration)
         if self.has_servers:
             check_served(self.configuration)
         if not self.is_baseline and not training_edges(self.metadata):
@@ -211,6 +213,8 @@ class TrainingPlan:
 
     def _check_modalities(self) -> None:
         model = self.configuration.model
+        if model.adapters:
+            adapters_of(model.adapters, dict.fromkeys(self.modalities, 0), fuses=model.fuses)
         for name in model.modalities or ():
             if name not in self.metadata.modalities:
                 raise unknown_name("modality", name, self.metadata.modalities)

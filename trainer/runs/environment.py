@@ -1,10 +1,12 @@
 """What a run was made with: versions, platform, processor, memory."""
 
+import ctypes
 import os
 import platform
 import resource
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,20 @@ def peak_memory_bytes() -> int:
                 return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def restart_peak_memory() -> bool:
+    """Lets :func:`peak_memory_bytes` begin again with what is resident now; False where the system cannot.
+
+    Memory that is free, but kept by the allocator, goes back to the system before.
+    """
+    with suppress(AttributeError, OSError, TypeError):  # of another allocator than that of glibc
+        ctypes.CDLL(None).malloc_trim(0)
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
 
 
 def resident_memory_bytes() -> int | None:

@@ -10,10 +10,12 @@
 ``metrics.json``        metrics by split of those weights
 ``calibration.json``    with ``model.calibration``: the terms that were chosen on validation, and what they change
 ``references.json``     the same metrics of popularity and of a random ranking, and what is behind the numbers
-``training_curve.png``  losses and the monitored metric over the epochs
+``training_curve.png``  losses and the monitored metric over the epochs; of models that are trained
 ``tensorboard/``        the same for TensorBoard
 ``warm_start.json``     with ``training.init_from``: what was taken over from the run before, and what leaks
 ``earlier_interactions.parquet``  the same: what earlier runs were trained on that this one is not, raw ids
+``known_items.npy``     with ``training.freeze``: items whose ID embedding the frozen run had trained
+``teachers.json``       with teachers: which runs, and the checksums of their tables in ``teachers/``
 ``tracking.json``       with ``training.tracking``: the run of the tracker; ``mlflow/``, ``wandb/``: its local files
 ``checkpoints/``        what an interrupted training resumes from
 ======================  ==========================================================
@@ -61,6 +63,16 @@ class RunDirectory:
     def earlier_interactions_file(self) -> Path:
         """What the runs before it were trained on, and it is not, Parquet; absent where there is nothing."""
         return self.folder / "earlier_interactions.parquet"
+
+    @property
+    def known_items_file(self) -> Path:
+        """Items with a trained ID embedding, bool; absent where they are those with training interactions."""
+        return self.folder / "known_items.npy"
+
+    @property
+    def teachers_folder(self) -> Path:
+        """Tables of the runs that this one learns from, NumPy; absent where there is none."""
+        return self.folder / "teachers"
 
     @property
     def checkpoints_folder(self) -> Path:

@@ -77,14 +77,18 @@ class Encoder(MediaEncoder):
         shape = (settings.buckets, settings.width)
         self._projection = random.standard_normal(shape, np.float32) * np.float32(settings.width**-0.5)
 
-    def fit(self, texts: Iterable[str]) -> dict[str, NDArray[Any]]:
-        """Counts in how many texts the n-grams of each bucket occur."""
+    def count(self, texts: Iterable[str]) -> dict[str, NDArray[np.int64]]:
+        """Counts the texts, and in how many of them the n-grams of each bucket occur."""
         frequencies = np.zeros(self.settings.buckets, np.int64)
         count = 0
         for text in texts:
             frequencies[list(self._counts(text))] += 1
             count += 1
-        inverse = 1 + np.log((1 + count) / (1 + frequencies))
+        return {"texts": np.array(count), "frequencies": frequencies}
+
+    def fit_counts(self, counts: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
+        """Takes the inverse document frequencies of the counts, and returns them."""
+        inverse = 1 + np.log((1 + counts["texts"]) / (1 + counts["frequencies"]))
         state = {"inverse_frequencies": inverse.astype(np.float32)}
         self.restore(state)
         return state

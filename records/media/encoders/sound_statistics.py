@@ -121,7 +121,8 @@ class Encoder(MediaEncoder):
         # Fewer spectra overlap at a longer lag, which prefers a tempo to its half and its third.
         relative = agreement[:, first : last + 1] / (agreement[:, :1] + _EPSILON)
         best = tf.argmax(relative, axis=1)
-        beats = 1 / ((tf.cast(best, tf.float32) + first) * seconds)
+        # Looked up, because TensorFlow rounds a quotient differently in batches of another size.
+        beats = tf.gather((1 / (np.arange(first, last + 1) * seconds)).astype(np.float32), best)
         height = tf.clip_by_value(tf.reduce_max(relative, axis=1), 0.0, 1.0)
         return [tf.where(height > 0, beats, 0.0)[:, tf.newaxis], height[:, tf.newaxis]]
 

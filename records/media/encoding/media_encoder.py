@@ -57,13 +57,33 @@ class MediaEncoder(abc.ABC):
     def fit(self, texts: Iterable[str]) -> dict[str, NDArray[Any]]:
         """Learns from all texts of the catalogue before any is encoded; nothing by default.
 
+        An encoder that learns from counts alone overrides :meth:`count` and :meth:`fit_counts` instead, and is then
+        fitted on several machines, too.
+
         Args:
             texts: Every text once, in a fixed order.
 
         Returns:
             What was learned, which :meth:`restore` takes. Empty where an encoder learns nothing.
         """
+        counts = self.count(texts)
+        return self.fit_counts(counts) if counts else {}
+
+    def count(self, texts: Iterable[str]) -> dict[str, NDArray[np.int64]]:
+        """Counts what :meth:`fit_counts` needs; nothing by default.
+
+        Args:
+            texts: All texts of the catalogue, or of a part of it.
+
+        Returns:
+            Arrays of whole numbers; those of all texts are the sums of those of the parts.
+        """
         del texts
+        return {}
+
+    def fit_counts(self, counts: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
+        """Learns from the counts of all texts, and returns what :meth:`fit` returns."""
+        del counts
         return {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -73,6 +93,16 @@ class MediaEncoder(abc.ABC):
             InvalidInputError: It does not fit the settings.
         """
         del state
+
+
+def learns(encoder: MediaEncoder) -> bool:
+    """Whether an encoder learns from the texts of the catalogue."""
+    return type(encoder).fit is not MediaEncoder.fit or learns_from_counts(encoder)
+
+
+def learns_from_counts(encoder: MediaEncoder) -> bool:
+    """Whether an encoder learns from counts alone, which can be made of parts of the catalogue."""
+    return type(encoder).fit is MediaEncoder.fit and type(encoder).count is not MediaEncoder.count
 
 
 def modality_of(inputs: EncoderInput) -> str:

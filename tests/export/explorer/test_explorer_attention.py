@@ -64,6 +64,7 @@ def test_a_catalogue_of_too_many_tokens_has_none(monkeypatch):
     assert attention.catalogue_attention(a_model(fusion=QueryFusion((4,), token_units=8))) is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("raw", ["v2", "v1", "unknown"])
 def test_the_page_is_told_when_a_video_counts(tmp_path_factory, open_page, raw):
     version = exported(a_model(fusion=QueryFusion((4,), token_units=8)), tmp_path_factory.mktemp("page") / "models")

@@ -45,6 +45,7 @@ def test_the_first_night_publishes_a_version_measured_as_full_ranking_measures_i
     assert "Night 1: published as version 1" in page and f"{metrics['ndcg@5']:.4g}" in page
 
 
+@pytest.mark.long
 def test_nights_on_growing_logs_are_published_rejected_and_rolled_back(first, tmp_path, monkeypatch):
     """One history, because each night begins from the one before."""
     place = replace(first[0], folder=Path(shutil.copytree(first[0].folder, tmp_path / "place")))
@@ -126,6 +127,7 @@ def test_nights_on_growing_logs_are_published_rejected_and_rolled_back(first, tm
     assert begun == [place.nights / "0001" / "run"]
 
 
+@pytest.mark.long
 def test_a_night_killed_by_the_system_ends_as_one_that_was_not(first, tmp_path):
     uninterrupted, expected = first
     settings, configuration = uninterrupted.settings, tmp_path / "small.yaml"

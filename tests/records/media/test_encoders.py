@@ -4,6 +4,7 @@ import colorsys
 
 import numpy as np
 import pytest
+from made_media import tone
 
 from tf_metammf.records.media.encoders import encoder_names, make_encoder
 from tf_metammf.records.media.encoding.media_encoder import MediaEncoder, require_sound
@@ -127,3 +128,17 @@ def test_rare_words_weigh_more_once_texts_were_counted():
     again = make_encoder("hashed_text", {"character_ngrams": 0, "word_ngrams": 1})
     again.restore(state)
     np.testing.assert_array_equal(again.encode(["common rare7"])[0], both)
+
+
+@pytest.mark.parametrize("name", ["image_statistics", "sound_statistics"])
+def test_a_vector_does_not_depend_on_what_is_encoded_with_it(name, request):
+    encoder = request.getfixturevalue(name)
+    if name == "image_statistics":
+        batch = noise(19, *encoder.inputs.shape)
+    else:
+        bars = [tone(0.25 + 0.02 * row, hertz=300 + 50 * row, rate=8000)[0] for row in range(19)]  # a tempo for each
+        batch = np.stack([np.resize(bar, encoder.inputs.samples) for bar in bars])
+    together = encoder.encode(batch)
+    for size in (1, 3, 8):
+        parts = [encoder.encode(batch[first : first + size]) for first in range(0, 19, size)]
+        assert np.concatenate(parts).tobytes() == together.tobytes()
