@@ -93,7 +93,7 @@ lock:
 		--generate-hashes --quiet --output-file requirements.lock --custom-compile-command "make lock"
 
 lock-beam:
-	uv pip compile setup.py --extra test --extra media --extra beam --universal --python-version 3.11 \
+	uv pip compile setup.py --extra test --extra media --extra beam-dask --universal --python-version 3.11 \
 		--generate-hashes --quiet --output-file requirements-beam.lock --custom-compile-command "make lock-beam"
 
 # What the container installs: no test tools.

@@ -119,6 +119,7 @@ setup(
         "completion": ["shtab>=1.13"],
         "benchmark": ["faiss-cpu>=1.9"],  # what benchmarks/index.py compares with
         "beam": ["apache-beam>=2.77,<3"],  # brings protobuf 6; requirements-beam.lock has what fits together
+        "beam-dask": ["apache-beam[dask]>=2.77,<3"],  # the runner on a cluster of Dask
     },
     entry_points={"console_scripts": ["tf-metammf = tf_metammf.commands.main:main"]},
 )

@@ -62,7 +62,7 @@ def main() -> None:
             best = best_reachable(data)[METRIC]
             for name, (fusion, options) in FUSIONS[pattern].items():
                 started = time.perf_counter()
-                share = _recall(data, fusion, options, seed=seed, steps=STEPS[pattern]) / best
+                share = recall_of(data, fusion, options, seed=seed, steps=STEPS[pattern]) / best
                 found.setdefault(pattern, {}).setdefault(name, []).append(share)
                 print(f"{pattern} seed {seed} {name}: {share:.3f}, {time.perf_counter() - started:.0f} s", flush=True)
         write_report("fusing_over_time", {"multiply_adds": costs, "shares": found})
@@ -74,7 +74,7 @@ def main() -> None:
     print_table(f"share of the best reachable {METRIC}", ["pattern", "fusion", "median", "least", "most"], rows)
 
 
-def _recall(data: SequenceData, fusion: str, options: dict[str, Any], *, seed: int, steps: int) -> float:
+def recall_of(data: SequenceData, fusion: str, options: dict[str, Any], *, seed: int, steps: int) -> float:
     """The metric of a model that is trained for so many steps of 512 interactions."""
     keras.utils.set_random_seed(seed)
     train = data.splits["train"]

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from tf_metammf.auxiliary.auxiliary_loss import AuxiliaryLoss, ItemViews, make_auxiliary
+from tf_metammf.auxiliary.auxiliary_loss import make_auxiliary
 from tf_metammf.catalogue_model import CatalogueModel
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.encoders.encoders import attached_encoder, encoder_settings, make_encoder
@@ -23,7 +23,6 @@ from tf_metammf.features.feature_source import (
 )
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.model_features import feature_source, known_items
-from tf_metammf.features.token_features import vectors_of
 from tf_metammf.fusion.adapter_names import adapters_of
 from tf_metammf.fusion.fusions import form_of, make_fusion
 from tf_metammf.layers.dropout import new_generator
@@ -269,23 +268,3 @@ class MetaMMF(CatalogueModel):
             return loss
         weights = self.trainable_variables
         return loss + self.l2 * weight_penalty(weights, self.embedding_tables(), inputs["user"], wanted)
-
-    def _auxiliary_loss(self, auxiliary: AuxiliaryLoss, inputs: Batch) -> tf.Tensor:
-        sampled = None
-        if auxiliary.sampled_items:
-            shape = [min(auxiliary.sampled_items, self.items)]
-            drawn = self.auxiliary_generator.uniform(shape, maxval=self.items, dtype=tf.int64)
-            sampled = self._view(tf.unique(drawn)[0])
-        seen = self._view(tf.unique(inputs["item"])[0], inputs.get("item_features"))
-        return auxiliary(inputs, seen, sampled, training=True)
-
-    def _view(self, items: tf.Tensor, carried: Mapping[str, Any] | None = None) -> ItemViews:
-        features, presence = self._features_of(items, carried)
-        fused = self.item_tower.content(features, presence, training=True)
-        return ItemViews(
-            items,
-            fused,
-            vectors_of(self.item_tower.standardized(features)),
-            presence,
-            lambda others: self.item_tower.content(features, others, training=True),
-        )

@@ -91,6 +91,11 @@ def convert_with_beam(
         write_text,
     )
 
+    if any("DaskRunner" in option for option in pipeline_options):
+        raise InvalidInputError(
+            "Beam's runner on Dask computes only what the last step of a pipeline needs, and would skip checks of a "
+            "conversion. Convert with another runner, or without Beam."
+        )
     settings, sizes = settings or ConversionSettings(), sizes or PipelineSizes()
     options: Options = settings.options or Options()
     splitting = settings.splitting

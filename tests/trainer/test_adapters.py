@@ -141,6 +141,7 @@ def test_an_export_recommends_as_the_run_does(arrived, tmp_path):
         ({"training": {"init_from": None}}, "training.init_from is null"),
         ({"model": {"adapters": []}}, "model.adapters is empty: nothing would be trained"),
         ({"model": {"calibration": "validation"}}, "model.calibration is validation"),
+        ({"model": {"user_history": "attention"}}, "model.user_history is attention"),
         ({"training": {"strategy": "mirrored"}}, "training.strategy is mirrored"),
         ({"model": {"adapters": ["acoustic", "textual", "visual"]}}, "leaves no modality to fuse"),
         ({"model": {"adapters": ["texture"]}}, 'modality of adapters "texture"'),

@@ -59,6 +59,10 @@ def check_frozen(configuration: Configuration) -> None:
             model.encoder.uses_features or not model.encoder.trained,
             "it looks at features itself or is not trained: use mf, sage or lightgcn",
         ),
+        f"model.user_history is {model.user_history}": (
+            model.user_history != "none",
+            "users would change with the items that they attend to: use none",
+        ),
         f"model.calibration is {model.calibration}": (
             model.calibration != "none",
             "scores of the base would change: calibrate the run that is begun from",

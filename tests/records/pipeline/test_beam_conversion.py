@@ -333,6 +333,12 @@ def test_what_cannot_be_converted_is_refused(logs, tmp_path, arguments, message)
     assert not (tmp_path / "videos").exists()
 
 
+def test_a_runner_that_would_skip_checks_is_refused(logs, tmp_path):
+    with pytest.raises(InvalidInputError, match=r"runner on Dask computes only what the last step .* needs"):
+        convert_with_beam(str(logs), str(tmp_path / "videos"), pipeline_options=["--runner=x.y.DaskRunner"])
+    assert not (tmp_path / "videos").exists()
+
+
 @pytest.mark.parametrize("name", ["[lr=0.1]", "a*b", "\\[x\\]"])
 def test_files_of_a_folder_whose_name_is_a_pattern_are_listed(name, logs):
     from tf_metammf.records.beam.raw_parts import list_files
