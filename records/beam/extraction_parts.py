@@ -6,7 +6,7 @@ another one died, replaces the file by the same.
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -178,9 +178,11 @@ def batches(elements: Iterable[Element], size: int) -> Iterator[list[Element]]:
 
 
 def _vectors(row: dict[str, Any]) -> StoredVectors:
-    read: Callable[[str], Any] = lambda name: None if row[name] is None else np.frombuffer(row[name], np.float32)  # noqa: E731
-    vector, tokens = read("vector"), read("tokens")
-    return StoredVectors(vector, None if tokens is None else tokens.reshape(-1, len(vector)), read("times"))
+    vector, tokens, times = (
+        None if row[name] is None else np.frombuffer(row[name], np.float32) for name in ("vector", "tokens", "times")
+    )
+    assert vector is not None
+    return StoredVectors(vector, None if tokens is None else tokens.reshape(-1, len(vector)), times)
 
 
 def _written(path: Path, content: Any) -> str:
