@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from jsonargparse import Namespace
@@ -78,10 +79,12 @@ def run(arguments: Namespace) -> int:
     rehearse(record_set, taught)
     runs["student alone"] = train(record_set, arguments.output / "alone", alone, verbose=verbose)
     runs["student"] = train(record_set, arguments.output / "student", taught, verbose=verbose)
-    rows = {
-        name: measured(each, record_set, arguments.output / "exports" / f"{number}-{each.folder.name}")
-        for number, (name, each) in enumerate(runs.items())
-    }
+    # Made anew: an export that is left of another command may be of other runs.
+    with TemporaryDirectory(prefix="exports-", dir=arguments.output) as exports:
+        rows = {
+            name: measured(each, record_set, Path(exports) / str(number))
+            for number, (name, each) in enumerate(runs.items())
+        }
     replace_text(arguments.output / "distillation.json", json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
     print_measured(rows, title=f"{record_set.folder}, test")
     print_next("export", "--run", runs["student"].folder, "--output", "model")

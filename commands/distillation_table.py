@@ -31,7 +31,7 @@ def measured(run: RunDirectory, record_set: RecordSet, export: Path) -> dict[str
     Args:
         run: A finished run.
         record_set: Its record set.
-        export: The folder of the versions of its export, which is made where there is none.
+        export: The folder in which it is exported.
     """
     k = MetricName.parse(run.configuration.evaluation.monitor).k
     model, data = load_model(run, record_set.folder)
@@ -50,8 +50,7 @@ def measured(run: RunDirectory, record_set: RecordSet, export: Path) -> dict[str
     profiles = profile_popularity(train.user, train.item, users=metadata.users, items=metadata.items)
     of_lists = BeyondAccuracy(data.item_frequency, profiles[ranking.pairs.users])
     lists = of_lists.metrics(ranking.recommended_by(model), [k])
-    versions = sorted(each for each in export.glob("[0-9]*") if each.is_dir())
-    folder = versions[-1] if versions else export_run(run, export, records=record_set.folder)
+    folder = export_run(run, export, records=record_set.folder)
     return {
         f"recall@{k}": found[f"recall@{k}"],
         f"ndcg@{k}": found[f"ndcg@{k}"],
