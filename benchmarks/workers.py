@@ -50,7 +50,7 @@ def main() -> None:
         _write_records(folder / "records", arguments.items)
         found = {str(workers): _train(folder, workers, epochs=arguments.epochs) for workers in WORKERS}
     one = found["1"]["interactions_per_second"]
-    columns = ["workers", "cores", "interactions/s", "times one", "largest worker, MiB", "validation ndcg@20"]
+    columns = ["workers", "cores", "interactions/s", "times one", "largest worker, MiB", "last loss"]
     rows = [
         [
             workers,
@@ -58,7 +58,7 @@ def main() -> None:
             each["interactions_per_second"],
             each["interactions_per_second"] / one,
             each["peak_memory_bytes"] / 2**20,
-            each["validation"],
+            each["loss"],
         ]
         for workers, each in found.items()
     ]
@@ -114,7 +114,6 @@ def _train(folder: Path, workers: int, *, epochs: int) -> dict[str, Any]:
         "cores": min(workers, len(cores)),
         "interactions_per_second": INTERACTIONS * (len(ends) - 1) / (ends[-1] - ends[0]),
         "peak_memory_bytes": memory,
-        "validation": float(history[-1]["val_ndcg@20"]),
         "loss": float(history[-1]["loss"]),
     }
 

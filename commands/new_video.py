@@ -149,9 +149,7 @@ def ask_about(
         video=str(video),
         users=[str(user) for user in users],
         shares=shares.shares,
-        attention={
-            name: [(seconds, weight) for seconds, weight in moments] for name, moments in shares.attention.items()
-        },
+        attention={name: [(at.seconds, at.weight) for at in moments] for name, moments in shares.attention.items()},
         similar=similar.item_ids,
         cosines=[float(score) for score in similar.scores],
         problems={
