@@ -1,9 +1,9 @@
 """All benchmarks, one after another, each in a separate process.
 
-    python -m benchmarks [--list] [--only fusion growth] [--input FOLDER_WITH_TIKTOK_INTER]
+    python -m benchmarks [--list] [--only fusion growth] [--input FOLDER_WITH_TIKTOK_INTER] [--records RECORD_SET]
 
 A benchmark is a module of this folder with a function ``main``. Those that need data from outside are skipped
-unless ``--input`` says where the data are.
+unless ``--input`` or ``--records`` says where the data are.
 """
 
 import argparse
@@ -11,11 +11,13 @@ import ast
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-INPUT_NEEDED = frozenset({"tiktok", "peers"})
-INPUT_TAKEN = INPUT_NEEDED | {"epoch"}
+NEEDED = {"tiktok": "--input", "peers": "--input", "user_histories": "--records"}
+"""The option without which a benchmark is skipped."""
+TAKEN = {**NEEDED, "epoch": "--input"}
+"""The option that a benchmark takes."""
 
 
 def main() -> int:
@@ -29,12 +31,16 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="Print the benchmarks and run none.")
     parser.add_argument("--only", nargs="+", choices=known, metavar="NAME", help="Benchmarks to run; by default all.")
     parser.add_argument("--input", type=Path, help="Folder with tiktok.inter and *_feat.npy.")
+    parser.add_argument(
+        "--records", type=Path, action="append", default=[], help="A record set with features; may be given again."
+    )
     arguments = parser.parse_args()
     if arguments.list:
         for name, purpose in known.items():
             print(f"{name:16}{purpose}")
         return 0
-    outcomes = {name: _run(name, arguments.input) for name in _chosen(known, arguments.only)}
+    data = {"--input": [arguments.input] if arguments.input else [], "--records": arguments.records}
+    outcomes = {name: _run(name, data) for name in _chosen(known, arguments.only)}
     print()
     for name, outcome in outcomes.items():
         print(f"{name:16}{outcome}")
@@ -57,11 +63,12 @@ def _chosen(known: Iterable[str], only: list[str] | None) -> list[str]:
     return only or [name for name in known if name != "guard"]
 
 
-def _run(name: str, data: Path | None) -> str:
-    if data is None and name in INPUT_NEEDED:
-        return "skipped: needs --input"
+def _run(name: str, data: Mapping[str, list[Path]]) -> str:
+    if name in NEEDED and not data[NEEDED[name]]:
+        return f"skipped: needs {NEEDED[name]}"
     print(f"\n{name}", flush=True)
-    options = ["--input", str(data)] if data is not None and name in INPUT_TAKEN else []
+    option = TAKEN.get(name, "")
+    options = [word for path in data.get(option, []) for word in (option, str(path))]
     started = time.perf_counter()
     code = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *options], check=False).returncode
     return f"{f'failed with exit code {code}' if code else 'done'} after {time.perf_counter() - started:.0f} s"
