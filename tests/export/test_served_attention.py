@@ -52,6 +52,7 @@ def test_items_of_the_catalogue_and_new_ones_have_the_attention_of_the_model(tmp
     assert set(new.attention) == {"visual é"} and moments[:, 1].sum() == pytest.approx(1)
 
 
+@pytest.mark.long
 def test_a_pyramid_is_exported_and_has_none(tmp_path):
     client = client_of(model_of("pyramid"), tmp_path)
     (found,) = client.explain_items(["v0"])

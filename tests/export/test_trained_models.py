@@ -100,6 +100,7 @@ def test_a_history_is_worth_nearly_what_training_makes_of_it(trained):
     assert trained.hits(by_history) > 0.7 * trained.hits(by_id)
 
 
+@pytest.mark.long
 def test_two_items_tell_more_than_none(trained):
     histories = [trained.history(user)[:2] for user in range(USERS)]
     found = [each.item_ids for each in trained.client.recommend_for_history(histories, PLACES)]
@@ -108,6 +109,7 @@ def test_two_items_tell_more_than_none(trained):
     assert trained.hits(found) > 1.5 * trained.hits([popular.item_ids] * USERS)
 
 
+@pytest.mark.long
 def test_the_modality_that_users_respond_to_has_the_largest_share(trained):
     names = trained.client.explain_items(trained.data.raw.item_ids[:1])[0].shares
     found = trained.client.explain_items(trained.data.raw.item_ids)

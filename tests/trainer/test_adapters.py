@@ -107,6 +107,7 @@ def test_low_rank_adapters_of_static_kernels_begin_as_nothing_and_are_all_that_i
     assert names == {"adapter_a:0", "adapter_b:0"} and len(model.trainable_variables) == 4
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_resumes_to_the_bit(finished, captioned, arrived, tmp_path):
     for epochs in (1, 2):
         train(captioned, tmp_path / "run", adapted(finished, epochs=epochs), resume="force", verbose=0)
@@ -122,6 +123,7 @@ def test_a_refreshed_run_has_the_scores_of_the_run(arrived, captioned):
         np.testing.assert_array_equal(now, before)
 
 
+@pytest.mark.long
 def test_an_export_recommends_as_the_run_does(arrived, tmp_path):
     folder = export_run(arrived, tmp_path / "model")
     model, data = load_model(arrived)

@@ -8,6 +8,7 @@ from tf_metammf.commands.main import main
 from tf_metammf.trainer.evaluation import load_model
 
 
+@pytest.mark.long
 def test_the_table_has_the_recall_of_the_long_tail_and_the_size_of_the_export(finished, halves, tmp_path):
     row = measured(finished, halves, tmp_path / "exports")
     assert row["recall@5"] == pytest.approx(finished.read("metrics")["test"]["recall@5"])

@@ -66,6 +66,7 @@ def test_the_model_of_the_run_has_no_trace_of_its_teachers(student):
     assert evaluate(student) == pytest.approx(student.read("metrics")["test"], abs=1e-6)
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_resumes_to_the_bit_without_its_teachers(halves, finished, student, visual, tmp_path):
     gone = shutil.copytree(visual.folder, tmp_path / "gone")
     configuration = learning_from(finished.folder, gone)

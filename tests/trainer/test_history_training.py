@@ -24,6 +24,7 @@ def attending(small) -> Configuration:
     return configuration
 
 
+@pytest.mark.long
 def test_a_run_that_is_resumed_ends_with_the_bits_of_one_that_was_not(halves, attending, tmp_path):
     whole = train(halves, tmp_path / "whole", attending, verbose=0)
     begun = replace(attending, training=replace(attending.training, epochs=1))

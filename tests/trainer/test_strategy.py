@@ -45,6 +45,7 @@ def test_two_devices_have_the_losses_and_the_metrics_of_one(name, close, ranked,
     assert evaluate(two) == pytest.approx(two.read("metrics")["test"], rel=1e-6, abs=0 if name == "plain" else ranked)
 
 
+@pytest.mark.long
 def test_two_devices_begin_with_the_weights_of_a_run_before(runs):
     one, two = (open_run_directory(runs[0] / f"warm {strategy}") for strategy in ("none", "mirrored"))
     assert two.read("warm_start") == one.read("warm_start")
@@ -52,6 +53,7 @@ def test_two_devices_begin_with_the_weights_of_a_run_before(runs):
     assert rows(two)[0]["loss"] < rows(cold)[1]["loss"] < rows(cold)[0]["loss"]
 
 
+@pytest.mark.long
 def test_two_devices_that_were_terminated_in_an_epoch_end_with_the_bits_of_those_that_were_not(runs):
     folder, printed = runs
     whole, interrupted = (open_run_directory(folder / name) for name in ("plain mirrored", "interrupted"))
