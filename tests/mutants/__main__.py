@@ -2,7 +2,7 @@
 
     .venv/bin/python tests/mutants [--tree OTHER_CHECKOUT] [--only WORDS] [--list]
 
-No part of ``make test``: it takes about ten minutes. With ``--tree`` the faults go into another checkout, whose tests
+No part of ``make test``: it takes about five minutes. With ``--tree`` the faults go into another checkout, whose tests
 are run, so that a suite can be compared with the one before. Ends with 1 if a fault was not caught, was not found
 where it should go, or a test fails without it.
 """

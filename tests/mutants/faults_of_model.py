@@ -16,7 +16,7 @@ FAULTS = [
     Fault(
         "the static kernel is left out",
         FUSION + "meta_dense.py",
-        "self.activation(tf.matmul(features, self.static_kernel) + generated)",
+        "self.activation(static + generated)",
         "self.activation(generated)",
         "tests/test_meta_dense.py",
     ),
@@ -37,8 +37,8 @@ FAULTS = [
     Fault(
         "absent modalities keep their features",
         FUSION + "missing_modalities.py",
-        "tf.where(present[name][:, tf.newaxis], tf.cast(inputs[name], self.compute_dtype), stand_ins[name])",
-        "tf.cast(inputs[name], self.compute_dtype)",
+        "tf.where(present[:, tf.newaxis], tf.cast(features, self.compute_dtype), stand_in)",
+        "tf.cast(features, self.compute_dtype)",
         "tests/test_missing_modalities.py",
     ),
     Fault(
@@ -156,8 +156,8 @@ FAULTS = [
     Fault(
         "an edge counts as often as it was written",
         "tf_metammf/graphs/interaction_graph.py",
-        "keys = np.unique(user_ids * items + item_ids)",
-        "keys = np.sort(user_ids * items + item_ids)",
+        "keys = np.unique(every)",
+        "keys = np.sort(every)",
         "tests/test_interaction_graph.py tests/test_graph_encoders.py -k 'graph or equation'",
     ),
     Fault(
@@ -215,5 +215,26 @@ FAULTS = [
         "np.sqrt(before) * (1 - of_step) * prediction",
         "np.sqrt(before) * prediction",
         "tests/peers/test_interaction_diffusion.py",
+    ),
+    Fault(
+        "a user attends to the item that is asked for",
+        "tf_metammf/user_histories.py",
+        "if without is not None:",
+        "if False:",
+        "tests/test_user_histories.py",
+    ),
+    Fault(
+        "the gate of adapters begins open",
+        FUSION + "modality_adapters.py",
+        "fused + tf.nn.silu(tf.add_n(opened))",
+        "fused + tf.nn.sigmoid(tf.add_n(opened))",
+        "tests/trainer/test_adapters.py -k 'nothing or gated'",
+    ),
+    Fault(
+        "an item of one modality is fused as if it had all",
+        FUSION + "modality_heads.py",
+        "tf.where(alone, tf.zeros_like(fused), fused)",
+        "fused",
+        "tests/test_distillation.py tests/test_docstring_examples.py -k 'head or Heads'",
     ),
 ]

@@ -76,8 +76,8 @@ FAULTS = [
     Fault(
         "an absent modality is present with zeros",
         "records/examples.py",
-        "presence[name] = widths > 0",
-        "presence[name] = widths >= 0",
+        "presence = {name: values > 0 for name, (values, _) in counts.items()}",
+        "presence = {name: values >= 0 for name, (values, _) in counts.items()}",
         "tests/records/test_item_reader.py tests/records/test_item_lookup.py",
     ),
     Fault(
