@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from tf_metammf.fusion.meta_fusion import MetaFusion
 
 LONGEST = (
+    "test_replicas.py",
+    "test_keras_use.py",
+    "test_resuming.py",
+    "test_stock_tensorflow.py",
+    "test_refresh.py",
     "test_documentation.py",
     "test_multi_worker.py",
     "test_tuning.py",
-    "test_resuming.py",
     "test_peers.py",
     "test_comparison.py",
 )

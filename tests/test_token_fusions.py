@@ -158,6 +158,7 @@ SMALL_MODEL = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TOKEN_FUSIONS)
 def test_a_model_learns_from_sequences_and_its_weights_are_saved_and_loaded(name, tmp_path):
     model, other = model_of(name), model_of(name)

@@ -106,6 +106,7 @@ def test_encoders_that_mix_users_and_items_are_refused():
         model_of(encoder="vbpr")
 
 
+@pytest.mark.long
 def test_an_export_attends_to_the_history_of_a_request_as_training_did(tmp_path):
     model = model_of()
     ids = {"user_ids": [f"u{user}" for user in range(USERS)], "item_ids": [f"v{item}" for item in range(ITEMS)]}

@@ -64,6 +64,7 @@ def test_evaluation_and_export_have_the_calibrated_ranking(run):
     assert all(np.isfinite(one.scores).all() for one in by_history)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("borrows", [False, True])
 def test_a_refresh_keeps_the_terms_and_applies_them_to_what_is_new(run, tmp_path, borrows):
     """A new item, whether it has interactions by now or not, is cold to weights that never saw it."""

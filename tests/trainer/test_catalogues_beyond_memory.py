@@ -98,6 +98,7 @@ def test_table_and_stream_give_the_same_losses_weights_and_embeddings(record_set
         np.testing.assert_allclose(other, one, atol=1e-6)
 
 
+@pytest.mark.long
 def test_the_whole_way_reads_no_table_beyond_the_budget(record_set, tmp_path):
     with patch.object(training_data, "read_items", side_effect=AssertionError("read_items was called")):
         run = train(record_set, tmp_path / "run", configured(streamed=True), verbose=0)

@@ -63,6 +63,7 @@ def test_weights_of_one_give_the_numbers_of_a_record_set_without(halves, ones, s
     assert history(weighted) == history(plain)
 
 
+@pytest.mark.long
 def test_weights_count_unless_the_configuration_leaves_them_out(drawn, halves, small, tmp_path):
     configuration = configured(small)
     weighted = train(drawn, tmp_path / "weighted", configuration, splits=(), verbose=0)

@@ -118,6 +118,7 @@ def test_two_models_for_one_user_are_both_rankings(page):
     assert len({row["id"] for row in rows}) == len(rows)
 
 
+@pytest.mark.long
 def test_two_models_over_all_users(page, catalogue):
     found = page.when_there("/api/compare")
     trained = [user for user, untrained in zip(catalogue.user_ids, catalogue.untrained, strict=True) if not untrained]

@@ -162,6 +162,7 @@ def first_days(log: Path) -> str:
     return "\n".join([head, *kept]) + "\n"
 
 
+@pytest.mark.long
 def test_one_process_works_at_a_time_and_a_begun_night_keeps_its_settings(first, tmp_path):
     place, _ = first
     nights = Nights(tmp_path / "nights")

@@ -54,6 +54,7 @@ def test_splits_and_kinds_are_those_of_the_data(data, clips, record_set):
         assert len(list(csv.DictReader(lines))) == ITEMS
 
 
+@pytest.mark.long
 def test_what_is_shown_can_be_read_from_the_features(data, clips, record_set):
     """Contents and moods follow from the features by a linear regression, leaving one item out each time."""
     folder = clips / "features"
