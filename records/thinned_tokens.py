@@ -80,10 +80,15 @@ def thinned(tokens: TokenArrays, most: int) -> TokenArrays:
 
 def _even_places(times: NDArray[Any], most: int) -> NDArray[np.int64]:
     """Places of ``most`` different tokens, the nearest to even distances between the first and the last time."""
+    if times[0] == times[-1]:  # all at once: even in number
+        times = np.arange(len(times))
     wanted = np.linspace(times[0], times[-1], most)
     after = np.clip(np.searchsorted(times, wanted), 1, len(times) - 1)
     nearest = np.where(wanted - times[after - 1] <= times[after] - wanted, after - 1, after)
     # Several may be nearest to the same token: each is then moved behind the one before, and none beyond the end.
     step = np.arange(most)
     apart = np.maximum.accumulate(nearest - step) + step
-    return np.minimum(apart, len(times) - most + step)
+    apart = np.minimum(apart, len(times) - most + step)
+    if most > 1:
+        apart[-1] = len(times) - 1  # of several at the last time
+    return apart

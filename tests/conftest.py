@@ -13,9 +13,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tf_metammf.fusion.meta_fusion import MetaFusion
+
+# The same examples in every run: a change is not stopped by what it did not touch. tests/fuzzing draws others.
+settings.register_profile("suite", derandomize=True)
+settings.load_profile("suite")
 
 LONGEST = (
     "test_replicas.py",

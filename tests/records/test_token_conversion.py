@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tf_metammf.commands.main import main
@@ -144,6 +144,8 @@ def test_extracted_features_give_vectors_or_on_demand_their_sequences(tmp_path):
 
 
 @settings(deadline=None, max_examples=60)
+@example(steps=[0, 0, 0], most=2, timed=True)
+@example(steps=[0, 1, 1, 0, 0], most=3, timed=True)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=30), st.integers(1, 12), st.booleans())
 def test_thinning_keeps_ends_and_order_and_as_many_tokens_as_it_may(steps, most, timed):
     times = np.cumsum(steps).astype(np.float32)
@@ -160,3 +162,5 @@ def test_thinning_is_even_in_time_and_not_in_number():
     tokens = TokenArrays(np.arange(6)[:, np.newaxis], np.array([6]), times)
     np.testing.assert_array_equal(thinned(tokens, 3).times, np.float32([0.0, 5.0, 10.0]))
     np.testing.assert_array_equal(thinned(TokenArrays(tokens.values, tokens.lengths), 3).values[:, 0], [0, 2, 5])
+    at_once = TokenArrays(tokens.values, tokens.lengths, np.full(6, 7.0))
+    np.testing.assert_array_equal(thinned(at_once, 3).values[:, 0], [0, 2, 5])
