@@ -82,7 +82,7 @@ def _measured(record_set: RecordSet, seed: int) -> dict[str, dict[str, float]]:
     means_of = np.arange(metadata.users)
     found = {}
     for name in ("default", "user_history"):
-        # Whoever was kept out has a history, but no row in the training data.
+        # Users who were kept out have a history, but no row in the training data.
         histories = UserHistories(*splits["train"], user_count=metadata.users) if name == "user_history" else None
         model, seconds = _trained(record_set, train, histories, validation, seed=seed)
         users, items = (each.numpy() for each in model.embeddings())
@@ -95,8 +95,8 @@ def _measured(record_set: RecordSet, seed: int) -> dict[str, dict[str, float]]:
             "kept out, linear map": (of_kept_out, means @ weights[:-1] + weights[-1]),
         }
         if histories is not None:
-            nobody = tf.zeros([metadata.users, items.shape[1]])
-            queries["kept out, attention"] = of_kept_out, model.user_tower.with_items(nobody, tf.constant(items))
+            no_ids = tf.zeros([metadata.users, items.shape[1]])
+            queries["kept out, attention"] = of_kept_out, model.user_tower.with_items(no_ids, tf.constant(items))
         for label, (ranked, vectors) in queries.items():
             metrics = ranked.evaluate(tf.cast(vectors, tf.float32), items)
             found[f"{name}: {label}"] = {metric: metrics[metric] for metric in METRICS} | {"seconds": seconds}

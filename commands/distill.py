@@ -79,7 +79,7 @@ def run(arguments: Namespace) -> int:
     rehearse(record_set, taught)
     runs["student alone"] = train(record_set, arguments.output / "alone", alone, verbose=verbose)
     runs["student"] = train(record_set, arguments.output / "student", taught, verbose=verbose)
-    # Made anew: an export that is left of another command may be of other runs.
+    # In a temporary folder: an export of an earlier command may be of other runs.
     with TemporaryDirectory(prefix="exports-", dir=arguments.output) as exports:
         rows = {
             name: measured(each, record_set, Path(exports) / str(number))

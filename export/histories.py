@@ -124,7 +124,7 @@ class HistoryEncoder(tf.Module):
         row, item = (tf.gather(pairs[:, column], order) for column in (0, 1))
         counts = tf.math.unsorted_segment_sum(tf.ones_like(row), row, rows)
         places = tf.range(tf.size(row, tf.int64)) - tf.gather(tf.cumsum(counts, exclusive=True), row)
-        # One place more, so that there is one where nobody has an item.
+        # One column more, so that the tensor has one where no user has an item.
         shape = tf.stack([tf.cast(rows, tf.int64), tf.reduce_max(tf.concat([counts, [0]], axis=0)) + 1])
         padded = tf.scatter_nd(tf.stack([row, places], axis=1), item + 1, shape)
         embeddings = self._rows(tf.reshape(tf.maximum(padded - 1, 0), [-1]))

@@ -28,7 +28,7 @@ def staged_directory(target: Path, *, option: str = "--output") -> Iterator[Path
     """Gives a new folder beside ``target`` and renames it to ``target`` when the block ends well.
 
     Every file and folder is synced to disk before the rename, and what the rename changes
-    after it. Whoever is killed half-way leaves only a folder named ``.NAME.partial-PID``,
+    after it. A process that is killed half-way leaves only a folder named ``.NAME.partial-PID``,
     which nothing takes for a finished one; an error removes it.
 
     Args:
@@ -67,16 +67,36 @@ def staged_directory(target: Path, *, option: str = "--output") -> Iterator[Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Writes a text file, UTF-8, aside and then in its place: whoever is killed or reads meanwhile has the former one.
+    """Writes a text file, UTF-8, as :func:`replaced_file` does.
 
     Args:
         path: The file, which may exist.
         text: What it will hold.
     """
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    sync(aside)
-    aside.replace(path)
+    with replaced_file(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """Gives the path of a new file beside ``path``, which replaces it when the block ends well.
+
+    A process that is killed, or one that reads at the same time, leaves or finds the former file or the new one. Two
+    processes may replace the same file.
+
+    Args:
+        path: The file, which may exist.
+
+    Yields:
+        The file to write.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield aside
+        sync(aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

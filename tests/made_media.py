@@ -51,6 +51,14 @@ def write_clips(folder: Path) -> None:
     (folder / "red.srt").write_text("1\n00:00:00,100 --> 00:00:00,300\n<i>Bread</i> rises\n", encoding="utf-8")
 
 
+def write_silent_and_torn_clips(folder: Path) -> None:
+    """Adds ``silent`` (mp4 without sound) and ``torn`` (the first 700 bytes of ``red``) to :func:`write_clips`."""
+    from tf_metammf.records.synthesis.clip_files import write_clip
+
+    write_clip(folder / "silent.mp4", moving_square(color=(9, 99, 9)), frame_rate=RATE)
+    (folder / "torn.mp4").write_bytes((folder / "red.mp4").read_bytes()[:700])
+
+
 def write_blank_png(path: Path, width: int, height: int, *, rows: int | None = None) -> None:
     """Writes a black picture of any size, which compresses to almost nothing.
 

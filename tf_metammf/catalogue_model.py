@@ -158,7 +158,7 @@ class CatalogueModel(AuxiliaryTraining):
         if tower.histories is None or tower.history is None:
             return self._encode(users, items, **given, training=training)
         seen, there = tower.histories.of(users, without=without)
-        # Every item is encoded once, whoever asks for it; those that are asked for come first.
+        # Each item is encoded once, however often it occurs; the candidates come first.
         distinct, position = tf.unique(tf.concat([items, tf.reshape(seen, [-1])], axis=0))
         queries, encoded = self._encode(users, distinct, **given, training=training)
         seen = tf.reshape(position[tf.size(items) :], tf.shape(seen))

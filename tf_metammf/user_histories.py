@@ -55,7 +55,7 @@ class UserHistories:
         users, items = users[place_from_end <= most], items[place_from_end <= most]
         ends = np.cumsum(np.bincount(users, minlength=user_count))
         self._starts = tf.constant(np.concatenate([[0], ends]), tf.int64)
-        # One more, so that there is something to look up where nobody has an item.
+        # One entry more, so that a lookup is valid where no user has an item.
         self._items = tf.constant(np.append(items, 0), tf.int64)
 
     def of(self, users: tf.Tensor, *, without: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.layers.placement import placed
 from tf_metammf.model import MetaMMF
+from tf_metammf.records.staging import replaced_file
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.weight_transfer import Places, take_statistics
 
@@ -73,10 +74,8 @@ def take_base(
 
 def write_known_items(known: NDArray[np.bool_], run: RunDirectory) -> None:
     """Keeps the items whose ID embedding is used in a run directory."""
-    aside = run.known_items_file.with_name(f".{run.known_items_file.name}.partial")
-    with aside.open("wb") as file:
+    with replaced_file(run.known_items_file) as aside, aside.open("wb") as file:
         np.save(file, known)
-    aside.replace(run.known_items_file)
 
 
 def take_known_items(model: MetaMMF, run: RunDirectory) -> None:

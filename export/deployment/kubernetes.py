@@ -10,7 +10,19 @@ from typing import Any
 from tf_metammf.export.deployment.server import CONFIGURATION, PORTS, ModelServer
 from tf_metammf.export.deployment.yaml_documents import yaml_text
 
-USER = 1000
+_USER = 1000
+POD_SECURITY = {
+    "runAsNonRoot": True,
+    "runAsUser": _USER,
+    "runAsGroup": _USER,
+    "fsGroup": _USER,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+CONTAINER_SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 """The user id of the server's processes."""
 _GRACE_SECONDS = 30
 _REPLICAS, _MOST_REPLICAS = 2, 10
@@ -102,13 +114,7 @@ def _pod(server: ModelServer) -> Mapping[str, Any]:
     return {
         "serviceAccountName": name,
         "automountServiceAccountToken": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": dict(POD_SECURITY),
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "topologySpreadConstraints": [
             {
@@ -146,11 +152,7 @@ def _container(server: ModelServer) -> Mapping[str, Any]:
             "requests": {"cpu": "1", "memory": f"{memory}Mi"},
             "limits": {"memory": f"{2 * memory}Mi"},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": dict(CONTAINER_SECURITY),
         "volumeMounts": [
             {"name": "versions", "mountPath": server.base_path, "readOnly": True},
             {"name": "configuration", "mountPath": CONFIGURATION, "readOnly": True},

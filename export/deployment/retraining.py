@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import tf_metammf
-from tf_metammf.export.deployment.kubernetes import USER
+from tf_metammf.export.deployment.kubernetes import CONTAINER_SECURITY, POD_SECURITY
 from tf_metammf.export.deployment.server import ModelServer
 from tf_metammf.export.deployment.yaml_documents import yaml_text
 
@@ -83,13 +83,7 @@ def _pod(server: ModelServer, name: str) -> Mapping[str, Any]:
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": dict(POD_SECURITY),
         "containers": [
             {
                 "name": "nightly",
@@ -98,11 +92,7 @@ def _pod(server: ModelServer, name: str) -> Mapping[str, Any]:
                 # TensorFlow and Matplotlib keep files at home, and the root is read-only.
                 "env": [{"name": "HOME", "value": "/tmp"}],
                 "resources": {"requests": {"cpu": "2", "memory": _MEMORY}, "limits": {"memory": _MEMORY}},
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "securityContext": dict(CONTAINER_SECURITY),
                 "volumeMounts": [
                     {"name": "logs", "mountPath": "/logs", "readOnly": True},
                     {"name": "nights", "mountPath": "/nights"},

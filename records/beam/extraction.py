@@ -26,12 +26,11 @@ from tf_metammf.records.beam.extraction_parts import (
 )
 from tf_metammf.records.beam.pipeline_errors import require_beam, user_errors
 from tf_metammf.records.media.encoding.media_encoder import MediaEncoder, learns_from_counts
-from tf_metammf.records.media.extraction import STORE_FILE, Progress, limits_key, require_av, texts_of
+from tf_metammf.records.media.extraction import Progress, limits_key, opened_store, texts_of
 from tf_metammf.records.media.extraction_output import Extracted, write_features
 from tf_metammf.records.media.extraction_settings import ExtractionSettings
 from tf_metammf.records.media.feature_store import FeatureStore, content_of
 from tf_metammf.records.media.item_contents import modalities_of_files, texts_of_item
-from tf_metammf.records.media.media_files import members
 from tf_metammf.records.media.modality_plans import ModalityPlan, make_plans
 from tf_metammf.records.media.provenance import unpack_state
 
@@ -79,17 +78,8 @@ def extract_with_beam(
             versions, or as for one machine.
     """
     require_beam()
-    require_av()
-    source, output, settings = Path(source), Path(output), settings or ExtractionSettings()
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInputError(f"{output}: cannot be made ({error.strerror}). Choose another --output.") from error
-    store = FeatureStore(output / STORE_FILE)
-    try:
-        store.set_members(members(source))
-        if not store.count_items():
-            raise InvalidInputError(f"{source}: has no video, sound, picture or text. Give another --input.")
+    output, settings = Path(output), settings or ExtractionSettings()
+    with opened_store(source, output) as store:
         _take_over(output, store)
         with _folder_of_parts(output) as folder, user_errors():
             run = _Run(store, settings, folder, list(pipeline_options), part_items)
@@ -98,8 +88,6 @@ def extract_with_beam(
             files = run.process(plans, on_progress or (lambda done, total: None))
             seconds = time.monotonic() - started
         return write_features(store, plans, settings, output, files=files, seconds=seconds)
-    finally:
-        store.close()
 
 
 @dataclass
@@ -181,7 +169,7 @@ class _Run:
             yield part
 
     def _is_missing(self, content: str, modality: str, plans: Mapping[str, ModalityPlan]) -> bool:
-        """Whether nobody did it, or was given it."""
+        """Whether it has not been done before and is in no earlier part."""
         plan = plans.get(modality)
         if plan is None or self.store.has(content, modality, plan.fingerprint, tokens=self.settings.tokens):
             return False

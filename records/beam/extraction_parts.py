@@ -5,7 +5,6 @@ another one died, replaces the file by the same.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -18,7 +17,7 @@ from tf_metammf.records.media.decoding.requests import Problem
 from tf_metammf.records.media.feature_store import FeatureStore, FileChecksum, MediaItem, StoredVectors
 from tf_metammf.records.media.item_contents import modalities_of_files
 from tf_metammf.records.media.media_files import SUFFIXES
-from tf_metammf.records.staging import replace_text, sync
+from tf_metammf.records.staging import replace_text, replaced_file
 
 Element = TypeVar("Element")
 _FILES = b"files"
@@ -148,10 +147,8 @@ class PartResults:
         texts, blobs = ("content", "modality", "key", "kind", "reason"), ("vector", "tokens", "times")
         fields = [(name, pyarrow.string()) for name in texts] + [(name, pyarrow.binary()) for name in blobs]
         schema = pyarrow.schema(fields, metadata={_FILES: str(self.files)})
-        aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(self._rows, schema=schema), aside)
-        sync(aside)
-        aside.replace(path)
+        with replaced_file(path) as aside:
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(self._rows, schema=schema), aside)
 
 
 def merge_results(path: Path, store: FeatureStore) -> int:

@@ -107,7 +107,7 @@ class AddedCounts(beam.CombineFn):  # type: ignore[misc]
 
     def add_input(self, accumulator: Counts, element: Counts) -> Counts:
         """Adds the counts of a part."""
-        return {name: accumulator.get(name, 0) + count for name, count in element.items()} or accumulator
+        return {**accumulator, **{name: accumulator.get(name, 0) + count for name, count in element.items()}}
 
     def merge_accumulators(self, accumulators: Iterable[Counts]) -> Counts:
         """Adds sums."""

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -54,7 +55,23 @@ def extract(
         InvalidInputError: The source, a setting or an encoder is not acceptable, or the output has features of another
             encoder. A file that cannot be decoded is no error, but a line of ``problems.csv``.
     """
-    source, output, settings = Path(source), Path(output), settings or ExtractionSettings()
+    output, settings = Path(output), settings or ExtractionSettings()
+    with opened_store(source, output) as store:
+        plans = make_plans(settings, output, fit=lambda encoder: encoder.fit(texts_of(store.items(), encoder)))
+        started = time.monotonic()
+        processed = _Run(store, plans, settings).process(on_progress or (lambda done, total: None))
+        seconds = time.monotonic() - started
+        store.commit()
+        return write_features(store, plans, settings, output, files=processed, seconds=seconds)
+
+
+@contextmanager
+def opened_store(source: str | Path, output: Path) -> Iterator[FeatureStore]:
+    """Opens the store of an output folder, which is made, with the items of a source in it.
+
+    Raises:
+        InvalidInputError: PyAV is not installed, the folder cannot be made, or the source has no items.
+    """
     require_av()
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -62,15 +79,10 @@ def extract(
         raise InvalidInputError(f"{output}: cannot be made ({error.strerror}). Choose another --output.") from error
     store = FeatureStore(output / STORE_FILE)
     try:
-        store.set_members(members(source))
+        store.set_members(members(Path(source)))
         if not store.count_items():
             raise InvalidInputError(f"{source}: has no video, sound, picture or text. Give another --input.")
-        plans = make_plans(settings, output, fit=lambda encoder: encoder.fit(texts_of(store.items(), encoder)))
-        started = time.monotonic()
-        processed = _Run(store, plans, settings).process(on_progress or (lambda done, total: None))
-        seconds = time.monotonic() - started
-        store.commit()
-        return write_features(store, plans, settings, output, files=processed, seconds=seconds)
+        yield store
     finally:
         store.close()
 

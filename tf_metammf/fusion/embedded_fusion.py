@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import tensorflow as tf
 
@@ -39,9 +39,6 @@ class EmbeddedFusion(TokenFusion, TokenLayers):
 
     frequencies: int = 0
     """Sinusoids of the time that are added to tokens."""
-
-    attends: ClassVar[bool] = True
-    """Whether there is :meth:`attend`."""
 
     def __init__(
         self,
@@ -91,9 +88,21 @@ class EmbeddedFusion(TokenFusion, TokenLayers):
     def fuse(self, tokens: list[EmbeddedTokens], *, training: bool | None = None) -> tf.Tensor:
         """Fused vectors ``[B, units[-1]]`` of embedded tokens."""
 
+    @property
+    def attends(self) -> bool:
+        """Whether it has attention: whether its class defines :meth:`attend`."""
+        return type(self).attend is not EmbeddedFusion.attend
+
     def attend(self, tokens: list[EmbeddedTokens]) -> list[tf.Tensor]:
-        """How much each token counts, ``[B, T]`` for every modality, 1 in sum over all of them."""
-        raise NotImplementedError(f"{type(self).__name__} has no attention")
+        """How much each token counts, ``[B, T]`` for every modality, 1 in sum over all of them.
+
+        Raises:
+            InvalidInputError: The fusion has no attention.
+        """
+        raise InvalidInputError(
+            f"{type(self).__name__} has no attention. Use the fusion queries, crossmodal or metammf_tokens, or look at "
+            "the shares of modalities."
+        )
 
     def attention(self, inputs: Mapping[str, ModalityFeatures], mask: Presence | None = None) -> dict[str, tf.Tensor]:
         """How much the fusion attends to each token, float32 ``[B, T]`` by modality.
@@ -106,11 +115,6 @@ class EmbeddedFusion(TokenFusion, TokenLayers):
         """
         if not self.built:
             raise InvalidInputError(f'{type(self).__name__} "{self.name}" has no weights yet. Call it first.')
-        if not self.attends:
-            raise InvalidInputError(
-                f"{type(self).__name__} has no attention. Use the fusion queries, crossmodal or metammf_tokens, or "
-                "look at the shares of modalities."
-            )
         tokens = self.embedded(inputs, mask)
         found = self.attend(tokens)
         shown = [

@@ -69,8 +69,6 @@ class PyramidFusion(EmbeddedFusion):
         TensorShape([5, 8])
     """
 
-    attends = False
-
     def __init__(
         self,
         units: Any = (64,),

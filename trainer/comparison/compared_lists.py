@@ -10,7 +10,7 @@ from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.ranking.pairs import RankingPairs
 from tf_metammf.ranking.user_metrics import UserLists
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.records.staging import sync
+from tf_metammf.records.staging import replaced_file
 from tf_metammf.trainer.comparison.comparison_directory import ComparedModel, Comparison
 from tf_metammf.trainer.comparison.model_names import folder_name
 from tf_metammf.trainer.rankings import make_full_ranking
@@ -67,10 +67,8 @@ def write_user_metrics(path: Path, lists: ComparedLists) -> None:
             metrics = lists.of(model, seed).metrics(lists.cutoffs)
             columns = {"model": [model.name] * len(users), "seed": np.full(len(users), seed, np.int32), "user": users}
             tables.append(pa.table({**columns, **metrics}))
-    aside = path.with_name(f".{path.name}.partial")
-    pq.write_table(pa.concat_tables(tables), aside, compression="zstd", use_dictionary=["model", "user"])
-    sync(aside)
-    aside.replace(path)
+    with replaced_file(path) as aside:
+        pq.write_table(pa.concat_tables(tables), aside, compression="zstd", use_dictionary=["model", "user"])
 
 
 def write_trec_files(folder: Path, lists: ComparedLists) -> None:
@@ -81,10 +79,12 @@ def write_trec_files(folder: Path, lists: ComparedLists) -> None:
     separates fields.
 
     Args:
-        folder: Where to write; created if it is missing.
+        folder: Where to write; created if it is missing. Run files that are there are removed.
         lists: What users are shown.
     """
     folder.mkdir(exist_ok=True)
+    for former in folder.glob("*.run"):  # of models and seeds that may not be compared any more
+        former.unlink()
     record_set, pairs = lists.data.record_set, lists.pairs
     users = [record_set.user_ids[user].translate(_WHITE) for user in pairs.users]
     items = [item.translate(_WHITE) for item in record_set.item_ids]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 import pytest
-from made_media import NEEDS_AV, RATE, moving_square, tone, write_clips
+from made_media import NEEDS_AV, RATE, moving_square, tone, write_clips, write_silent_and_torn_clips
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
@@ -30,8 +30,7 @@ def clips(tmp_path_factory) -> Path:
     """Good files, a silent video, a truncated one, and a table of titles."""
     folder = tmp_path_factory.mktemp("media") / "clips"
     write_clips(folder)
-    write_clip(folder / "silent.mp4", moving_square(color=(9, 99, 9)), frame_rate=RATE)
-    (folder / "torn.mp4").write_bytes((folder / "red.mp4").read_bytes()[:700])
+    write_silent_and_torn_clips(folder)
     (folder / "interactions.csv").write_text(
         "user,item\n" + "".join(f"u{n % 4},{item}\n" for n in range(4) for item in ("red", "blue", "silent", "song"))
     )

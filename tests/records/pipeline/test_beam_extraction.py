@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("apache_beam", reason="Apache Beam is an extra with an environment of its own: make test-beam")
 pytest.importorskip("av", reason="PyAV: pip install 'tf-metammf[media]'")
 
-from made_media import RATE, moving_square, tone, write_clips
+from made_media import tone, write_clips, write_silent_and_torn_clips
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
@@ -33,8 +33,7 @@ def clips(tmp_path_factory) -> Path:
     """A table of good files, one of them twice, and of a silent, a truncated and a missing one."""
     folder = tmp_path_factory.mktemp("media") / "clips"
     write_clips(folder)
-    write_clip(folder / "silent.mp4", moving_square(color=(9, 99, 9)), frame_rate=RATE)
-    (folder / "torn.mp4").write_bytes((folder / "red.mp4").read_bytes()[:700])
+    write_silent_and_torn_clips(folder)
     shutil.copy(folder / "blue.mkv", folder / "copy.mkv")
     (folder / "items.csv").write_text(
         'item_id,path,cover,title,tags\nz,red.mp4,,"Bread, baked",bread oven\nb/2,torn.mp4,cover.png,,\n'
@@ -143,3 +142,9 @@ def test_the_command_takes_the_options_of_beam(clips, tmp_path, capsys):
     assert "features of 8 items" in capsys.readouterr().out
     assert main([*words, "--visual", "none"]) == 1
     assert "0 files decoded" in capsys.readouterr().out
+
+
+def test_sums_of_counts_keep_names_that_a_part_lacks():
+    first, second = {"words": np.array([1, 2])}, {"pairs": np.array([5])}
+    total = AddedCounts().merge_accumulators([first, second, {}, first])
+    assert {name: count.tolist() for name, count in total.items()} == {"words": [2, 4], "pairs": [5]}
