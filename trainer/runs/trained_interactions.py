@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError, MetaMMFError
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.staging import replaced_file
 from tf_metammf.trainer.runs.run_directory import RunDirectory, open_run_directory
 
 
@@ -73,9 +74,8 @@ class TrainedInteractions:
                 "item_id": pa.chunked_array([_texts(part.item_ids, part.item) for part in self.parts]),
             }
         )
-        aside = run.earlier_interactions_file.with_name(f".{run.earlier_interactions_file.name}.partial")
-        pq.write_table(table, aside)
-        aside.replace(run.earlier_interactions_file)
+        with replaced_file(run.earlier_interactions_file) as aside:
+            pq.write_table(table, aside)
 
 
 def trained_interactions(run: RunDirectory, record_set: RecordSet) -> TrainedInteractions:

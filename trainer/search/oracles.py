@@ -1,9 +1,6 @@
 """The oracles of Keras Tuner, which choose what is tried next."""
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.records.staging import replaced_file
 from tf_metammf.trainer.search.search_parameters import Range
 from tf_metammf.trainer.search.search_space import SearchSpace
 
@@ -93,7 +91,7 @@ class Resumable(Oracle):
 
     def save(self) -> None:
         """Writes the state, aside first."""
-        with _renamed(Path(self._get_oracle_fname())) as aside:
+        with replaced_file(Path(self._get_oracle_fname())) as aside:
             aside.write_text(json.dumps(self.get_state()), encoding="utf-8")
 
     def reload(self) -> None:
@@ -107,7 +105,7 @@ class Resumable(Oracle):
         self.trials = {name: trial for name, trial in self.trials.items() if name in known}
 
     def _save_trial(self, trial: Any) -> None:
-        with _renamed(Path(self._get_trial_dir(trial.trial_id)) / "trial.json") as aside:
+        with replaced_file(Path(self._get_trial_dir(trial.trial_id)) / "trial.json") as aside:
             trial.save(str(aside))
 
 
@@ -133,10 +131,3 @@ def _hyperparameters(keras_tuner: Any, space: SearchSpace) -> Any:
         else:
             hyperparameters.Choice(name, parameter.labels)
     return hyperparameters
-
-
-@contextmanager
-def _renamed(target: Path) -> Iterator[Path]:
-    aside = target.with_name(f".{target.name}.partial-{os.getpid()}")
-    yield aside
-    aside.replace(target)
