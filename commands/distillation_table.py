@@ -12,7 +12,7 @@ from tf_metammf.ranking.beyond_accuracy import BeyondAccuracy, profile_popularit
 from tf_metammf.ranking.exposure import long_tail, popularity_ranks
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.ranking.metric_names import MetricName
-from tf_metammf.records.console import print_table
+from tf_metammf.records.console import print_table, visible
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.runs.run_directory import RunDirectory
@@ -64,22 +64,22 @@ def measured(run: RunDirectory, record_set: RecordSet, export: Path) -> dict[str
 
 
 def print_measured(rows: Mapping[str, Row], *, title: str) -> None:
-    """Prints a table, a line for every run."""
+    """Prints a table, a column for every run."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
-    table.add_column("run", no_wrap=True)
-    for name in next(iter(rows.values())):
-        table.add_column(name, justify="right")
-    for name, row in rows.items():
-        table.add_row(name, *(_cell(column, value) for column, value in row.items()))
+    table.add_column("", no_wrap=True)
+    for name in rows:
+        table.add_column(visible(name), justify="right")
+    for measure in next(iter(rows.values())):
+        table.add_row(measure, *(_cell(measure, row[measure]) for row in rows.values()))
     print_table(table)
 
 
-def _cell(column: str, value: float) -> str:
+def _cell(measure: str, value: float) -> str:
     if math.isnan(value):
         return "-"
-    digits = {"embedding width": 0, "export, MB": 2, "p50, ms": 2}.get(column, 4)
+    digits = {"embedding width": 0, "export, MB": 2, "p50, ms": 2}.get(measure, 4)
     return f"{value:.{digits}f}"
 
 
