@@ -16,7 +16,7 @@ from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.distribution.strategy import find_cluster, make_strategy, require_divisible
 from tf_metammf.trainer.planning.training_plan import TrainingPlan, plan_training
 from tf_metammf.trainer.rankings import validation_ranking
-from tf_metammf.trainer.teachers import check_teachers
+from tf_metammf.trainer.teachers import check_reference, check_teachers
 from tf_metammf.trainer.training_batches import TrainingBatches
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.warm_start import check_earlier_run
@@ -45,13 +45,14 @@ def rehearse(record_set: RecordSet, configuration: Configuration) -> None:
         require_divisible(plan.batch_size, make_strategy(configuration.training.strategy))
     if configuration.training.tracking is not None:
         tracker_package(configuration.training.tracking)
-    check_earlier_run(configuration.training, record_set)
+    check_earlier_run(configuration, record_set)
     data, outline = TrainingData.of(record_set, plan), Outline.of(record_set, plan)
     validation_ranking(plan, data)
     if plan.is_baseline:
         make_baseline(plan, outline)
         return
     make_model(plan, outline, outline.teachers(check_teachers(configuration, record_set)))
+    check_reference(configuration, record_set)
     TrainingBatches(plan, data)
     keras.backend.clear_session()
 
