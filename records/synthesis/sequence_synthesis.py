@@ -29,6 +29,7 @@ class SequenceData:
         kind_of_item: int64 ``[items]``: from 0 to 3 for the pattern ``kinds``, 0 (``motif``) or 1 (``halves``) for
             ``motif_or_halves``, else 0.
         decisive: int64 ``[items]`` by modality: the token that decides; modalities without such a token are left out.
+        shown: float64 ``[items, tokens, 2 taste_width + 3]`` by modality: contents, keys and marks of the tokens.
     """
 
     raw: RawData
@@ -37,6 +38,7 @@ class SequenceData:
     true_item_embeddings: NDArray[np.float32]
     kind_of_item: NDArray[np.int64]
     decisive: dict[str, NDArray[np.int64]]
+    shown: dict[str, NDArray[np.float64]]
 
 
 def synthesize_sequences(sequences: SyntheticSequences) -> SequenceData:
@@ -104,6 +106,7 @@ def synthesize_sequences(sequences: SyntheticSequences) -> SequenceData:
         true_item_embeddings=items,
         kind_of_item=tokens.kinds,
         decisive=tokens.decisive,
+        shown={name: tokens.shown(name) for name in bases},
     )
 
 
@@ -140,6 +143,10 @@ class _Tokens:
     def rows(self) -> NDArray[np.int64]:
         """Numbers of the items."""
         return np.arange(len(self.kinds))
+
+    def shown(self, modality: str) -> NDArray[np.float64]:
+        """Contents, keys and marks side by side."""
+        return np.concatenate([self.contents[modality], self.keys[modality], self.marks[modality]], axis=2)
 
     def place(self, modality: str, random: np.random.Generator) -> NDArray[np.int64]:
         """A token of every item, anywhere; it decides."""
@@ -258,7 +265,7 @@ def _arrays(
     basis: NDArray[np.float64],
 ) -> TokenArrays:
     """Values and times of the tokens of one modality."""
-    shown = np.concatenate([tokens.contents[modality], tokens.keys[modality], tokens.marks[modality]], axis=2)
+    shown = tokens.shown(modality)
     values = shown @ basis[: shown.shape[2]]
     values += sequences.noise * random.standard_normal(values.shape)
     items, number, width = values.shape
