@@ -63,6 +63,10 @@ class ModalityAdapters(Layer):
             )
         super().build(input_shape)
 
+    def weights_by_modality(self) -> dict[str, list[tf.Variable]]:
+        """The weights of the adapter of each modality, by its name."""
+        return {name: list(weights) for name, weights in zip(self.widths, self._adapters, strict=True)}
+
     def call(
         self, features: Mapping[str, tf.Tensor], mask: Presence, fused: tf.Tensor, training: bool | None = None
     ) -> tf.Tensor:
