@@ -237,6 +237,9 @@ def test_ablations_train_jointly_what_has_one_modality_left(halves):
     }
     for each in found.values():
         plan_training(each, halves)
+    found = ablations("m", configured(**GAINING), halves.metadata, ["updates"])
+    updates = [(each.training.update, each.training.modality_stop) for each in found.values()]
+    assert updates == [("alternating", "validation_gain"), ("alternating", "none"), ("joint", "none")]
     heads = replace(configured().model, fusion=Configuration().model.fusion, modality_heads=True)
     [*_, static] = ablations("m", replace(configured(), model=heads), halves.metadata, ["static"]).values()
     assert static.training.update == "alternating"

@@ -159,6 +159,14 @@ def _user_history(configuration: Configuration, _: Metadata) -> Variations:
         yield "no user history", replace(configuration, model=replace(configuration.model, user_history="none"))
 
 
+def _updates(configuration: Configuration, _: Metadata) -> Variations:
+    training = configuration.training
+    if training.modality_stop != "none":
+        yield "no stops", replace(configuration, training=replace(training, modality_stop="none"))
+    if training.update != "joint":
+        yield "joint updates", replace(configuration, training=replace(training, update="joint", modality_stop="none"))
+
+
 QUESTIONS: dict[str, Callable[[Configuration, Metadata], Variations]] = {
     "depth": _depth,
     "rank": _rank,
@@ -167,6 +175,7 @@ QUESTIONS: dict[str, Callable[[Configuration, Metadata], Variations]] = {
     "modalities": _modalities,
     "encoder": _encoder,
     "user_history": _user_history,
+    "updates": _updates,
 }
 """How deep, how well decomposed, how wide the meta information, whether dynamic at all, which modalities, MF or GCN,
-and whether users attend to their items."""
+whether users attend to their items, and whether modalities take turns and stop."""
