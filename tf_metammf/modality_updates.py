@@ -21,7 +21,7 @@ def weights_by_modality(tower: ItemTower) -> dict[str, list[tf.Variable]]:
     """
     found: dict[str, list[tf.Variable]] = {}
     for layer in (tower.fusion, tower.heads, tower.modality_adapters):
-        of_layer = getattr(layer, "weights_by_modality", dict)()
+        of_layer: dict[str, list[tf.Variable]] = getattr(layer, "weights_by_modality", dict)()
         for name, weights in of_layer.items():
             found.setdefault(name, []).extend(weights)
     return dict(sorted(found.items()))
