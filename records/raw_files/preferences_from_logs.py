@@ -119,10 +119,11 @@ def _pairs(
     order = np.lexsort((item, when, user))
     both = np.intersect1d(user[chosen], user[rejected])
     winners, losers = order[chosen[order]], order[rejected[order]]
+    of_winners, of_losers = user[winners], user[losers]
     found: list[Pair] = []
     for one in both.tolist():
-        mine = winners[slice(*np.searchsorted(user[winners], [one, one + 1]))]
-        others = losers[slice(*np.searchsorted(user[losers], [one, one + 1]))]
+        mine = winners[slice(*np.searchsorted(of_winners, [one, one + 1]))]
+        others = losers[slice(*np.searchsorted(of_losers, [one, one + 1]))]
         _, first = np.unique(item[mine], return_index=True)
         for row in mine[np.sort(first)].tolist():
             near = _near(when[others], int(when[row]), seconds)

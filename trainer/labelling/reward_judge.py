@@ -65,7 +65,9 @@ class RewardJudge:
             raise InvalidInputError(f"margin is {margin}, expected at least 0.")
         self.margin, self.withheld = margin, list(withheld)
         table = read_items(data.record_set, form="vectors").select(list(withheld))
-        context, self._has_context = context_of(table.features, table.presence)
+        context, self._has_context = context_of(
+            {name: np.asarray(each) for name, each in table.features.items()}, table.presence
+        )
         users, items = (np.asarray(each, np.float32) for each in model.embeddings())
         self._reward = RewardModel(users, items, context, settings)
         seed = self._reward.settings.seed
