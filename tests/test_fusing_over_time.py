@@ -17,17 +17,16 @@ ITEMS, TEST = 1500, 300
 FRAMES = 6
 
 
-def synthetic(pattern: str, *, frames: int = FRAMES) -> SequenceData:
-    return synthesize_sequences(
-        SyntheticSequences(pattern=pattern, users=5, items=ITEMS, frames=frames, cold_items=0, popularity=0)
-    )
+def synthetic(pattern: str, *, items: int = ITEMS, frames: int = FRAMES, **options) -> SequenceData:
+    options = {"users": 5, "items": items, "frames": frames, "cold_items": 0, "popularity": 0, **options}
+    return synthesize_sequences(SyntheticSequences(pattern=pattern, **options))
 
 
 def batch_of(data: SequenceData) -> dict[str, TokenSequences]:
     found = {}
     for name, modality in data.raw.modalities.items():
         tokens = modality.features
-        values = tokens.values.reshape(ITEMS, -1, tokens.width)
+        values = tokens.values.reshape(len(tokens), -1, tokens.width)
         times = tokens.times.reshape(values.shape[:2])
         found[name] = TokenSequences(tf.constant(values), tf.constant(tokens.lengths), tf.constant(times))
     return found
@@ -62,8 +61,8 @@ def explained(fusion, inputs, data: SequenceData, *, steps: int) -> float:
         optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
 
     for _ in range(steps):
-        step(tf.constant(random.integers(ITEMS - TEST, size=128)))
-    held_out = slice(ITEMS - TEST, None)
+        step(tf.constant(random.integers(len(wanted) - TEST, size=128)))
+    held_out = slice(len(wanted) - TEST, None)
     return share(
         fusion,
         {name: one[held_out] if tf.is_tensor(one) else one.rows(held_out) for name, one in inputs.items()},
@@ -107,7 +106,31 @@ def test_metammf_fuses_by_a_kind_that_only_the_order_shows():
     assert explained(make_fusion("metammf", units=(4,)), means, data, steps=100) < 0.15
 
 
-@pytest.mark.parametrize("pattern", ["needle", "needles", "order", "motif", "binding", "clock", "kinds"])
+# Of 1,500 items a fusion learns by heart which frame counts; how it is pointed out takes more of them.
+MANY = 6000
+
+
+@pytest.mark.long
+def test_a_sound_points_out_the_frame_that_counts_unless_it_is_of_another_video():
+    data = synthetic("binding", items=MANY)
+    fusion, inputs = small("crossmodal", layers=1), batch_of(data)
+    assert explained(fusion, inputs, data, steps=500) > 0.9
+    strange = {**inputs, "acoustic": tf.nest.map_structure(lambda part: tf.roll(part, 1, axis=0), inputs["acoustic"])}
+    assert share(fusion, strange, data.true_item_embeddings[:, :-1]) < 0.1
+    sounds = fusion.attention(inputs)["acoustic"].numpy()
+    assert (sounds.argmax(axis=1) == data.decisive["acoustic"]).mean() > 0.9
+
+
+@pytest.mark.long
+def test_the_frame_at_the_time_of_a_sound_is_found_whatever_the_rates_and_not_without_times():
+    data = synthetic("clock", items=MANY, sound_rate=3.7)
+    fusion, inputs = small("crossmodal", layers=1), batch_of(data)
+    assert explained(fusion, inputs, data, steps=900) > 0.9
+    timeless = {name: one._replace(times=tf.zeros_like(one.times)) for name, one in inputs.items()}
+    assert share(fusion, timeless, data.true_item_embeddings[:, :-1]) < 0.2
+
+
+@pytest.mark.parametrize("pattern", ["needle", "needles", "order", "motif", "binding", "neighbours", "clock", "kinds"])
 def test_means_hide_what_users_respond_to(pattern):
     """By a linear regression on the means, which explains 1 / frames at most."""
     data = synthetic(pattern, frames=8)
