@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.splits.splitting import Splitting, split_interactions
+from tf_metammf.records.synthesis.marked_halves import mark_halves
 from tf_metammf.records.synthesis.paired_keys import draw_paired_keys
 from tf_metammf.records.synthesis.synthesis import directions, drawn_interactions
 from tf_metammf.records.synthesis.synthetic_sequences import MARKS, SyntheticSequences
@@ -26,9 +27,10 @@ class SequenceData:
         true_user_embeddings: float32 ``[users, taste_width + 1]``.
         true_item_embeddings: float32 ``[items, taste_width + 1]``; their products with those of the users are the true
             preferences.
-        kind_of_item: int64 ``[items]``: from 0 to 3 for the pattern ``kinds``; 1 where the keys of two tokens decide;
-            else 0.
+        kind_of_item: int64 ``[items]``: from 0 to 3 for the pattern ``kinds``, 0 (``motif``) or 1 (``halves``) for
+            ``motif_or_halves``, 0 or 1 (the keys of two tokens decide) for ``neighbours``, else 0.
         decisive: int64 ``[items]`` by modality: the token that decides; modalities without such a token are left out.
+        shown: float64 ``[items, tokens, 2 taste_width + 3]`` by modality: contents, keys and marks of the tokens.
     """
 
     raw: RawData
@@ -37,6 +39,7 @@ class SequenceData:
     true_item_embeddings: NDArray[np.float32]
     kind_of_item: NDArray[np.int64]
     decisive: dict[str, NDArray[np.int64]]
+    shown: dict[str, NDArray[np.float64]]
 
 
 def synthesize_sequences(sequences: SyntheticSequences) -> SequenceData:
@@ -53,6 +56,9 @@ def synthesize_sequences(sequences: SyntheticSequences) -> SequenceData:
     - ``order``: the mean of ``c_visual`` over the first third of the frames, less that over the last third, to the
       deviation 1. The mean of all frames has nothing of it.
     - ``motif``: ``c_visual[t]`` of the frame behind the only place where the first mark is +, +, -.
+    - ``halves``: of the two frames with the second mark, one in each half of the video, ``c_visual[t]`` of the one in
+      the half of the only frame with the third mark. That is at least seven frames from both, and from the ends.
+    - ``motif_or_halves``: half of the items as ``motif``, the others as ``halves``.
     - ``binding``: ``c_visual[t]`` of the frame whose key is that of the one acoustic token with the first mark. Neither
       modality knows anything alone.
     - ``clock``: ``c_visual[t]`` of the frame that is shown when the one acoustic token with the first mark sounds.
@@ -104,6 +110,7 @@ def synthesize_sequences(sequences: SyntheticSequences) -> SequenceData:
         true_item_embeddings=items,
         kind_of_item=tokens.kinds,
         decisive=tokens.decisive,
+        shown={name: tokens.shown(name) for name in bases},
     )
 
 
@@ -140,6 +147,10 @@ class _Tokens:
     def rows(self) -> NDArray[np.int64]:
         """Numbers of the items."""
         return np.arange(len(self.kinds))
+
+    def shown(self, modality: str) -> NDArray[np.float64]:
+        """Contents, keys and marks side by side."""
+        return np.concatenate([self.contents[modality], self.keys[modality], self.marks[modality]], axis=2)
 
     def place(self, modality: str, random: np.random.Generator) -> NDArray[np.int64]:
         """A token of every item, anywhere; it decides."""
@@ -188,6 +199,28 @@ def _motif_places(signs: NDArray[np.float64]) -> NDArray[np.bool_]:
     return (windows == _MOTIF).all(axis=2)
 
 
+def _halves(tokens: _Tokens, random: np.random.Generator) -> NDArray[np.float64]:
+    marks = tokens.marks["visual"]
+    frames = marks.shape[1]
+    places, saying = mark_halves(frames, len(marks), random)
+    marks[tokens.rows[:, np.newaxis], places, 1] = 2.0
+    marks[tokens.rows, saying, 2] = 2.0
+    tokens.decisive["visual"] = places[tokens.rows, saying // (frames // 2)]
+    return tokens.contents["visual"][tokens.rows, tokens.decisive["visual"]]
+
+
+def _motif_or_halves(tokens: _Tokens, random: np.random.Generator) -> NDArray[np.float64]:
+    """Both in all items, then what says the one taken out of the items of the other."""
+    of_motif, behind_motif = _motif(tokens, random), tokens.decisive["visual"]
+    of_halves, in_half = _halves(tokens, random), tokens.decisive["visual"]
+    tokens.kinds = random.permutation(tokens.rows % 2)
+    second = tokens.kinds == 1
+    tokens.marks["visual"][second, :, 0] = 0
+    tokens.marks["visual"][~second, :, 1:] = 0
+    tokens.decisive["visual"] = np.where(second, in_half, behind_motif)
+    return np.where(second[:, np.newaxis], of_halves, of_motif)
+
+
 def _binding(tokens: _Tokens, random: np.random.Generator) -> NDArray[np.float64]:
     frame, sound = tokens.place("visual", random), tokens.place("acoustic", random)
     tokens.keys["acoustic"][tokens.rows, sound] = tokens.keys["visual"][tokens.rows, frame]
@@ -234,6 +267,8 @@ _PATTERNS: dict[str, Callable[[_Tokens, np.random.Generator], NDArray[np.float64
     "needles": _needles,
     "order": _order,
     "motif": _motif,
+    "halves": _halves,
+    "motif_or_halves": _motif_or_halves,
     "binding": _binding,
     "neighbours": _neighbours,
     "clock": _clock,
@@ -249,7 +284,7 @@ def _arrays(
     basis: NDArray[np.float64],
 ) -> TokenArrays:
     """Values and times of the tokens of one modality."""
-    shown = np.concatenate([tokens.contents[modality], tokens.keys[modality], tokens.marks[modality]], axis=2)
+    shown = tokens.shown(modality)
     values = shown @ basis[: shown.shape[2]]
     values += sequences.noise * random.standard_normal(values.shape)
     items, number, width = values.shape

@@ -15,11 +15,13 @@ class FusionSettings(PartSettings):
     """
 
     kind: ClassVar[PartKind] = "fusion"
-    declared_by_layer: ClassVar[tuple[str, ...]] = ("takes",)
+    declared_by_layer: ClassVar[tuple[str, ...]] = ("takes", "has_modality_weights")
     generates_kernels: ClassVar[bool] = False
     """Whether every item has kernels of its own."""
     takes: ClassVar[Literal["vectors", "tokens"]] = "vectors"
     """Whether the layer gets one vector of each modality, or token sequences; what its class says."""
+    has_modality_weights: ClassVar[bool] = False
+    """Whether some weights of the layer belong to one modality each; what its class says."""
 
     @property
     def fused_width(self) -> int:
@@ -110,11 +112,22 @@ class MetaFusionSettings(LayeredFusionSettings):
 
 @dataclass
 class ConcatenationFusionSettings(LayeredFusionSettings):
-    """Settings of dense layers over all modalities side by side."""
+    """Settings of dense layers over all modalities side by side.
+
+    Attributes:
+        channel_gate: By how much the gate on the fused vector is narrower inside; null for no gate.
+    """
 
     name: Literal["concatenation"] = "concatenation"
+    channel_gate: int | None = None
 
     layer = "tf_metammf.fusion.static_fusions:ConcatenationFusion"
+    lower_bounds: ClassVar = {"channel_gate": 1}
+
+    def weight_count(self, features: int) -> int:
+        """Kernels of the layers, and those of the gate."""
+        gate = 0 if self.channel_gate is None else 2 * self.fused_width * max(1, self.fused_width // self.channel_gate)
+        return super().weight_count(features) + gate
 
 
 @dataclass
@@ -128,6 +141,7 @@ class SumFusionSettings(LayeredFusionSettings):
     name: Literal["sum"] = "sum"
 
     layer = "tf_metammf.fusion.static_fusions:SumFusion"
+    has_modality_weights = True
 
 
 @dataclass
@@ -141,6 +155,7 @@ class GatedFusionSettings(LayeredFusionSettings):
     name: Literal["gated"] = "gated"
 
     layer = "tf_metammf.fusion.static_fusions:GatedFusion"
+    has_modality_weights = True
 
 
 @dataclass
@@ -154,6 +169,7 @@ class AttentionFusionSettings(LayeredFusionSettings):
     name: Literal["attention"] = "attention"
 
     layer = "tf_metammf.fusion.static_fusions:AttentionFusion"
+    has_modality_weights = True
 
 
 @dataclass

@@ -23,6 +23,9 @@ _LEAST = {
         "checkpoints": 1,
         "rollbacks": 0,
         "profile_steps": 0,
+        "modality_stop_growth": 0,
+        "modality_stop_from": 2,
+        "modality_stop_patience": 1,
         "spike_factor": 1,
     },
     "model": {"id_units": 0, "l2": 0, "adapter_units": 1, "history_items": 1},
@@ -79,6 +82,8 @@ def _check_part(kind: PartKind, part: Any, *, place: str) -> None:
 def _check_least(section: Any, least: Mapping[str, float], *, place: str) -> None:
     for name, bound in least.items():
         value = getattr(section, name)
+        if value is None:  # a setting that is left out
+            continue
         limit = 2.0**31 if isinstance(value, int) else float("inf")
         if not bound <= value <= limit:
             raise InvalidInputError(f"{place}.{name} is {value}, expected at least {bound} and below {limit:g}.")
