@@ -36,15 +36,13 @@ FUSIONS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
     },
     "needle": {**POOLED, "queries": ("queries", WIDE)},
     "order": {**POOLED, "pyramid": ("pyramid", WIDE)},
-    "binding": {**POOLED, "crossmodal": ("crossmodal", {**WIDE, "layers": 1})},
 }
 SIZES: dict[str, dict[str, Any]] = {
     "kinds": {"users": 600, "items": 600, "frames": 6},
     "needle": {"users": 1000, "items": 1500, "frames": 6},
     "order": {"users": 600, "items": 600, "frames": 6},
-    "binding": {"users": 2000, "items": 4000, "frames": 6},
 }
-STEPS = {"kinds": 400, "needle": 400, "order": 200, "binding": 1500}
+STEPS = {"kinds": 400, "needle": 400, "order": 200}
 
 
 def main() -> None:

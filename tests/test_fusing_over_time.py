@@ -50,26 +50,24 @@ def explained(fusion, inputs, data: SequenceData, *, steps: int) -> float:
     wanted = tf.constant(data.true_item_embeddings[:, :-1])
     optimizer, random = keras.optimizers.legacy.Adam(0.01), np.random.default_rng(2)
 
-    def of(rows):
-        return tf.nest.map_structure(lambda part: tf.gather(part, rows), inputs)
-
-    fusion(of([0]))
+    fusion(chosen(inputs, [0]))
 
     @tf.function
     def step(rows):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean((fusion(of(rows), training=True) - tf.gather(wanted, rows)) ** 2)
+            loss = tf.reduce_mean((fusion(chosen(inputs, rows), training=True) - tf.gather(wanted, rows)) ** 2)
         weights = fusion.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
 
     for _ in range(steps):
         step(tf.constant(random.integers(len(wanted) - TEST, size=128)))
-    held_out = slice(len(wanted) - TEST, None)
-    return share(
-        fusion,
-        {name: one[held_out] if tf.is_tensor(one) else one.rows(held_out) for name, one in inputs.items()},
-        wanted[held_out],
-    )
+    held_out = range(len(wanted) - TEST, len(wanted))
+    return share(fusion, chosen(inputs, held_out), tf.gather(wanted, held_out))
+
+
+def chosen(inputs, items):
+    """The inputs of some items."""
+    return tf.nest.map_structure(lambda part: tf.gather(part, items), inputs)
 
 
 def share(fusion, inputs, truth) -> float:
@@ -130,6 +128,19 @@ def test_the_frame_at_the_time_of_a_sound_is_found_whatever_the_rates_and_not_wi
     assert explained(fusion, inputs, data, steps=900) > 0.9
     timeless = {name: one._replace(times=tf.zeros_like(one.times)) for name, one in inputs.items()}
     assert share(fusion, timeless, data.true_item_embeddings[:, :-1]) < 0.2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("levels", "of_pairs"), [("first", (0.3, 0.6)), ("same", (0.8, 1.0)), ("all", (0.8, 1.0))])
+def test_keys_of_two_neighbouring_tokens_take_more_than_the_first_level(levels, of_pairs):
+    """Half of the items have keys of one token. Without times, only the convolutions see neighbours."""
+    data = synthetic("neighbours", items=16_000)
+    fusion, inputs = small("crossmodal", source_levels=levels, frequencies=0), batch_of(data)
+    explained(fusion, inputs, data, steps=1000)
+    single, pair = (np.flatnonzero(data.kind_of_item[-TEST:] == kind) + 16_000 - TEST for kind in (0, 1))
+    truth = data.true_item_embeddings[:, :-1]
+    assert share(fusion, chosen(inputs, single), truth[single]) > 0.8
+    assert of_pairs[0] < share(fusion, chosen(inputs, pair), truth[pair]) < of_pairs[1]
 
 
 @pytest.mark.parametrize("pattern", get_args(Pattern))
