@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--videos",
         action="store_true",
-        help="Write real clips, covers, titles and interactions instead, for records convert --source videos.",
+        help="Write real clips with interactions instead, for records convert --source videos.",
     )
     parser.add_class_arguments(SyntheticVideos)
     parser.add_argument(
@@ -49,6 +49,8 @@ def run(arguments: Namespace) -> int:
 
     kinds = kinds_file(arguments.output)
     require_absent(arguments.output)
+    if sequences is not None and arguments.videos:
+        return _write_sequence_clips(sequences, arguments.output)
     if sequences is not None:
         return _write_sequences(sequences, arguments.output)
     if arguments.videos:
@@ -78,8 +80,8 @@ def _sequences(arguments: Namespace) -> SyntheticSequences:
         for field in fields(SyntheticVideos)
         if field.name not in known and arguments[field.name] != field.default
     ]
-    if arguments.videos or others:
-        given = ", ".join(f"--{name}" for name in [*(["videos"] if arguments.videos else []), *others])
+    if others:
+        given = ", ".join(f"--{name}" for name in others)
         raise InvalidInputError(f"{given}: not with --sequences, whose items have two modalities of tokens. Leave out.")
     return SyntheticSequences(pattern=arguments.sequences, **{name: arguments[name] for name in known})
 
@@ -98,6 +100,21 @@ def _write_sequences(sequences: SyntheticSequences, output: Path) -> int:
         f"{sequences.sounds} sounds, {len(raw.interactions):,} interactions"
     )
     _print_reachable(reachable)
+    return 0
+
+
+def _write_sequence_clips(sequences: SyntheticSequences, output: Path) -> int:
+    from tf_metammf.records.media.extraction import require_av
+    from tf_metammf.records.synthesis.best_reachable import best_reachable
+    from tf_metammf.records.synthesis.sequence_clips import require_clips, write_sequence_clips
+    from tf_metammf.records.synthesis.sequence_synthesis import synthesize_sequences
+
+    require_av()
+    require_clips(sequences)
+    data = synthesize_sequences(sequences)
+    write_sequence_clips(data, sequences, output, show_progress=True)
+    print(f"{output}: clips of {sequences.items:,} items of {sequences.frames} frames, items.csv, interactions.csv")
+    _print_reachable(best_reachable(data))
     return 0
 
 

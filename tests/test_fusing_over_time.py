@@ -3,6 +3,8 @@
 ``benchmarks/fusing_over_time.py`` has the same as recommendations, with more patterns and seeds.
 """
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,7 +13,7 @@ import tf_keras as keras
 from tf_metammf import make_fusion
 from tf_metammf.records import TokenSequences
 from tf_metammf.records.synthesis.sequence_synthesis import SequenceData, synthesize_sequences
-from tf_metammf.records.synthesis.synthetic_sequences import SyntheticSequences
+from tf_metammf.records.synthesis.synthetic_sequences import Pattern, SyntheticSequences
 
 ITEMS, TEST = 1500, 300
 FRAMES = 6
@@ -107,10 +109,10 @@ def test_metammf_fuses_by_a_kind_that_only_the_order_shows():
     assert explained(make_fusion("metammf", units=(4,)), means, data, steps=100) < 0.15
 
 
-@pytest.mark.parametrize("pattern", ["needle", "needles", "order", "motif", "binding", "clock", "kinds"])
+@pytest.mark.parametrize("pattern", get_args(Pattern))
 def test_means_hide_what_users_respond_to(pattern):
     """By a linear regression on the means, which explains 1 / frames at most."""
-    data = synthetic(pattern, frames=8)
+    data = synthetic(pattern, frames=24 if "halves" in pattern else 8)
     means = np.concatenate([one.means() for _, one in sorted(batch_of(data).items())], axis=1)
     design = np.column_stack([means, np.ones(ITEMS)])
     truth = data.true_item_embeddings[:, :-1]

@@ -68,6 +68,19 @@ def test_concatenation_is_a_perceptron_over_all_modalities_and_does_not_look_at_
     np.testing.assert_allclose(fusion(side_by_side()), expected, atol=1e-11)
 
 
+def test_a_channel_gate_opens_or_closes_every_value_by_all_of_them():
+    fusion = with_random_weights(ConcatenationFusion, channel_gate=2)
+    assert [tuple(kernel.shape) for kernel in fusion.gate.kernels] == [(4, 2), (2, 4)]
+    fused = perceptron(fusion.dense_stack, side_by_side())
+    inwards, outwards = (kernel.numpy() for kernel in fusion.gate.kernels)
+    gates = 1 / (1 + np.exp(-np.maximum(fused @ inwards, 0) @ outwards))
+    np.testing.assert_allclose(fusion(features(), mask=presence()), fused * gates, atol=1e-11)
+    again = keras.layers.deserialize(keras.layers.serialize(fusion))
+    assert again.get_config() == fusion.get_config()
+    with pytest.raises(InvalidInputError, match="ConcatenationFusion: channel_gate is 0, expected an integer"):
+        ConcatenationFusion((4,), channel_gate=0)
+
+
 @pytest.mark.parametrize("mask", [None, presence()])
 def test_sum_is_the_mean_of_the_projections_of_present_modalities(mask):
     fusion = with_random_weights(SumFusion)
@@ -125,9 +138,12 @@ def test_projections_need_the_modalities_apart(fusion_class):
         fusion_class((4,))(np.ones((2, 5), "float32"))
 
 
-@pytest.mark.parametrize("fusion_class", [ConcatenationFusion, *PROJECTING])
-def test_the_regulariser_reaches_every_kernel_and_no_bias(fusion_class):
-    fusion = with_random_weights(fusion_class, kernel_regularizer=keras.regularizers.L2(0.5))
+@pytest.mark.parametrize(
+    ("fusion_class", "options"),
+    [(ConcatenationFusion, {"channel_gate": 2}), *((fusion_class, {}) for fusion_class in PROJECTING)],
+)
+def test_the_regulariser_reaches_every_kernel_and_no_bias(fusion_class, options):
+    fusion = with_random_weights(fusion_class, kernel_regularizer=keras.regularizers.L2(0.5), **options)
     kernels = [weight.numpy() for weight in fusion.weights if "kernel" in weight.name]
     np.testing.assert_allclose(sum(fusion.losses), 0.5 * sum((kernel**2).sum() for kernel in kernels))
     assert len(kernels) < len(fusion.weights)

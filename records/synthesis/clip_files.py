@@ -1,5 +1,6 @@
 """Frames and sound as files of video, and pictures as covers."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ def write_clip(
     path: Path,
     frames: NDArray[np.uint8] | None,
     *,
-    frame_rate: int = 10,
+    frame_rate: int | Fraction = 10,
     sound: NDArray[np.float32] | None = None,
     sample_rate: int = 16000,
     codec: str = "libx264",

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.progress import progress
-from tf_metammf.records.raw_data import SPLITS
+from tf_metammf.records.raw_data import SPLITS, Interactions, RawData
 from tf_metammf.records.staging import staged_directory
 from tf_metammf.records.synthesis.clip_files import write_clip, write_picture
 from tf_metammf.records.synthesis.synthesis import SyntheticData
@@ -98,7 +99,7 @@ def write_rendered_clips(data: SyntheticData, folder: Path, *, show_progress: bo
             with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
                 written = threads.map(lambda item: _written(data, item, staging), items)
                 rows.writerows(next(written) for _ in progress(items, "clips", show=show_progress))
-        _write_interactions(data, staging / "interactions.csv")
+        write_interactions(data.raw, data.splits, staging / "interactions.csv")
         write_kinds(data, staging / "kinds.csv")
 
 
@@ -141,21 +142,33 @@ def _written(data: SyntheticData, item: int, folder: Path) -> tuple[str, str, st
     return name, path if seen or heard else "", cover if seen else "", clip.title if titled else ""
 
 
-def _write_interactions(data: SyntheticData, path: Path) -> None:
-    users, items = data.raw.user_ids, data.raw.item_ids
+def ground(content: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A picture ``[size, size, 3]`` that shows four numbers: its colour, and how much brighter it is at the bottom."""
+    slope = 20 * content[3] * np.linspace(-1, 1, SIZE)[:, np.newaxis, np.newaxis]
+    picture: NDArray[np.float64] = 128 + 40 * content[:3] + slope + np.zeros((SIZE, SIZE, 3))
+    return picture
+
+
+def write_interactions(raw: RawData, splits: Mapping[str, Interactions], path: Path) -> None:
+    """Writes the interactions of all splits as a table of user, item and split.
+
+    Args:
+        raw: Where the ids are.
+        splits: Interactions by split.
+        path: The file.
+    """
+    users, items = raw.user_ids, raw.item_ids
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["user_id", "item_id", "split"])
         for split in SPLITS:
-            found = data.splits[split]
+            found = splits[split]
             for user, item in zip(found.user.tolist(), found.item.tolist(), strict=True):
                 rows.writerow([users[user], items[item], split])
 
 
 def _frames(content: NDArray[np.float64], mood: float, kind: int, random: np.random.Generator) -> NDArray[np.uint8]:
-    slope = 20 * content[3] * np.linspace(-1, 1, SIZE)[:, np.newaxis, np.newaxis]
-    ground = 128 + 40 * content[:3] + slope + np.zeros((SIZE, SIZE, 3))
-    frames = np.tile(ground, (FRAMES, 1, 1, 1)) + random.normal(0, 3, (FRAMES, SIZE, SIZE, 1))
+    frames = np.tile(ground(content), (FRAMES, 1, 1, 1)) + random.normal(0, 3, (FRAMES, SIZE, SIZE, 1))
     top, left = (5 + 21 * place for place in divmod(kind % 9, 3))
     for number, frame in enumerate(frames):
         moved = 4 * (number % 2) if mood > 0 else 0

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.splits.splitting import Splitting, split_interactions
+from tf_metammf.records.synthesis.marked_halves import mark_halves
+from tf_metammf.records.synthesis.paired_keys import draw_paired_keys
 from tf_metammf.records.synthesis.synthesis import directions, drawn_interactions
 from tf_metammf.records.synthesis.synthetic_sequences import MARKS, SyntheticSequences
 from tf_metammf.records.token_arrays import TokenArrays
@@ -25,8 +27,10 @@ class SequenceData:
         true_user_embeddings: float32 ``[users, taste_width + 1]``.
         true_item_embeddings: float32 ``[items, taste_width + 1]``; their products with those of the users are the true
             preferences.
-        kind_of_item: int64 ``[items]``: from 0 to 3 for the pattern ``kinds``, else 0.
+        kind_of_item: int64 ``[items]``: from 0 to 3 for the pattern ``kinds``, 0 (``motif``) or 1 (``halves``) for
+            ``motif_or_halves``, 0 or 1 (the keys of two tokens decide) for ``neighbours``, else 0.
         decisive: int64 ``[items]`` by modality: the token that decides; modalities without such a token are left out.
+        shown: float64 ``[items, tokens, 2 taste_width + 3]`` by modality: contents, keys and marks of the tokens.
     """
 
     raw: RawData
@@ -35,6 +39,7 @@ class SequenceData:
     true_item_embeddings: NDArray[np.float32]
     kind_of_item: NDArray[np.int64]
     decisive: dict[str, NDArray[np.int64]]
+    shown: dict[str, NDArray[np.float64]]
 
 
 def synthesize_sequences(sequences: SyntheticSequences) -> SequenceData:
@@ -51,9 +56,15 @@ def synthesize_sequences(sequences: SyntheticSequences) -> SequenceData:
     - ``order``: the mean of ``c_visual`` over the first third of the frames, less that over the last third, to the
       deviation 1. The mean of all frames has nothing of it.
     - ``motif``: ``c_visual[t]`` of the frame behind the only place where the first mark is +, +, -.
+    - ``halves``: of the two frames with the second mark, one in each half of the video, ``c_visual[t]`` of the one in
+      the half of the only frame with the third mark. That is at least seven frames from both, and from the ends.
+    - ``motif_or_halves``: half of the items as ``motif``, the others as ``halves``.
     - ``binding``: ``c_visual[t]`` of the frame whose key is that of the one acoustic token with the first mark. Neither
       modality knows anything alone.
     - ``clock``: ``c_visual[t]`` of the frame that is shown when the one acoustic token with the first mark sounds.
+    - ``neighbours``: as ``binding`` for half of the items. For the other half the marked sound has the second mark, and
+      the frame has its key, and the frame before it the key of the sound before. Each of the two keys is shown and
+      heard apart from the other one, too: who looks at one token at a time knows 1 / 2 of this half at most.
     - ``kinds``: the content of one modality, which is the same in all of its tokens, or its opposite: the visual one
       where the first mark rises over the frames from -1 to 1, the acoustic one where it falls; the opposite where the
       second mark falls. The means of all four kinds are alike.
@@ -99,6 +110,7 @@ def synthesize_sequences(sequences: SyntheticSequences) -> SequenceData:
         true_item_embeddings=items,
         kind_of_item=tokens.kinds,
         decisive=tokens.decisive,
+        shown={name: tokens.shown(name) for name in bases},
     )
 
 
@@ -135,6 +147,10 @@ class _Tokens:
     def rows(self) -> NDArray[np.int64]:
         """Numbers of the items."""
         return np.arange(len(self.kinds))
+
+    def shown(self, modality: str) -> NDArray[np.float64]:
+        """Contents, keys and marks side by side."""
+        return np.concatenate([self.contents[modality], self.keys[modality], self.marks[modality]], axis=2)
 
     def place(self, modality: str, random: np.random.Generator) -> NDArray[np.int64]:
         """A token of every item, anywhere; it decides."""
@@ -183,6 +199,28 @@ def _motif_places(signs: NDArray[np.float64]) -> NDArray[np.bool_]:
     return (windows == _MOTIF).all(axis=2)
 
 
+def _halves(tokens: _Tokens, random: np.random.Generator) -> NDArray[np.float64]:
+    marks = tokens.marks["visual"]
+    frames = marks.shape[1]
+    places, saying = mark_halves(frames, len(marks), random)
+    marks[tokens.rows[:, np.newaxis], places, 1] = 2.0
+    marks[tokens.rows, saying, 2] = 2.0
+    tokens.decisive["visual"] = places[tokens.rows, saying // (frames // 2)]
+    return tokens.contents["visual"][tokens.rows, tokens.decisive["visual"]]
+
+
+def _motif_or_halves(tokens: _Tokens, random: np.random.Generator) -> NDArray[np.float64]:
+    """Both in all items, then what says the one taken out of the items of the other."""
+    of_motif, behind_motif = _motif(tokens, random), tokens.decisive["visual"]
+    of_halves, in_half = _halves(tokens, random), tokens.decisive["visual"]
+    tokens.kinds = random.permutation(tokens.rows % 2)
+    second = tokens.kinds == 1
+    tokens.marks["visual"][second, :, 0] = 0
+    tokens.marks["visual"][~second, :, 1:] = 0
+    tokens.decisive["visual"] = np.where(second, in_half, behind_motif)
+    return np.where(second[:, np.newaxis], of_halves, of_motif)
+
+
 def _binding(tokens: _Tokens, random: np.random.Generator) -> NDArray[np.float64]:
     frame, sound = tokens.place("visual", random), tokens.place("acoustic", random)
     tokens.keys["acoustic"][tokens.rows, sound] = tokens.keys["visual"][tokens.rows, frame]
@@ -195,6 +233,20 @@ def _clock(tokens: _Tokens, random: np.random.Generator) -> NDArray[np.float64]:
     tokens.marks["acoustic"][tokens.rows, sound, 0] = 2.0
     shown = np.searchsorted(tokens.times["visual"], tokens.times["acoustic"], side="right") - 1
     tokens.decisive["visual"] = shown[sound]
+    return tokens.contents["visual"][tokens.rows, tokens.decisive["visual"]]
+
+
+def _neighbours(tokens: _Tokens, random: np.random.Generator) -> NDArray[np.float64]:
+    _binding(tokens, random)
+    tokens.kinds = random.permutation(tokens.rows % 2)
+    rows = np.flatnonzero(tokens.kinds)
+    numbers = {name: keys.shape[1] for name, keys in tokens.keys.items()}
+    width = tokens.contents["visual"].shape[2]
+    keys, places = draw_paired_keys(len(rows), tokens=numbers, width=width, random=random)
+    for name in keys:
+        tokens.keys[name][rows], tokens.decisive[name][rows] = keys[name], places[name]
+    tokens.marks["acoustic"][rows] = 0.0
+    tokens.marks["acoustic"][rows, places["acoustic"], 1] = 2.0
     return tokens.contents["visual"][tokens.rows, tokens.decisive["visual"]]
 
 
@@ -215,7 +267,10 @@ _PATTERNS: dict[str, Callable[[_Tokens, np.random.Generator], NDArray[np.float64
     "needles": _needles,
     "order": _order,
     "motif": _motif,
+    "halves": _halves,
+    "motif_or_halves": _motif_or_halves,
     "binding": _binding,
+    "neighbours": _neighbours,
     "clock": _clock,
     "kinds": _kinds,
 }
@@ -229,7 +284,7 @@ def _arrays(
     basis: NDArray[np.float64],
 ) -> TokenArrays:
     """Values and times of the tokens of one modality."""
-    shown = np.concatenate([tokens.contents[modality], tokens.keys[modality], tokens.marks[modality]], axis=2)
+    shown = tokens.shown(modality)
     values = shown @ basis[: shown.shape[2]]
     values += sequences.noise * random.standard_normal(values.shape)
     items, number, width = values.shape

@@ -55,6 +55,14 @@ def test_so_is_one_in_a_list_or_a_mapping(model):
         check_bounds(Configuration.from_mapping({"model": model}))
 
 
+def test_a_number_that_may_be_left_out_has_a_bound_where_it_is_given():
+    model = {"fusion": {"name": "concatenation", "channel_gate": None}}
+    check_bounds(Configuration.from_mapping({"model": model}))
+    model["fusion"]["channel_gate"] = 0
+    with pytest.raises(InvalidInputError, match=r"model\.fusion\.channel_gate is 0, expected at least 1"):
+        check_bounds(Configuration.from_mapping({"model": model}))
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_within_the_bounds(name):
     check_bounds(load_configuration(name))

@@ -93,6 +93,11 @@ def test_scores_are_counted_for_the_distinct_items_and_users_of_a_batch(videos):
             3 * 4 * (64 * (USERS + ITEMS) + WIDTH * 8 + 8 * 64),
         ),
         (
+            {"model": {"fusion": {"name": "concatenation", "units": [8, 64], "channel_gate": 16}}},
+            "weights",
+            3 * 4 * (64 * (USERS + ITEMS) + WIDTH * 8 + 8 * 64 + 2 * 64 * 4),
+        ),
+        (
             {
                 "model": {"fusion": {"name": "none"}},
                 "objective": {"name": "full_softmax"},

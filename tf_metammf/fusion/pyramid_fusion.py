@@ -39,6 +39,9 @@ class PyramidFusion(EmbeddedFusion):
     depthwise convolution over k slots. The read-out keeps the means of the whole, the halves and the thirds apart, so
     the order is not lost. Slots without any token count in no mean.
 
+    Where all modalities are vectors, all slots are the same, and the channel gate is what is left: take
+    :class:`tf_metammf.ConcatenationFusion` with ``channel_gate``.
+
     Slots are shares of the length of an item, not seconds. Give all modalities times, or none: a modality without times
     has times from 0 to 1, which would be in the first slot beside one with seconds.
 

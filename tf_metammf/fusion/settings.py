@@ -112,11 +112,22 @@ class MetaFusionSettings(LayeredFusionSettings):
 
 @dataclass
 class ConcatenationFusionSettings(LayeredFusionSettings):
-    """Settings of dense layers over all modalities side by side."""
+    """Settings of dense layers over all modalities side by side.
+
+    Attributes:
+        channel_gate: By how much the gate on the fused vector is narrower inside; null for no gate.
+    """
 
     name: Literal["concatenation"] = "concatenation"
+    channel_gate: int | None = None
 
     layer = "tf_metammf.fusion.static_fusions:ConcatenationFusion"
+    lower_bounds: ClassVar = {"channel_gate": 1}
+
+    def weight_count(self, features: int) -> int:
+        """Kernels of the layers, and those of the gate."""
+        gate = 0 if self.channel_gate is None else 2 * self.fused_width * max(1, self.fused_width // self.channel_gate)
+        return super().weight_count(features) + gate
 
 
 @dataclass

@@ -8,9 +8,10 @@ import tf_keras as keras
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.modalities import Features, Presence, side_by_side
+from tf_metammf.fusion.channel_gate import ChannelGate
 from tf_metammf.fusion.dense_stack import DenseStack
-from tf_metammf.fusion.fusion_layer import FusionLayer
-from tf_metammf.layers.layer_arguments import copied
+from tf_metammf.fusion.fusion_layer import PUBLISHED_UNITS, FusionLayer
+from tf_metammf.layers.layer_arguments import copied, optional_positive_integer
 
 
 class StaticFusion(FusionLayer):
@@ -34,6 +35,10 @@ class ConcatenationFusion(StaticFusion):
 
     ``y = W_L leaky_relu(... leaky_relu(W_1 [x_1; ...; x_M] + b_1) ...) + b_L``.
 
+    With ``channel_gate``, ``y * sigmoid(G_2 relu(G_1 y))`` takes the place of ``y``: squeeze and excitation, in which
+    all values together open or close each one. It is what is left of :class:`tf_metammf.PyramidFusion` where items have
+    vectors, and not sequences.
+
     The mask is accepted and not used: a stand-in is the same vector for all items that lack the
     modality, so through ``W_1`` it already is whatever an input for the absence could add.
 
@@ -41,13 +46,15 @@ class ConcatenationFusion(StaticFusion):
 
     Args:
         units: Width of each layer. Defaults to (1024, 512, 256, 32), those of the paper.
-        negative_slope: Slope of LeakyReLU below zero. Defaults to 0.01.
-        kernel_initializer: Of the kernels. Defaults to ``"glorot_uniform"``.
-        kernel_regularizer: Of the kernels.
-        **options: Name, dtype and other arguments of a Keras layer.
+        channel_gate: By how much the gate is narrower inside than the last layer; None, which is the default, for no
+            gate.
+        **options: As :class:`tf_metammf.fusion.fusion_layer.FusionLayer`.
 
     Raises:
         InvalidInputError: An argument or the input is not acceptable.
+
+    Reference: symmetric concatenation with a channel gate is what Li et al., U3M, arXiv 2405.15365, fuse with at one
+    place of a picture; the gate is that of Hu et al., arXiv 1709.01507.
 
     Examples:
         >>> import tensorflow as tf
@@ -57,15 +64,35 @@ class ConcatenationFusion(StaticFusion):
         TensorShape([5, 8])
     """
 
+    def __init__(self, units: Any = PUBLISHED_UNITS, *, channel_gate: int | None = None, **options: Any) -> None:
+        super().__init__(units, **options)
+        self.channel_gate = optional_positive_integer("ConcatenationFusion", "channel_gate", channel_gate)
+
     def build(self, input_shape: Any) -> None:
         """Creates the layers."""
         super().build(input_shape)
         self.dense_stack = self._dense_stack("dense_stack", units=self.units, width=sum(self.widths))
+        self.gate = None if self.channel_gate is None else self._gate(self.channel_gate)
 
     def call(self, inputs: Features, mask: Presence | None = None, training: bool | None = None) -> tf.Tensor:
         """Fused vectors ``[B, units[-1]]``; ``mask`` and ``training`` make no difference."""
         self._check(inputs)
-        return self.dense_stack(side_by_side(inputs))
+        fused = self.dense_stack(side_by_side(inputs))
+        return fused if self.gate is None else self.gate(fused)
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {**super().get_config(), "channel_gate": self.channel_gate}
+
+    def _gate(self, reduction: int) -> ChannelGate:
+        gate = ChannelGate(
+            reduction,
+            kernel_initializer=copied(self.kernel_initializer),
+            kernel_regularizer=self.kernel_regularizer,
+            dtype=self.dtype_policy,
+            name="channel_gate",
+        )
+        return self._built(gate, [None, self.units[-1]])
 
 
 class ProjectionFusion(StaticFusion):

@@ -82,6 +82,8 @@ def _check_part(kind: PartKind, part: Any, *, place: str) -> None:
 def _check_least(section: Any, least: Mapping[str, float], *, place: str) -> None:
     for name, bound in least.items():
         value = getattr(section, name)
+        if value is None:  # a setting that is left out
+            continue
         limit = 2.0**31 if isinstance(value, int) else float("inf")
         if not bound <= value <= limit:
             raise InvalidInputError(f"{place}.{name} is {value}, expected at least {bound} and below {limit:g}.")
