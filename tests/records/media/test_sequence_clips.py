@@ -9,7 +9,12 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.conversion.conversion import convert
 from tf_metammf.records.reader import read_items
 from tf_metammf.records.sources import videos as videos_source
-from tf_metammf.records.synthesis.sequence_clips import SEEN_PATTERNS, render_frames, require_clips, write_sequence_clips
+from tf_metammf.records.synthesis.sequence_clips import (
+    SEEN_PATTERNS,
+    render_frames,
+    require_clips,
+    write_sequence_clips,
+)
 from tf_metammf.records.synthesis.sequence_synthesis import synthesize_sequences
 from tf_metammf.records.synthesis.synthetic_sequences import SyntheticSequences
 
