@@ -37,7 +37,8 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--ablate",
         type=str | None,
-        help="Vary models: depth, rank, meta_units, static, modalities, encoder, user_history, separated by commas.",
+        help="Vary models: depth, rank, meta_units, static, modalities, encoder, user_history, updates, separated by "
+        "commas.",
     )
     parser.add_argument(
         "--kinds",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHELLS = ("bash", "fish", "zsh")
 
 VALUES: dict[str, tuple[str, ...]] = {
-    "--ablate": ("depth", "encoder", "meta_units", "modalities", "rank", "static", "user_history"),
+    "--ablate": ("depth", "encoder", "meta_units", "modalities", "rank", "static", "updates", "user_history"),
     "--index": ("exact", "partitioned"),
     "--on_error": ("skip", "stop"),
     "--print_completion": SHELLS,

@@ -140,3 +140,12 @@ class Decorrelation(AuxiliaryLoss):
 
 class NoLayer:
     """Something else."""
+
+
+class Misnamed(MeanFusion):
+    """A fusion that says it has weights of single modalities, and names none."""
+
+    has_modality_weights = True
+
+    def __init__(self, width: int = 4, **options: Any) -> None:
+        super().__init__(width, **options)

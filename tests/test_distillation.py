@@ -279,7 +279,7 @@ def test_an_item_of_one_modality_is_represented_by_its_head_alone():
     present = {"acoustic": tf.constant([True, True, False]), "visual": tf.constant([True, False, True])}
     fused = normal(5, 3, D)
     found = heads(videos, mask=present, fused=fused).numpy()
-    acoustic, visual = np.split(heads.kernel.numpy(), [3])
+    acoustic, visual = (kernel.numpy() for kernel in heads.kernels)
     expected = [
         fused[0] + videos["acoustic"][0] @ acoustic + videos["visual"][0] @ visual,
         videos["acoustic"][1] @ acoustic,

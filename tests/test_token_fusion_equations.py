@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from token_fusions import TOKEN_FUSIONS, fusion_of, presence, tokens
+import tensorflow as tf
+from token_fusions import SMALL, TOKEN_FUSIONS, fusion_of, presence, tokens
 
+from tf_metammf import CrossmodalFusion, MetaTokenFusion, PyramidFusion, QueryFusion, make_fusion
 from tf_metammf.fusion.query_fusion import DiverseRows
 
 HEADS, UNITS = 2, 8
@@ -85,27 +87,29 @@ def queries(weights: Weights, z: list[np.ndarray], times, present: list[bool]) -
     return weights.perceptron(q.ravel())
 
 
-def crossmodal(weights: Weights, z: list[np.ndarray], times, present: list[bool]) -> np.ndarray:
-    levels = [z]
+def crossmodal(weights: Weights, z: list[np.ndarray], times, present: list[bool], levels: str = "all") -> np.ndarray:
+    states = [z]
     for layer in range(2):
         logits, following = weights(f"level_weights_{layer}"), []
-        for target, source in ((0, 1), (1, 0)):
-            block, h = weights.of(f"block_{layer}_{target}"), levels[-1][target]
-            if present[source]:
-                factors = softmax(logits[target, source])
-                for factor, keys in zip(factors, (level[source] for level in levels), strict=True):
-                    asked = block.normal("norm_queries", levels[-1][target])
-                    h = h + factor * block.attention(
-                        "attention_0/attention", asked, block.normal("norm_keys", keys), keys
-                    )
+        seen = {"first": states[:1], "same": states[-1:], "all": states}[levels]
+        for target in range(len(z)):
+            block, h = weights.of(f"block_{layer}_{target}"), states[-1][target]
+            sources = [source for source in range(len(z)) if source != target]
+            there = [source for source in sources if present[source]]
+            factors = softmax(logits[target, there].ravel()).reshape(len(there), -1) if there else []
+            for source, of_source in zip(there, factors, strict=True):
+                name = f"attention_{sources.index(source)}/attention"
+                for factor, keys in zip(of_source, (state[source] for state in seen), strict=True):
+                    asked = block.normal("norm_queries", states[-1][target])
+                    h = h + factor * block.attention(name, asked, block.normal("norm_keys", keys), keys)
             around = np.pad(block.normal("norm_neighbours", h), [[1, 1], [0, 0]])
             kernel = block("neighbours/kernel")
             h = h + sum(around[k : k + len(h)] @ kernel[k] for k in range(3)) + block("neighbours/bias")
             following.append(block.fed_forward(h))
-        levels.append(following)
+        states.append(following)
     pooled = [
         softmax(weights.normal(f"pooling_norm_{m}", h) @ weights("pooling_queries")[m] / np.sqrt(UNITS)) @ h
-        for m, h in enumerate(levels[-1])
+        for m, h in enumerate(states[-1])
     ]
     return weights.perceptron(np.concatenate(pooled))
 
@@ -159,22 +163,63 @@ def metammf_tokens(weights: Weights, z: list[np.ndarray], times, present: list[b
     return x
 
 
+EQUATIONS = {"queries": queries, "crossmodal": crossmodal, "pyramid": pyramid, "metammf_tokens": metammf_tokens}
+
+
+def expected(fusion, inputs, mask, item: int, **options) -> np.ndarray:
+    """The fused vector of an item by the equations."""
+    weights, z, times, present = Weights(fusion), [], [], []
+    meta = isinstance(fusion, MetaTokenFusion)
+    for place, (modality, one) in enumerate(sorted(inputs.items())):
+        number = int(one.lengths[item])
+        times.append(one.times.numpy()[item, :number].astype(np.float64))
+        x, of_extractor = one.values.numpy()[item, :number], weights.of("extractor") if meta else weights
+        frequencies = 0 if name_of(fusion) == "pyramid" else 16
+        z.append(embedded(of_extractor, x, times[-1], place=place, frequencies=frequencies))
+        present.append(bool(mask[modality][item]))
+    return EQUATIONS[name_of(fusion)](weights, z, times, present, **options)
+
+
+def name_of(fusion) -> str:
+    """The name of its settings."""
+    classes = {QueryFusion: "queries", CrossmodalFusion: "crossmodal", PyramidFusion: "pyramid"}
+    return classes.get(type(fusion), "metammf_tokens")
+
+
 @pytest.mark.parametrize("name", TOKEN_FUSIONS)
 def test_a_fusion_is_what_its_equations_say(name):
     fusion = fusion_of(name, dtype="float64")
-    found, weights = fusion(tokens(), mask=presence()), Weights(fusion)
-    equation = {"queries": queries, "crossmodal": crossmodal, "pyramid": pyramid, "metammf_tokens": metammf_tokens}
+    found = fusion(tokens(), mask=presence())
     for item in range(5):
-        z, times = [], []
-        for place, (_, one) in enumerate(sorted(tokens().items())):
-            number = int(one.lengths[item])
-            times.append(one.times.numpy()[item, :number].astype(np.float64))
-            of_extractor = weights.of("extractor") if name == "metammf_tokens" else weights
-            frequencies = 0 if name == "pyramid" else 16
-            x = one.values.numpy()[item, :number]
-            z.append(embedded(of_extractor, x, times[-1], place=place, frequencies=frequencies))
-        present = [bool(mask[item]) for _, mask in sorted(presence().items())]
-        np.testing.assert_allclose(found[item], equation[name](weights, z, times, present), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(found[item], expected(fusion, tokens(), presence(), item), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("meta", ["crossmodal", "pyramid"])
+def test_other_fusions_over_time_extract_meta_information_by_their_equations(meta):
+    fusion = fusion_of("metammf_tokens", dtype="float64", meta=meta)
+    inputs, mask = tokens(), presence()
+    found = fusion.extract_meta_information(inputs, mask)
+    for item in range(5):
+        meta_information = expected(fusion.extractor, inputs, mask, item)
+        np.testing.assert_allclose(found[item], meta_information, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("levels", ["first", "same", "all"])
+def test_tokens_attend_to_all_other_modalities_that_the_item_has(levels):
+    """With three modalities, of which items lack some."""
+    inputs = tokens()
+    inputs["words"] = inputs["acoustic"]._replace(values=inputs["acoustic"].values[:, :, ::-1] * 0.5)
+    mask = {**presence(), "words": tf.constant([True, False, False, True, True])}
+    fusion = make_fusion(
+        "crossmodal", **SMALL["crossmodal"], units=(6, 4), negative_slope=0.125, dtype="float64", source_levels=levels
+    )
+    fusion(inputs, mask=mask)
+    random = np.random.default_rng(4)
+    fusion.set_weights([random.normal(scale=0.5, size=weight.shape) for weight in fusion.weights])
+    found = fusion(inputs, mask=mask)
+    for item in range(5):
+        by_equation = expected(fusion, inputs, mask, item, levels=levels)
+        np.testing.assert_allclose(found[item], by_equation, rtol=1e-4, atol=1e-4)
 
 
 def test_the_diversity_term_is_the_mean_squared_cosine_of_different_queries():

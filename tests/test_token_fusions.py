@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
-from token_fusions import TOKEN_FUSIONS, fusion_of, presence, rows, tokens
+from token_fusions import EXTRACTING, TOKEN_FUSIONS, fusion_of, presence, rows, tokens
 
 from tf_metammf import MetaMMF, make_fusion
 from tf_metammf.errors import InvalidInputError
@@ -15,7 +15,7 @@ from tf_metammf.records import TokenArrays, TokenSequences
 ATTENDING = [name for name in TOKEN_FUSIONS if name != "pyramid"]
 
 
-@pytest.mark.parametrize("name", TOKEN_FUSIONS)
+@pytest.mark.parametrize("name", EXTRACTING)
 def test_padding_makes_no_difference_whatever_is_in_it(name):
     fusion = fusion_of(name, dtype="float64")
     expected = fusion(tokens(), mask=presence())
@@ -27,6 +27,19 @@ def test_padding_makes_no_difference_whatever_is_in_it(name):
             rows(tokens(), slice(item, item + 1)), mask={m: one[item : item + 1] for m, one in presence().items()}
         )
         np.testing.assert_allclose(alone[0], expected[item], atol=1e-9)
+
+
+@pytest.mark.parametrize("name", TOKEN_FUSIONS)
+def test_an_item_with_empty_sequences_has_a_vector_of_its_own(name):
+    """Without a token there is no time and no content: padding decides nothing, and other items are as before."""
+    fusion = fusion_of(name, dtype="float64")
+    expected, found = fusion(tokens()), []
+    for fill in (0.0, np.nan):
+        empty = {m: one._replace(lengths=one.lengths * [1, 1, 0, 1, 1]) for m, one in tokens(fill=fill).items()}
+        found.append(fusion(empty).numpy())
+        assert np.isfinite(found[-1]).all()
+        np.testing.assert_allclose(found[-1][[0, 1, 3, 4]], expected.numpy()[[0, 1, 3, 4]], atol=1e-9)
+    np.testing.assert_array_equal(*found)
 
 
 # The others are traced by the test of a model; graphs of theirs take seconds.
@@ -50,7 +63,7 @@ def presence_spec() -> dict[str, tf.TensorSpec]:
     return {m: tf.TensorSpec([None], tf.bool) for m in presence()}
 
 
-@pytest.mark.parametrize("name", TOKEN_FUSIONS)
+@pytest.mark.parametrize("name", EXTRACTING)
 def test_every_weight_has_a_finite_gradient_with_nan_in_padding(name):
     fusion = fusion_of(name)
     with tf.GradientTape() as tape:
@@ -86,7 +99,7 @@ def with_modalities_exchanged(weights: dict[str, np.ndarray], *, crossmodal: boo
     return found
 
 
-@pytest.mark.parametrize("name", TOKEN_FUSIONS)
+@pytest.mark.parametrize("name", EXTRACTING)
 def test_no_modality_comes_first(name):
     """With modalities and their weights exchanged, the fused vectors are the same."""
     original = fusion_of(name, dtype="float64", name="fusion")
@@ -96,7 +109,7 @@ def test_no_modality_comes_first(name):
     exchanged = {first: x[second], second: x[first]}, {first: mask[second], second: mask[first]}
     renamed(exchanged[0], mask=exchanged[1])
     weights = {weight.name: weight.numpy() for weight in original.weights}
-    weights = with_modalities_exchanged(weights, crossmodal=name == "crossmodal")
+    weights = with_modalities_exchanged(weights, crossmodal="crossmodal" in name)
     for weight in renamed.weights:
         weight.assign(weights[weight.name])
     np.testing.assert_allclose(renamed(exchanged[0], mask=exchanged[1]), original(x, mask=mask), atol=1e-9)

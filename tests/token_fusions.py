@@ -19,10 +19,14 @@ SMALL = {
     "metammf_tokens": {"token_units": 8, "meta_units": 3, "rank": 2},
 }
 """Options that make fusions as small as they can be with all of their parts."""
+EXTRACTING = [*TOKEN_FUSIONS, "metammf_tokens by crossmodal", "metammf_tokens by pyramid"]
+"""Fusions over time, MetaMMF with each of its extractors."""
 
 
 def fusion_of(name: str, /, **options):
     """A fusion with random weights."""
+    name, _, meta = name.partition(" by ")
+    options = {"meta": meta, **options} if meta else options
     # A slope that float32 holds exactly: TensorFlow keeps slopes in float32 even where it computes in float64.
     fusion = make_fusion(name, **{"units": (6, 4), "negative_slope": 0.125, **SMALL[name], **options})
     fusion(tokens(), mask=presence())

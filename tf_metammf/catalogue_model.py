@@ -39,19 +39,22 @@ class CatalogueModel(AuxiliaryTraining):
     normalize: bool
     user_tower: UserTower
 
-    def embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
+    def embeddings(self, *, without: str | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Embeddings of all users and of all items, float32 ``[users, d]`` and ``[items, d]``.
 
         They are one number wider where the model is calibrated. Items go through their tower in blocks of
         :data:`tf_metammf.features.feature_source.ITEMS_AT_ONCE`, or fewer, then all through an encoder that propagates.
+
+        Args:
+            without: A modality that all items are taken to lack. Defaults to None.
         """
-        users, items = self._embeddings()
+        users, items = self._embeddings(without)
         if self.calibration is None:
             return users, items
         return self.calibration.users(users), self.calibration.items(items, tf.range(self.items, dtype=tf.int64))
 
-    def _embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
-        users, blocks = self._represent_all()
+    def _embeddings(self, without: str | None) -> tuple[tf.Tensor, tf.Tensor]:
+        users, blocks = self._represent_all(without)
         if self.encoder.passes_towers_through:
             # Finished block by block: normalising all items at once would take two more tensors of their size.
             finished = (self._finish(block).numpy() for block in blocks)
@@ -95,14 +98,17 @@ class CatalogueModel(AuxiliaryTraining):
     ) -> tf.Tensor:
         return self._represent(items, features, presence, training=False)
 
-    def _represent_all(self) -> tuple[tf.Tensor, Iterator[tf.Tensor]]:
-        """Tower outputs of all users, and of all items block by block."""
+    def _represent_all(self, without: str | None = None) -> tuple[tf.Tensor, Iterator[tf.Tensor]]:
+        """Tower outputs of all users, and of all items block by block, taken to lack a modality."""
         size = items_at_once(self.item_features)
         starts = range(0, self.items, size)
         ids = [tf.range(start, min(start + size, self.items), dtype=tf.int64) for start in starts]
         blocks = zip(ids, self.item_features.blocks(size), strict=True)
         users = self.user_tower(tf.range(self.users, dtype=tf.int64))
-        return users, (self._represent_block(items, *block) for items, block in blocks)
+        return users, (
+            self._represent_block(items, features, _lacking(presence, without))
+            for items, (features, presence) in blocks
+        )
 
     @tf.function(reduce_retracing=True)
     def _all_messages(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
@@ -279,3 +285,8 @@ class CatalogueModel(AuxiliaryTraining):
         """Embeddings as they are scored, float32 ``[n, d]``, of what the encoder gives."""
         embeddings = self.encoder.head(tf.cast(embeddings, tf.float32))
         return tf.math.l2_normalize(embeddings, axis=-1) if self.normalize else embeddings
+
+
+def _lacking(presence: Mapping[str, tf.Tensor], modality: str | None) -> Mapping[str, tf.Tensor]:
+    """Presence by modality, False everywhere for one of them."""
+    return presence if modality is None else {**presence, modality: tf.zeros_like(presence[modality])}

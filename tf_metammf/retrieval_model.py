@@ -19,11 +19,11 @@ from tf_metammf.features.batches import (
     static_rows,
     with_sample_weight,
 )
-from tf_metammf.gradient_norms import gradient_norm
 from tf_metammf.layers.keras_version import refuse_keras_3
 from tf_metammf.layers.recommenders import tfrs
 from tf_metammf.layers.replicas import replica_count, size_of_batch, sum_over_batch
 from tf_metammf.objectives.objective import Objective
+from tf_metammf.weight_updates import JointUpdates
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class RetrievalModel(tfrs.Model):
     Attributes:
         logs_gradient_norm: Whether a training step logs the norm of its gradients, ``gradient_norm``; set it before
             ``fit``. Defaults to False.
+        weight_updates: How a step changes weights; set it before ``fit``. Defaults to all at once.
 
     Raises:
         InvalidInputError: The objective is no task, or the dtype policy keeps weights in 16 bits.
@@ -71,6 +72,7 @@ class RetrievalModel(tfrs.Model):
         self.objective = objective
         self.mean_loss = keras.metrics.Mean(name="loss")
         self.logs_gradient_norm = False
+        self.weight_updates = JointUpdates()
         self._frozen: frozenset[Any] = frozenset()
 
     def freeze(self, weights: Iterable[tf.Variable]) -> None:
@@ -91,6 +93,11 @@ class RetrievalModel(tfrs.Model):
     def frozen_weights(self) -> list[tf.Variable]:
         """The weights that were taken out of training."""
         return [weight for weight in super().trainable_weights if weight.ref() in self._frozen]
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Means over an epoch, which Keras resets when it begins."""
+        return [*super().metrics, *self.weight_updates.metrics]
 
     @abstractmethod
     def compute_loss(self, inputs: Batch, training: bool = False) -> tf.Tensor:
@@ -187,25 +194,8 @@ class RetrievalModel(tfrs.Model):
         Logs the mean of the loss over the epoch so far, each batch weighted by its rows or the sum of their weights.
         """
         batch = batch_of(inputs)
-        scaled = isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
-        with tf.GradientTape() as tape:
-            loss = self._total_loss(batch, training=True)
-            minimised = self.optimizer.get_scaled_loss(loss) if scaled else loss
-        gradients = tape.gradient(minimised, self.trainable_variables)
-        if scaled:
-            gradients = self.optimizer.get_unscaled_gradients(gradients)
-        pairs = list(zip(gradients, self.trainable_variables, strict=True))
-        if self.logs_gradient_norm and replica_count() > 1:
-            # A replica has the gradient of its part; the norm is that of their sum, which the optimiser needs, too.
-            pairs = (self.optimizer.inner_optimizer if scaled else self.optimizer).aggregate_gradients(pairs)
-            self.optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
-        else:
-            self.optimizer.apply_gradients(pairs)
-        logs = self._logged(loss, batch)
-        if self.logs_gradient_norm:
-            # Keras adds up what the replicas log.
-            logs["gradient_norm"] = gradient_norm([gradient for gradient, _ in pairs]) / replica_count()
-        return logs
+        loss, measured = self.weight_updates.step(self, lambda: self._total_loss(batch, training=True))
+        return self._logged(loss, batch) | measured
 
     def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """The test step of :class:`tfrs.Model`; logs the mean of the loss so far, as a training step."""

@@ -16,6 +16,7 @@ from tf_metammf.optimizers.fused_adam import FusedAdam
 from tf_metammf.optimizers.lazy_adam import LazyAdam
 from tf_metammf.trainer.configuration.sections import ModelConfiguration
 from tf_metammf.trainer.frozen_base import is_of_adapter
+from tf_metammf.trainer.modality_training import make_updates
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.user_histories import UserHistories
@@ -108,7 +109,12 @@ def make_compiled_model(plan: TrainingPlan, data: TrainingData, teachers: Sequen
     if plan.configuration.training.freeze == "base":
         model.freeze(weight for weight in model.trainable_weights if not is_of_adapter(weight))
     model.compile(optimizer=make_optimizer(plan))
-    model.optimizer.build(model.trainable_variables)
+    updates = make_updates(plan.configuration.training, model)
+    if updates is None:
+        model.optimizer.build(model.trainable_variables)
+    else:
+        model.weight_updates = updates
+        updates.build(model)
     model.logs_gradient_norm = plan.configuration.training.tensorboard == "all"
     return model
 

@@ -120,16 +120,25 @@ def _ranks(
 ) -> NDArray[np.int64]:
     """Ranks of the wanted items of one user, from 0, ``[settings, wanted]``."""
     ranks = np.empty((len(settings), len(places)), np.int64)
-    sorted_warm, sorted_cold = np.sort(warm), [np.sort(each) for each in cold]
-    for number, setting in enumerate(settings):
-        bias, mine = np.float32(setting.cold_bias), sorted_cold[setting.source]
-        own = np.empty(len(places), np.float32)
-        own[is_warm] = warm[places[is_warm]]
-        own[~is_warm] = cold[setting.source][places[~is_warm]] + bias
-        above = len(sorted_warm) - np.searchsorted(sorted_warm, own)
-        above += len(mine) - np.searchsorted(mine + bias, own)
-        ranks[number] = above - 1
+    sources = np.array([setting.source for setting in settings])
+    biases = np.array([setting.cold_bias for setting in settings], np.float32)[:, np.newaxis]
+    sorted_warm = np.sort(warm)
+    warm_scores = warm[places[is_warm]]
+    for source, scores in enumerate(cold):
+        here, sorted_cold = sources == source, np.sort(scores)
+        cold_scores, bias = scores[places[~is_warm]], biases[here]
+        # A bias moves cold items against warm ones, and neither against its own kind.
+        of_warm = _at_least(sorted_warm, warm_scores) + _at_least(sorted_cold, warm_scores - bias)
+        of_cold = _at_least(sorted_cold, cold_scores) + _at_least(sorted_warm, cold_scores + bias)
+        found = np.empty((len(bias), len(places)), np.int64)
+        found[:, is_warm], found[:, ~is_warm] = of_warm - 1, of_cold - 1
+        ranks[here] = found
     return ranks
+
+
+def _at_least(scores: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """How many of the sorted scores are not below each value."""
+    return len(scores) - np.searchsorted(scores, values)
 
 
 def _by_user(pairs: Pairs) -> dict[int, NDArray[np.int64]]:

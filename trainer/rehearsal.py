@@ -14,6 +14,7 @@ from tf_metammf.trainer.assembly import make_model
 from tf_metammf.trainer.baseline_runs import make_baseline
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.distribution.strategy import find_cluster, make_strategy, require_divisible
+from tf_metammf.trainer.modality_training import make_updates
 from tf_metammf.trainer.planning.training_plan import TrainingPlan, plan_training
 from tf_metammf.trainer.rankings import validation_ranking
 from tf_metammf.trainer.teachers import check_teachers
@@ -51,7 +52,8 @@ def rehearse(record_set: RecordSet, configuration: Configuration) -> None:
     if plan.is_baseline:
         make_baseline(plan, outline)
         return
-    make_model(plan, outline, outline.teachers(check_teachers(configuration, record_set)))
+    model = make_model(plan, outline, outline.teachers(check_teachers(configuration, record_set)))
+    make_updates(configuration.training, model)
     TrainingBatches(plan, data)
     keras.backend.clear_session()
 

@@ -16,6 +16,7 @@ from tf_metammf.trainer.assembly import make_compiled_model, make_model
 from tf_metammf.trainer.distribution.strategy import is_mirrored, shared_dataset
 from tf_metammf.trainer.divergence import StopOnDivergence
 from tf_metammf.trainer.epoch_ranking import RankEpochs
+from tf_metammf.trainer.modality_training import ModalityTraining
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.runs.best_weights import KeepBestWeights, load_best_weights
 from tf_metammf.trainer.runs.checkpointing import Checkpointing
@@ -89,12 +90,15 @@ class ReplicaTraining:
         plan, run, state = self._plan, progress.run, progress.state
         settings, monitor = plan.configuration.training, plan.configuration.evaluation.monitor
         divergence = StopOnDivergence(state, spike_factor=settings.spike_factor, stop_at_spikes=settings.rollbacks > 0)
-        checkpointing = Checkpointing.of(self.model, progress, plan, group=self._group)
+        modalities = ModalityTraining(self.model, settings)
+        checkpointing = Checkpointing.of(self.model, progress, plan, group=self._group, more=modalities.trackable())
         callbacks = [
             divergence,
             RankEpochs(validation, divergence),
+            *modalities.watching(state, validation, monitor=monitor),
             KeepBestWeights(run.weights_file, state, monitor=f"val_{monitor}"),
             WriteHistory(run.history_file, state),
+            *modalities.stopping(state),
             *watchers,
             # Behind the callbacks that count and validate, before the one that may end the program.
             *_shown(progress, plan, verbose=verbose),
@@ -150,7 +154,8 @@ def _shown(progress: RunInProgress, plan: TrainingPlan, *, verbose: int | None) 
 
 
 def _set_learning_rate(model: MetaMMF, learning_rate: float, state: TrainingState) -> None:
-    keras.backend.set_value(model.optimizer.learning_rate, learning_rate * ROLLBACK_FACTOR ** len(state.rollbacks))
+    for optimizer in (model.optimizer, *model.weight_updates.optimizers.values()):
+        keras.backend.set_value(optimizer.learning_rate, learning_rate * ROLLBACK_FACTOR ** len(state.rollbacks))
 
 
 def _roll_back(

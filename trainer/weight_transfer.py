@@ -23,7 +23,6 @@ AXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"/meta_dense_0/(static_kernel|factor_a|adapter_a)$", ("features", "settings")),
     (r"/meta_dense_0/tensor$", ("settings", "features", "settings")),
     (r"/dense_stack/kernel_0$", ("features", "settings")),
-    (r"/modality_heads/kernel$", ("features", "settings")),
     (r"/gates/kernel_0$", ("features", "gates")),
     (r"/gates/bias_0$", ("gates",)),
     (r"^(projection|feature_biases)$", ("features", "settings")),

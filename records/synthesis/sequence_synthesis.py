@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.splits.splitting import Splitting, split_interactions
 from tf_metammf.records.synthesis.marked_halves import mark_halves
+from tf_metammf.records.synthesis.paired_keys import draw_paired_keys
 from tf_metammf.records.synthesis.synthesis import directions, drawn_interactions
 from tf_metammf.records.synthesis.synthetic_sequences import MARKS, SyntheticSequences
 from tf_metammf.records.token_arrays import TokenArrays
@@ -27,7 +28,7 @@ class SequenceData:
         true_item_embeddings: float32 ``[items, taste_width + 1]``; their products with those of the users are the true
             preferences.
         kind_of_item: int64 ``[items]``: from 0 to 3 for the pattern ``kinds``, 0 (``motif``) or 1 (``halves``) for
-            ``motif_or_halves``, else 0.
+            ``motif_or_halves``, 0 or 1 (the keys of two tokens decide) for ``neighbours``, else 0.
         decisive: int64 ``[items]`` by modality: the token that decides; modalities without such a token are left out.
         shown: float64 ``[items, tokens, 2 taste_width + 3]`` by modality: contents, keys and marks of the tokens.
     """
@@ -61,6 +62,9 @@ def synthesize_sequences(sequences: SyntheticSequences) -> SequenceData:
     - ``binding``: ``c_visual[t]`` of the frame whose key is that of the one acoustic token with the first mark. Neither
       modality knows anything alone.
     - ``clock``: ``c_visual[t]`` of the frame that is shown when the one acoustic token with the first mark sounds.
+    - ``neighbours``: as ``binding`` for half of the items. For the other half the marked sound has the second mark, and
+      the frame has its key, and the frame before it the key of the sound before. Each of the two keys is shown and
+      heard apart from the other one, too: who looks at one token at a time knows 1 / 2 of this half at most.
     - ``kinds``: the content of one modality, which is the same in all of its tokens, or its opposite: the visual one
       where the first mark rises over the frames from -1 to 1, the acoustic one where it falls; the opposite where the
       second mark falls. The means of all four kinds are alike.
@@ -232,6 +236,20 @@ def _clock(tokens: _Tokens, random: np.random.Generator) -> NDArray[np.float64]:
     return tokens.contents["visual"][tokens.rows, tokens.decisive["visual"]]
 
 
+def _neighbours(tokens: _Tokens, random: np.random.Generator) -> NDArray[np.float64]:
+    _binding(tokens, random)
+    tokens.kinds = random.permutation(tokens.rows % 2)
+    rows = np.flatnonzero(tokens.kinds)
+    numbers = {name: keys.shape[1] for name, keys in tokens.keys.items()}
+    width = tokens.contents["visual"].shape[2]
+    keys, places = draw_paired_keys(len(rows), tokens=numbers, width=width, random=random)
+    for name in keys:
+        tokens.keys[name][rows], tokens.decisive[name][rows] = keys[name], places[name]
+    tokens.marks["acoustic"][rows] = 0.0
+    tokens.marks["acoustic"][rows, places["acoustic"], 1] = 2.0
+    return tokens.contents["visual"][tokens.rows, tokens.decisive["visual"]]
+
+
 def _kinds(tokens: _Tokens, random: np.random.Generator) -> NDArray[np.float64]:
     tokens.kinds = random.permutation(tokens.rows % 4)
     ramp = np.linspace(-1.0, 1.0, tokens.contents["visual"].shape[1])
@@ -252,6 +270,7 @@ _PATTERNS: dict[str, Callable[[_Tokens, np.random.Generator], NDArray[np.float64
     "halves": _halves,
     "motif_or_halves": _motif_or_halves,
     "binding": _binding,
+    "neighbours": _neighbours,
     "clock": _clock,
     "kinds": _kinds,
 }

@@ -7,11 +7,15 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.number_bounds import require_number
 from tf_metammf.records.synthesis.marked_halves import LEAST_FRAMES
 
-Pattern = Literal["needle", "needles", "order", "motif", "halves", "motif_or_halves", "binding", "clock", "kinds"]
+Pattern = Literal[
+    "needle", "needles", "order", "motif", "halves", "motif_or_halves", "binding", "neighbours", "clock", "kinds"
+]
 """What users respond to; :mod:`tf_metammf.records.synthesis.sequence_synthesis` has the equations."""
 
 MARKS = 3
 """Values of a token beside contents and keys."""
+PAIRED_FRAMES = 6
+"""Least frames of ``neighbours``: three pairs, the one that counts and one with each of its keys."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +23,12 @@ class SyntheticSequences:
     """What to synthesise; ``tf_metammf.records.synthesis.sequence_synthesis`` has the equations.
 
     Attributes:
-        pattern: ``needle``, ``needles``, ``order``, ``motif``, ``halves``, ``motif_or_halves``, ``binding``, ``clock``
-            or ``kinds``.
+        pattern: ``needle``, ``needles``, ``order``, ``motif``, ``halves``, ``motif_or_halves``, ``binding``,
+            ``neighbours``, ``clock`` or ``kinds``.
         users: Number of users.
         items: Number of items.
-        frames: Visual tokens of an item, at least 4; with ``halves`` and ``motif_or_halves`` even and at least 24.
+        frames: Visual tokens of an item, at least 4; 6 with ``neighbours``; even and at least 24 with ``halves`` and
+            ``motif_or_halves``.
         rate: Visual tokens a second.
         sound_rate: Acoustic tokens a second.
         width: Values of a token, at least ``2 taste_width + 3``.
@@ -65,6 +70,8 @@ class SyntheticSequences:
             require_number("frames", self.frames, LEAST_FRAMES, why=f" with the pattern {self.pattern}")
             if self.frames % 2:
                 raise InvalidInputError(f"frames is {self.frames}, expected an even number with {self.pattern}.")
+        if self.pattern == "neighbours":
+            require_number("frames", self.frames, PAIRED_FRAMES, why=" with the pattern neighbours")
         require_number("taste_width", self.taste_width, 1)
         least = 2 * self.taste_width + MARKS
         require_number("width", self.width, least, why=f" with a taste_width of {self.taste_width}")

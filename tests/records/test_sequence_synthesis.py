@@ -10,6 +10,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.records import TokenArrays, open_record_set
 from tf_metammf.records.synthesis.best_reachable import best_reachable
 from tf_metammf.records.synthesis.marked_halves import mark_halves
+from tf_metammf.records.synthesis.paired_keys import draw_paired_keys
 from tf_metammf.records.synthesis.sequence_synthesis import SequenceData, synthesize_sequences
 from tf_metammf.records.synthesis.synthetic_sequences import Pattern, SyntheticSequences
 
@@ -38,7 +39,7 @@ def test_the_same_seed_gives_the_same_data_and_another_one_other_data(pattern):
     assert 0 < best_reachable(first)["recall@20"] <= 1
 
 
-@pytest.mark.parametrize("pattern", ["needle", "motif", "halves", "motif_or_halves", "binding", "clock"])
+@pytest.mark.parametrize("pattern", ["needle", "motif", "halves", "motif_or_halves", "binding", "neighbours", "clock"])
 def test_the_decisive_frame_shows_what_users_respond_to(pattern):
     """Without noise, a linear map of the decisive frame gives the response exactly."""
     data = made(pattern, sound_rate=3.7 if pattern == "clock" else 1.0)
@@ -72,6 +73,28 @@ def test_the_clock_says_which_frame_is_shown_when_the_marked_sound_is_heard():
         assert times["visual"][frame] <= times["acoustic"][sound] < times["visual"][frame] + 2
 
 
+@pytest.mark.parametrize("frames", [6, 9])
+def test_only_the_order_of_two_keys_tells_the_frame_that_counts(frames):
+    keys, places = draw_paired_keys(
+        50, tokens={"visual": frames, "acoustic": 6}, width=4, random=np.random.default_rng(0)
+    )
+    for item in range(50):
+        seen, heard = keys["visual"][item].tolist(), keys["acoustic"][item].tolist()
+        frame, sound = places["visual"][item], places["acoustic"][item]
+        pair = heard[sound - 1 : sound + 1]
+        assert [t for t in range(1, frames) if seen[t - 1 : t + 1] == pair] == [frame]
+        # Each of the two is seen apart from the other one, once, and with a key that is heard.
+        (behind_another,) = [t for t in range(frames) if seen[t] == pair[1] and t != frame]
+        (before_another,) = [t for t in range(frames) if seen[t] == pair[0] and t != frame - 1]
+        assert seen[behind_another - 1] in heard
+        assert seen[before_another + 1] in heard
+
+
+def test_half_of_the_items_need_the_keys_of_two_tokens():
+    data = made("neighbours")
+    assert np.bincount(data.kind_of_item).tolist() == [20, 20]
+
+
 def test_data_with_more_frames_have_the_same_users_and_show_contents_alike():
     short, long = made("needle"), made("needle", frames=30)
     np.testing.assert_array_equal(short.true_user_embeddings, long.true_user_embeddings)
@@ -91,6 +114,8 @@ def test_what_cannot_be_made_is_refused():
         SyntheticSequences(pattern="halves")
     with pytest.raises(InvalidInputError, match="frames is 25, expected an even number with motif_or_halves"):
         SyntheticSequences(pattern="motif_or_halves", frames=25)
+    with pytest.raises(InvalidInputError, match="frames is 5, expected at least 6 with the pattern neighbours"):
+        SyntheticSequences(pattern="neighbours", frames=5)
     with pytest.raises(InvalidInputError, match="rate is 0, expected tokens a second, above 0"):
         SyntheticSequences(rate=0)
 

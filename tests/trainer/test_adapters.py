@@ -91,8 +91,8 @@ def test_frozen_weights_have_no_place_in_the_optimiser_and_what_is_trained_is_co
     assert all("modality_adapters" in weight.name for weight in model.trainable_variables)
     moments = [variable.name for variable in model.optimizer.variables if "embedding" in variable.name]
     assert moments == []
-    # Scale and offset [4], bottleneck [4, 2] and [2, 4], gate [4, 4]; the run: users, items, fusion, stand-ins.
-    assert report.values_trained == 4 + 4 + 8 + 8 + 16
+    # Scale and offset [4], bottleneck [4, 2], gate [2, 4]; the run: users, items, fusion, stand-ins.
+    assert report.values_trained == 4 + 4 + 8 + 8
     assert report.values == report.values_trained + sum(np.size(weight) for weight in model.frozen_weights)
     assert arrived.read("warm_start")["values_trained"] == report.values_trained
     assert report.modalities_new == ["textual"] and not [name for name in report.weights_new if "adapters" not in name]
@@ -185,10 +185,10 @@ def test_adapters_are_gated_bottlenecks():
     for weight in adapters.trainable_weights:
         weight.assign(random.normal(size=weight.shape))
     found = adapters({"textual": features}, mask={"textual": keras.backend.constant(present, bool)}, fused=fused)
-    scale, offset, down, up, gate = (weight.numpy() for weight in adapters.trainable_weights)
+    scale, offset, down, gate = (weight.numpy() for weight in adapters.trainable_weights)
     centred = features - features.mean(axis=1, keepdims=True)
     hidden = (centred / np.sqrt(features.var(axis=1, keepdims=True) + 1e-3) * scale + offset) @ down
-    opened = 0.5 * hidden * (1 + erf(hidden / np.sqrt(2))) @ up @ gate
+    opened = 0.5 * hidden * (1 + erf(hidden / np.sqrt(2))) @ gate
     expected = np.where(present[:, None], fused + opened * expit(opened), fused)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 

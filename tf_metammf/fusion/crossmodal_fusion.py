@@ -130,6 +130,15 @@ class CrossmodalFusion(EmbeddedFusion):
         """Weights with which the tokens of each modality are averaged in the end; all modalities count the same."""
         return self._pooling(tokens, self._transformed(tokens, training=False))
 
+    def weights_by_modality(self) -> dict[str, list[tf.Variable]]:
+        """The map of the tokens of each modality, its blocks and its normalisation."""
+        found = super().weights_by_modality()
+        for place, name in enumerate(self.modalities):
+            blocks = self.crossmodal_blocks[place :: len(self.modalities)]
+            for layer in (*blocks, self.pooling_norms[place]):
+                found[name] = [*found[name], *layer.trainable_weights]
+        return found
+
     def _pooling(self, tokens: list[EmbeddedTokens], values: list[tf.Tensor]) -> list[tf.Tensor]:
         """Weights ``[B, T]`` of the average over each modality."""
         queries = tf.unstack(tf.cast(self.pooling_queries, self.compute_dtype) * self.token_units**-0.5)

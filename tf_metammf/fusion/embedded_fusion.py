@@ -37,6 +37,8 @@ class EmbeddedFusion(TokenFusion, TokenLayers):
         InvalidInputError: An argument is not acceptable, or the input is not a dictionary.
     """
 
+    has_modality_weights = True
+
     frequencies: int = 0
     """Sinusoids of the time that are added to tokens."""
 
@@ -83,6 +85,10 @@ class EmbeddedFusion(TokenFusion, TokenLayers):
         if mask is not None:
             presence_matrix(mask, self.modalities)  # refuses other modalities
         return list(self.embedding(tokens_of(inputs), mask=None if mask is None else dict(mask)).values())
+
+    def weights_by_modality(self) -> dict[str, list[tf.Variable]]:
+        """The map of the tokens of each modality, by its name."""
+        return self.embedding.weights_by_modality()
 
     @abstractmethod
     def fuse(self, tokens: list[EmbeddedTokens], *, training: bool | None = None) -> tf.Tensor:

@@ -53,6 +53,9 @@ class FusionLayer(Layer):
     takes: ClassVar[FeatureForm] = "vectors"
     """Whether ``inputs`` are one vector an item, or :class:`tf_metammf.records.TokenSequences`."""
 
+    has_modality_weights: ClassVar[bool] = False
+    """Whether some weights belong to one modality each; then :meth:`weights_by_modality` names them."""
+
     def __init__(
         self,
         units: Any = PUBLISHED_UNITS,
@@ -84,6 +87,10 @@ class FusionLayer(Layer):
         """``[B, units[-1]]``."""
         first = next(iter(input_shape.values())) if isinstance(input_shape, Mapping) else input_shape
         return tf.TensorShape([tf.TensorShape(first)[0], self.units[-1]])
+
+    def weights_by_modality(self) -> dict[str, list[tf.Variable]]:
+        """The weights that belong to one modality, by its name; none, unless a subclass says so."""
+        return {}
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

@@ -136,6 +136,14 @@ class MetaTokenFusion(EmbeddedFusion):
             raise InvalidInputError(f'MetaTokenFusion "{self.name}" has no weights yet. Call it on features first.')
         return self.extractor.fuse(self.embedded(inputs, mask), training=False)
 
+    def weights_by_modality(self) -> dict[str, list[tf.Variable]]:
+        """The map of the tokens of each modality, what else the extractor has of it, and what is looked for in it."""
+        of_extractor = self.extractor.weights_by_modality()
+        return {
+            name: [*of_extractor[name], *looking.trainable_weights]
+            for name, looking in zip(self.modalities, self.looking, strict=True)
+        }
+
     def _attention(self, tokens: list[EmbeddedTokens], meta_information: tf.Tensor) -> list[tf.Tensor]:
         """Weights ``[B, T]`` of the average over each modality."""
         scale = self.token_units**-0.5

@@ -18,13 +18,14 @@ class ModalityAdapters(Layer):
     With presence ``p_n`` in {0, 1} of every further modality ``n``, a bottleneck of ``bottleneck`` units and the fused
     vector ``c0``::
 
-        z_n = p_n GELU(LN(x_n) D_n) U_n
+        z_n = p_n GELU(LN(x_n) D_n)
         a   = [z_1 .. z_N] W
         c   = c0 + SiLU(a)
 
     There are no biases behind the bottleneck and ``W`` begins as zero, so ``c = c0`` to the bit before training, and
     for ever for an item that has none of these modalities. ``SiLU`` has the slope 1/2 at 0, so ``W`` has a gradient
     from the first step on (gated residual and adapters of CREMA, arXiv 2402.05889; the equations are of this project).
+    A map between bottleneck and ``W`` would add weights and no function: a product of two maps is one map.
 
     Args:
         units: Width of the fused vectors.
@@ -55,13 +56,14 @@ class ModalityAdapters(Layer):
                     self.add_weight(name=f"{scope}/scale", shape=(width,), initializer="ones"),
                     self.add_weight(name=f"{scope}/offset", shape=(width,), initializer="zeros"),
                     self.add_weight(name=f"{scope}/down", shape=(width, self.bottleneck), initializer="glorot_uniform"),
-                    self.add_weight(
-                        name=f"{scope}/up", shape=(self.bottleneck, self.units), initializer="glorot_uniform"
-                    ),
-                    self.add_weight(name=f"{scope}/gate", shape=(self.units, self.units), initializer="zeros"),
+                    self.add_weight(name=f"{scope}/gate", shape=(self.bottleneck, self.units), initializer="zeros"),
                 )
             )
         super().build(input_shape)
+
+    def weights_by_modality(self) -> dict[str, list[tf.Variable]]:
+        """The weights of the adapter of each modality, by its name."""
+        return {name: list(weights) for name, weights in zip(self.widths, self._adapters, strict=True)}
 
     def call(
         self, features: Mapping[str, tf.Tensor], mask: Presence, fused: tf.Tensor, training: bool | None = None
@@ -69,13 +71,13 @@ class ModalityAdapters(Layer):
         """Vectors ``[B, units]`` of features ``[B, width]`` and presence ``[B]`` by modality, and fused vectors."""
         opened = []
         for name, weights in zip(self.widths, self._adapters, strict=True):
-            scale, offset, down, up, gate = (tf.cast(weight, self.compute_dtype) for weight in weights)
+            scale, offset, down, gate = (tf.cast(weight, self.compute_dtype) for weight in weights)
             present = mask[name][:, tf.newaxis]
             # Rows of absent modalities may hold anything, even NaN.
             values = tf.where(present, tf.cast(features[name], self.compute_dtype), 0)
             mean, variance = tf.nn.moments(values, axes=[-1], keepdims=True)
             values = (values - mean) * tf.math.rsqrt(variance + 1e-3) * scale + offset
-            adapted = tf.matmul(tf.nn.gelu(tf.matmul(values, down)), up)
+            adapted = tf.nn.gelu(tf.matmul(values, down))
             opened.append(tf.matmul(tf.where(present, adapted, tf.zeros_like(adapted)), gate))
         return fused + tf.nn.silu(tf.add_n(opened))
 

@@ -42,12 +42,25 @@ class ModalityHeads(Layer):
         self.initializer = keras.initializers.get(initializer)
 
     def build(self, input_shape: Any) -> None:
-        """Makes the maps, all in one kernel ``[features, units]``."""
+        """Makes the maps, drawn as one kernel ``[features, units]``."""
         self.widths = feature_widths("ModalityHeads", input_shape)
-        self.kernel = self.add_weight(
-            name="kernel", shape=(sum(self.widths.values()), self.units), initializer=self.initializer
-        )
+        widths = list(self.widths.values())
+        with tf.init_scope():
+            drawn = self.initializer((sum(widths), self.units), dtype=self.variable_dtype)
+        # Numbered, not named: names of modalities are free, names of weights are not.
+        self.kernels = [
+            self.add_weight(
+                name=f"projection_{place}/kernel",
+                shape=(width, self.units),
+                initializer=keras.initializers.Constant(part.numpy()),
+            )
+            for place, (width, part) in enumerate(zip(widths, tf.split(drawn, widths), strict=True))
+        ]
         super().build(input_shape)
+
+    def weights_by_modality(self) -> dict[str, list[tf.Variable]]:
+        """The map of each modality, by its name."""
+        return {name: [kernel] for name, kernel in zip(self.widths, self.kernels, strict=True)}
 
     def call(
         self, features: Mapping[str, tf.Tensor], mask: Presence, fused: tf.Tensor, training: bool | None = None
@@ -57,7 +70,8 @@ class ModalityHeads(Layer):
         values = [
             tf.where(mask[name][:, tf.newaxis], tf.cast(features[name], self.compute_dtype), 0) for name in self.widths
         ]
-        mapped = tf.matmul(tf.concat(values, axis=1), tf.cast(self.kernel, self.compute_dtype))
+        kernel = tf.cast(tf.concat(self.kernels, axis=0), self.compute_dtype)
+        mapped = tf.matmul(tf.concat(values, axis=1), kernel)
         alone = tf.equal(tf.reduce_sum(tf.cast(present, tf.int32), axis=1, keepdims=True), 1)
         return mapped + tf.where(alone, tf.zeros_like(fused), fused)
 

@@ -15,11 +15,13 @@ class FusionSettings(PartSettings):
     """
 
     kind: ClassVar[PartKind] = "fusion"
-    declared_by_layer: ClassVar[tuple[str, ...]] = ("takes",)
+    declared_by_layer: ClassVar[tuple[str, ...]] = ("takes", "has_modality_weights")
     generates_kernels: ClassVar[bool] = False
     """Whether every item has kernels of its own."""
     takes: ClassVar[Literal["vectors", "tokens"]] = "vectors"
     """Whether the layer gets one vector of each modality, or token sequences; what its class says."""
+    has_modality_weights: ClassVar[bool] = False
+    """Whether some weights of the layer belong to one modality each; what its class says."""
 
     @property
     def fused_width(self) -> int:
@@ -139,6 +141,7 @@ class SumFusionSettings(LayeredFusionSettings):
     name: Literal["sum"] = "sum"
 
     layer = "tf_metammf.fusion.static_fusions:SumFusion"
+    has_modality_weights = True
 
 
 @dataclass
@@ -152,6 +155,7 @@ class GatedFusionSettings(LayeredFusionSettings):
     name: Literal["gated"] = "gated"
 
     layer = "tf_metammf.fusion.static_fusions:GatedFusion"
+    has_modality_weights = True
 
 
 @dataclass
@@ -165,6 +169,7 @@ class AttentionFusionSettings(LayeredFusionSettings):
     name: Literal["attention"] = "attention"
 
     layer = "tf_metammf.fusion.static_fusions:AttentionFusion"
+    has_modality_weights = True
 
 
 @dataclass

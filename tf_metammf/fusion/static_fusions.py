@@ -103,6 +103,8 @@ class ProjectionFusion(StaticFusion):
     without any modality gets the vector zero.
     """
 
+    has_modality_weights = True
+
     def build(self, input_shape: Any) -> None:
         """Creates the projections."""
         if not isinstance(input_shape, Mapping):
@@ -127,6 +129,10 @@ class ProjectionFusion(StaticFusion):
         )
         presence = tf.ones_like(projected[:, :, 0]) if mask is None else self._presence(mask)
         return tf.reduce_sum(self._modality_weights(inputs, projected, presence) * projected, axis=1)
+
+    def weights_by_modality(self) -> dict[str, list[tf.Variable]]:
+        """The projection of each modality, by its name."""
+        return {name: each.trainable_weights for name, each in zip(self.modalities, self.projections, strict=True)}
 
     def _modality_weights(
         self, inputs: Mapping[str, tf.Tensor], projected: tf.Tensor, presence: tf.Tensor

@@ -106,6 +106,10 @@ class TokenEmbedding(Layer):
             for name, projection in zip(self.modalities, self.projections, strict=True)
         }
 
+    def weights_by_modality(self) -> dict[str, list[tf.Variable]]:
+        """The map of each modality, by its name."""
+        return {name: each.trainable_weights for name, each in zip(self.modalities, self.projections, strict=True)}
+
     def _embedded(
         self, sequences: TokenSequences, projection: keras.layers.Dense, present: tf.Tensor | None
     ) -> EmbeddedTokens:

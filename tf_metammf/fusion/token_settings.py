@@ -22,6 +22,7 @@ class TokenFusionSettings(LayeredFusionSettings):
     dropout: float = 0.1
 
     takes: ClassVar[Literal["vectors", "tokens"]] = "tokens"
+    has_modality_weights = True
     copies: ClassVar[int] = 4
     """How many times a step holds the tokens of an item, embedded."""
 

@@ -10,6 +10,7 @@ from tf_metammf.fusion.settings import ConcatenationFusionSettings, LayeredFusio
 from tf_metammf.parts.parts import known_parts, setting_names
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.planning.part_checks import modalities_with_weights
 
 Variations = Iterator[tuple[str, Configuration]]
 
@@ -35,10 +36,20 @@ def ablations(
     for question in questions:
         if question not in QUESTIONS:
             raise unknown_name("ablation", question, QUESTIONS)
-        for label, variation in QUESTIONS[question](configuration, metadata):
+        for label, varied in QUESTIONS[question](configuration, metadata):
+            variation = _updated(varied, metadata)
             if variation != configuration:
                 found[f"{name}, {label}"] = variation
     return found
+
+
+def _updated(configuration: Configuration, metadata: Metadata) -> Configuration:
+    """The configuration, trained jointly where too few modalities are left with weights of their own to take turns."""
+    training = configuration.training
+    own = modalities_with_weights(configuration, configuration.model.modalities or sorted(metadata.modalities))
+    update = training.update if len(own) > 1 else "joint"
+    stop = training.modality_stop if own else "none"
+    return replace(configuration, training=replace(training, update=update, modality_stop=stop))
 
 
 def _fusion(configuration: Configuration, **changes: Any) -> Configuration:
@@ -148,6 +159,14 @@ def _user_history(configuration: Configuration, _: Metadata) -> Variations:
         yield "no user history", replace(configuration, model=replace(configuration.model, user_history="none"))
 
 
+def _updates(configuration: Configuration, _: Metadata) -> Variations:
+    training = configuration.training
+    if training.modality_stop != "none":
+        yield "no stops", replace(configuration, training=replace(training, modality_stop="none"))
+    if training.update != "joint":
+        yield "joint updates", replace(configuration, training=replace(training, update="joint", modality_stop="none"))
+
+
 QUESTIONS: dict[str, Callable[[Configuration, Metadata], Variations]] = {
     "depth": _depth,
     "rank": _rank,
@@ -156,6 +175,7 @@ QUESTIONS: dict[str, Callable[[Configuration, Metadata], Variations]] = {
     "modalities": _modalities,
     "encoder": _encoder,
     "user_history": _user_history,
+    "updates": _updates,
 }
 """How deep, how well decomposed, how wide the meta information, whether dynamic at all, which modalities, MF or GCN,
-and whether users attend to their items."""
+whether users attend to their items, and whether modalities take turns and stop."""

@@ -116,6 +116,14 @@ class TrainingConfiguration:
         allow_leakage: Whether init_from may name a run that was trained on interactions that are validation or test
             interactions now.
         freeze: base to train adapters alone, over the unchanged weights of init_from; none to train all weights.
+        update: alternating to train modality by modality, in as many passes a step as modalities have weights of their
+            own; joint for all weights at once.
+        modality_stop: What ends the training of a modality's own weights: gradient_growth, that its gradient grows;
+            validation_gain, that the metric gains no more from the modality, whose weights are then those of the best
+            epoch; none for nothing.
+        modality_stop_growth: How many times the mean of the epochs before a gradient has to be, for gradient_growth.
+        modality_stop_from: First epoch after which a modality may stop, counted from 1, for gradient_growth.
+        modality_stop_patience: Epochs without a higher gain, for validation_gain.
         deterministic: Whether the same seed gives the same bits, at the price of slower operations.
         checkpoint_seconds: Minimum seconds between two checkpoints, written at the end of a step or epoch.
         checkpoints: Number of newest checkpoints to keep.
@@ -142,6 +150,11 @@ class TrainingConfiguration:
     init_from_records: str | None = None
     allow_leakage: bool = False
     freeze: Literal["none", "base"] = "none"
+    update: Literal["joint", "alternating"] = "joint"
+    modality_stop: Literal["none", "gradient_growth", "validation_gain"] = "none"
+    modality_stop_growth: float = 1.4
+    modality_stop_from: int = 5
+    modality_stop_patience: int = 3
     deterministic: bool = False
     checkpoint_seconds: float = 60.0
     checkpoints: int = 2

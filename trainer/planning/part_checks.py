@@ -1,5 +1,7 @@
 """Which parts and settings of a configuration go together, read from what each declares."""
 
+from collections.abc import Sequence
+
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.trainer.configuration.configuration import Configuration
 
@@ -75,6 +77,61 @@ def check_frozen(configuration: Configuration) -> None:
     for found, (is_refused, advice) in refused.items():
         if is_refused:
             raise InvalidInputError(f"training.freeze is {training.freeze}, and {found}: {advice}.")
+
+
+def check_updates(configuration: Configuration, modalities: Sequence[str]) -> None:
+    """Refuses to train, or to stop, modality by modality where no weights belong to modalities, or nothing can.
+
+    Args:
+        configuration: All settings.
+        modalities: The modalities in use.
+
+    Raises:
+        InvalidInputError: A setting does not go with ``training.update`` or ``training.modality_stop``; the message
+            names it.
+    """
+    model, training = configuration.model, configuration.training
+    alternating = training.update == "alternating"
+    if not alternating and training.modality_stop == "none":
+        return
+    asked = "training.update is alternating" if alternating else f"training.modality_stop is {training.modality_stop}"
+    own = modalities_with_weights(configuration, modalities)
+    refused = {
+        f"model.encoder.name is {model.encoder.name}": (
+            model.encoder.uses_features or not model.encoder.trained,
+            "it looks at features itself or is not trained: use mf, sage or lightgcn",
+        ),
+        f"{', '.join(own) or 'no modality'} has weights of its own": (
+            len(own) < 1 + alternating,
+            f"expected at least {1 + alternating}. The fusion {model.fusion.name} "
+            + ("projects each modality" if model.fusion.has_modality_weights else "has none of one modality")
+            + ": use sum, gated, attention or a fusion over time, set model.modality_heads, or name model.adapters",
+        ),
+        f"training.strategy is {training.strategy}": (training.strategy != "none", "use none"),
+        "training.mixed_precision is float16": (
+            training.mixed_precision == "float16",
+            "the loss is scaled by one optimizer: use bfloat16",
+        ),
+        f"model.auxiliary.name is {model.auxiliary.name}": (
+            alternating and bool(model.auxiliary.layer),
+            "it would be counted once a modality: leave it out, or use the update joint",
+        ),
+    }
+    for found, (is_refused, advice) in refused.items():
+        if is_refused:
+            raise InvalidInputError(f"{asked}, and {found}: {advice}.")
+
+
+def modalities_with_weights(configuration: Configuration, modalities: Sequence[str]) -> list[str]:
+    """The modalities that some trained weights belong to alone.
+
+    Args:
+        configuration: All settings.
+        modalities: The modalities in use.
+    """
+    model, frozen = configuration.model, configuration.training.freeze != "none"
+    own_of_fused = model.fuses and (model.fusion.has_modality_weights or model.modality_heads) and not frozen
+    return [name for name in modalities if name in model.adapters or own_of_fused]
 
 
 def check_served(configuration: Configuration) -> None:

@@ -20,7 +20,7 @@ from tf_metammf.trainer.planning.model_size import (
     training_edges,
     whole_graph_step_bytes,
 )
-from tf_metammf.trainer.planning.part_checks import check_frozen, check_parts, check_served
+from tf_metammf.trainer.planning.part_checks import check_frozen, check_parts, check_served, check_updates
 
 DEFAULT_FAN_OUT = 10
 """Neighbours of a node in each layer, where the whole graph is beyond the budget and nothing else is said."""
@@ -205,6 +205,7 @@ class TrainingPlan:
                 :attr:`fan_outs`.
         """
         check_frozen(self.configuration)
+        check_updates(self.configuration, self.modalities)
         if self.has_servers:
             check_served(self.configuration)
         if not self.is_baseline and not training_edges(self.metadata):

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,13 +63,27 @@ class Checkpointing(keras.callbacks.Callback):
 
     @classmethod
     def of(
-        cls, model: keras.Model, progress: RunInProgress, plan: TrainingPlan, *, group: WorkerGroup | None = None
+        cls,
+        model: keras.Model,
+        progress: RunInProgress,
+        plan: TrainingPlan,
+        *,
+        group: WorkerGroup | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> Self:
-        """The one of a compiled model, which writes into the run directory and heeds signals."""
+        """The one of a compiled model, which writes into the run directory and heeds signals.
+
+        Args:
+            model: The model.
+            progress: The run directory and how far it is.
+            plan: The plan.
+            group: The processes that train together; None for one alone.
+            more: What else has weights, by name.
+        """
         run = progress.run
         return cls(
             Checkpoints(run.checkpoints_folder, keep=plan.configuration.training.checkpoints),
-            tf.train.Checkpoint(model=model, optimizer=model.optimizer),
+            tf.train.Checkpoint(model=model, optimizer=model.optimizer, **(more or {})),
             progress.state,
             plan=plan,
             files=[run.weights_file],

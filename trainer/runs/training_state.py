@@ -23,6 +23,8 @@ class TrainingState:
         loss_sum: Sum of the losses of the epoch under way, over the rows of its batches.
         row_sum: Number of these rows.
         complete: Whether no further step follows.
+        stopped_modalities: The epoch, counted from 1, after which each stopped modality was trained no more, by name.
+        nothing_to_train: Whether no weight is left that training would change.
     """
 
     epoch: int = 0
@@ -37,6 +39,8 @@ class TrainingState:
     loss_sum: float = 0.0
     row_sum: float = 0.0
     complete: bool = False
+    stopped_modalities: dict[str, int] = field(default_factory=dict)
+    nothing_to_train: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The state as plain JSON values."""
@@ -63,6 +67,9 @@ class TrainingState:
         return value is not None and (self.best_value is None or value > self.best_value)
 
     def is_exhausted(self, *, epochs: int, patience: int) -> bool:
-        """Whether training ends here: all epochs done, or ``patience`` of them without a better metric (0: never)."""
+        """Whether training ends here: all epochs done, or ``patience`` of them without a better metric (0: never).
+
+        It also ends where nothing is left to train.
+        """
         waited = self.epoch - (self.best_epoch or 0)
-        return self.epoch >= epochs or bool(patience and waited >= patience)
+        return self.epoch >= epochs or bool(patience and waited >= patience) or self.nothing_to_train

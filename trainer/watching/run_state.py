@@ -66,6 +66,7 @@ def state_written(progress: RunInProgress, *, monitor: str, start: TrainingStart
                 "best_epoch": state.best_epoch,
                 f"validation {monitor}": state.best_value,
                 "rollbacks": state.rollbacks,
+                "stopped_modalities": state.stopped_modalities,
                 "seconds": round(before + time.perf_counter() - start.seconds, 2),
                 "peak_memory_bytes": peak_memory_bytes(),
                 "peak_memory_since": "training began" if start.has_own_peak else "process began",
