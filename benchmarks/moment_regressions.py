@@ -6,7 +6,8 @@ A fusion is trained to say what users respond to, on synthetic items whose truth
 variance of the truth that it explains for items that were kept out. ``branches``: half of the items need the pooling
 branch of the pyramid, half its convolutions (``motif_or_halves``). ``lengths``: fusions trained on videos of 6 frames
 see videos of 24 frames, which are four times as long, or as long and four times as dense. There the truth has another
-scale, so that is the share explained by the best multiple. Writes ``results/moment_regressions.json``.
+scale, so that is the share explained by the best multiple. Writes ``results/moment_regressions-branches.json`` and
+``results/moment_regressions-lengths.json``.
 """
 
 import argparse
@@ -62,7 +63,7 @@ def main() -> None:
                 print(f"{table} seed {seed} {row}: {shares}", flush=True)
                 for column, share in shares.items():
                     found.setdefault(table, {}).setdefault(row, {}).setdefault(column, []).append(share)
-        write_report("moment_regressions", {"explained": found})
+        write_report(f"moment_regressions-{table}", {"explained": found[table]})
     for table, rows in found.items():
         columns = list(next(iter(rows.values())))
         cells = [
