@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 
 from tf_metammf import TokenFusion
 from tf_metammf.commands.main import main
@@ -150,7 +151,9 @@ def test_fusions_over_time_are_compared_with_one_of_means_and_searched(sequences
     assert main(compared) == 0
     results = json.loads((tmp_path / "compared" / "results.json").read_text())
     assert set(results["models"]) == {"means", *SMALL}
-    # One that the comparison did not trace is enough: the search sets widths of tokens and numbers of queries.
+    space = yaml.safe_load(models[1].read_text())
+    space["model"]["fusion"] |= {"queries": {"choice": [1, 2]}, "token_units": {"choice": [4, 8]}}
+    models[1].write_text(yaml.safe_dump(space))
     searched = ["tune", *words, "--output", str(tmp_path / "searched"), "--config", str(models[1]), "--trials", "2"]
     assert main(searched) == 0
     with (tmp_path / "searched" / "trials.csv").open(newline="") as rows:
