@@ -39,6 +39,7 @@ FOLDERS = {
     "tf_metammf.trainer.comparison": "trainer/comparison",
     "tf_metammf.trainer.configuration": "trainer/configuration",
     "tf_metammf.trainer.distribution": "trainer/distribution",
+    "tf_metammf.trainer.labelling": "trainer/labelling",
     "tf_metammf.trainer.planning": "trainer/planning",
     "tf_metammf.trainer.portfolio": "trainer/portfolio",
     "tf_metammf.trainer.runs": "trainer/runs",

@@ -6,8 +6,10 @@ from jsonargparse import ArgumentParser, Namespace
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.conversion.conversion_settings import ConversionSettings
+from tf_metammf.records.preference_rule import EXAMPLE
 from tf_metammf.records.sources import load_source, source_names
 from tf_metammf.records.splits.filtering import Filtering
+from tf_metammf.records.splits.preference_splits import HELD_OUT_SHARE
 from tf_metammf.records.splits.splitting import Splitting
 from tf_metammf.records.thinned_tokens import MOST_TOKENS
 
@@ -39,6 +41,18 @@ def add_conversion_arguments(parser: ArgumentParser) -> None:
         default="float32",
         help="type that features are stored in; float16 takes half the bytes",
     )
+    parser.add_argument(
+        "--preferences",
+        type=str | None,
+        help="items that users chose over others: a file with the columns user, chosen, rejected, and maybe weight and "
+        f'source; or a rule over columns of the interactions, such as "{EXAMPLE}"',
+    )
+    parser.add_argument(
+        "--preferences_share",
+        type=float,
+        default=HELD_OUT_SHARE,
+        help="share of the preferences that is held out for pair accuracy",
+    )
 
 
 def add_data_arguments(parser: ArgumentParser) -> None:
@@ -66,6 +80,8 @@ def conversion_settings(arguments: Namespace) -> ConversionSettings:
         on_error=arguments.on_error,
         most_tokens=arguments.most_tokens,
         stored_dtype=arguments.stored_dtype,
+        preferences=arguments.preferences,
+        preferences_share=arguments.preferences_share,
     )
 
 

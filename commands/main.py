@@ -40,6 +40,12 @@ EXIT_CODES = (
 )
 
 RECORD_COMMANDS = ("extract", "convert", "describe", "report", "validate", "remove-users", "remove-items", "synthesize")
+PREFERENCE_COMMANDS = ("label", "add")
+GROUPS = {
+    "records": ("record_command", RECORD_COMMANDS, "Create, inspect and validate record sets."),
+    "preferences": ("preference_command", PREFERENCE_COMMANDS, "Label pairs of items, and add preferences."),
+}
+"""Commands of two words, by the first: where the parser keeps the second, which there are, and what they are for."""
 WITH_CONFIGURATION = ("train", "tune", "compare", "distill")
 """Commands that take fields of a configuration."""
 COMMANDS = (
@@ -177,14 +183,15 @@ def _parser(words: Sequence[str] = ()) -> "CommandParser":
     parser.add_argument("--version", action=Versions)
     parser.add_argument("--print_completion", action=PrintCompletion)
     commands = parser.add_subcommands(dest="command", **_listed("COMMAND"))
-    records = CommandParser(description="Create, inspect and validate record sets.")
-    commands.add_subcommand("records", records, help="Create, inspect and validate record sets.")
-    record_commands = records.add_subcommands(dest="record_command", **_listed("records COMMAND"))
     begun = _command_of(words)
     following = words[len(begun) :] if begun else ()
-    for name in RECORD_COMMANDS:
-        declared = begun in (("records", name), ())
-        _add(record_commands, name, f"records_{name}", words=following if declared else None)
+    for group, (kept, names, purpose) in GROUPS.items():
+        of_group = CommandParser(description=purpose)
+        commands.add_subcommand(group, of_group, help=purpose)
+        group_commands = of_group.add_subcommands(dest=kept, **_listed(f"{group} COMMAND"))
+        for name in names:
+            declared = begun in ((group, name), ())
+            _add(group_commands, name, f"{group}_{name}", words=following if declared else None)
     for name in COMMANDS:
         declared = begun in ((name,), ())
         _add(commands, name, name, words=following if declared else None)
@@ -193,7 +200,8 @@ def _parser(words: Sequence[str] = ()) -> "CommandParser":
 
 def _command_of(words: Sequence[str]) -> tuple[str, ...]:
     """The command that words begin with; () where they begin with none."""
-    commands = [(name,) for name in COMMANDS] + [("records", name) for name in RECORD_COMMANDS]
+    commands = [(name,) for name in COMMANDS]
+    commands += [(group, name) for group, (_, names, _) in GROUPS.items() for name in names]
     return next((command for command in commands if tuple(words[: len(command)]) == command), ())
 
 
@@ -217,8 +225,9 @@ def _add(subcommands: Any, name: str, module_name: str, *, words: Sequence[str] 
 
 def _chosen(parsed: "Namespace") -> tuple[ModuleType, "Namespace"]:
     options = parsed[parsed.command]
-    if parsed.command == "records":
-        return _module(f"records_{options.record_command}"), options[options.record_command]
+    if parsed.command in GROUPS:
+        chosen = options[GROUPS[parsed.command][0]]
+        return _module(f"{parsed.command}_{chosen}"), options[chosen]
     return _module(parsed.command), options
 
 

@@ -9,9 +9,11 @@ from jsonargparse import ArgumentParser, Namespace
 from tf_metammf.commands.json_output import print_json
 from tf_metammf.commands.tensorflow import import_tensorflow
 from tf_metammf.records.console import print_table, visible
+from tf_metammf.records.preference_table import preference_rows
 
 if TYPE_CHECKING:
     from tf_metammf.records.description import Description, ModalityDescription
+    from tf_metammf.records.preference_description import PreferenceDescription
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -76,6 +78,9 @@ def _print(description: "Description") -> None:
         table.add_row(*(f"{value:.4g}" for value in numbers), *(f"{share:.1%}" for share in shares))
         print_table(table)
 
+    if description.preferences is not None:
+        _print_preferences(description.preferences)
+
     modalities = Table(title="modalities", title_justify="left")
     modalities.add_column("name")
     has_tokens = any(modality.tokens is not None for modality in description.modalities.values())
@@ -92,6 +97,17 @@ def _print(description: "Description") -> None:
             f"{modality.deviation:.4g}",
         )
     print_table(modalities)
+
+
+def _print_preferences(preferences: "PreferenceDescription") -> None:
+    from rich.table import Table
+
+    table = Table(title="preferences", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for label, value in preference_rows(preferences):
+        table.add_row(visible(label), value)
+    print_table(table)
 
 
 def _tokens(modality: "ModalityDescription") -> str:

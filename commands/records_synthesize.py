@@ -28,7 +28,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--sequences",
         choices=get_args(Pattern),
-        help="Make token sequences instead, in which this is what users respond to: a moment, or the order.",
+        metavar="PATTERN",
+        help="Make token sequences instead, in which this is what users respond to: a moment, or the order. One of "
+        f"{', '.join(get_args(Pattern))}.",
     )
     defaults = SyntheticSequences()
     parser.add_argument("--frames", type=int, default=defaults.frames, help="Visual tokens, with --sequences.")

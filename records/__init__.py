@@ -10,6 +10,7 @@ from tf_metammf.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from tf_metammf.records.conversion.conversion import convert as convert
+    from tf_metammf.records.conversion.preference_addition import add_preferences as add_preferences
     from tf_metammf.records.damage import explain_damage as explain_damage
     from tf_metammf.records.description import describe as describe
     from tf_metammf.records.item_features import ItemFeatures as ItemFeatures
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from tf_metammf.records.metadata import Metadata as Metadata
     from tf_metammf.records.negatives import NegativeSampler as NegativeSampler
     from tf_metammf.records.neighbours import NeighbourSampler as NeighbourSampler
+    from tf_metammf.records.preference_shards import read_preferences as read_preferences
+    from tf_metammf.records.preferences import NamedPreferences as NamedPreferences
+    from tf_metammf.records.preferences import Preferences as Preferences
     from tf_metammf.records.raw_data import Interactions as Interactions
     from tf_metammf.records.raw_data import ModalityFeatures as ModalityFeatures
     from tf_metammf.records.raw_data import RawData as RawData
@@ -46,14 +50,17 @@ _MODULE_OF = {
     "ItemLookup": "item_lookup",
     "Metadata": "metadata",
     "ModalityFeatures": "raw_data",
+    "NamedPreferences": "preferences",
     "NegativeSampler": "negatives",
     "NeighbourSampler": "neighbours",
+    "Preferences": "preferences",
     "RawData": "raw_data",
     "RecordSet": "record_set",
     "Splitting": "splits.splitting",
     "SyntheticVideos": "synthesis.synthetic_videos",
     "TokenArrays": "token_arrays",
     "TokenSequences": "token_sequences",
+    "add_preferences": "conversion.preference_addition",
     "convert": "conversion.conversion",
     "describe": "description",
     "explain_damage": "damage",
@@ -63,6 +70,7 @@ _MODULE_OF = {
     "open_record_set": "record_set",
     "read_interactions": "reader",
     "read_items": "reader",
+    "read_preferences": "preference_shards",
     "remove": "removal",
     "synthesize": "synthesis.synthesis",
     "validate": "validation",

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tf_metammf.records.damage import damage_named
 from tf_metammf.records.funnel import Funnel
+from tf_metammf.records.preference_description import PreferenceDescription, describe_preferences
 from tf_metammf.records.reader import items, read_interactions
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.records.token_sequences import TokenSequences
@@ -62,6 +63,7 @@ class Description:
         modalities: By name.
         funnel: What became of the rows that were read; None where the record set does not say.
         weights: Weights of the training interactions; None where all count the same.
+        preferences: The preferences; None where there are none.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Description:
     modalities: dict[str, ModalityDescription]
     funnel: Funnel | None = None
     weights: WeightDescription | None = None
+    preferences: PreferenceDescription | None = None
 
 
 def describe(record_set: RecordSet) -> Description:
@@ -106,6 +109,7 @@ def describe(record_set: RecordSet) -> Description:
         modalities=modalities,
         funnel=metadata.funnel,
         weights=describe_weights(train),
+        preferences=describe_preferences(record_set),
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,16 +11,18 @@ from tf_metammf.errors import InvalidRecordSetError
 from tf_metammf.records.funnel import Funnel
 from tf_metammf.records.modality_entry import STORED_DTYPES, ModalityEntry
 
-SCHEMA_VERSION = 4
-"""The newest version. 2 added the indexes of the item shards; a record set of version 1 has none and is read all the
-same. 3 added token sequences and features of 16 bits, 4 weights of interactions."""
+SCHEMA_VERSION = 5
+"""The newest version. 2 added the indexes of the item shards, which version 1 does without; 3 token sequences and
+features of 16 bits, 4 weights of interactions, 5 preferences."""
+
+WEIGHTS_SCHEMA_VERSION = 4
+"""What a record set with weights of interactions, and without preferences, is written as."""
 
 TOKENS_SCHEMA_VERSION = 3
 """What a record set with token sequences or features of 16 bits, and without weights, is written as."""
 
 VECTORS_SCHEMA_VERSION = 2
-"""What a record set with one vector of float32 an item, and without weights, is written as, so that earlier releases
-read it, too."""
+"""What one with one vector of float32 an item, and without weights, is written as, for earlier releases."""
 
 METADATA_FILE = "metadata.json"
 
@@ -52,6 +55,28 @@ class SplitEntry:
 
 
 @dataclass(frozen=True)
+class PreferencesEntry:
+    """Preferences: items that users chose over others.
+
+    Attributes:
+        splits: By name: train, and validation for those that are held out; their interactions are preferences.
+        rejected: Rejected items of all preferences together.
+        weights: Whether preferences carry weights.
+        sources: Whether they say where they come from.
+    """
+
+    splits: dict[str, SplitEntry]
+    rejected: int
+    weights: bool = False
+    sources: bool = False
+
+    @property
+    def shards(self) -> tuple[FileEntry, ...]:
+        """The files of all splits."""
+        return tuple(shard for split in self.splits.values() for shard in split.shards)
+
+
+@dataclass(frozen=True)
 class Metadata:
     """Contents of ``metadata.json``.
 
@@ -69,6 +94,7 @@ class Metadata:
         schema_version: Version of this layout; by default the oldest that has a place for modalities and weights.
         funnel: What became of the rows that were read; None for record sets from before they were counted.
         weights: Whether interactions carry weights.
+        preferences: The preferences; None where there are none.
     """
 
     name: str
@@ -84,12 +110,14 @@ class Metadata:
     schema_version: int = 0
     funnel: Funnel | None = None
     weights: bool = False
+    preferences: PreferencesEntry | None = None
 
     def __post_init__(self) -> None:
         if not self.schema_version:
             plain = all(modality.is_plain for modality in self.modalities.values())
             without_weights = VECTORS_SCHEMA_VERSION if plain else TOKENS_SCHEMA_VERSION
-            object.__setattr__(self, "schema_version", SCHEMA_VERSION if self.weights else without_weights)
+            oldest = WEIGHTS_SCHEMA_VERSION if self.weights else without_weights
+            object.__setattr__(self, "schema_version", oldest if self.preferences is None else SCHEMA_VERSION)
 
     @property
     def interactions(self) -> int:
@@ -107,8 +135,13 @@ class Metadata:
 
         Indexes do not count, because they follow from the shards.
         """
-        lines = "".join(f"{entry.path} {entry.sha256}\n" for entry in self._data_files)
-        return hashlib.sha256(lines.encode()).hexdigest()
+        return _checksum_of(self._data_files)
+
+    @property
+    def checksum_without_preferences(self) -> str:
+        """The checksum of the same record set without its preferences, which may be added and replaced later."""
+        preferences = set() if self.preferences is None else set(self.preferences.shards)
+        return _checksum_of(entry for entry in self._data_files if entry not in preferences)
 
     @property
     def sequences(self) -> dict[str, int]:
@@ -118,7 +151,8 @@ class Metadata:
     @property
     def _data_files(self) -> tuple[FileEntry, ...]:
         shards = [shard for split in self.splits.values() for shard in split.shards]
-        return (*self.id_files, *shards, *self.item_shards)
+        preferences = () if self.preferences is None else self.preferences.shards
+        return (*self.id_files, *shards, *self.item_shards, *preferences)
 
     def write(self, folder: Path) -> None:
         """Writes ``metadata.json`` into ``folder``."""
@@ -127,6 +161,8 @@ class Metadata:
         content = {**asdict(self), "modalities": modalities, "funnel": funnel}
         if not self.weights:
             del content["weights"]  # as earlier releases wrote it
+        if self.preferences is None:
+            del content["preferences"]
         text = json.dumps(content, indent=2, ensure_ascii=False)
         (folder / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
 
@@ -166,10 +202,7 @@ class Metadata:
                 items=content["items"],
                 timestamps=content["timestamps"],
                 modalities={name: ModalityEntry.from_json(entry) for name, entry in content["modalities"].items()},
-                splits={
-                    name: SplitEntry(entry["interactions"], _file_entries(entry["shards"]))
-                    for name, entry in content["splits"].items()
-                },
+                splits=_splits(content["splits"]),
                 item_shards=_file_entries(content["item_shards"]),
                 id_files=_file_entries(content["id_files"]),
                 source=content["source"],
@@ -177,6 +210,7 @@ class Metadata:
                 schema_version=version,
                 funnel=None if content.get("funnel") is None else Funnel.from_json(content["funnel"]),
                 weights=content.get("weights", False),
+                preferences=_preferences(content.get("preferences")),
             )
             _check_types(metadata)
         except (KeyError, TypeError, AttributeError) as error:
@@ -203,6 +237,19 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _checksum_of(entries: Iterable[FileEntry]) -> str:
+    lines = "".join(f"{entry.path} {entry.sha256}\n" for entry in entries)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _splits(content: dict[str, Any]) -> dict[str, SplitEntry]:
+    return {name: SplitEntry(entry["interactions"], _file_entries(entry["shards"])) for name, entry in content.items()}
+
+
+def _preferences(content: dict[str, Any] | None) -> PreferencesEntry | None:
+    return None if content is None else PreferencesEntry(**{**content, "splits": _splits(content["splits"])})
+
+
 def _file_entries(content: list[dict[str, Any]]) -> tuple[FileEntry, ...]:
     return tuple(FileEntry(**entry) for entry in content)
 
@@ -219,6 +266,12 @@ def _check_types(metadata: Metadata) -> None:
     counts += [count for tokens in sequences for count in (tokens.most, tokens.total)]
     counts += [split.interactions for split in metadata.splits.values()]
     counts += [count for entry in metadata.files for count in (entry.bytes, entry.records, entry.interactions)]
+    if metadata.preferences is not None:
+        counts += [metadata.preferences.rejected, *(each.interactions for each in metadata.preferences.splits.values())]
+        if set(metadata.preferences.splits) != {"train", "validation"}:
+            raise TypeError(f"preferences of {', '.join(metadata.preferences.splits)} instead of train and validation")
+        if not isinstance(metadata.preferences.weights, bool) or not isinstance(metadata.preferences.sources, bool):
+            raise TypeError("weights or sources of preferences is neither true nor false")
     for count in counts:
         if type(count) is not int or count < 0:
             raise TypeError(f"{count!r} instead of a number of at least 0")

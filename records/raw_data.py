@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_metammf.records.preferences import NamedPreferences
 from tf_metammf.records.token_arrays import SequenceFeatures
 
 SPLITS = ("train", "validation", "test")
@@ -102,6 +103,7 @@ class RawData:
             became an interaction.
         rows_rejected: Rows that were left out because they could not be read, by reason.
         notes: What the user should know of what was read, a sentence each.
+        preferences: Preferences that were found in the log, by raw id; None where none were asked for.
     """
 
     name: str
@@ -114,6 +116,7 @@ class RawData:
     rows_read: int | None = None
     rows_rejected: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    preferences: NamedPreferences | None = None
 
     @property
     def sequences(self) -> list[str]:

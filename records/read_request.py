@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tf_metammf.records.bad_rows import BadRows
+from tf_metammf.records.preference_rule import PreferenceRule
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,11 @@ class ReadRequest:
     Attributes:
         ratings: Whether ratings are needed.
         splits: Whether the source's own splits are needed.
+        preferences: The rule of the preferences to find in the log; None for none.
         bad_rows: What to do with rows that cannot be read; it takes those that are left out.
     """
 
     ratings: bool = True
     splits: bool = True
+    preferences: PreferenceRule | None = None
     bad_rows: BadRows = field(default_factory=BadRows)

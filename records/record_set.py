@@ -11,6 +11,7 @@ USERS_FILE = "users.txt"
 ITEMS_FILE = "items.txt"
 INTERACTIONS_FOLDER = "interactions"
 ITEMS_FOLDER = "items"
+PREFERENCES_FOLDER = "preferences"
 
 
 @dataclass(frozen=True)

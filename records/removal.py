@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.item_lookup import ItemLookup
+from tf_metammf.records.preference_shards import read_preferences
+from tf_metammf.records.preferences import Preferences
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.reader import read_interactions
 from tf_metammf.records.record_set import RecordSet
@@ -95,7 +97,15 @@ def remove(
     )
     stored = {entry.stored_dtype for entry in old.modalities.values()}
     stored_dtype = "float16" if stored == {"float16"} else "float32"
-    written = write_record_set(data, splits, target, seed=seed, stored_dtype=stored_dtype, show_progress=show_progress)
+    written = write_record_set(
+        data,
+        splits,
+        target,
+        seed=seed,
+        stored_dtype=stored_dtype,
+        preferences=_preferences(record_set, keep_users, keep_items),
+        show_progress=show_progress,
+    )
     return Removal(
         written,
         users=removed_users,
@@ -120,6 +130,32 @@ def _remaining(
     left = interactions.take(keep_users[interactions.user] & keep_items[interactions.item])
     new_user, new_item = np.cumsum(keep_users) - 1, np.cumsum(keep_items) - 1
     return Interactions(new_user[left.user], new_item[left.item], timestamp=left.timestamp, weight=left.weight)
+
+
+def _preferences(
+    record_set: RecordSet, keep_users: NDArray[np.bool_], keep_items: NDArray[np.bool_]
+) -> dict[str, Preferences] | None:
+    """Preferences of the users and chosen items that stay, over the rejected items that stay."""
+    entry = record_set.metadata.preferences
+    if entry is None:
+        return None
+    new_user, new_item = np.cumsum(keep_users) - 1, np.cumsum(keep_items) - 1
+    found = {}
+    for split in entry.splits:
+        old = read_preferences(record_set, split)
+        stays = keep_items[old.rejected]
+        counts = np.bincount(old.rows[stays], minlength=len(old))
+        left = keep_users[old.user] & keep_items[old.chosen] & (counts > 0)
+        sources = None if old.source is None else [each for each, keep in zip(old.source, left, strict=True) if keep]
+        found[split] = Preferences(
+            new_user[old.user[left]],
+            new_item[old.chosen[left]],
+            new_item[old.rejected[stays & left[old.rows]]],
+            counts[left],
+            None if old.weight is None else old.weight[left],
+            sources,
+        )
+    return found
 
 
 def _features(record_set: RecordSet, items: NDArray[np.int64]) -> dict[str, ModalityFeatures]:

@@ -1,4 +1,4 @@
-"""TFDS metadata, so that ``tfds.builder_from_directory`` reads both folders of a record set."""
+"""TFDS metadata, so that ``tfds.builder_from_directory`` reads the folders of a record set."""
 
 import json
 import logging
@@ -8,15 +8,16 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tf_metammf.records.metadata import FileEntry, Metadata
-from tf_metammf.records.record_set import INTERACTIONS_FOLDER, ITEMS_FOLDER
+from tf_metammf.records.record_set import INTERACTIONS_FOLDER, ITEMS_FOLDER, PREFERENCES_FOLDER
 from tf_metammf.records.token_examples import time_feature
 
 
 def write_tfds_metadata(folder: Path, metadata: Metadata) -> None:
-    """Writes ``dataset_info.json`` and ``features.json`` into both folders of a record set.
+    """Writes ``dataset_info.json`` and ``features.json`` into the folders of a record set.
 
     In TFDS' eyes an example of ``interactions`` is a block (parallel lists), one of ``items``
-    an item; an absent modality reads as a list of length 0. Token sequences are one list, token after token, with
+    an item, one of ``preferences`` a preference; an absent modality reads as a list of length 0. Token
+    sequences are one list, token after token, with
     their times in ``NAME/time``; values of 16 bits are a text. The one split of ``items`` is
     called ``items``, because TFDS reserves ``all`` for the union of splits.
 
@@ -36,6 +37,13 @@ def write_tfds_metadata(folder: Path, metadata: Metadata) -> None:
             item[time_feature(name)] = _list_of(tf.float32)
     _write(folder / INTERACTIONS_FOLDER, block, {name: split.shards for name, split in metadata.splits.items()})
     _write(folder / ITEMS_FOLDER, item, {"all": metadata.item_shards})
+    if metadata.preferences is not None:
+        scalars = {"user": tf.int64, "chosen": tf.int64}
+        scalars |= {"weight": tf.float32} if metadata.preferences.weights else {}
+        scalars |= {"source": tf.string} if metadata.preferences.sources else {}
+        preference = {name: tfds.features.Scalar(dtype) for name, dtype in scalars.items()}
+        shards = {name: split.shards for name, split in metadata.preferences.splits.items()}
+        _write(folder / PREFERENCES_FOLDER, {**preference, "rejected": _list_of(tf.int64)}, shards)
     _rename_split(folder / ITEMS_FOLDER / "dataset_info.json", "all", ITEMS_FOLDER)
 
 

@@ -14,8 +14,15 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidRecordSetError
 from tf_metammf.records.item_index import index_problem
 from tf_metammf.records.metadata import METADATA_FILE, FileEntry, Metadata, sha256
+from tf_metammf.records.preference_checks import preference_findings
 from tf_metammf.records.record_problems import block_problem, item_problem, stored_values
-from tf_metammf.records.record_set import INTERACTIONS_FOLDER, ITEMS_FILE, ITEMS_FOLDER, USERS_FILE
+from tf_metammf.records.record_set import (
+    INTERACTIONS_FOLDER,
+    ITEMS_FILE,
+    ITEMS_FOLDER,
+    PREFERENCES_FOLDER,
+    USERS_FILE,
+)
 from tf_metammf.records.shard_records import read_examples
 
 _TFDS_INFO = "dataset_info.json"
@@ -67,12 +74,15 @@ def validate(folder: str | Path) -> list[Finding]:
             findings.append(Finding(METADATA_FILE, f'split "{split}" does not have the interactions of its shards'))
     findings += _overlaps(pairs, metadata)
     findings += _items(folder, metadata)
+    for place, problem in preference_findings(folder, metadata, pairs):
+        findings.append(Finding(place, problem))
     return findings
 
 
 def _files(folder: Path, metadata: Metadata) -> Iterator[Finding]:
     expected = {METADATA_FILE, *(entry.path for entry in metadata.files)}
-    expected |= {f"{part}/{name}" for part in (INTERACTIONS_FOLDER, ITEMS_FOLDER) for name in _TFDS_FILES}
+    parts = (INTERACTIONS_FOLDER, ITEMS_FOLDER, *(() if metadata.preferences is None else (PREFERENCES_FOLDER,)))
+    expected |= {f"{part}/{name}" for part in parts for name in _TFDS_FILES}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     for path in sorted(expected - found):
         yield Finding(path, "is missing")
@@ -94,6 +104,9 @@ def _tfds_metadata(folder: Path, metadata: Metadata) -> Iterator[Finding]:
         INTERACTIONS_FOLDER: {name: split.shards for name, split in metadata.splits.items()},
         ITEMS_FOLDER: {ITEMS_FOLDER: metadata.item_shards},
     }
+    if metadata.preferences is not None:
+        splits = metadata.preferences.splits
+        shards_of_folder[PREFERENCES_FOLDER] = {name: split.shards for name, split in splits.items()}
     for part, shards in shards_of_folder.items():
         for file in _TFDS_FILES:
             if not (folder / part / file).is_file():

@@ -1,6 +1,6 @@
 """Writes a record set: interactions in blocks, items one Example each with an index, metadata last."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from tf_metammf.records.item_index import FRAME_BYTES, index_path, write_index
 from tf_metammf.records.metadata import FileEntry, Metadata, SplitEntry, file_entry
 from tf_metammf.records.modality_entry import require_stored_dtype
 from tf_metammf.records.modality_names import require_modality_names
+from tf_metammf.records.preference_shards import write_preferences
+from tf_metammf.records.preferences import Preferences
 from tf_metammf.records.progress import progress
 from tf_metammf.records.raw_data import Interactions, RawData
 from tf_metammf.records.record_set import (
@@ -52,6 +54,7 @@ def write_record_set(
     shards: int | None = None,
     funnel: Funnel | None = None,
     stored_dtype: str = "float32",
+    preferences: Mapping[str, Preferences] | None = None,
     show_progress: bool = False,
 ) -> RecordSet:
     """Writes a record set beside ``target`` and renames it when it is whole.
@@ -68,6 +71,7 @@ def write_record_set(
         shards: Shards per split and of the items; by default one for every 64 MiB.
         funnel: What became of the rows that were read, for ``metadata.json``.
         stored_dtype: The type that features are stored in: ``"float32"``, or ``"float16"`` for half the bytes.
+        preferences: Preferences by split, train and validation; None for none.
         show_progress: Whether to draw a progress bar on stderr.
 
     Returns:
@@ -115,6 +119,7 @@ def write_record_set(
             item_indexes=item_indexes,
             funnel=funnel,
             weights=weights,
+            preferences=None if preferences is None else write_preferences(folder, preferences, shards=shards),
         )
         write_tfds_metadata(folder, metadata)
         metadata.write(folder)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tf_metammf.objectives.objective import Objective as Objective
     from tf_metammf.objectives.objectives import BPR as BPR
     from tf_metammf.objectives.objectives import FullSoftmax as FullSoftmax
+    from tf_metammf.objectives.preference import Preference as Preference
     from tf_metammf.optimizers.fused_adam import FusedAdam as FusedAdam
     from tf_metammf.optimizers.lazy_adam import LazyAdam as LazyAdam
     from tf_metammf.ranking.full_ranking import FullRanking as FullRanking
@@ -77,6 +78,7 @@ _MODULE_OF = {
     "MetaTokenFusion": "fusion.meta_token_fusion",
     "MissingModalities": "fusion.missing_modalities",
     "Objective": "objectives.objective",
+    "Preference": "objectives.preference",
     "PyramidFusion": "fusion.pyramid_fusion",
     "QueryFusion": "fusion.query_fusion",
     "SAGE": "encoders.sage",

@@ -5,7 +5,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_metammf.auxiliary_training import AuxiliaryTraining
 from tf_metammf.calibration import Calibration
 from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.errors import InvalidInputError
@@ -14,11 +13,12 @@ from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.token_features import ModalityFeatures, carried_features, vectors_of
 from tf_metammf.layers.placement import rows_of
 from tf_metammf.layers.row_blocks import stacked
+from tf_metammf.preference_training import PreferenceTraining
 from tf_metammf.towers import ItemTower
 from tf_metammf.user_tower import UserTower
 
 
-class CatalogueModel(AuxiliaryTraining):
+class CatalogueModel(PreferenceTraining):
     """A retrieval model that embeds all of its users and items, whatever the size of the catalogue.
 
     Attributes:

@@ -262,6 +262,8 @@ class MetaMMF(CatalogueModel):
         loss = self.objective(of_users, of_candidates, inputs)
         seen = {**inputs, "candidate": wanted}
         loss += self.encoder.auxiliary_loss(seen, queries, candidates, training=training)
+        if training and self.objective.takes_preferences:
+            loss += self._preference_loss(inputs)
         if training and self.auxiliary is not None:
             loss += self._auxiliary_loss(self.auxiliary, inputs, users=of_users, candidates=(wanted, of_candidates))
         if not self.l2:

@@ -24,7 +24,13 @@ from tf_metammf.user_histories import UserHistories
 DTYPE_POLICIES = {None: "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
-def make_model(plan: TrainingPlan, data: TrainingData, teachers: Sequence[Teacher] | None = None) -> MetaMMF:
+def make_model(
+    plan: TrainingPlan,
+    data: TrainingData,
+    teachers: Sequence[Teacher] | None = None,
+    *,
+    reference: Teacher | None = None,
+) -> MetaMMF:
     """The model of a plan for the users, items and features of a record set.
 
     Args:
@@ -32,12 +38,13 @@ def make_model(plan: TrainingPlan, data: TrainingData, teachers: Sequence[Teache
         data: The record set.
         teachers: What the auxiliary loss learns from, where it learns from trained runs. Where there are None, the
             model is not for training and goes without that loss.
+        reference: What an objective that takes preferences is held to; None where the model is not for training.
 
     Raises:
         InvalidInputError: A setting is not acceptable, or does not fit the record set.
     """
     settings, training = plan.configuration.model, plan.configuration.training
-    objective = make_objective(plan.configuration.objective, data)
+    objective = make_objective(plan.configuration.objective, data, reference)
     features, presence = _item_features(data)
     auxiliary, auxiliary_options = settings.auxiliary, dict(settings.auxiliary.options)
     if auxiliary.takes_teachers:
@@ -94,18 +101,21 @@ def _item_features(data: TrainingData) -> tuple[Any, Any]:
     return FeatureTable(features, presence, tokens=data.sequences), None
 
 
-def make_compiled_model(plan: TrainingPlan, data: TrainingData, teachers: Sequence[Teacher] = ()) -> MetaMMF:
+def make_compiled_model(
+    plan: TrainingPlan, data: TrainingData, teachers: Sequence[Teacher] = (), *, reference: Teacher | None = None
+) -> MetaMMF:
     """The model of a plan with its optimiser, ready for ``fit``.
 
     Args:
         plan: The plan.
         data: The record set.
         teachers: What the auxiliary loss learns from, where it learns from trained runs.
+        reference: What an objective that takes preferences is held to.
 
     Raises:
         InvalidInputError: As :func:`make_model`.
     """
-    model = make_model(plan, data, teachers)
+    model = make_model(plan, data, teachers, reference=reference)
     if plan.configuration.training.freeze == "base":
         model.freeze(weight for weight in model.trainable_weights if not is_of_adapter(weight))
     model.compile(optimizer=make_optimizer(plan))
@@ -119,7 +129,9 @@ def make_compiled_model(plan: TrainingPlan, data: TrainingData, teachers: Sequen
     return model
 
 
-def make_objective(settings: ObjectiveSettings, data: TrainingData) -> keras.layers.Layer:
+def make_objective(
+    settings: ObjectiveSettings, data: TrainingData, reference: Teacher | None = None
+) -> keras.layers.Layer:
     """The objective of a configuration for the frequencies of a record set.
 
     Raises:
@@ -132,6 +144,8 @@ def make_objective(settings: ObjectiveSettings, data: TrainingData) -> keras.lay
         options["item_frequency"] = data.item_frequency
     if settings.takes_user_frequency:
         options["user_frequency"] = data.user_frequency
+    if settings.takes_preferences:
+        options["reference"] = reference
     return settings.layer_class()(**options)
 
 

@@ -6,6 +6,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.ranking.full_ranking import FullRanking
+from tf_metammf.ranking.metric_names import PAIR_ACCURACY, TIMES, MetricName
+from tf_metammf.ranking.preference_metrics import PreferenceMetrics
 from tf_metammf.trainer.divergence import StopOnDivergence
 
 
@@ -18,10 +20,21 @@ class RankEpochs(keras.callbacks.Callback):
         ranking: The full ranking of the validation split.
         divergence: Told when an epoch leaves embeddings that are not finite: the last update of
             an epoch shows in no loss any more.
+        preferences: Metrics of held-out preferences, which are added as well; None for none.
+        monitor: The monitored metric, which may be a product of two of these.
     """
 
-    def __init__(self, ranking: FullRanking, divergence: StopOnDivergence) -> None:
+    def __init__(
+        self,
+        ranking: FullRanking,
+        divergence: StopOnDivergence,
+        *,
+        preferences: PreferenceMetrics | None = None,
+        monitor: str = "ndcg@20",
+    ) -> None:
         super().__init__()
+        self.preferences = preferences
+        self.monitored = MetricName.parse(monitor)
         self.ranking = ranking
         self.divergence = divergence
 
@@ -34,4 +47,8 @@ class RankEpochs(keras.callbacks.Callback):
             self.divergence.stop()
             return
         metrics = self.ranking.evaluate(users, items)
+        if self.preferences is not None:
+            metrics |= self.preferences.evaluate(users, items)
+        if self.monitored.pairs == TIMES:
+            metrics[str(self.monitored)] = metrics[PAIR_ACCURACY] * metrics[self.monitored.ranked]
         logs.update({f"val_{name}": value for name, value in metrics.items()})

@@ -25,7 +25,7 @@ def validation_ranking(plan: TrainingPlan, data: TrainingData, *, group: WorkerG
         by_kind=monitored.part != ALL,
         group=group,
     )
-    if str(monitored) not in validation.names:
+    if monitored.ranked not in validation.names:
         raise InvalidInputError(
             f'evaluation.monitor is "{monitored}", but the validation split has no {monitored.part} items to find. '
             f"It has: {', '.join(validation.names)}."

@@ -17,7 +17,7 @@ from tf_metammf.trainer.distribution.strategy import find_cluster, make_strategy
 from tf_metammf.trainer.modality_training import make_updates
 from tf_metammf.trainer.planning.training_plan import TrainingPlan, plan_training
 from tf_metammf.trainer.rankings import validation_ranking
-from tf_metammf.trainer.teachers import check_teachers
+from tf_metammf.trainer.teachers import check_reference, check_teachers
 from tf_metammf.trainer.training_batches import TrainingBatches
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.warm_start import check_earlier_run
@@ -46,7 +46,7 @@ def rehearse(record_set: RecordSet, configuration: Configuration) -> None:
         require_divisible(plan.batch_size, make_strategy(configuration.training.strategy))
     if configuration.training.tracking is not None:
         tracker_package(configuration.training.tracking)
-    check_earlier_run(configuration.training, record_set)
+    check_earlier_run(configuration, record_set)
     data, outline = TrainingData.of(record_set, plan), Outline.of(record_set, plan)
     validation_ranking(plan, data)
     if plan.is_baseline:
@@ -54,6 +54,7 @@ def rehearse(record_set: RecordSet, configuration: Configuration) -> None:
         return
     model = make_model(plan, outline, outline.teachers(check_teachers(configuration, record_set)))
     make_updates(configuration.training, model)
+    check_reference(configuration, record_set)
     TrainingBatches(plan, data)
     keras.backend.clear_session()
 

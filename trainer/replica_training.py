@@ -18,6 +18,7 @@ from tf_metammf.trainer.divergence import StopOnDivergence
 from tf_metammf.trainer.epoch_ranking import RankEpochs
 from tf_metammf.trainer.modality_training import ModalityTraining
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
+from tf_metammf.trainer.preferences import held_out_metrics
 from tf_metammf.trainer.runs.best_weights import KeepBestWeights, load_best_weights
 from tf_metammf.trainer.runs.checkpointing import Checkpointing
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
@@ -45,6 +46,7 @@ class ReplicaTraining:
         strategy: The devices.
         group: The processes that train together; None for this one alone.
         teachers: What the auxiliary loss learns from, where it learns from trained runs.
+        reference: What an objective that takes preferences is held to.
 
     Attributes:
         model: The model, compiled.
@@ -61,10 +63,12 @@ class ReplicaTraining:
         *,
         group: WorkerGroup | None = None,
         teachers: Sequence[Teacher] = (),
+        reference: Teacher | None = None,
     ) -> None:
         self._plan, self._data, self._strategy, self._group = plan, data, strategy, group
         with strategy.scope():
-            self.model = make_compiled_model(plan, data, teachers)
+            self.model = make_compiled_model(plan, data, teachers, reference=reference)
+        self._preferences = None if reference is None else held_out_metrics(plan, data, reference)
         self._batches = TrainingBatches(plan, data)
 
     def fit(
@@ -94,7 +98,7 @@ class ReplicaTraining:
         checkpointing = Checkpointing.of(self.model, progress, plan, group=self._group, more=modalities.trackable())
         callbacks = [
             divergence,
-            RankEpochs(validation, divergence),
+            RankEpochs(validation, divergence, preferences=self._preferences, monitor=monitor),
             *modalities.watching(state, validation, monitor=monitor),
             KeepBestWeights(run.weights_file, state, monitor=f"val_{monitor}"),
             WriteHistory(run.history_file, state),

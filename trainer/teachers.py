@@ -1,4 +1,4 @@
-"""Teachers of a training: finished runs of the same record set, as tables that are kept in the run directory."""
+"""Runs that a training learns from, or is held to: of the same record set, as tables that the run directory keeps."""
 
 import hashlib
 import logging
@@ -22,10 +22,11 @@ from tf_metammf.trainer.runs.trained_interactions import trained_interactions
 
 logger = logging.getLogger(__name__)
 
-TEACHERS = "teachers"
-"""Name of the JSON file of a run directory that describes them."""
+TEACHERS, REFERENCE = "teachers", "reference"
+"""Names of the JSON files of a run directory that describe them, and of the folders of their tables."""
 
 _TABLES = ("users", "items", "taught")
+_PLACES = {TEACHERS: "model.auxiliary.teachers", REFERENCE: "objective.reference"}
 
 
 @dataclass(frozen=True)
@@ -36,27 +37,47 @@ class Teachers:
         tables: Their tables, in the order of the configuration.
         sources: What is known of each: its run directory, its modality, and the checksum of its weights.
         records: The checksum of their record set.
+        name: What they are to the run, :data:`TEACHERS` or :data:`REFERENCE`.
     """
 
     tables: Sequence[Teacher] = ()
     sources: Sequence[dict[str, Any]] = field(default=())
     records: str = ""
+    name: str = TEACHERS
 
     def write(self, run: RunDirectory) -> None:
         """Keeps the tables in a run directory, so that it resumes whatever becomes of the runs that they came from.
 
         The description is written last: without it there are no tables.
         """
-        if not self.tables or run.has(TEACHERS):
+        if not self.tables or run.has(self.name):
             return
-        run.teachers_folder.mkdir(exist_ok=True)
+        (run.folder / self.name).mkdir(exist_ok=True)
         described = []
         for number, (teacher, source) in enumerate(zip(self.tables, self.sources, strict=True)):
             for name in _TABLES:
-                np.save(_file(run, number, name), getattr(teacher, name))
-            sums = {name: _checksum(_file(run, number, name)) for name in _TABLES}
+                np.save(self._file(run, number, name), getattr(teacher, name))
+            sums = {name: _checksum(self._file(run, number, name)) for name in _TABLES}
             described.append({**source, "width": teacher.width, "sha256": sums})
-        run.write(TEACHERS, {"records": self.records, "teachers": described})
+        run.write(self.name, {"records": self.records, "teachers": described})
+
+    @classmethod
+    def read(cls, run: RunDirectory, name: str) -> "Teachers":
+        """Those that a run directory keeps.
+
+        Raises:
+            InvalidInputError: A table is damaged.
+        """
+        content, tables = run.read(name), []
+        for number, entry in enumerate(content["teachers"]):
+            users, items, taught = (
+                _load(cls(name=name)._file(run, number, each), name, expected=entry["sha256"][each]) for each in _TABLES
+            )
+            tables.append(Teacher(users, items, taught, entry["modality"]))
+        return cls(tables, content["teachers"], content["records"], name)
+
+    def _file(self, run: RunDirectory, number: int, table: str) -> Path:
+        return run.folder / self.name / f"{number}-{table}.npy"
 
 
 def training_teachers(run: RunDirectory, plan: TrainingPlan, record_set: RecordSet) -> Teachers:
@@ -70,12 +91,22 @@ def training_teachers(run: RunDirectory, plan: TrainingPlan, record_set: RecordS
     Raises:
         InvalidInputError: As :func:`check_teachers`, or a table in the run directory is damaged.
     """
-    folders = _folders(plan.configuration)
+    return _kept_or_loaded(run, plan, record_set, name=TEACHERS, folders=_folders(plan.configuration))
+
+
+def training_reference(run: RunDirectory, plan: TrainingPlan, record_set: RecordSet) -> Teachers:
+    """The reference of a training on preferences, as :func:`training_teachers`; none where it takes no preferences."""
+    return _kept_or_loaded(run, plan, record_set, name=REFERENCE, folders=_references(plan.configuration))
+
+
+def _kept_or_loaded(
+    run: RunDirectory, plan: TrainingPlan, record_set: RecordSet, *, name: str, folders: Sequence[str]
+) -> Teachers:
     if not folders:
-        return Teachers()
-    if run.has(TEACHERS):
-        return _read(run)
-    found = [_checked(folder, plan.configuration, record_set) for folder in folders]
+        return Teachers(name=name)
+    if run.has(name):
+        return Teachers.read(run, name)
+    found = [_checked(folder, plan.configuration, record_set, place=_PLACES[name]) for folder in folders]
     tables, sources = [], []
     for source, modality, leakage in found:
         model, _ = load_model(source, record_set.folder)
@@ -86,8 +117,8 @@ def training_teachers(run: RunDirectory, plan: TrainingPlan, record_set: RecordS
         )
         if warning := leakage_warning(leakage, weights=str(source.folder)):
             logger.warning("%s", warning)
-        logger.info("teacher %s: %s, %s wide", source.folder, modality or "all modalities", tables[-1].width)
-    return Teachers(tables, sources, record_set.metadata.checksum)
+        logger.info("%s %s: %s, %s wide", name, source.folder, modality or "all modalities", tables[-1].width)
+    return Teachers(tables, sources, record_set.metadata.checksum_without_preferences, name)
 
 
 def check_teachers(configuration: Configuration, record_set: RecordSet) -> list[str | None]:
@@ -104,7 +135,18 @@ def check_teachers(configuration: Configuration, record_set: RecordSet) -> list[
         InvalidInputError: There is no such run, it is of another record set, it has no embeddings, or it was trained
             on interactions that are validation or test interactions of the record set.
     """
-    return [_checked(folder, configuration, record_set)[1] for folder in _folders(configuration)]
+    place = _PLACES[TEACHERS]
+    return [_checked(folder, configuration, record_set, place=place)[1] for folder in _folders(configuration)]
+
+
+def check_reference(configuration: Configuration, record_set: RecordSet) -> None:
+    """Refuses what :func:`training_reference` would, before anything is made.
+
+    Raises:
+        InvalidInputError: As :func:`check_teachers`.
+    """
+    for folder in _references(configuration):
+        _checked(folder, configuration, record_set, place=_PLACES[REFERENCE])
 
 
 def _folders(configuration: Configuration) -> list[str]:
@@ -112,21 +154,26 @@ def _folders(configuration: Configuration) -> list[str]:
     return list(getattr(auxiliary, "teachers", [])) if auxiliary.takes_teachers else []
 
 
+def _references(configuration: Configuration) -> list[str]:
+    reference = getattr(configuration.objective, "reference", None)
+    return [reference] if configuration.objective.takes_preferences and reference is not None else []
+
+
 def _checked(
-    folder: str, configuration: Configuration, record_set: RecordSet
+    folder: str, configuration: Configuration, record_set: RecordSet, *, place: str
 ) -> tuple[RunDirectory, str | None, Leakage]:
     """The run of a teacher, its modality, and what it was trained on that it must not have seen."""
-    source, field_name = open_run_directory(folder), "model.auxiliary.teachers"
-    found, expected = source.read("records").get("checksum", ""), record_set.metadata.checksum
+    source = open_run_directory(folder)
+    found, expected = source.trained_on_checksum, record_set.metadata.checksum_without_preferences
     if found != expected:
         raise InvalidInputError(
-            f"{field_name}: {folder} was trained on another record set or split (checksum {found[:12]}, expected "
+            f"{place}: {folder} was trained on another record set or split (checksum {found[:12]}, expected "
             f"{expected[:12]} of {record_set.folder}), so it may have seen what this one holds out. Train it on "
             f"{record_set.folder}."
         )
     if source.configuration.model.is_baseline:
         raise InvalidInputError(
-            f"{field_name}: {folder} is a run of {source.configuration.model.encoder.name}, which has no embeddings to "
+            f"{place}: {folder} is a run of {source.configuration.model.encoder.name}, which has no embeddings to "
             "learn from. Give a run of a model that is trained."
         )
     leakage = find_leakage(trained_interactions(source, record_set).outside(record_set), record_set)
@@ -134,7 +181,7 @@ def _checked(
         require_no_leakage(
             leakage,
             record_set,
-            weights=f"{field_name}: {folder}",
+            weights=f"{place}: {folder}",
             before=record_set,
             allow="set training.allow_leakage to true",
         )
@@ -142,32 +189,18 @@ def _checked(
     return source, modalities[0] if len(modalities) == 1 else None, leakage
 
 
-def _read(run: RunDirectory) -> Teachers:
-    content = run.read(TEACHERS)
-    tables = []
-    for number, entry in enumerate(content["teachers"]):
-        users, items, taught = (_load(run, number, name, expected=entry["sha256"][name]) for name in _TABLES)
-        tables.append(Teacher(users, items, taught, entry["modality"]))
-    return Teachers(tables, content["teachers"], content["records"])
-
-
-def _load(run: RunDirectory, number: int, name: str, *, expected: str) -> NDArray[Any]:
-    file = _file(run, number, name)
+def _load(file: Path, name: str, *, expected: str) -> NDArray[Any]:
     try:
         found = _checksum(file)
     except OSError as error:
         raise InvalidInputError(f"{file}: cannot be read ({error.strerror}). Train the model again.") from error
     if found != expected:
         raise InvalidInputError(
-            f"{file}: checksum mismatch ({found[:12]}, expected {expected[:12]} of {TEACHERS}.json), so it is not what "
+            f"{file}: checksum mismatch ({found[:12]}, expected {expected[:12]} of {name}.json), so it is not what "
             "the training began with. Train the model again."
         )
     table: NDArray[Any] = np.load(file)
     return table
-
-
-def _file(run: RunDirectory, number: int, name: str) -> Path:
-    return run.teachers_folder / f"{number}-{name}.npy"
 
 
 def _checksum(file: Path) -> str:

@@ -26,6 +26,7 @@ from tf_metammf.trainer.distribution.strategy import (
 from tf_metammf.trainer.distribution.worker_process import lost_workers_named, own_directory
 from tf_metammf.trainer.frozen_base import take_known_items
 from tf_metammf.trainer.planning.training_plan import TrainingPlan, plan_training
+from tf_metammf.trainer.preferences import write_preference_metrics
 from tf_metammf.trainer.rankings import final_rankings, validation_ranking
 from tf_metammf.trainer.replica_training import ReplicaTraining
 from tf_metammf.trainer.runs.references import remarks_on, write_references
@@ -34,7 +35,7 @@ from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_direc
 from tf_metammf.trainer.runs.run_in_progress import RunInProgress
 from tf_metammf.trainer.runs.run_lock import locked
 from tf_metammf.trainer.server_training import ServerTraining
-from tf_metammf.trainer.teachers import training_teachers
+from tf_metammf.trainer.teachers import training_reference, training_teachers
 from tf_metammf.trainer.training_data import TrainingData
 from tf_metammf.trainer.warm_start import begin_from_earlier_run
 from tf_metammf.trainer.watching.run_state import state_written
@@ -136,7 +137,8 @@ def _train(
     group = worker_group(strategy, cluster)
     data = TrainingData.of(record_set, plan)
     # Before the seed: what a teacher draws when it is loaded, a resumed training does not.
-    teachers = training_teachers(run, plan, record_set)
+    teachers, reference = training_teachers(run, plan, record_set), training_reference(run, plan, record_set)
+    held_to = reference.tables[0] if reference.tables else None
     keras.utils.set_random_seed(configuration.training.seed)
     require_divisible(plan.batch_size, strategy)
     if plan.is_baseline:
@@ -145,11 +147,11 @@ def _train(
     training = (
         ServerTraining(plan, data, strategy)
         if plan.has_servers
-        else ReplicaTraining(plan, data, strategy, group=group, teachers=teachers.tables)
+        else ReplicaTraining(plan, data, strategy, group=group, teachers=teachers.tables, reference=held_to)
     )
     validation = validation_ranking(plan, data, group=group)
     rankings = final_rankings(plan, data, splits=splits, group=group)
-    report = begin_from_earlier_run(run, training.model, data, configuration.training)
+    report = begin_from_earlier_run(run, training.model, data, configuration)
     take_known_items(training.model, run)
     with own_directory(run, cluster) as own:
         if not own.configuration_file.is_file():
@@ -162,12 +164,15 @@ def _train(
         ):
             own.write_configuration(configuration)
             teachers.write(own)
+            reference.write(own)
             write_references(own, data.item_popularity, rankings, validation)
             if report is not None:
                 report.write(own)
             watchers = [*_tensorboard(own, plan, record_set), *tracking.callbacks]
             training.fit(progress, validation, watchers=watchers, verbose=verbose if is_chief else 0)
             model = training.best_model(own)
+            if held_to is not None:
+                write_preference_metrics(own, plan, data, reference=held_to, model=model)
             if configuration.model.calibration == "validation":
                 calibrate(model, own, data, cutoff=MetricName.parse(configuration.evaluation.monitor).k)
             embeddings = model.embeddings()

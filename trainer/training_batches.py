@@ -1,10 +1,15 @@
 """The endless training batches of a run, from any step on, with the samplers that they need."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.neighbours import NeighbourSampler
+from tf_metammf.records.preference_batches import preference_batches
+from tf_metammf.records.preference_shards import read_preferences
+from tf_metammf.records.preferences import TRAINING
 from tf_metammf.records.reader import interactions
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.training_data import TrainingData
@@ -28,6 +33,8 @@ class TrainingBatches:
         self._plan, self._data = plan, data
         self._negatives = _negative_sampler(plan, data)
         self._neighbours = _neighbour_sampler(plan, data)
+        takes = plan.configuration.objective.takes_preferences
+        self._preferences = read_preferences(data.record_set, TRAINING) if takes else None
 
     def beginning_at(
         self, epoch: int = 0, step: int = 0, *, input_context: tf.distribute.InputContext | None = None
@@ -54,9 +61,26 @@ class TrainingBatches:
             item_features=self._data.item_lookup,
             weights=self._data.weighted,
         )
-        if not step:
+        if step:
+            batches = batches.skip(step * InputShare.of(self._plan.batch_size, input_context).batches_a_step)
+        if self._preferences is None:
             return batches
-        return batches.skip(step * InputShare.of(self._plan.batch_size, input_context).batches_a_step)
+        objective = self._plan.configuration.objective
+        pairs = preference_batches(
+            self._preferences,
+            batch_size=objective.pairs,
+            rejected=objective.rejected,
+            seed=self._plan.configuration.training.seed,
+            first_step=epoch * self._plan.steps + step,
+            input_context=input_context,
+        )
+        both = tf.data.Dataset.zip((batches, pairs))
+        return both.map(_with_preferences).prefetch(tf.data.AUTOTUNE)
+
+
+@tf.autograph.experimental.do_not_convert
+def _with_preferences(batch: dict[str, tf.Tensor], pairs: dict[str, tf.Tensor]) -> dict[str, Any]:
+    return {**batch, "preference": pairs}
 
 
 def _negative_sampler(plan: TrainingPlan, data: TrainingData) -> NegativeSampler | None:

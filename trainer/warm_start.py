@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.model import MetaMMF
 from tf_metammf.records.media.provenance import require_same_extraction
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.trainer.configuration.sections import TrainingConfiguration
+from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.evaluation import load_model
-from tf_metammf.trainer.frozen_base import take_base, write_known_items
+from tf_metammf.trainer.frozen_base import take_base, take_known_items, write_known_items
 from tf_metammf.trainer.runs.checkpoints import Checkpoints
 from tf_metammf.trainer.runs.leakage import Leakage, find_leakage, leakage_warning, require_no_leakage
 from tf_metammf.trainer.runs.run_directory import RunDirectory, open_run_directory
@@ -89,7 +89,7 @@ class WarmStart:
 
 
 def begin_from_earlier_run(
-    run: RunDirectory, model: MetaMMF, data: TrainingData, settings: TrainingConfiguration
+    run: RunDirectory, model: MetaMMF, data: TrainingData, configuration: Configuration
 ) -> WarmStart | None:
     """Takes over the weights that the settings ask for; None where there are none, or the run is resumed.
 
@@ -97,27 +97,50 @@ def begin_from_earlier_run(
         run: The run directory of the training, which may not be there yet.
         model: The model, freshly made.
         data: Its record set.
-        settings: The training settings.
+        configuration: The configuration.
 
     Raises:
-        InvalidInputError: As :func:`warm_start`, or there is no such run.
+        InvalidInputError: As :func:`warm_start`, or there is no such run; or training is on preferences, and the model
+            is not that of its reference.
     """
-    if settings.init_from is None:
+    settings, start = configuration.training, configuration.begins_from
+    if start is None:
         return None
     if run.has("warm_start") and Checkpoints(run.checkpoints_folder, keep=settings.checkpoints).has_sound():
         return None
     report = warm_start(
         model,
         data,
-        open_run_directory(settings.init_from),
+        open_run_directory(start),
         records=settings.init_from_records,
         allow_leakage=settings.allow_leakage,
         freeze=settings.freeze,
     )
     logger.info("%s", report)
-    if warning := leakage_warning(report.leakage, weights=settings.init_from):
+    if configuration.objective.takes_preferences:
+        report = _at_reference(report, model)
+    if warning := leakage_warning(report.leakage, weights=start):
         logger.warning("%s", warning)
     return report
+
+
+def _at_reference(report: WarmStart, model: MetaMMF) -> WarmStart:
+    """The report of a model that has all weights of its reference.
+
+    Raises:
+        InvalidInputError: It has others.
+    """
+    others = [*report.weights_matched, *report.weights_new]
+    if others:
+        raise InvalidInputError(
+            f"objective.reference is {report.source}, whose model has no weights for {', '.join(others)}, so training "
+            "would not begin with it. Give the settings of that run, with --config and its configuration.yaml."
+        )
+    source = open_run_directory(report.source)
+    if not source.known_items_file.is_file():
+        return report
+    take_known_items(model, source)
+    return replace(report, known_items=np.asarray(model.known_items))
 
 
 def warm_start(
@@ -194,18 +217,19 @@ def _values(weights: Sequence[tf.Variable]) -> int:
     return sum(int(np.prod(weight.shape)) for weight in weights)
 
 
-def check_earlier_run(settings: TrainingConfiguration, record_set: RecordSet) -> None:
+def check_earlier_run(configuration: Configuration, record_set: RecordSet) -> None:
     """Refuses what :func:`warm_start` would, before anything is made.
 
     Args:
-        settings: The training settings.
+        configuration: The configuration.
         record_set: The record set to train on.
 
     Raises:
         InvalidInputError: The run that they begin from cannot be begun from.
     """
-    if settings.init_from is not None:
-        source = open_run_directory(settings.init_from)
+    settings, start = configuration.training, configuration.begins_from
+    if start is not None:
+        source = open_run_directory(start)
         _checked(source, record_set, records=settings.init_from_records, allow_leakage=settings.allow_leakage)
 
 
@@ -234,6 +258,6 @@ def _checked(
 
 def _records_of(source: RunDirectory, records: str | Path | None, now: RecordSet) -> RecordSet:
     """The record set of a run: where it is said to be, or where it was, or the present one."""
-    if records is None and source.read("records").get("checksum") == now.metadata.checksum:
+    if records is None and source.trained_on_checksum == now.metadata.checksum_without_preferences:
         return now
     return source.open_records(records, option="training.init_from_records")

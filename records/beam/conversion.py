@@ -75,6 +75,11 @@ def convert_with_beam(
         InvalidInputError: Apache Beam is not installed, ``output`` exists or cannot be written, or the raw data or an
             argument is not acceptable. Nothing that looks like a record set is left at ``output``.
     """
+    if settings is not None and settings.preferences is not None:
+        raise InvalidInputError(
+            f"preferences is {settings.preferences}, but Beam pipelines do not read preferences. Convert without them, "
+            'and add a file of preferences with "tf-metammf preferences add".'
+        )
     require_beam()
     from tf_metammf.records.beam.conversion_pipeline import ConversionPlan, run
     from tf_metammf.records.beam.interaction_rows import ORIGIN

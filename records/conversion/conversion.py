@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.bad_rows import BadRows, write_rejected
 from tf_metammf.records.conversion.conversion_settings import ConversionSettings
 from tf_metammf.records.funnel import Funnel, SplitCounts
 from tf_metammf.records.modality_names import require_modality_names
+from tf_metammf.records.preferences import NamedPreferences
 from tf_metammf.records.raw_data import SPLITS, ModalityFeatures, RawData
+from tf_metammf.records.raw_files.preference_files import read_preferences_file
+from tf_metammf.records.read_request import ReadRequest
 from tf_metammf.records.record_set import RecordSet, open_record_set
 from tf_metammf.records.sources import load_source
 from tf_metammf.records.splits.default_split import interactions_of_new
 from tf_metammf.records.splits.filtering import Dropped, Filtering, filter_interactions
+from tf_metammf.records.splits.preference_splits import HELD_OUT_SHARE, divide_preferences
 from tf_metammf.records.splits.splitting import (
     Division,
     Splitting,
@@ -43,6 +48,8 @@ def convert(
     on_error: str = "stop",
     most_tokens: int = MOST_TOKENS,
     stored_dtype: str = "float32",
+    preferences: str | None = None,
+    preferences_share: float = HELD_OUT_SHARE,
     show_progress: bool = False,
 ) -> RecordSet:
     """Reads raw data, filters and splits it, and writes a record set.
@@ -61,6 +68,10 @@ def convert(
         on_error: "stop" at a row that cannot be read, or "skip" it; those are listed in ``OUTPUT.rejected.csv``.
         most_tokens: Tokens that are kept of a sequence; a longer one is thinned evenly over its time.
         stored_dtype: The type that features are stored in: "float32", or "float16" for half the bytes.
+        preferences: A file of preferences, see
+            :func:`tf_metammf.records.raw_files.preference_files.read_preferences_file`, or a rule that finds them in
+            the log, see :mod:`tf_metammf.records.preference_rule`. Defaults to none.
+        preferences_share: Share of the preferences that is held out for pair accuracy. Defaults to 0.2.
         show_progress: Whether to draw a progress bar on stderr.
 
     Returns:
@@ -79,6 +90,8 @@ def convert(
         on_error=on_error,
         most_tokens=most_tokens,
         stored_dtype=stored_dtype,
+        preferences=preferences,
+        preferences_share=preferences_share,
     )
     return convert_as(settings, source, Path(path), Path(output), show_progress=show_progress)
 
@@ -104,15 +117,30 @@ def convert_as(
     request = settings.read_request()
     if settings.splitting.like is not None:
         open_record_set(settings.splitting.like)  # a mistake there need not wait for the data
+    _refuse_rule(source, settings)
+    named = None if settings.preferences is None or settings.preference_rule else _preferences_of(settings, request)
     read = _with_note_on_rows(module.read(path, options, request=request), request.bad_rows)
     read = replace(read, modalities=_thinned(read.modalities, settings.most_tokens))
     require_modality_names(read.modalities, sequences=read.sequences)
     data, dropped = filter_interactions(read, settings.filtering)
     division = divide(data, settings.splitting, seed=settings.seed)
+    named = read.preferences or named
     require_validation(len(division.splits["validation"]), division.splitting)
     funnel = _funnel(read, data, dropped, division)
     used = replace(settings, options=options, splitting=division.splitting)
     provenance = provenance_of(source, used, data.provenance, sequences=bool(data.sequences))
+    preferences = None
+    if named is not None:
+        preferences, counts = divide_preferences(
+            named,
+            user_ids=data.user_ids,
+            item_ids=data.item_ids,
+            splits=division.splits,
+            share=settings.preferences_share,
+            seed=settings.seed,
+        )
+        given = _portable(str(settings.preferences))
+        provenance["preferences"] = {"from": given, "share": settings.preferences_share, **counts.to_json()}
     data = replace(data, provenance=provenance)
     from tf_metammf.records.writer import write_record_set  # imports TensorFlow, which a bad input need not wait for
 
@@ -124,11 +152,25 @@ def convert_as(
         shards=settings.shards,
         funnel=funnel,
         stored_dtype=settings.stored_dtype,
+        preferences=preferences,
         show_progress=show_progress,
     )
     if settings.skips_bad_rows:
         write_rejected(output, request.bad_rows.rejected, folder=path)
     return record_set
+
+
+def _refuse_rule(source: str, settings: ConversionSettings) -> None:
+    """Refuses a rule for sources whose logs have no columns to compare."""
+    if settings.preference_rule is not None and source != "tabular":
+        raise InvalidInputError(
+            f'preferences is the rule "{settings.preferences}", and the source {source} has no columns that it could '
+            "compare. Give a file of preferences, or use the source tabular."
+        )
+
+
+def _preferences_of(settings: ConversionSettings, request: ReadRequest) -> NamedPreferences:
+    return read_preferences_file(Path(str(settings.preferences)), bad_rows=request.bad_rows)
 
 
 def _thinned(modalities: Mapping[str, ModalityFeatures], most: int) -> dict[str, ModalityFeatures]:

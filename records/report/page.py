@@ -3,6 +3,7 @@
 import html
 
 from tf_metammf.records.html_page import html_figure, html_page, html_table
+from tf_metammf.records.preference_table import preference_rows
 from tf_metammf.records.report.charts import charts, date_of
 from tf_metammf.records.report.content_duplicates import NEAR
 from tf_metammf.records.report.data_report import DataReport
@@ -32,7 +33,7 @@ def page(report: DataReport) -> str:
 {_suggestions(report)}
 <h2>Splits</h2>
 {_splits(report)}
-{_weights(report)}{figures}
+{_weights(report)}{_preferences(report)}{figures}
 <h2>Rows</h2>
 {_rows(report)}
 <h2>Alike by content</h2>
@@ -96,6 +97,11 @@ def _weights(report: DataReport) -> str:
         "numbers on this page count interactions."
     )
     return f'<h2>Weights</h2>\n{html_table(heads, [row])}<p class="note">{note}</p>\n'
+
+
+def _preferences(report: DataReport) -> str:
+    found = report.description.preferences
+    return "" if found is None else "<h2>Preferences</h2>" + html_table(("", "count"), preference_rows(found))
 
 
 def _rows(report: DataReport) -> str:

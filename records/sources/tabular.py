@@ -15,6 +15,7 @@ from tf_metammf.records.raw_files.feature_tables import feature_file_parts, read
 from tf_metammf.records.raw_files.input_files import fingerprints, require_file, require_folder
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, interactions_from_tables, raw_data
 from tf_metammf.records.raw_files.named_features import NamedFeatures
+from tf_metammf.records.raw_files.preferences_from_logs import LogFile, preferences_from_logs
 from tf_metammf.records.raw_files.table_choice import table_files
 from tf_metammf.records.raw_files.table_files import (
     TEXT_FORMATS,
@@ -171,7 +172,7 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     provenance: dict[str, object] = {"files": fingerprints(folder, [*interaction_files, *parts])}
     if extraction := provenance_of_extraction(feature_files):
         provenance["extraction"] = extraction
-    return raw_data(
+    data = raw_data(
         table_stem(path) if path.is_file() else path.resolve().name,
         interactions,
         features,
@@ -180,6 +181,11 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
         rows_rejected=rows_rejected,
         notes=files.notes,
     )
+    if request.preferences is None:
+        return data
+    logs = [LogFile(file, options.text_format(file.name)) for file in interaction_files]
+    found = preferences_from_logs(logs, columns, request.preferences, timestamp_format=options.timestamp_format)
+    return replace(data, preferences=found)
 
 
 def require_no_split_column(folder: Path, columns: InteractionColumns) -> None:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tf_metammf.commands.completion import SHELLS, VALUES
-from tf_metammf.commands.main import RECORD_COMMANDS, main
+from tf_metammf.commands.main import PREFERENCE_COMMANDS, RECORD_COMMANDS, main
 from tf_metammf.export import indices, reranking_options
 from tf_metammf.parts.parts import known_parts
 from tf_metammf.records.bad_rows import ON_ERROR
@@ -46,6 +46,7 @@ def test_bash_completes_commands_options_and_values(capsys, tmp_path):
     (tmp_path / "videos").mkdir()
     assert completed(script, "tr") == ["train"]
     assert completed(script, "records", "") == list(RECORD_COMMANDS)
+    assert completed(script, "preferences", "") == list(PREFERENCE_COMMANDS)
     assert completed(script, "train", "--training.ep") == ["--training.epochs"]
     assert completed(script, "train", "--resume", "") == ["auto", "never", "force"]
     assert completed(script, "train", "--mixed_precision", "") == ["bfloat16", "float16", "null"]

@@ -12,7 +12,7 @@ import pytest
 
 from tf_metammf.commands import recommend
 from tf_metammf.commands.json_output import print_json
-from tf_metammf.commands.main import COMMANDS, RECORD_COMMANDS, _purpose, main
+from tf_metammf.commands.main import COMMANDS, GROUPS, _purpose, main
 from tf_metammf.commands.metric_table import print_metrics
 from tf_metammf.commands.next_command import print_next
 from tf_metammf.export.answers import Recommendations
@@ -157,7 +157,8 @@ def test_a_progress_bar_is_drawn_on_terminals_alone(monkeypatch):
     assert "[b]reading" in terminal.getvalue()
 
 
-EVERY_COMMAND = [*([name] for name in COMMANDS), *(["records", name] for name in RECORD_COMMANDS), ["records"], []]
+IN_GROUPS = [[group, name] for group, (_, names, _) in GROUPS.items() for name in names]
+EVERY_COMMAND = [*([name] for name in COMMANDS), *IN_GROUPS, *([group] for group in GROUPS), []]
 
 
 @pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
@@ -202,7 +203,7 @@ def test_the_next_command_is_printed_on_a_terminal_alone(monkeypatch, capsys):
     assert "next: tf-metammf export --run 'my run'" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, *(f"records-{name}" for name in RECORD_COMMANDS)])
+@pytest.mark.parametrize("name", [*COMMANDS, *map("-".join, IN_GROUPS)])
 def test_the_purpose_of_a_command_is_the_first_line_of_its_docstring(name):
     module = import_module(f"tf_metammf.commands.{name.replace('-', '_')}")
     assert _purpose(name) == module.__doc__.partition("\n")[0]

@@ -130,10 +130,12 @@ def test_searches_and_comparisons_refuse_before_the_first_training(make_records,
     with refused:
         compare(now, tmp_path / "compared", {"one": space, "other": space}, seeds=1, trials=1)
     assert not (tmp_path / "search").exists() and not (tmp_path / "compared").exists()
-    check_earlier_run(TrainingConfiguration(init_from=settings["training"]["init_from"], allow_leakage=True), now)
+    allowed = TrainingConfiguration(init_from=settings["training"]["init_from"], allow_leakage=True)
+    check_earlier_run(Configuration(training=allowed), now)
     with pytest.raises(InvalidInputError, match=r"no longer exists. Give its place with training.init_from_records"):
         shutil.move(before.folder, tmp_path / "moved")
-        check_earlier_run(TrainingConfiguration(init_from=settings["training"]["init_from"]), now)
+        given = TrainingConfiguration(init_from=settings["training"]["init_from"])
+        check_earlier_run(Configuration(training=given), now)
 
 
 def test_a_chain_that_cannot_be_followed_is_named(make_records, make_run):

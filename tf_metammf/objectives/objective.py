@@ -47,6 +47,8 @@ class Objective(keras.layers.Layer, tfrs.tasks.base.Task):
     """Whether the ids of :meth:`candidates` are distinct already."""
     needs_all_items: ClassVar[bool] = False
     """Whether they are all items, whatever the batch."""
+    takes_preferences: ClassVar[bool] = False
+    """Whether it learns from the preferences of a batch as well, :mod:`tf_metammf.objectives.preference`."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -24,6 +24,8 @@ class ObjectiveSettings(PartSettings):
     """Whether the layer takes the training interactions of every item as ``item_frequency``."""
     minimises: ClassVar[bool] = True
     """Whether there is anything to minimise."""
+    takes_preferences: ClassVar[bool] = False
+    """Whether batches carry preferences, and the settings name the run that is the reference."""
     contrasts_batch: ClassVar[bool] = False
     """Whether the negatives of an interaction are what else is in its batch, which then needs more than one."""
 
@@ -156,6 +158,50 @@ class BPRSettings(ScaledObjectiveSettings):
     def negative_popularity_power(self) -> float:
         """As set."""
         return self.popularity_power
+
+
+@dataclass
+class PreferenceSettings(ScaledObjectiveSettings):
+    """Settings of preference optimisation, :mod:`tf_metammf.objectives.preference`.
+
+    Attributes:
+        reference: The run directory that training begins with and is held to, of the same interactions.
+        loss: softmax_dpo over all rejected items of a preference together, dpo or ipo over each.
+        beta: How closely the reference is kept; larger is closer.
+        label_smoothing: How often a preference is expected to be wrong, below 0.5.
+        anchor: Factor of the softmax over interactions, which keeps users without preferences in place; 0 for none.
+        rejected: Rejected items of a preference in a step, drawn where it has more.
+        pairs: Preferences of a step, beside its interactions.
+    """
+
+    name: Literal["preference"] = "preference"
+    reference: str | None = None
+    loss: Literal["softmax_dpo", "dpo", "ipo"] = "softmax_dpo"
+    beta: float = 0.1
+    label_smoothing: float = 0.0
+    anchor: float = 0.5
+    rejected: int = 3
+    pairs: int = 256
+
+    layer = "tf_metammf.objectives.preference:Preference"
+    takes_item_frequency = True
+    takes_preferences = True
+    contrasts_batch = True
+    not_for_layer = frozenset({"reference", "rejected", "pairs"})
+    above_zero = frozenset({"temperature", "beta"})
+    lower_bounds = MappingProxyType({"label_smoothing": 0, "anchor": 0, "rejected": 1, "pairs": 1})
+    # The temperature and beta are one parameter up to a factor, and the temperature is that of the reference.
+    searched: ClassVar[Searched] = {"beta": {"log_range": [0.03, 1.0]}, "anchor": {"log_range": [0.1, 2.0]}}
+
+    @property
+    def contrasted(self) -> tuple[str, ...]:
+        """Items."""
+        return ("item",)
+
+    def step_bytes(self, *, batch_size: int, users: int, items: int, width: int) -> int:
+        """Scores of the distinct items of a batch, embeddings of the preferences, and the tables of the reference."""
+        of_pairs = 12 * self.pairs * (2 + self.rejected) * width
+        return 8 * batch_size * _distinct(batch_size, items) + of_pairs + 4 * (users + items) * width
 
 
 @dataclass

@@ -5,7 +5,7 @@ What the metrics compute stands in :mod:`tf_metammf.ranking.metrics`.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 
@@ -13,6 +13,9 @@ METRICS = ("precision", "recall", "ndcg", "hit_rate", "mrr", "map", "coverage", 
 
 ALL, WARM, COLD, COLD_ONLY = "all", "warm", "cold", "cold_only"
 PARTS = (ALL, WARM, COLD, COLD_ONLY)
+
+PAIR_ACCURACY = "pair_accuracy"
+ALONE, TIMES = "alone", "times"
 
 
 @dataclass(frozen=True)
@@ -27,23 +30,36 @@ class MetricName:
         part: One of ``PARTS``: ``"all"``; ``"warm"`` or ``"cold"``, where only items with or without
             training interactions are relevant and all are ranked; ``"cold_only"``, where only items
             without training interactions are relevant and ranked.
+        pairs: What is taken of the accuracy on held-out preferences: ``""`` for nothing; ``"alone"``, key
+            ``"pair_accuracy"``; ``"times"``, key ``"pair_accuracy*ndcg@20"``, for the product of both, of which a
+            model has more only where it gains more in one than it loses in the other, relatively.
     """
 
     metric: str
     k: int
     part: str = ALL
+    pairs: str = ""
 
     def __str__(self) -> str:
+        return {"": self.ranked, ALONE: PAIR_ACCURACY, TIMES: f"{PAIR_ACCURACY}*{self.ranked}"}[self.pairs]
+
+    @property
+    def ranked(self) -> str:
+        """The key of the metric of rankings, whatever is monitored of preferences."""
         prefix = "" if self.part == ALL else f"{self.part}/"
         return f"{prefix}{self.metric}@{self.k}"
 
     @classmethod
     def parse(cls, text: str) -> "MetricName":
-        """Reads a key such as ``"recall@20"`` or ``"cold/ndcg@10"``.
+        """Reads a key such as ``"recall@20"``, ``"cold/ndcg@10"`` or ``"pair_accuracy*ndcg@20"``.
 
         Raises:
             InvalidInputError: The metric or the part is unknown, or there is no whole cut-off of at least 1.
         """
+        if text == PAIR_ACCURACY:
+            return cls("ndcg", 20, pairs=ALONE)
+        if text.startswith(f"{PAIR_ACCURACY}*"):
+            return replace(cls.parse(text.removeprefix(f"{PAIR_ACCURACY}*")), pairs=TIMES)
         part, slash, rest = text.rpartition("/")
         metric, at, cutoff = rest.partition("@")
         if slash and part not in PARTS:

@@ -171,7 +171,8 @@ class EvaluationConfiguration:
 
     Attributes:
         k: Cut-offs of the metrics.
-        monitor: Validation metric that early stopping and the choice of weights follow.
+        monitor: Validation metric that early stopping and the choice of weights follow; with preferences also
+            pair_accuracy, or pair_accuracy*ndcg@20 for the product of both.
     """
 
     k: list[int] = field(default_factory=lambda: [10, 20, 50])
@@ -186,6 +187,12 @@ class Sections:
     objective: ObjectiveSettings = field(default_factory=InBatchSoftmaxSettings)
     training: TrainingConfiguration = field(default_factory=TrainingConfiguration)
     evaluation: EvaluationConfiguration = field(default_factory=EvaluationConfiguration)
+
+    @property
+    def begins_from(self) -> str | None:
+        """The run that the first weights are those of; None where they are drawn."""
+        reference: str | None = getattr(self.objective, "reference", None) if self.objective.takes_preferences else None
+        return self.training.init_from if reference is None else reference
 
     def to_yaml(self) -> str:
         """The configuration as YAML that ``train --config`` takes."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.ranking.metric_names import MetricName
+from tf_metammf.records.metadata import Metadata
 from tf_metammf.trainer.configuration.configuration import Configuration
 
 
@@ -39,6 +41,56 @@ def check_parts(configuration: Configuration) -> None:
             f"training.strategy is {configuration.training.strategy}, and {encoder.name} keeps numbers over a whole "
             "batch that replicas do not share. Use none."
         )
+
+
+def check_preferences(configuration: Configuration, metadata: Metadata, *, source: str, streams: bool) -> None:
+    """Refuses to train on preferences where there are none, no reference, or no way to hold a model to it.
+
+    Raises:
+        InvalidInputError: The record set or a setting does not go with preferences; the message names it.
+    """
+    objective, training, monitor = configuration.objective, configuration.training, configuration.evaluation.monitor
+    if not objective.takes_preferences:
+        if MetricName.parse(monitor).pairs:
+            raise InvalidInputError(
+                f"evaluation.monitor is {monitor}, and objective.name is {objective.name}, which takes no preferences. "
+                "Use ndcg@20, or the objective preference."
+            )
+        return
+    name = f"objective.name is {objective.name}"
+    preferences = metadata.preferences
+    if preferences is None or not preferences.splits["train"].interactions:
+        raise InvalidInputError(
+            f'{name}, and {source} has no preferences to learn from. Add them with "tf-metammf preferences add", or '
+            "convert with --preferences."
+        )
+    if MetricName.parse(monitor).pairs and not preferences.splits["validation"].interactions:
+        raise InvalidInputError(
+            f"evaluation.monitor is {monitor}, and {source} has no preferences that are held out. Convert with a "
+            "larger --preferences_share, or use ndcg@20."
+        )
+    refused = {
+        "objective.reference is null": (
+            getattr(objective, "reference", "") is None,
+            "name the finished run that training begins with and is held to",
+        ),
+        f"training.init_from is {training.init_from}": (
+            training.init_from is not None,
+            "training begins with the reference: leave it out",
+        ),
+        f"training.freeze is {training.freeze}": (training.freeze != "none", "use none"),
+        f"training.strategy is {training.strategy}": (
+            training.strategy == "parameter_server",
+            "the tables of the reference would be sent with every step: use another strategy",
+        ),
+        "the features are beyond training.feature_budget_gb": (
+            streams,
+            "preferences need the features of their own items in every step: increase the budget",
+        ),
+    }
+    for found, (is_refused, advice) in refused.items():
+        if is_refused:
+            raise InvalidInputError(f"{name}, and {found}: {advice}.")
 
 
 def check_frozen(configuration: Configuration) -> None:

@@ -20,7 +20,13 @@ from tf_metammf.trainer.planning.model_size import (
     training_edges,
     whole_graph_step_bytes,
 )
-from tf_metammf.trainer.planning.part_checks import check_frozen, check_parts, check_served, check_updates
+from tf_metammf.trainer.planning.part_checks import (
+    check_frozen,
+    check_parts,
+    check_preferences,
+    check_served,
+    check_updates,
+)
 
 DEFAULT_FAN_OUT = 10
 """Neighbours of a node in each layer, where the whole graph is beyond the budget and nothing else is said."""
@@ -206,11 +212,21 @@ class TrainingPlan:
         """
         check_frozen(self.configuration)
         check_updates(self.configuration, self.modalities)
+        check_preferences(
+            self.configuration,
+            self.metadata,
+            source=self.source,
+            streams=not self.is_baseline and self.streams_features,
+        )
         if self.has_servers:
             check_served(self.configuration)
         if not self.is_baseline and not training_edges(self.metadata):
             raise InvalidInputError(f"{self.source}: has no training interactions. Convert with another split.")
-        _ = self.fan_outs
+        if self.fan_outs is not None and self.configuration.objective.takes_preferences:
+            raise InvalidInputError(
+                f"objective.name is {self.configuration.objective.name}, and the encoder samples neighbourhoods, which "
+                "preferences are not a part of. Leave out model.encoder.fan_outs, and increase model.encoder.budget_gb."
+            )
 
     def _check_modalities(self) -> None:
         model = self.configuration.model

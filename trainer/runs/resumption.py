@@ -57,6 +57,13 @@ def check_resumable(run: RunDirectory, configuration: Configuration, record_set:
         InvalidInputError: Something differs; every difference is shown.
     """
     run.open_records(record_set.folder)
+    if configuration.objective.takes_preferences:
+        found, expected = record_set.metadata.checksum, run.read("records")["checksum"]
+        if found != expected:
+            raise InvalidInputError(
+                f"{record_set.folder}: has other preferences (checksum {found[:12]}) than {run.folder} was started "
+                f"with ({expected[:12]}). Choose another --run, or give the same record set."
+            )
     before, now = flat_values(asdict(run.configuration)), flat_values(asdict(configuration))
     differences = [name for name in {**before, **now} if before.get(name) != now.get(name) and name not in WATCHING]
     if not differences:

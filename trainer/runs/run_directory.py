@@ -16,6 +16,9 @@
 ``earlier_interactions.parquet``  the same: what earlier runs were trained on that this one is not, raw ids
 ``known_items.npy``     with ``training.freeze``: items whose ID embedding the frozen run had trained
 ``teachers.json``       with teachers: which runs, and the checksums of their tables in ``teachers/``
+``reference.json``      with preferences: the run that training is held to, and the checksums of its tables in
+                        ``reference/``
+``preferences.json``    the same: what the best weights and the reference make of the held-out preferences
 ``tracking.json``       with ``training.tracking``: the run of the tracker; ``mlflow/``, ``wandb/``: its local files
 ``checkpoints/``        what an interrupted training resumes from
 ======================  ==========================================================
@@ -132,8 +135,14 @@ class RunDirectory:
         """Writes the configuration."""
         replace_text(self.configuration_file, configuration.to_yaml())
 
+    @property
+    def trained_on_checksum(self) -> str:
+        """The checksum of the record set of the run without its preferences; empty where the run does not say."""
+        found = self.read("records")
+        return str(found.get("checksum_without_preferences", found.get("checksum", "")))
+
     def open_records(self, folder: str | Path | None = None, *, option: str = "--records") -> RecordSet:
-        """Opens the record set of the run, or another place of the same data.
+        """Opens the record set of the run, or another place of the same data, whatever preferences it has.
 
         Args:
             folder: Where the record set is now; None for where it was in training.
@@ -151,11 +160,11 @@ class RunDirectory:
                 f"{trained_on['path']}: the record set of {self.folder} no longer exists. Give its place with {option}."
             )
         record_set = open_record_set(folder or trained_on["path"])
-        checksum = record_set.metadata.checksum
-        if checksum != trained_on["checksum"]:
+        checksum = record_set.metadata.checksum_without_preferences
+        if checksum != self.trained_on_checksum:
             raise InvalidInputError(
                 f"{record_set.folder}: has the checksum {checksum[:12]}, but {self.folder} was trained on "
-                f'{trained_on["checksum"][:12]} ("{trained_on["name"]}"). Give that one with {option}.'
+                f'{self.trained_on_checksum[:12]} ("{trained_on["name"]}"). Give that one with {option}.'
             )
         return record_set
 
@@ -181,6 +190,11 @@ def describe_records(metadata: Metadata) -> dict[str, Any]:
     return {
         "name": metadata.name,
         "checksum": metadata.checksum,
+        **(
+            {}
+            if metadata.preferences is None
+            else {"checksum_without_preferences": metadata.checksum_without_preferences}
+        ),
         "users": metadata.users,
         "items": metadata.items,
         "interactions": {name: split.interactions for name, split in metadata.splits.items()},

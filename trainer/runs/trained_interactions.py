@@ -111,7 +111,7 @@ def _trained_interactions(
 
 
 def _earlier_interactions(run: RunDirectory, *, visited: tuple[Path, ...]) -> TrainedInteractions:
-    start = run.configuration.training.init_from
+    start = run.configuration.begins_from
     if start is None:
         return TrainedInteractions(())
     report = run.read("warm_start") if run.has("warm_start") else {}

@@ -92,7 +92,7 @@ def tune(
     settings, objective = configuration.training, configuration.evaluation.monitor
     if role != "worker" and not Path(folder).exists():
         rehearse_space(record_set, space)
-    check_earlier_run(settings, record_set)
+    check_earlier_run(configuration, record_set)
     oracle = make_oracle(tuner, space, objective=objective, trials=trials, epochs=settings.epochs, seed=settings.seed)
     search = open_search_directory(folder, space, record_set, tuner=tuner, objective=objective)
     if role == "worker":

@@ -1,0 +1,1 @@
+"""Preferences that a reward model or a program gives to pairs of items that a run recommends."""

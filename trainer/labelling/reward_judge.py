@@ -1,0 +1,126 @@
+"""A judge inside: a reward model that is trained on a modality which the run does not see."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tf_metammf.errors import InvalidInputError, unknown_name
+from tf_metammf.records.preference_shards import read_preferences
+from tf_metammf.records.preferences import HELD_OUT, TRAINING, Preferences
+from tf_metammf.records.reader import read_items
+from tf_metammf.trainer.labelling.drawn_pairs import DrawnPairs
+from tf_metammf.trainer.labelling.reward_model import RewardModel, RewardSettings, context_of
+from tf_metammf.trainer.training_data import TrainingData
+
+logger = logging.getLogger(__name__)
+
+
+class RewardJudge:
+    """Chooses by a reward model that sees modalities which the run does not.
+
+    It learns from the preferences of the record set where there are any, else from training interactions against items
+    that are drawn as often as they occur, so that being popular is no reason to be chosen.
+
+    Args:
+        model: The model of the run, with ``embeddings()``.
+        data: Its record set.
+        withheld: Modalities of the record set that the run does not use.
+        margin: Difference of two rewards from which on one is chosen. Defaults to 0.
+        settings: How the reward model is trained.
+
+    Attributes:
+        accuracy: Share of held-out pairs, of preferences or of interactions, that it has in the right order; None
+            without any.
+
+    Raises:
+        InvalidInputError: A modality is unknown or none that the run does without, or the margin is negative.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        data: TrainingData,
+        *,
+        withheld: Sequence[str],
+        margin: float = 0.0,
+        settings: RewardSettings | None = None,
+    ) -> None:
+        known, used = data.record_set.metadata.modalities, data.modalities or []
+        for name in withheld:
+            if name not in known:
+                raise unknown_name("modality", name, known)
+            if name in used:
+                raise InvalidInputError(
+                    f'the modality "{name}" is one that the run was trained on, so a reward model would see no more '
+                    "than it. Name one that model.modalities of the run leaves out."
+                )
+        if not withheld:
+            raise InvalidInputError("withheld is empty, expected modalities that the run does not use.")
+        if not margin >= 0:
+            raise InvalidInputError(f"margin is {margin}, expected at least 0.")
+        self.margin, self.withheld = margin, list(withheld)
+        table = read_items(data.record_set, form="vectors").select(list(withheld))
+        context, self._has_context = context_of(table.features, table.presence)
+        users, items = (np.asarray(each, np.float32) for each in model.embeddings())
+        self._reward = RewardModel(users, items, context, settings)
+        seed = self._reward.settings.seed
+        learned, held_out = self._known(_pairs_of(data, held_out=False, seed=seed)), self._held_out(data, seed)
+        if not len(learned):
+            raise InvalidInputError(
+                f"{data.record_set.folder}: no pair to learn from has {', '.join(withheld)} on both items."
+            )
+        self._reward.fit(learned)
+        self.accuracy = float((self._reward.margins(held_out) > 0).mean()) if len(held_out) else None
+        shown = "" if self.accuracy is None else f", {self.accuracy:.1%} of {len(held_out):,} held-out pairs right"
+        logger.info("reward model: learned from %s pairs%s", f"{len(learned):,}", shown)
+
+    @property
+    def source(self) -> str:
+        """What the preferences are said to come from."""
+        return f"reward:{','.join(self.withheld)}"
+
+    def choose(self, pairs: DrawnPairs) -> NDArray[np.int8]:
+        """1 where the first item is better by more than the margin, -1 where the second is, else 0; int8 ``[n]``.
+
+        Pairs of which an item lacks a withheld modality are not chosen from.
+        """
+        margins = self._reward.margins(pairs)
+        choices = np.sign(margins).astype(np.int8)
+        there = self._has_context[pairs.first] & self._has_context[pairs.second]
+        choices[(np.abs(margins) <= self.margin) | ~there] = 0
+        return choices
+
+    def _held_out(self, data: TrainingData, seed: int) -> DrawnPairs:
+        return self._known(_pairs_of(data, held_out=True, seed=seed))
+
+    def _known(self, pairs: DrawnPairs) -> DrawnPairs:
+        there = self._has_context[pairs.first] & self._has_context[pairs.second]
+        return DrawnPairs(pairs.user[there], pairs.first[there], pairs.second[there])
+
+
+def _pairs_of(data: TrainingData, *, held_out: bool, seed: int) -> DrawnPairs:
+    """Pairs whose first item is the better one."""
+    if data.record_set.metadata.preferences is not None:
+        found: Preferences = read_preferences(data.record_set, HELD_OUT if held_out else TRAINING)
+        return DrawnPairs(found.user[found.rows], found.chosen[found.rows], found.rejected)
+    return _against_drawn_items(data, "validation" if held_out else "train", seed=seed)
+
+
+def _against_drawn_items(data: TrainingData, split: str, *, seed: int) -> DrawnPairs:
+    items = data.record_set.metadata.items
+    if split not in data.record_set.metadata.splits:
+        return DrawnPairs(*np.zeros([3, 0], np.int64))
+    user, item = data.interactions_of(split)
+    keys = np.concatenate(
+        [np.zeros(0, np.int64)]
+        + [
+            each[0] * items + each[1]
+            for each in (data.interactions_of(name) for name in data.record_set.metadata.splits)
+        ]
+    )
+    drawn = np.random.default_rng([seed, len(split)]).choice(data.train.item, len(user))
+    sound = ~np.isin(user * items + drawn, keys)
+    return DrawnPairs(user[sound], item[sound], drawn[sound])
