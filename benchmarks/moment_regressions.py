@@ -79,7 +79,7 @@ def _branches(seed: int) -> dict[str, dict[str, float]]:
     kept_out = data.kind_of_item[ITEMS - KEPT_OUT :]
     found = {}
     for branches in BRANCHES:
-        fusion = _trained("pyramid", data, {"slots": 24, "branches": branches}, seed=seed, steps=600)
+        fusion = _trained("pyramid", data, {"slots": 24, "branches": branches}, seed=seed, steps=1500, rate=0.005)
         fused, truth = _answers(fusion, data)
         kinds = {"all": kept_out >= 0, "motif": kept_out == 0, "halves": kept_out == 1}
         found[branches] = {kind: explained(fused[rows], truth[rows]) for kind, rows in kinds.items()}
@@ -108,13 +108,15 @@ def _made(pattern: str, seed: int, **options: Any) -> SequenceData:
     return synthesize_sequences(data)
 
 
-def _trained(name: str, data: SequenceData, options: dict[str, Any], *, seed: int, steps: int) -> Any:
+def _trained(
+    name: str, data: SequenceData, options: dict[str, Any], *, seed: int, steps: int, rate: float = 0.01
+) -> Any:
     """A fusion after so many steps of :data:`BATCH` items, without those that are kept out."""
     keras.utils.set_random_seed(seed)
     fusion = make_fusion(name, units=(data.true_item_embeddings.shape[1] - 1,), token_units=32, dropout=0.0, **options)
     inputs, wanted = _batch_of(data), tf.constant(data.true_item_embeddings[:, :-1])
     fusion(_rows(inputs, tf.constant([0])))
-    weights, optimizer = fusion.trainable_variables, keras.optimizers.Adam(0.01)
+    weights, optimizer = fusion.trainable_variables, keras.optimizers.Adam(rate)
     optimizer.build(weights)
 
     @tf.function
