@@ -8,7 +8,8 @@ branch of the pyramid, half its convolutions (``motif_or_halves``). ``levels``: 
 token of another modality, half those of two neighbours (``neighbours``); ``crossmodal`` of two layers attends to some
 levels, without times, so that only its convolutions see neighbours. ``lengths``: fusions trained on videos of 6 frames
 see videos of 24 frames, which are four times as long, or as long and four times as dense. There the truth has another
-scale, so that is the share explained by the best multiple. Writes ``results/moment_regressions.json``.
+scale, so that is the share explained by the best multiple. Writes ``results/moment_regressions-branches.json`` and
+``results/moment_regressions-lengths.json``.
 """
 
 import argparse
@@ -67,7 +68,7 @@ def main() -> None:
                 print(f"{table} seed {seed} {row}: {shares}", flush=True)
                 for column, share in shares.items():
                     found.setdefault(table, {}).setdefault(row, {}).setdefault(column, []).append(share)
-        write_report("moment_regressions", {"explained": found})
+        write_report(f"moment_regressions-{table}", {"explained": found[table]})
     for table, rows in found.items():
         columns = list(next(iter(rows.values())))
         cells = [
@@ -83,7 +84,7 @@ def _branches(seed: int) -> dict[str, dict[str, float]]:
     kept_out = data.kind_of_item[ITEMS - KEPT_OUT :]
     found = {}
     for branches in BRANCHES:
-        fusion = _trained("pyramid", data, {"slots": 24, "branches": branches}, seed=seed, steps=600)
+        fusion = _trained("pyramid", data, {"slots": 24, "branches": branches}, seed=seed, steps=1500, rate=0.005)
         fused, truth = _answers(fusion, data)
         kinds = {"all": kept_out >= 0, "motif": kept_out == 0, "halves": kept_out == 1}
         found[branches] = {kind: explained(fused[rows], truth[rows]) for kind, rows in kinds.items()}
@@ -125,13 +126,15 @@ def _made(pattern: str, seed: int, *, items: int = ITEMS, **options: Any) -> Seq
     return synthesize_sequences(data)
 
 
-def _trained(name: str, data: SequenceData, options: dict[str, Any], *, seed: int, steps: int) -> Any:
+def _trained(
+    name: str, data: SequenceData, options: dict[str, Any], *, seed: int, steps: int, rate: float = 0.01
+) -> Any:
     """A fusion after so many steps of :data:`BATCH` items, without those that are kept out."""
     keras.utils.set_random_seed(seed)
     fusion = make_fusion(name, units=(data.true_item_embeddings.shape[1] - 1,), token_units=32, dropout=0.0, **options)
     inputs, wanted = _batch_of(data), tf.constant(data.true_item_embeddings[:, :-1])
     fusion(_rows(inputs, tf.constant([0])))
-    weights, optimizer = fusion.trainable_variables, keras.optimizers.Adam(0.01)
+    weights, optimizer = fusion.trainable_variables, keras.optimizers.Adam(rate)
     optimizer.build(weights)
 
     @tf.function
