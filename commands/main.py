@@ -200,7 +200,7 @@ def _parser(words: Sequence[str] = ()) -> "CommandParser":
 
 def _command_of(words: Sequence[str]) -> tuple[str, ...]:
     """The command that words begin with; () where they begin with none."""
-    commands = [(name,) for name in COMMANDS]
+    commands: list[tuple[str, ...]] = [(name,) for name in COMMANDS]
     commands += [(group, name) for group, (_, names, _) in GROUPS.items() for name in names]
     return next((command for command in commands if tuple(words[: len(command)]) == command), ())
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 
@@ -29,6 +30,21 @@ def print_metrics(
     """
     for split, values in metrics.items():
         _print_split(values, references.get(split), title=f"{title}, {split} split", beside=beside, only=only)
+
+
+def print_preferences(found: Mapping[str, Any]) -> None:
+    """Prints what the best weights and their reference make of held-out preferences, a row for each metric.
+
+    Args:
+        found: Contents of ``preferences.json`` of a run directory.
+    """
+    table = Table(title=f"{found['held_out']:,} preferences that were held out", title_justify="left")
+    table.add_column("metric")
+    for name in ("reference", "model"):
+        table.add_column(name, justify="right")
+    for metric, value in found["model"].items():
+        table.add_row(metric.replace("_", " "), f"{found['reference'][metric]:.4f}", f"{value:.4f}")
+    print_table(table)
 
 
 def print_beyond_accuracy(

@@ -82,7 +82,7 @@ def run(arguments: Namespace) -> int:
     record_set = open_record_set(arguments.records) if source is None else source.open_records()
     if arguments.print_memory:
         return _print_memory(record_set, configuration)
-    from tf_metammf.commands.metric_table import print_metrics
+    from tf_metammf.commands.metric_table import print_metrics, print_preferences
     from tf_metammf.commands.race import races, run_race
     from tf_metammf.ranking.metric_names import MetricName
     from tf_metammf.trainer.distribution.strategy import find_cluster
@@ -108,6 +108,8 @@ def run(arguments: Namespace) -> int:
         beside=MetricName.parse(configuration.evaluation.monitor).k,
         only=["recall", "ndcg"],
     )
+    if finished.has("preferences"):
+        print_preferences(finished.read("preferences"))
     print_next("export", "--run", finished.folder, "--output", "model")
     return 0
 

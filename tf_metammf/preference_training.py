@@ -1,6 +1,7 @@
 """A retrieval model that learns from preferences: how a step embeds them, and what is logged of them."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, cast
 
 import tensorflow as tf
@@ -15,8 +16,16 @@ class PreferenceTraining(AuxiliaryTraining):
     """A retrieval model whose objective may take preferences, :class:`tf_metammf.objectives.preference.Preference`."""
 
     @abstractmethod
-    def embed(self, users: tf.Tensor, items: tf.Tensor, **options: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Embeddings of dense user ids and distinct item ids, without dropout."""
+    def embed(
+        self,
+        users: tf.Tensor,
+        items: tf.Tensor,
+        *,
+        neighbourhood: Mapping[str, Any] | None = None,
+        item_features: Mapping[str, Any] | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Embeddings of dense user ids and distinct item ids, by default without dropout."""
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         """A training step; logs what was measured of the preferences, beside the loss."""

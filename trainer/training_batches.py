@@ -1,9 +1,10 @@
 """The endless training batches of a run, from any step on, with the samplers that they need."""
 
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 
+from tf_metammf.objectives.settings import PreferenceSettings
 from tf_metammf.records.input_share import InputShare
 from tf_metammf.records.negatives import NegativeSampler
 from tf_metammf.records.neighbours import NeighbourSampler
@@ -65,7 +66,7 @@ class TrainingBatches:
             batches = batches.skip(step * InputShare.of(self._plan.batch_size, input_context).batches_a_step)
         if self._preferences is None:
             return batches
-        objective = self._plan.configuration.objective
+        objective = cast(PreferenceSettings, self._plan.configuration.objective)
         pairs = preference_batches(
             self._preferences,
             batch_size=objective.pairs,

@@ -1,6 +1,7 @@
 """Preferences divided with the interactions: what must not be learned from is left out, a part is held out."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -98,7 +99,9 @@ def divide_preferences(
     kept = is_known & ~in_test & (left > 0)
     whole = _dense(named, user, chosen, rejected[stays & kept[row]], left, kept)
     held = in_validation[kept]
-    held |= _held_out(whole.user * items + whole.chosen, ~held, share=share, seed=seed)
+    free = np.flatnonzero(~held)
+    pairs = [(user_ids[whole.user[row]], item_ids[whole.chosen[row]]) for row in free]
+    held[free] = _held_out(pairs, share=share, seed=seed)
     if not (~held).any():
         raise InvalidInputError(_nothing_left(found))
     return {TRAINING: whole.take(~held), HELD_OUT: whole.take(held)}, found
@@ -132,14 +135,23 @@ def _dense(
     )
 
 
-def _held_out(keys: NDArray[np.int64], candidates: NDArray[np.bool_], *, share: float, seed: int) -> NDArray[np.bool_]:
-    """Which preferences are held out by chance: those of a share of the distinct keys, one at least of two."""
-    distinct = np.unique(keys[candidates])
-    count = round(share * len(distinct))
-    if share and len(distinct) > 1:
-        count = max(count, 1)
-    drawn = np.random.default_rng([seed, len(HELD_OUT)]).permutation(distinct)[:count]
-    return candidates & np.isin(keys, drawn)
+def _held_out(keys: Sequence[tuple[str, str]], *, share: float, seed: int) -> NDArray[np.bool_]:
+    """Which preferences are held out by chance, of users and chosen items by raw id: one at least of two.
+
+    It depends on the ids and the seed alone, so a log that has grown keeps the division.
+    """
+    place = {key: _place(key, seed) for key in dict.fromkeys(keys)}
+    held = {key for key, at in place.items() if at < share}
+    if share and len(place) > 1:
+        held |= {min(place, key=lambda key: place[key])} if not held else set()
+        held -= {max(place, key=lambda key: place[key])} if len(held) == len(place) else set()
+    return np.array([key in held for key in keys], bool)
+
+
+def _place(key: tuple[str, str], seed: int) -> float:
+    """A number from 0 to below 1 that is drawn for a key."""
+    digest = hashlib.blake2b("\0".join((str(seed), *key)).encode(), digest_size=6).digest()
+    return int.from_bytes(digest, "big") / 2**48
 
 
 def _nothing_left(counts: PreferenceCounts) -> str:

@@ -204,6 +204,8 @@ def test_what_cannot_work_is_refused_by_name(records, halves, finished, write_ha
     refused("nowhere: has no configuration.yaml", reference=str(tmp_path / "nowhere"))
     refused("training.init_from is x: training begins with the reference", change=with_training(init_from="x"))
     refused("training.strategy is parameter_server", change=with_training(strategy="parameter_server"))
+    refused("training.update is alternating", change=with_training(update="alternating"))
+    refused("training.modality_stop is validation_gain", change=with_training(modality_stop="validation_gain"))
     refused("beyond training.feature_budget_gb", change=with_training(feature_budget_gb=0.0))
     refused("label_smoothing is 0.5, expected", label_smoothing=0.5)
     refused("beta is 0.0, expected a number above 0", beta=0.0)

@@ -160,7 +160,7 @@ class ProgramJudge:
         content: Any = None
         with suppress(ValueError):
             content = json.loads(line)
-        pair = content.get("pair") if isinstance(content, dict) else None
+        pair: Any = content.get("pair") if isinstance(content, dict) else None
         choice = content.get("choice", "") if isinstance(content, dict) else ""
         is_pair = type(pair) is int and 0 <= pair < len(answered)
         if not is_pair or not (choice is None or choice in ("first", "second")):

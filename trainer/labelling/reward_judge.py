@@ -15,6 +15,8 @@ from tf_metammf.trainer.labelling.drawn_pairs import DrawnPairs
 from tf_metammf.trainer.labelling.reward_model import RewardModel, RewardSettings, context_of
 from tf_metammf.trainer.training_data import TrainingData
 
+_NO_JUDGE = 0.55
+
 logger = logging.getLogger(__name__)
 
 
@@ -63,7 +65,9 @@ class RewardJudge:
             raise InvalidInputError(f"margin is {margin}, expected at least 0.")
         self.margin, self.withheld = margin, list(withheld)
         table = read_items(data.record_set, form="vectors").select(list(withheld))
-        context, self._has_context = context_of(table.features, table.presence)
+        context, self._has_context = context_of(
+            {name: np.asarray(each) for name, each in table.features.items()}, table.presence
+        )
         users, items = (np.asarray(each, np.float32) for each in model.embeddings())
         self._reward = RewardModel(users, items, context, settings)
         seed = self._reward.settings.seed
@@ -75,6 +79,12 @@ class RewardJudge:
         self._reward.fit(learned)
         self.accuracy = float((self._reward.margins(held_out) > 0).mean()) if len(held_out) else None
         shown = "" if self.accuracy is None else f", {self.accuracy:.1%} of {len(held_out):,} held-out pairs right"
+        if self.accuracy is not None and self.accuracy < _NO_JUDGE:
+            logger.warning(
+                "the reward model has %.1f%% of held-out pairs in the right order, hardly more than chance: it is no "
+                "judge. Withhold a modality that says more, or train the run for longer.",
+                100 * self.accuracy,
+            )
         logger.info("reward model: learned from %s pairs%s", f"{len(learned):,}", shown)
 
     @property

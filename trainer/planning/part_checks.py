@@ -79,6 +79,14 @@ def check_preferences(configuration: Configuration, metadata: Metadata, *, sourc
             "training begins with the reference: leave it out",
         ),
         f"training.freeze is {training.freeze}": (training.freeze != "none", "use none"),
+        f"training.update is {training.update}": (
+            training.update != "joint",
+            "preferences would be counted once a modality: use joint",
+        ),
+        f"training.modality_stop is {training.modality_stop}": (
+            training.modality_stop != "none",
+            "it has not been tried with preferences: use none",
+        ),
         f"training.strategy is {training.strategy}": (
             training.strategy == "parameter_server",
             "the tables of the reference would be sent with every step: use another strategy",
