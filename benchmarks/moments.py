@@ -1,11 +1,11 @@
 """What fusions over time need to find what counts: ablations and nulls, beside a model that is told the answer.
 
-    python -m benchmarks.moments [--seeds 3] [--patterns needle needles motif order clock]
+    python -m benchmarks.moments [--seeds 3] [--patterns needle needles motif order]
 
 Data and training are those of ``benchmarks/fusing_over_time.py``. ``answer`` is a model whose features are what users
 respond to: what it lacks is what tastes cannot be learned from so many interactions, and no fusion can have. Rows of
-``shuffled`` train and test on frames in an order of chance, those of ``without times`` on tokens whose times are all 0.
-Writes ``results/moments.json``.
+``shuffled`` train and test on frames in an order of chance. ``benchmarks/binding.py`` has moments that another modality
+points out. Writes ``results/moments.json``.
 """
 
 import argparse
@@ -31,9 +31,8 @@ DATA: dict[str, dict[str, Any]] = {
     "needles": MANY,
     "motif": {**MANY, "frames": 12},
     "order": {"users": 600, "items": 600, "frames": 6},
-    "clock": {**MANY, "rate": 1.0, "sound_rate": 3.7},
 }
-STEPS = {"needle": 800, "needles": 1200, "motif": 800, "order": 200, "clock": 800}
+STEPS = {"needle": 800, "needles": 1200, "motif": 800, "order": 200}
 MODELS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
     "needle": {"queries, K = 1": ("queries", {"queries": 1}), "queries, K = 4": ("queries", {})},
     "needles": {"queries, K = 1": ("queries", {"queries": 1}), "queries, K = 2": ("queries", {"queries": 2})},
@@ -43,10 +42,6 @@ MODELS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "pyramid, both": ("pyramid", {}),
     },
     "order": {"pyramid": ("pyramid", {}), "pyramid, shuffled": ("pyramid", {})},
-    "clock": {
-        "crossmodal": ("crossmodal", {"layers": 1}),
-        "crossmodal, without times": ("crossmodal", {"layers": 1}),
-    },
 }
 
 
@@ -80,7 +75,6 @@ def _shares(pattern: str, seed: int) -> dict[str, float]:
     found = {"answer": recall_of(told, "concatenation", {}, seed=seed, steps=steps) / best}
     for name, (fusion, options) in MODELS[pattern].items():
         seen = _shuffled(data, seed) if name.endswith("shuffled") else data
-        seen = _without_times(data) if name.endswith("without times") else seen
         found[name] = recall_of(seen, fusion, {**WIDE, **options}, seed=seed, steps=steps) / best
     return found
 
@@ -99,19 +93,6 @@ def _shuffled(data: SequenceData, seed: int) -> SequenceData:
         shuffled = TokenArrays(values.reshape(-1, tokens.width), tokens.lengths, tokens.times)
         found[name] = ModalityFeatures(shuffled, modality.row_of_item)
     return _with(data, found)
-
-
-def _without_times(data: SequenceData) -> SequenceData:
-    return _with(
-        data,
-        {
-            name: ModalityFeatures(
-                TokenArrays(one.features.values, one.features.lengths, np.zeros_like(one.features.times)),
-                one.row_of_item,
-            )
-            for name, one in data.raw.modalities.items()
-        },
-    )
 
 
 if __name__ == "__main__":

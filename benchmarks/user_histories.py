@@ -1,12 +1,13 @@
 """Users whom a model has never seen, by their items: the default model against one whose users attend to their items.
 
-    python -m benchmarks.user_histories --records FOLDER [--records FOLDER] [--seeds 3]
+    python -m benchmarks.user_histories --records FOLDER [--records FOLDER] [--seeds 3] [--preset cold-start]
 
 A fifth of the users is kept out of training altogether. Both models learn from the interactions of the others, with the
-settings of the preset default, and keep the weights of their best epoch on the validation interactions of those users.
-Then the users who were kept out are ranked for by their training interactions: by the mean of the embeddings of these
-items, by the linear map that exports of the default model have, and by attention, without one of their own. The
-users who were trained on are ranked for by what the model has for them. Writes ``results/user_histories.json``.
+settings of the preset default or cold-start, and keep the weights of their best epoch on the validation interactions of
+those users. Then the users who were kept out are ranked for by their training interactions: by the mean of the
+embeddings of these items, by the linear map that exports of the default model have, and by attention, without one of
+their own. The users who were trained on are ranked for by what the model has for them. Writes
+``results/user_histories.json``, or ``results/user_histories-cold-start.json``.
 """
 
 import argparse
@@ -31,6 +32,10 @@ from tf_metammf.records.record_set import RecordSet, open_record_set
 METRICS = ("recall@20", "ndcg@20")
 KEPT_OUT = 0.2
 EPOCHS, PATIENCE = 60, 8
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {"units": (256, 64), "id_dropout": 0.0, "learning_rate": 1e-3},
+    "cold-start": {"units": (64,), "id_dropout": 0.5, "learning_rate": 3e-3},
+}
 
 
 def main() -> None:
@@ -38,15 +43,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--records", type=Path, action="append", required=True, help="A record set with features.")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--preset", choices=PRESETS, default="default")
     arguments = parser.parse_args()
+    report = "user_histories" if arguments.preset == "default" else f"user_histories-{arguments.preset}"
     found: dict[str, dict[str, list[dict[str, float]]]] = {}
     for folder in arguments.records:
         record_set = open_record_set(folder)
         for seed in range(arguments.seeds):
-            for ranking, metrics in _measured(record_set, seed).items():
+            for ranking, metrics in _measured(record_set, arguments.preset, seed).items():
                 found.setdefault(folder.name, {}).setdefault(ranking, []).append(metrics)
                 print(f"{folder.name} seed {seed} {ranking}: {metrics}", flush=True)
-        write_report("user_histories", {"users_kept_out": KEPT_OUT, "rankings": found})
+        write_report(report, {"users_kept_out": KEPT_OUT, "rankings": found})
     rows = []
     for name, rankings in found.items():
         for ranking, seeds in rankings.items():
@@ -57,7 +64,7 @@ def main() -> None:
     print_table("test split, median (least-most)", ["records", "ranked by", *METRICS, "seconds an epoch"], rows)
 
 
-def _measured(record_set: RecordSet, seed: int) -> dict[str, dict[str, float]]:
+def _measured(record_set: RecordSet, preset: str, seed: int) -> dict[str, dict[str, float]]:
     metadata = record_set.metadata
     pairs = {name: read_interactions(record_set, name) for name in ("train", "validation", "test")}
     kept_out = np.random.default_rng(seed).random(metadata.users) < KEPT_OUT
@@ -84,7 +91,7 @@ def _measured(record_set: RecordSet, seed: int) -> dict[str, dict[str, float]]:
     for name in ("default", "user_history"):
         # Users who were kept out have a history, but no row in the training data.
         histories = UserHistories(*splits["train"], user_count=metadata.users) if name == "user_history" else None
-        model, seconds = _trained(record_set, train, histories, validation, seed=seed)
+        model, seconds = _trained(record_set, train, histories, validation, settings=PRESETS[preset], seed=seed)
         users, items = (each.numpy() for each in model.embeddings())
         means = history_means(*splits["train"], items, of=means_of)
         known = ~kept_out & with_items
@@ -109,6 +116,7 @@ def _trained(
     histories: UserHistories | None,
     validation: FullRanking,
     *,
+    settings: dict[str, Any],
     seed: int,
 ) -> tuple[Any, float]:
     """A model with its best weights, and the seconds of an epoch with its validation."""
@@ -120,14 +128,15 @@ def _trained(
         "in_batch_softmax",
         presence=table.presence,
         item_frequency=np.bincount(train[1], minlength=metadata.items),
-        fusion_options={"units": (256, 64)},
+        fusion_options={"units": settings["units"]},
         objective_options={"temperature": 0.2},
         id_units=64,
+        id_dropout=settings["id_dropout"],
         combination="add",
         normalize=True,
         histories=histories,
     )
-    model.compile(FusedAdam(1e-3))
+    model.compile(FusedAdam(settings["learning_rate"]))
     batches = tf.data.Dataset.from_tensor_slices({"user": train[0], "item": train[1]})
     batches = batches.shuffle(len(train[0]), seed=seed).batch(2048, drop_remainder=True)
     best: tuple[float, Any, int] = (-1.0, None, 0)

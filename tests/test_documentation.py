@@ -58,7 +58,7 @@ def finished() -> set[Path]:
 )
 def test_every_command_of_the_page_runs(page, folder, finished, monkeypatch, capsys):
     """After the tutorial, whose record set, run and export the pages of docs/ begin with."""
-    if page.name == "videos.md":
+    if page.name in ("videos.md", "fusing_over_time.md"):
         pytest.importorskip("av", reason=NEEDS_AV)
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)  # where Python looks first when it runs a program there

@@ -19,17 +19,16 @@ ITEMS, TEST = 1500, 300
 FRAMES = 6
 
 
-def synthetic(pattern: str, *, frames: int = FRAMES) -> SequenceData:
-    return synthesize_sequences(
-        SyntheticSequences(pattern=pattern, users=5, items=ITEMS, frames=frames, cold_items=0, popularity=0)
-    )
+def synthetic(pattern: str, *, items: int = ITEMS, frames: int = FRAMES, **options) -> SequenceData:
+    options = {"users": 5, "items": items, "frames": frames, "cold_items": 0, "popularity": 0, **options}
+    return synthesize_sequences(SyntheticSequences(pattern=pattern, **options))
 
 
 def batch_of(data: SequenceData) -> dict[str, TokenSequences]:
     found = {}
     for name, modality in data.raw.modalities.items():
         tokens = modality.features
-        values = tokens.values.reshape(ITEMS, -1, tokens.width)
+        values = tokens.values.reshape(len(tokens), -1, tokens.width)
         times = tokens.times.reshape(values.shape[:2])
         found[name] = TokenSequences(tf.constant(values), tf.constant(tokens.lengths), tf.constant(times))
     return found
@@ -51,26 +50,24 @@ def explained(fusion, inputs, data: SequenceData, *, steps: int) -> float:
     wanted = tf.constant(data.true_item_embeddings[:, :-1])
     optimizer, random = keras.optimizers.legacy.Adam(0.01), np.random.default_rng(2)
 
-    def of(rows):
-        return tf.nest.map_structure(lambda part: tf.gather(part, rows), inputs)
-
-    fusion(of([0]))
+    fusion(chosen(inputs, [0]))
 
     @tf.function
     def step(rows):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean((fusion(of(rows), training=True) - tf.gather(wanted, rows)) ** 2)
+            loss = tf.reduce_mean((fusion(chosen(inputs, rows), training=True) - tf.gather(wanted, rows)) ** 2)
         weights = fusion.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
 
     for _ in range(steps):
-        step(tf.constant(random.integers(ITEMS - TEST, size=128)))
-    held_out = slice(ITEMS - TEST, None)
-    return share(
-        fusion,
-        {name: one[held_out] if tf.is_tensor(one) else one.rows(held_out) for name, one in inputs.items()},
-        wanted[held_out],
-    )
+        step(tf.constant(random.integers(len(wanted) - TEST, size=128)))
+    held_out = range(len(wanted) - TEST, len(wanted))
+    return share(fusion, chosen(inputs, held_out), tf.gather(wanted, held_out))
+
+
+def chosen(inputs, items):
+    """The inputs of some items."""
+    return tf.nest.map_structure(lambda part: tf.gather(part, items), inputs)
 
 
 def share(fusion, inputs, truth) -> float:
@@ -107,6 +104,43 @@ def test_metammf_fuses_by_a_kind_that_only_the_order_shows():
     assert explained(fusion, batch_of(data), data, steps=300) > 0.9
     means = {name: one.means() for name, one in batch_of(data).items()}
     assert explained(make_fusion("metammf", units=(4,)), means, data, steps=100) < 0.15
+
+
+# Of 1,500 items a fusion learns by heart which frame counts; how it is pointed out takes more of them.
+MANY = 6000
+
+
+@pytest.mark.long
+def test_a_sound_points_out_the_frame_that_counts_unless_it_is_of_another_video():
+    data = synthetic("binding", items=MANY)
+    fusion, inputs = small("crossmodal", layers=1), batch_of(data)
+    assert explained(fusion, inputs, data, steps=500) > 0.9
+    strange = {**inputs, "acoustic": tf.nest.map_structure(lambda part: tf.roll(part, 1, axis=0), inputs["acoustic"])}
+    assert share(fusion, strange, data.true_item_embeddings[:, :-1]) < 0.1
+    sounds = fusion.attention(inputs)["acoustic"].numpy()
+    assert (sounds.argmax(axis=1) == data.decisive["acoustic"]).mean() > 0.9
+
+
+@pytest.mark.long
+def test_the_frame_at_the_time_of_a_sound_is_found_whatever_the_rates_and_not_without_times():
+    data = synthetic("clock", items=MANY, sound_rate=3.7)
+    fusion, inputs = small("crossmodal", layers=1), batch_of(data)
+    assert explained(fusion, inputs, data, steps=900) > 0.9
+    timeless = {name: one._replace(times=tf.zeros_like(one.times)) for name, one in inputs.items()}
+    assert share(fusion, timeless, data.true_item_embeddings[:, :-1]) < 0.2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("levels", "of_pairs"), [("first", (0.3, 0.6)), ("same", (0.8, 1.0)), ("all", (0.8, 1.0))])
+def test_keys_of_two_neighbouring_tokens_take_more_than_the_first_level(levels, of_pairs):
+    """Half of the items have keys of one token. Without times, only the convolutions see neighbours."""
+    data = synthetic("neighbours", items=16_000)
+    fusion, inputs = small("crossmodal", source_levels=levels, frequencies=0), batch_of(data)
+    explained(fusion, inputs, data, steps=1000)
+    single, pair = (np.flatnonzero(data.kind_of_item[-TEST:] == kind) + 16_000 - TEST for kind in (0, 1))
+    truth = data.true_item_embeddings[:, :-1]
+    assert share(fusion, chosen(inputs, single), truth[single]) > 0.8
+    assert of_pairs[0] < share(fusion, chosen(inputs, pair), truth[pair]) < of_pairs[1]
 
 
 @pytest.mark.parametrize("pattern", get_args(Pattern))

@@ -128,6 +128,17 @@ def test_lightgcn_is_the_mean_of_its_layers(layers):
     np.testing.assert_allclose(tf.concat(model.embeddings(), axis=0), np.mean(powers, axis=0), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_step_that_ends_with_its_batch_has_the_embeddings_of_the_whole_graph(layers):
+    model = make("lightgcn", encoder_options={"layers": layers, "item_neighbours": 3}, combination="add")
+    assert model.encoder.ends_with_batch
+    users, items = tf.constant([7, 3, LONELY_USER, 3], tf.int64), tf.constant([18, COLD_ITEM, 0], tf.int64)
+    of_users, of_items = model.embed(users, items, training=True)
+    all_users, all_items = model.embeddings()
+    np.testing.assert_allclose(of_users, tf.gather(all_users, users), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(of_items, tf.gather(all_items, items), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("encoder", ["sage", "lightgcn"])
 def test_an_item_without_edges_is_embedded_like_a_new_one(encoder):
     model = make(encoder, combination="add")

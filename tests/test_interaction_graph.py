@@ -64,6 +64,34 @@ def test_the_weight_of_an_edge_holds_in_both_directions():
     np.testing.assert_array_equal(products.to_items(tf.eye(USERS)), matrix.T)
 
 
+def test_sums_for_some_nodes_and_their_gradients_are_rows_of_the_dense_product():
+    graph = InteractionGraph(*pairs(count=60), users=USERS, items=ITEMS)
+    weights = np.random.default_rng(2).normal(size=graph.edges).astype(np.float32)
+    matrix = np.zeros((USERS, ITEMS), np.float32)
+    matrix[graph.edge_user, graph.edge_item] = weights
+    users, items = np.array([1, 4, USERS - 1]), np.array([0, 3])
+    products = Adjacency(graph).products_for((tf.constant(users), tf.constant(items)), tf.constant(weights))
+    np.testing.assert_array_equal(products.to_users(tf.eye(ITEMS)), matrix[users])
+    np.testing.assert_array_equal(products.to_items(tf.eye(USERS)), matrix.T[items])
+    rows, upstream = tf.eye(ITEMS), np.arange(3 * ITEMS, dtype=np.float32).reshape(3, ITEMS)
+    with tf.GradientTape() as tape:
+        tape.watch(rows)
+        loss = tf.reduce_sum(products.to_users(rows) * upstream)
+    np.testing.assert_allclose(tape.gradient(loss, rows), matrix[users].T @ upstream, rtol=1e-5)
+
+
+def test_normalised_weights_are_divided_by_the_roots_of_both_degrees():
+    graph = InteractionGraph(*pairs(count=60), users=USERS, items=ITEMS)
+    weights = np.random.default_rng(2).normal(size=graph.edges).astype(np.float32)
+    matrix = dense(graph.edge_user, graph.edge_item)
+    roots = np.sqrt(matrix.sum(1)[graph.edge_user] * matrix.sum(0)[graph.edge_item])
+    adjacency = Adjacency(graph)
+    np.testing.assert_allclose(adjacency.normalized(), 1 / roots, rtol=1e-6)
+    np.testing.assert_allclose(adjacency.normalized(tf.constant(weights)), weights / roots, rtol=1e-5, atol=1e-7)
+    nobody = tf.zeros([USERS, 1]), tf.zeros([ITEMS, 1])
+    assert not adjacency.normalized(degrees=nobody).numpy().any()
+
+
 def test_a_graph_without_edges_has_sums_of_zero():
     adjacency = Adjacency(InteractionGraph([], [], users=USERS, items=ITEMS))
     assert not adjacency.products().to_users(tf.ones([ITEMS, 3])).numpy().any()

@@ -53,6 +53,42 @@ def test_in_batch_softmax_corrects_for_sampling_and_leaves_out_accidental_hits(t
 
 
 @pytest.mark.parametrize("remove_accidental_hits", [True, False])
+@pytest.mark.parametrize("item_to_user_weight", [0.0, 0.7])
+def test_in_batch_softmax_of_shared_queries_is_that_of_a_query_for_each_row(
+    remove_accidental_hits, item_to_user_weight
+):
+    random = np.random.default_rng(11)
+    items, users = np.concatenate([[2] * 30, random.integers(0, 9, 30)]), random.integers(0, 4, 60)
+    catalogue, of_users = tf.constant(embeddings(9, seed=10)), tf.constant(2 * embeddings(4, seed=9))
+    batch = {
+        "user": tf.constant(users),
+        "item": tf.constant(items),
+        "weight": tf.constant(random.random(60), tf.float32),
+    }
+    objective = InBatchSoftmax(
+        random.integers(1, 50, 9),
+        user_frequency=random.integers(1, 50, 4),
+        temperature=0.1,
+        remove_accidental_hits=remove_accidental_hits,
+        item_to_user_weight=item_to_user_weight,
+    )
+    wanted = objective.candidates(batch)
+
+    def row_by_row() -> tf.Tensor:
+        return objective(tf.gather(of_users, users), tf.gather(catalogue, wanted), batch)
+
+    def shared() -> tf.Tensor:
+        distinct, query = tf.unique(batch["user"])
+        return objective(tf.gather(of_users, distinct), tf.gather(catalogue, wanted), {**batch, "query": query})
+
+    inputs = [of_users, catalogue]
+    (loss, gradients), (expected_loss, expected) = (with_gradients(way, inputs) for way in (shared, row_by_row))
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+    for found, gradient in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(found, gradient, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("remove_accidental_hits", [True, False])
 @pytest.mark.parametrize("correct_sampling", [True, False])
 def test_in_batch_softmax_has_the_loss_and_the_gradients_of_tfrs_retrieval(correct_sampling, remove_accidental_hits):
     random = np.random.default_rng(8)

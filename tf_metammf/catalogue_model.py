@@ -190,7 +190,7 @@ class CatalogueModel(PreferenceTraining):
         return self.encoder.embed(
             users,
             items,
-            represent_users=self.user_tower,
+            represent_users=lambda ids: self.user_tower.everyone() if ids is None else self.user_tower(ids),
             represent_items=lambda ids: self._represent_items(ids, item_features, training=training),
             neighbourhood=neighbourhood,
             targets=targets,
@@ -238,10 +238,14 @@ class CatalogueModel(PreferenceTraining):
         return [self.user_tower.embedding.embeddings, *users], items
 
     def _represent_items(
-        self, items: tf.Tensor, carried: Mapping[str, Any] | None = None, *, training: bool
+        self, items: tf.Tensor | None, carried: Mapping[str, Any] | None = None, *, training: bool
     ) -> tf.Tensor:
-        """Tower outputs of items, with the features that the batch carries or else those of the table."""
-        return self._represent(items, *self._features_of(items, carried), training=training)
+        """Tower outputs of items, with the features that the batch carries or else those of the table; None is all."""
+        if items is not None:
+            return self._represent(items, *self._features_of(items, carried), training=training)
+        ids = tf.range(self.items, dtype=tf.int64)
+        given = self._table().all_items() if carried is None else self._features_of(ids, carried)
+        return self._represent(ids, *given, every_item=True, training=training)
 
     def _features_of(
         self, items: tf.Tensor, carried: Mapping[str, Any] | None = None
@@ -268,10 +272,11 @@ class CatalogueModel(PreferenceTraining):
         features: Mapping[str, ModalityFeatures],
         presence: Mapping[str, tf.Tensor],
         *,
+        every_item: bool = False,
         training: bool,
     ) -> tf.Tensor:
         known = rows_of(self.known_items, items)
-        return self.item_tower(features, presence, items=items, known=known, training=training)
+        return self.item_tower(features, presence, items=items, known=known, every_item=every_item, training=training)
 
     def _table(self) -> FeatureTable:
         if not isinstance(self.item_features, FeatureTable):

@@ -203,6 +203,14 @@ class MetaMMF(CatalogueModel):
         self.user_tower(tf.zeros([1], tf.int64))
         self._made(feature_specs(source) if self.streams_features else None)
 
+    def _shares_queries(self, inputs: Batch) -> bool:
+        """Whether all rows of a user have one embedding, and the objective makes use of that.
+
+        With histories every row is embedded without its own item; sampled neighbourhoods are those of rows.
+        """
+        embeds_by_user = self.user_tower.histories is None and "neighbourhood" not in inputs
+        return self.objective.distinct_queries and embeds_by_user
+
     def _check_histories(self, encoder: str) -> None:
         if not self.encoder.passes_towers_through:
             raise InvalidInputError(
@@ -252,14 +260,19 @@ class MetaMMF(CatalogueModel):
         if training and self.encoder.exclude_targets:
             # Those of all replicas, as one device would have them.
             given["targets"] = gathered(inputs["user"]), gathered(inputs["item"])
+        users, query = inputs["user"], None
+        if self._shares_queries(inputs):
+            users, query = tf.unique(users)
         if self.objective.distinct_candidates:
-            queries, candidates = self._encode_with_histories(inputs["user"], wanted, **given, training=training)
+            queries, candidates = self._encode_with_histories(users, wanted, **given, training=training)
         else:
             distinct, position = tf.unique(wanted)
-            queries, encoded = self._encode_with_histories(inputs["user"], distinct, **given, training=training)
+            queries, encoded = self._encode_with_histories(users, distinct, **given, training=training)
             candidates = tf.gather(encoded, position)
         of_users, of_candidates = self._finish(queries), self._finish(candidates)
-        loss = self.objective(of_users, of_candidates, inputs)
+        loss = self.objective(of_users, of_candidates, inputs if query is None else {**inputs, "query": query})
+        if query is not None:
+            queries, of_users = tf.gather(queries, query), tf.gather(of_users, query)
         seen = {**inputs, "candidate": wanted}
         loss += self.encoder.auxiliary_loss(seen, queries, candidates, training=training)
         if training and self.objective.takes_preferences:

@@ -31,10 +31,9 @@ COMPILED_ITEMS = 256
 class ItemTower(Layer):
     """Fuses the features of items and joins the result with an ID embedding.
 
-    ``content = fusion(stand_in(standardise(features)))``; the representation is
-    ``[content ; id]`` (``combination="concatenate"``, as published) or ``content + id``
-    (``"add"``). An item whose ID was never trained has an ID part of zeros, so it is
-    represented by its content alone; ID dropout prepares the tower for that.
+    ``content = fusion(stand_in(standardise(features)))``; the representation is ``[content ; id]``
+    (``combination="concatenate"``, as published) or ``content + id`` (``"add"``). An item whose ID was never trained
+    has an ID part of zeros, so it is represented by its content alone; ID dropout prepares the tower for that.
 
     Args:
         items: Number of items that have an ID embedding.
@@ -50,12 +49,12 @@ class ItemTower(Layer):
         modality_heads: Whether :class:`tf_metammf.fusion.modality_heads.ModalityHeads` stand beside the fusion.
         initializer: Initialiser of the ID embeddings. Defaults to ``"glorot_uniform"``.
         jit_compile: Whether XLA compiles the fusion in training. Defaults to False.
-        **options: Name, dtype and other arguments of a Keras layer. Features are standardised in float64
-            whatever the dtype policy, so that their unit makes no difference.
+        **options: Name, dtype and other arguments of a Keras layer. Features are standardised in float64 whatever the
+            dtype policy, so that their unit makes no difference.
 
     Raises:
-        InvalidInputError: ``combination`` is unknown, ``id_dropout`` is not in [0, 1), or there
-            is neither fusion nor ID embedding.
+        InvalidInputError: ``combination`` is unknown, ``id_dropout`` is not in [0, 1), or there is neither fusion nor
+            ID embedding.
 
     Examples:
         >>> import tensorflow as tf
@@ -218,6 +217,7 @@ class ItemTower(Layer):
         presence: Mapping[str, tf.Tensor],
         items: tf.Tensor | None = None,
         known: tf.Tensor | None = None,
+        every_item: bool = False,
         training: bool = False,
     ) -> tf.Tensor:
         """Representations ``[B, width]``.
@@ -227,11 +227,12 @@ class ItemTower(Layer):
             presence: bool ``[B]`` by modality.
             items: Dense ids ``[B]``, or None for items that have none.
             known: bool ``[B]``: whether the ID embedding was trained; None means it was.
+            every_item: Whether ``items`` are all ids in order, so that none has to be looked up.
             training: Whether dropout is applied.
         """
         if self.id_embedding is None:
             return self.content(features, presence, training=training)
-        identity = self._identity(features, items, known, training=training)
+        identity = self._identity(item_count(features), items, known, every_item=every_item, training=training)
         if self.fusion is None:
             return identity
         content = self.content(features, presence, training=training)
@@ -245,16 +246,12 @@ class ItemTower(Layer):
         return tf.concat([content, identity], axis=-1)
 
     def _identity(
-        self,
-        features: Mapping[str, ModalityFeatures],
-        items: tf.Tensor | None,
-        known: tf.Tensor | None,
-        *,
-        training: bool,
+        self, count: Any, items: tf.Tensor | None, known: tf.Tensor | None, *, every_item: bool, training: bool
     ) -> tf.Tensor:
         if items is None:
-            return tf.zeros([item_count(features), self.id_units], self.compute_dtype)
-        identity = self.id_embedding(items)
+            return tf.zeros([count, self.id_units], self.compute_dtype)
+        table = self.id_embedding
+        identity = tf.cast(tf.convert_to_tensor(table.embeddings), table.compute_dtype) if every_item else table(items)
         kept = tf.ones_like(items, tf.bool) if known is None else known
         if training and self.id_dropout and self.fusion is not None:
             kept = tf.logical_and(kept, uniform(self.generator, tf.shape(items)) >= self.id_dropout)

@@ -69,6 +69,10 @@ class UserTower(Layer):
         """Embeddings ``[B, units]`` of dense user ids ``[B]``."""
         return self.embedding(users)
 
+    def everyone(self) -> tf.Tensor:
+        """Embeddings of all users ``[users, units]``: the table itself, which a look-up of every id would copy."""
+        return tf.cast(tf.convert_to_tensor(self.embedding.embeddings), self.compute_dtype)
+
     def with_items(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Embeddings of all users ``[users, units]`` with what their items add, some users at a time.
 

@@ -204,9 +204,9 @@ FAULTS = [
     ),
     Fault(
         "a hyperedge counts as much as the nodes it has",
-        "tf_metammf/graphs/normalized_sums.py",
-        "return _by_root(*neighbourhoods.sums(layer, *scaled), neighbourhoods.degrees(layer))",
-        "return neighbourhoods.sums(layer, *scaled)",
+        "tf_metammf/graphs/neighbourhoods.py",
+        "return self._adjacency.products(self._normalized_weights)",
+        "return self._products",
         "tests/test_hypergraph.py",
     ),
     Fault(

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.graphs.item_graph import nearest_neighbours
+from tf_metammf.graphs.item_graph import ItemGraph, nearest_neighbours
 
 
 def test_an_item_gets_the_tower_outputs_of_similar_ones(make_case, nearest, symmetric):
@@ -48,3 +48,21 @@ def test_neighbours_are_found_block_by_block_at_any_scale(scale, monkeypatch):
 def test_edges_between_items_need_features(make_case):
     with pytest.raises(InvalidInputError, match=r"item_neighbours is 0\.5, expected an integer of at least 1"):
         make_case("lightgcn", item_neighbours=0.5)
+
+
+def test_sums_of_some_items_are_rows_of_those_of_all():
+    random = np.random.default_rng(3)
+    neighbours, weights = random.integers(0, 9, (9, 3)), random.random((9, 3)).astype(np.float32)
+    graph, rows, only = (
+        ItemGraph([(neighbours, weights)]),
+        tf.constant(random.normal(size=(9, 4)), tf.float32),
+        [0, 4, 7],
+    )
+    matrix = np.zeros((9, 9))
+    np.add.at(matrix, (np.arange(9)[:, np.newaxis], neighbours), weights)
+    with tf.GradientTape() as tape:
+        tape.watch(rows)
+        sums = graph.propagate(rows, tf.constant(only, tf.int64))
+    np.testing.assert_allclose(sums, matrix[only] @ rows.numpy(), rtol=1e-5, atol=1e-6)
+    expected = matrix[only].T @ np.ones((3, 4))
+    np.testing.assert_allclose(tape.gradient(sums, rows), expected, rtol=1e-5, atol=1e-6)

@@ -1,13 +1,17 @@
 """Training on token sequences: pooled fusions as on their means, token fusions on the tokens, streamed or not."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 
 from tf_metammf import TokenFusion
+from tf_metammf.commands.main import main
+from tf_metammf.parts.parts import settings_of
 from tf_metammf.records import (
     Interactions,
     ModalityFeatures,
@@ -108,6 +112,54 @@ def test_a_token_fusion_has_the_same_losses_from_a_table_and_streamed(sequences,
         for streamed in (False, True)
     ]
     np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+
+
+SMALL = {
+    "queries": {"token_units": 4, "heads": 1, "queries": 2},
+    "pyramid": {"token_units": 4},
+    "crossmodal": {"token_units": 4, "heads": 1, "layers": 1},
+    "metammf_tokens": {"token_units": 4, "rank": 2},
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SMALL)
+def test_xla_and_half_precision_have_the_losses_of_float32(name, sequences, tmp_path):
+    # Without dropout: XLA draws other numbers.
+    configuration = configured()
+    configuration.model.fusion = settings_of("fusion", name)(units=[4], dropout=0.0, **SMALL[name])
+    expected = losses(sequences, tmp_path / "exact", configuration)
+    configuration.training.jit_compile = True
+    np.testing.assert_allclose(losses(sequences, tmp_path / "compiled", configuration), expected, rtol=1e-4)
+    configuration.training.mixed_precision = "bfloat16"
+    np.testing.assert_allclose(losses(sequences, tmp_path / "half", configuration), expected, rtol=0.02)
+
+
+@pytest.mark.long
+def test_fusions_over_time_are_compared_with_one_of_means_and_searched(sequences, tmp_path):
+    pooled = configured()
+    pooled.training.epochs = 1
+    models = [tmp_path / "means.yaml"]
+    models[0].write_text(pooled.to_yaml())
+    for name, options in SMALL.items():
+        pooled.model.fusion = settings_of("fusion", name)(units=[4], **options)
+        models.append(tmp_path / f"{name}.yaml")
+        models[-1].write_text(pooled.to_yaml())
+    words = ["--records", str(sequences.folder), "--quiet"]
+    named = ",".join(map(str, models))
+    compared = ["compare", *words, "--output", str(tmp_path / "compared"), "--models", named, "--seeds", "1"]
+    assert main(compared) == 0
+    results = json.loads((tmp_path / "compared" / "results.json").read_text())
+    assert set(results["models"]) == {"means", *SMALL}
+    space = yaml.safe_load(models[1].read_text())
+    space["model"]["fusion"] |= {"queries": {"choice": [1, 2]}, "token_units": {"choice": [4, 8]}}
+    models[1].write_text(yaml.safe_dump(space))
+    searched = ["tune", *words, "--output", str(tmp_path / "searched"), "--config", str(models[1]), "--trials", "2"]
+    assert main(searched) == 0
+    with (tmp_path / "searched" / "trials.csv").open(newline="") as rows:
+        trials = list(csv.DictReader(rows))
+    assert [trial["state"] for trial in trials] == ["finished", "finished"]
+    assert {"model.fusion.queries", "model.fusion.token_units"} <= set(trials[0])
 
 
 @pytest.mark.parametrize("streamed", [False, True])

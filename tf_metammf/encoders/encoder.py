@@ -11,8 +11,9 @@ from tf_metammf.features.batches import Batch
 from tf_metammf.graphs.nodes import UsersAndItems
 from tf_metammf.layers.layer import Layer
 
-Represent = Callable[[tf.Tensor], tf.Tensor]
-"""From dense ids ``[n]`` to tower outputs ``[n, width]``."""
+Represent = Callable[[tf.Tensor | None], tf.Tensor]
+"""From dense ids ``[n]`` to tower outputs ``[n, width]``; of None to those of all users or items, in the order of their
+ids, which is faster than looking every id up."""
 
 
 class Encoder(Layer):

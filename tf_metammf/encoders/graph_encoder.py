@@ -12,7 +12,13 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.graphs.interaction_graph import Adjacency, InteractionGraph
 from tf_metammf.graphs.item_graph import ItemGraph, similar_items
-from tf_metammf.graphs.neighbourhoods import Neighbourhoods, NoNeighbours, SampledNeighbourhoods, WholeGraph
+from tf_metammf.graphs.neighbourhoods import (
+    GraphToBatch,
+    Neighbourhoods,
+    NoNeighbours,
+    SampledNeighbourhoods,
+    WholeGraph,
+)
 from tf_metammf.graphs.nodes import UsersAndItems
 from tf_metammf.graphs.target_edges import TargetEdges
 from tf_metammf.layers.dropout import dropout, new_generator
@@ -111,25 +117,45 @@ class GraphEncoder(Encoder):
             represented = represent_users(neighbourhood["user"]), represent_items(neighbourhood["item"])
             of_users, of_items = self.propagate(*represented, around, training=training)
             return tf.gather(of_users, neighbourhood["user_position"]), of_items
-        of_users, of_items = self._propagate_all(
-            represent_users(tf.range(self.users, dtype=tf.int64)),
-            represent_items(tf.range(self.items, dtype=tf.int64)),
-            self._training_graph(left_out) if training else WholeGraph(self.adjacency),
-            training=training,
+        represented = represent_users(None), represent_items(None)
+        edges = self._training_edges(left_out) if training else {}
+        if not self.ends_with_batch:
+            graph = WholeGraph(self.adjacency, **edges)
+            of_users, of_items = self._propagate_all(*represented, graph, training=training)
+            return tf.gather(of_users, users), tf.gather(of_items, items)
+        batch = _ascending(users), _ascending(items)
+        graph = GraphToBatch(self.adjacency, batch=batch, layers=self.layers, **edges)
+        of_users, of_items = self._propagate_all(*represented, graph, training=training, only=batch[1])
+        return (
+            tf.gather(of_users, tf.searchsorted(batch[0], users)),
+            tf.gather(of_items, tf.searchsorted(batch[1], items)),
         )
-        return tf.gather(of_users, users), tf.gather(of_items, items)
 
-    def _propagate_all(self, users: tf.Tensor, items: tf.Tensor, graph: WholeGraph, *, training: bool) -> UsersAndItems:
+    @property
+    def ends_with_batch(self) -> bool:
+        """Whether :meth:`propagate` can do with the nodes of a batch in the last layer."""
+        return False
+
+    def _propagate_all(
+        self,
+        users: tf.Tensor,
+        items: tf.Tensor,
+        graph: WholeGraph,
+        *,
+        only: tf.Tensor | None = None,
+        training: bool,
+    ) -> UsersAndItems:
         of_users, of_items = self.propagate(users, items, graph, training=training)
         if self.similar_items is None:
             return of_users, of_items
-        return of_users, tf.cast(of_items, tf.float32) + self.similar_items.propagate(items)
+        return of_users, tf.cast(of_items, tf.float32) + self.similar_items.propagate(items, only)
 
-    def _training_graph(self, targets: TargetEdges | None) -> WholeGraph:
+    def _training_edges(self, targets: TargetEdges | None) -> dict[str, Any]:
+        """Weights of the edges and degrees of a training step."""
         if targets is None:
-            return WholeGraph(self.adjacency, edge_weights=self._edge_weights())
+            return {"edge_weights": self._edge_weights()}
         edges, degrees = self.adjacency.without(targets)
-        return WholeGraph(self.adjacency, edge_weights=self._edge_weights(edges), degrees=degrees)
+        return {"edge_weights": self._edge_weights(edges), "degrees": degrees}
 
     def _edge_weights(self, edges: tf.Tensor | None = None) -> tf.Tensor | None:
         """0 for every edge that is left out and ``1 / (1 - edge_dropout)`` for the others, float32 ``[edges]``.
@@ -150,3 +176,8 @@ class GraphEncoder(Encoder):
         """Embeddings ``[n, d]`` of items without edges from their tower outputs ``[n, width]``."""
         nobody = tf.zeros([0, representations.shape[-1]], representations.dtype)
         return self.propagate(nobody, representations, NoNeighbours(), training=False)[1]
+
+
+def _ascending(ids: tf.Tensor) -> tf.Tensor:
+    """Each of the ids once, int64."""
+    return tf.sort(tf.unique(tf.cast(ids, tf.int64)).y)

@@ -47,13 +47,23 @@ class LightGCN(GraphEncoder):
         self, users: tf.Tensor, items: tf.Tensor, neighbourhoods: Neighbourhoods, *, training: bool
     ) -> UsersAndItems:
         """Embeddings of the nodes of the last layer, as :meth:`GraphEncoder.propagate`."""
-        users, items = tf.cast(users, tf.float32), tf.cast(items, tf.float32)
-        totals: UsersAndItems = users, items
+        states: list[UsersAndItems] = [(tf.cast(users, tf.float32), tf.cast(items, tf.float32))]
         for layer in range(1, self.layers + 1):
-            users, items = normalized_sums(neighbourhoods, layer, users, items)
-            user_total, item_total = neighbourhoods.nodes(layer, *totals)
-            totals = user_total + users, item_total + items
+            states.append(normalized_sums(neighbourhoods, layer, *states[-1]))
+        totals = states[-1]
+        for state in states[:-1]:
+            users, items = neighbourhoods.nodes(self.layers, *state)
+            # One after the other: AddN adds in the order in which its inputs happen to be there.
+            totals = totals[0] + users, totals[1] + items
         return totals[0] / (self.layers + 1), totals[1] / (self.layers + 1)
+
+    @property
+    def ends_with_batch(self) -> bool:
+        """Whether :meth:`propagate` is that of LightGCN, which needs no node in the last layer but those of the batch.
+
+        What extends it may look at all nodes.
+        """
+        return type(self).propagate is LightGCN.propagate
 
     def messages(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """``sum over l < L of x_l[i] / sqrt(max(1, |N(i)|))``, ``[items, width]``."""

@@ -87,6 +87,12 @@ class FeatureTable:
         presence = {name: rows_of(table, items) for name, table in self._presence.items()}
         return features, presence
 
+    def all_items(self) -> tuple[dict[str, ModalityFeatures], dict[str, tf.Tensor]]:
+        """What :meth:`lookup` gives for all ids in order, without a copy where the table is a tensor."""
+        if not all(isinstance(table, tf.Tensor) for table in (*self._features.values(), *self._presence.values())):
+            return self.lookup(tf.range(self.items, dtype=tf.int64))
+        return dict(self._features), dict(self._presence)
+
     @property
     def form(self) -> FeatureForm:
         """Whether the features of any modality are token sequences."""

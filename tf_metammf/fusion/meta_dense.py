@@ -39,12 +39,18 @@ class MetaDense(Layer):
         units: Width of the output.
         rank: Rank R of the CP decomposition, or None (default) for the full tensor.
         activation: Activation of the output. Defaults to None, which is the identity.
+        use_bias: Whether a bias, which begins as zero, is added to the output, as :class:`tf_keras.layers.Dense` does.
+            Defaults to False, as published.
         adapter_rank: Rank r of a product of ``[in, r]`` and ``[r, out]`` that is added to the static kernel and begins
             as zero: a trained layer is adapted by it alone (LoRA, arXiv 2106.09685). Defaults to 0, for none.
         kernel_initializer: Of the static kernel. Defaults to ``"glorot_uniform"``.
         tensor_initializer: Of the tensor, or of each factor. Defaults to ``"lecun_normal"``.
+        generated_initializer: Of the tensor, or of ``B`` alone. Defaults to None, which is ``tensor_initializer``. With
+            ``"zeros"`` training begins with the static kernel alone, as low-rank adapters do (LoRA), and every other
+            weight has a gradient once ``B`` has left zero.
         kernel_regularizer: Of the static kernel.
         tensor_regularizer: Of the tensor, or of each factor.
+        generated_regularizer: Of the tensor, or of ``B`` alone. Defaults to None, which is ``tensor_regularizer``.
         kernel_constraint: Of the static kernel.
         tensor_constraint: Of the tensor, or of each factor.
         **options: Name, dtype and other arguments of a Keras layer.
@@ -73,11 +79,14 @@ class MetaDense(Layer):
         rank: int | None = None,
         *,
         activation: Any = None,
+        use_bias: bool = False,
         adapter_rank: int = 0,
         kernel_initializer: Any = "glorot_uniform",
         tensor_initializer: Any = "lecun_normal",
+        generated_initializer: Any = None,
         kernel_regularizer: Any = None,
         tensor_regularizer: Any = None,
+        generated_regularizer: Any = None,
         kernel_constraint: Any = None,
         tensor_constraint: Any = None,
         **options: Any,
@@ -85,12 +94,15 @@ class MetaDense(Layer):
         super().__init__(**options)
         self.units = positive_integer("MetaDense", "units", units)
         self.rank = optional_positive_integer("MetaDense", "rank", rank)
+        self.use_bias = bool(use_bias)
         self.adapter_rank = int(not_negative("adapter_rank", adapter_rank))
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.tensor_initializer = keras.initializers.get(tensor_initializer)
+        self.generated_initializer = keras.initializers.get(generated_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.tensor_regularizer = keras.regularizers.get(tensor_regularizer)
+        self.generated_regularizer = keras.regularizers.get(generated_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.tensor_constraint = keras.constraints.get(tensor_constraint)
 
@@ -114,6 +126,8 @@ class MetaDense(Layer):
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
         if self.adapter_rank:
             self.adapter_a = self.add_weight(
                 name="adapter_a", shape=(width, self.adapter_rank), initializer=copied(self.kernel_initializer)
@@ -122,10 +136,10 @@ class MetaDense(Layer):
                 name="adapter_b", shape=(self.adapter_rank, self.units), initializer="zeros"
             )
         if self.rank is None:
-            self.tensor = self._generating_weight("tensor", (meta_units, width, self.units))
+            self.tensor = self._generating_weight("tensor", (meta_units, width, self.units), last=True)
         else:
             self.factor_a = self._generating_weight("factor_a", (width, self.rank))
-            self.factor_b = self._generating_weight("factor_b", (self.rank, self.units))
+            self.factor_b = self._generating_weight("factor_b", (self.rank, self.units), last=True)
             self.factor_c = self._generating_weight("factor_c", (meta_units, self.rank))
         super().build(input_shape)
 
@@ -137,6 +151,8 @@ class MetaDense(Layer):
         static = tf.matmul(features, self.static_kernel)
         if self.adapter_rank:
             static += tf.matmul(tf.matmul(features, self.adapter_a), self.adapter_b)
+        if self.use_bias:
+            static += self.bias
         return self.activation(static + generated)
 
     def _full(self, features: tf.Tensor, meta_information: tf.Tensor) -> tf.Tensor:
@@ -196,21 +212,30 @@ class MetaDense(Layer):
             **super().get_config(),
             "units": self.units,
             "rank": self.rank,
+            "use_bias": self.use_bias,
             "adapter_rank": self.adapter_rank,
             "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "tensor_initializer": keras.initializers.serialize(self.tensor_initializer),
+            "generated_initializer": keras.initializers.serialize(self.generated_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "tensor_regularizer": keras.regularizers.serialize(self.tensor_regularizer),
+            "generated_regularizer": keras.regularizers.serialize(self.generated_regularizer),
             "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
             "tensor_constraint": keras.constraints.serialize(self.tensor_constraint),
         }
 
-    def _generating_weight(self, name: str, shape: tuple[int, ...]) -> tf.Variable:
+    def _generating_weight(self, name: str, shape: tuple[int, ...], *, last: bool = False) -> tf.Variable:
+        """A weight of what generates kernels; ``last`` is the one that makes the generated part zero where it is."""
+        initializer, regularizer = self.tensor_initializer, self.tensor_regularizer
+        if last and self.generated_initializer is not None:
+            initializer = self.generated_initializer
+        if last and self.generated_regularizer is not None:
+            regularizer = self.generated_regularizer
         return self.add_weight(
             name=name,
             shape=shape,
-            initializer=copied(self.tensor_initializer),
-            regularizer=self.tensor_regularizer,
+            initializer=copied(initializer),
+            regularizer=regularizer,
             constraint=self.tensor_constraint,
         )

@@ -5,12 +5,15 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_metammf.errors import InvalidInputError
+from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.features.modalities import Features, Presence, side_by_side
 from tf_metammf.fusion.fusion_layer import PUBLISHED_UNITS, FusionLayer
 from tf_metammf.fusion.meta_dense import MetaDense
 from tf_metammf.fusion.meta_information import MetaInformation
 from tf_metammf.layers.layer_arguments import copied, not_negative, optional_positive_integer, positive_integer
+
+STARTS = ("random", "static")
+"""What the generated part of kernels begins as."""
 
 
 @keras.saving.register_keras_serializable("tf_metammf")
@@ -20,6 +23,10 @@ class MetaFusion(FusionLayer):
     ``h = MetaInformation(x)`` once, then ``x_l = leaky_relu(x_(l-1) W_l(h))`` through the layers
     :class:`tf_metammf.MetaDense`, with no activation after the last. ``x`` holds the modalities
     side by side, in the alphabetical order of their names.
+
+    With ``start="static"`` training begins with a static fusion and departs from it where that lowers the loss:
+    every layer is that of :class:`tf_metammf.ConcatenationFusion`, bias included, plus a generated part that begins as
+    zero (``B = 0``, as low-rank adapters do: LoRA, arXiv 2106.09685).
 
     Input: float ``[B, width]`` by modality, or one tensor ``[B, F]`` of modalities already side
     by side, which then has no mask.
@@ -36,6 +43,11 @@ class MetaFusion(FusionLayer):
             to 16, as published.
         meta_hidden_units: Hidden width of the extractor. Defaults to None, which is F, as published.
         adapter_rank: That of every :class:`tf_metammf.MetaDense`. Defaults to 0, for no adapters.
+        start: ``"random"`` (published): the generated part of every kernel begins as large as the static one.
+            ``"static"``: it begins as zero, and layers have biases. Defaults to ``"random"``.
+        normalize_meta: Whether the meta information of every item has mean square 1. Defaults to False, as published.
+        generated_l2: Factor of ``0.5 * sum(weights ** 2)`` over the factors ``B`` of all layers, or over the tensors,
+            which is added to the loss: fusion is dynamic only as far as that lowers the loss by more. Defaults to 0.
         negative_slope: Slope of LeakyReLU below zero. Defaults to 0.01.
         kernel_initializer: Of the static kernels and of the extractor. Defaults to ``"glorot_uniform"``.
         tensor_initializer: Of the tensors, or of their factors. Defaults to ``"lecun_normal"``;
@@ -71,6 +83,9 @@ class MetaFusion(FusionLayer):
         rank: int | None = 16,
         meta_hidden_units: int | None = None,
         adapter_rank: int = 0,
+        start: str = "random",
+        normalize_meta: bool = False,
+        generated_l2: float = 0.0,
         negative_slope: float = 0.01,
         kernel_initializer: Any = "glorot_uniform",
         tensor_initializer: Any = "lecun_normal",
@@ -88,11 +103,12 @@ class MetaFusion(FusionLayer):
         self.meta_units = positive_integer("MetaFusion", "meta_units", meta_units)
         self.rank = optional_positive_integer("MetaFusion", "rank", rank)
         self.adapter_rank = int(not_negative("adapter_rank", adapter_rank))
-        self.meta_hidden_units = (
-            None
-            if meta_hidden_units is None
-            else positive_integer("MetaFusion", "meta_hidden_units", meta_hidden_units)
-        )
+        self.meta_hidden_units = optional_positive_integer("MetaFusion", "meta_hidden_units", meta_hidden_units)
+        if start not in STARTS:
+            raise unknown_name("start", start, STARTS)
+        self.start = start
+        self.normalize_meta = bool(normalize_meta)
+        self.generated_l2 = float(not_negative("generated_l2", generated_l2))
         self.tensor_initializer = keras.initializers.get(tensor_initializer)
         self.tensor_regularizer = keras.regularizers.get(tensor_regularizer)
 
@@ -105,6 +121,7 @@ class MetaFusion(FusionLayer):
                 self.meta_units,
                 self.meta_hidden_units,
                 modalities=len(self.modalities),
+                normalize=self.normalize_meta,
                 kernel_initializer=copied(self.kernel_initializer),
                 kernel_regularizer=self.kernel_regularizer,
                 dtype=self.dtype_policy,
@@ -171,6 +188,9 @@ class MetaFusion(FusionLayer):
             "rank": self.rank,
             "adapter_rank": self.adapter_rank,
             "meta_hidden_units": self.meta_hidden_units,
+            "start": self.start,
+            "normalize_meta": self.normalize_meta,
+            "generated_l2": self.generated_l2,
             "tensor_initializer": keras.initializers.serialize(self.tensor_initializer),
             "tensor_regularizer": keras.regularizers.serialize(self.tensor_regularizer),
         }
@@ -187,7 +207,10 @@ class MetaFusion(FusionLayer):
         return MetaDense(
             self.units[position],
             self.rank,
+            use_bias=self.start == "static",
             adapter_rank=self.adapter_rank,
+            generated_initializer="zeros" if self.start == "static" else None,
+            generated_regularizer=keras.regularizers.L2(0.5 * self.generated_l2) if self.generated_l2 else None,
             kernel_initializer=copied(self.kernel_initializer),
             tensor_initializer=copied(self.tensor_initializer),
             kernel_regularizer=self.kernel_regularizer,

@@ -10,6 +10,9 @@ from tf_metammf.features.modalities import feature_width
 from tf_metammf.layers.layer import Layer
 from tf_metammf.layers.layer_arguments import copied, optional_positive_integer, positive_integer
 
+_LEAST_SQUARE = 1e-6
+"""Keeps rows of zeros zero."""
+
 
 @keras.saving.register_keras_serializable("tf_metammf")
 class MetaInformation(Layer):
@@ -20,6 +23,9 @@ class MetaInformation(Layer):
     starts at zero, so that training begins with the published extractor, and with every modality
     present the layer equals that extractor exactly.
 
+    With ``normalize``, every row is then divided by the root of its mean square (RMS), so that how much of an item's
+    kernel is generated does not depend on the size of its features: ``h / sqrt(mean_s(h[s]^2) + 1e-6)``.
+
     Input: ``x``, float ``[B, F]``, the features of all modalities side by side.
 
     Output: float ``[B, units]``.
@@ -28,6 +34,7 @@ class MetaInformation(Layer):
         units: Width S of the meta information.
         hidden_units: Width of the hidden layer. Defaults to None, which is F, as published.
         modalities: Number M of modalities whose absence the layer can be told. Defaults to 0.
+        normalize: Whether every row is divided by the root of its mean square. Defaults to False, as published.
         kernel_initializer: Of ``K_1`` and ``K_2``. Defaults to ``"glorot_uniform"``.
         bias_initializer: Of ``b_1`` and ``b_2``. Defaults to ``"zeros"``.
         kernel_regularizer: Of ``K_1``, ``K_2`` and ``P``.
@@ -53,6 +60,7 @@ class MetaInformation(Layer):
         hidden_units: int | None = None,
         *,
         modalities: int = 0,
+        normalize: bool = False,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
@@ -62,6 +70,7 @@ class MetaInformation(Layer):
         self.units = positive_integer("MetaInformation", "units", units)
         self.hidden_units = optional_positive_integer("MetaInformation", "hidden_units", hidden_units)
         self.modalities = 0 if modalities == 0 else positive_integer("MetaInformation", "modalities", modalities)
+        self.normalize = bool(normalize)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
@@ -94,7 +103,8 @@ class MetaInformation(Layer):
         hidden = tf.matmul(tf.cast(inputs, self.compute_dtype), self.hidden_kernel) + self.hidden_bias
         if absence is not None:
             hidden += self._of_absence(absence)
-        return tf.matmul(tf.nn.relu(hidden), self.kernel) + self.bias
+        meta_information = tf.matmul(tf.nn.relu(hidden), self.kernel) + self.bias
+        return _of_mean_square_one(meta_information) if self.normalize else meta_information
 
     def _of_absence(self, absence: tf.Tensor) -> tf.Tensor:
         if not self.modalities:
@@ -115,6 +125,7 @@ class MetaInformation(Layer):
             "units": self.units,
             "hidden_units": self.hidden_units,
             "modalities": self.modalities,
+            "normalize": self.normalize,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
@@ -130,3 +141,10 @@ class MetaInformation(Layer):
 
     def _bias(self, name: str, units: int) -> tf.Variable:
         return self.add_weight(name=name, shape=(units,), initializer=copied(self.bias_initializer))
+
+
+def _of_mean_square_one(rows: tf.Tensor) -> tf.Tensor:
+    # In float32: squares of 16 bits overflow or vanish.
+    values = tf.cast(rows, tf.float32) if rows.dtype.size < 4 else rows
+    scale = tf.math.rsqrt(tf.reduce_mean(tf.square(values), axis=-1, keepdims=True) + _LEAST_SQUARE)
+    return tf.cast(values * scale, rows.dtype)

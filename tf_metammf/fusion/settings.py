@@ -78,6 +78,10 @@ class MetaFusionSettings(LayeredFusionSettings):
         rank: Rank of the CP decomposition, or null for full tensors.
         adapter_rank: Rank of what is added to every static kernel, and begins as zero, to adapt a trained run; 0 for
             nothing.
+        start: static to begin with a static fusion, whose kernels become dynamic in training; random for generated
+            parts that begin as large as the static ones, as published.
+        normalize_meta: Whether the meta information of every item has mean square 1.
+        generated_l2: L2 penalty on what generates kernels alone; 0 for none.
     """
 
     name: Literal["metammf"] = "metammf"
@@ -85,10 +89,13 @@ class MetaFusionSettings(LayeredFusionSettings):
     meta_hidden_units: int | None = None
     rank: int | None = 16
     adapter_rank: int = 0
+    start: Literal["random", "static"] = "random"
+    normalize_meta: bool = False
+    generated_l2: float = 0.0
 
     layer = "tf_metammf.fusion.meta_fusion:MetaFusion"
     generates_kernels = True
-    lower_bounds: ClassVar = {"adapter_rank": 0}
+    lower_bounds: ClassVar = {"adapter_rank": 0, "generated_l2": 0}
     searched: ClassVar[Searched] = {"meta_units": {"choice": [2, 5, 10, 20]}, "rank": {"choice": [4, 8, 16, 32]}}
 
     def weight_count(self, features: int) -> int:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.graphs.nodes import UsersAndItems
-from tf_metammf.graphs.sparse_product import compressed_rows, sparse_product
+from tf_metammf.graphs.sparse_product import compressed_rows, kept_entries, places_among, sparse_product
 from tf_metammf.graphs.target_edges import TargetEdges, found_in, lowered
 
 
@@ -105,40 +105,81 @@ class Adjacency:
         weights = tf.tensor_scatter_nd_update(tf.ones([self.edges]), lost[:, tf.newaxis], tf.zeros([tf.size(lost)]))
         return weights, lowered(self.degrees, (tf.gather(user, lost), tf.gather(item, lost)))
 
+    def normalized(self, edge_weights: tf.Tensor | None = None, *, degrees: UsersAndItems | None = None) -> tf.Tensor:
+        """``a_ui / sqrt(|N(u)| |N(i)|)`` of every edge, float32 ``[edges]``; 0 where a degree is 0.
+
+        Args:
+            edge_weights: ``a_ui``, float32 ``[edges]``. Defaults to 1.
+            degrees: Of all users and items. Defaults to those of the graph.
+        """
+        roots = [
+            tf.gather(tf.math.divide_no_nan(1.0, tf.sqrt(degree[:, 0])), ids)
+            for degree, ids in zip(degrees or self.degrees, tf.unstack(self._user_rows, axis=1), strict=True)
+        ]
+        return roots[0] * roots[1] if edge_weights is None else edge_weights * roots[0] * roots[1]
+
     def products(self, edge_weights: tf.Tensor | None = None) -> "Products":
         """The two products of one step.
 
         Args:
             edge_weights: ``a_ui`` of every edge, by user and then by item, float32 ``[edges]``. Defaults to 1.
         """
-        weights = tf.ones([self.edges]) if edge_weights is None else edge_weights
-        users, items = self._shape
         # Compressed rows are made anew in every step: that costs a sixth of one product, lets edges have other
         # weights in every step, and keeps matrices, which no SavedModel can hold, out of the captured state.
+        (of_users, by_user), (of_items, by_item) = self._entries(edge_weights)
+        to_users = compressed_rows(of_users, by_user, self._shape)
+        to_items = compressed_rows(of_items, by_item, self._shape[::-1])
+        return Products(to_users=(to_users, to_items), to_items=(to_items, to_users))
+
+    def products_for(self, nodes: UsersAndItems, edge_weights: tf.Tensor | None = None) -> "Products":
+        """The products whose sums are those of some users and items alone.
+
+        Args:
+            nodes: Dense ids of the users and of the items, int64, ascending.
+            edge_weights: As in :meth:`products`.
+        """
+        users, items = self._shape
+        by_user, by_item = self._entries(edge_weights)
+        place_of_user, place_of_item = (places_among(ids, count) for ids, count in zip(nodes, self._shape, strict=True))
+        user_count, item_count = (tf.size(ids, tf.int64) for ids in nodes)
         return Products(
-            to_users=compressed_rows(self._user_rows, weights, [users, items]),
-            to_items=compressed_rows(
-                self._item_rows,
-                weights if edge_weights is None else tf.gather(weights, self._by_item),
-                [items, users],
+            to_users=(
+                compressed_rows(*kept_entries(*by_user, place_of_user, axis=0), [user_count, items]),
+                compressed_rows(*kept_entries(*by_item, place_of_user, axis=1), [items, user_count]),
+            ),
+            to_items=(
+                compressed_rows(*kept_entries(*by_item, place_of_item, axis=0), [item_count, users]),
+                compressed_rows(*kept_entries(*by_user, place_of_item, axis=1), [users, item_count]),
             ),
         )
 
+    def _entries(self, edge_weights: tf.Tensor | None) -> tuple[tuple[tf.Tensor, tf.Tensor], ...]:
+        """Places and weights of the edges, by user and then by item, and by item and then by user."""
+        if edge_weights is None:
+            ones = tf.ones([self.edges])
+            return (self._user_rows, ones), (self._item_rows, ones)
+        return (self._user_rows, edge_weights), (self._item_rows, tf.gather(edge_weights, self._by_item))
+
 
 class Products:
-    """The products of an :class:`Adjacency` in one step, edge weights included."""
+    """The products of an :class:`Adjacency` in one step, edge weights included.
 
-    def __init__(self, *, to_users: tf.Tensor, to_items: tf.Tensor) -> None:
+    Args:
+        to_users: The matrix, users in rows, and its transpose.
+        to_items: The matrix, items in rows, and its transpose.
+    """
+
+    def __init__(self, *, to_users: tuple[tf.Tensor, tf.Tensor], to_items: tuple[tf.Tensor, tf.Tensor]) -> None:
         self._to_users = to_users
         self._to_items = to_items
 
     def to_users(self, items: tf.Tensor) -> tf.Tensor:
         """Sums over the items of each user, float32 ``[users, d]``, of rows ``[items, d]``."""
-        return sparse_product(self._to_users, self._to_items, items)
+        return sparse_product(*self._to_users, items)
 
     def to_items(self, users: tf.Tensor) -> tf.Tensor:
         """Sums over the users of each item, float32 ``[items, d]``, of rows ``[users, d]``."""
-        return sparse_product(self._to_items, self._to_users, users)
+        return sparse_product(*self._to_items, users)
 
 
 def _ids(kind: str, values: ArrayLike, count: int) -> NDArray[np.int64]:

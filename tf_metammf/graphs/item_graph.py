@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metammf.features.item_content import ItemContent
-from tf_metammf.graphs.sparse_product import compressed_rows, sparse_product
+from tf_metammf.graphs.sparse_product import compressed_rows, kept_entries, places_among, sparse_product
 
 _ITEMS_AT_ONCE = 1024
 
@@ -132,10 +132,20 @@ class ItemGraph:
             tf.constant(np.stack([column, row], axis=1)[by_column]),
         )
 
-    def propagate(self, rows: tf.Tensor) -> tf.Tensor:
-        """Weighted sums over neighbours, float32 ``[items, d]``."""
-        shape = [self.items, self.items]
+    def propagate(self, rows: tf.Tensor, only: tf.Tensor | None = None) -> tf.Tensor:
+        """Weighted sums over neighbours, float32 ``[items, d]``.
+
+        Args:
+            rows: float ``[items, d]``.
+            only: Dense ids of the items that sums are wanted of, int64 ``[n]``, ascending; the result is ``[n, d]``.
+                Defaults to all.
+        """
+        entries, shape = list(zip(self._places, self._weights, strict=True)), [self.items, self.items]
+        if only is not None:
+            shape[0] = tf.size(only, tf.int64)
+            places = places_among(only, self.items)
+            entries = [kept_entries(*each, places, axis=axis) for axis, each in enumerate(entries)]
         matrix, transposed = (
-            compressed_rows(places, weights, shape) for places, weights in zip(self._places, self._weights, strict=True)
+            compressed_rows(*each, size) for each, size in zip(entries, (shape, shape[::-1]), strict=True)
         )
         return sparse_product(matrix, transposed, rows)

@@ -1,11 +1,12 @@
 """Sums over neighbours for graph encoders: of the whole graph, or of sampled neighbourhoods of a batch."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Protocol
 
 import tensorflow as tf
 
-from tf_metammf.graphs.interaction_graph import Adjacency
+from tf_metammf.graphs.interaction_graph import Adjacency, Products
 from tf_metammf.graphs.nodes import UsersAndItems
 from tf_metammf.graphs.target_edges import TargetEdges
 
@@ -15,6 +16,9 @@ class Neighbourhoods(Protocol):
 
     def sums(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
         """Sums over neighbours for the nodes of ``layer``, of the rows of the nodes of the layer before."""
+
+    def normalized_sums(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
+        """The same with every neighbour divided by the root of both degrees."""
 
     def nodes(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
         """Of rows of the nodes of any layer before, those of the nodes of ``layer``."""
@@ -35,12 +39,30 @@ class WholeGraph:
     def __init__(
         self, adjacency: Adjacency, *, edge_weights: tf.Tensor | None = None, degrees: UsersAndItems | None = None
     ) -> None:
-        self._products = adjacency.products(edge_weights)
+        self._adjacency = adjacency
+        self._edge_weights = edge_weights
         self._degrees = adjacency.degrees if degrees is None else degrees
 
     def sums(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
         """``sum over i of X[i]`` for every user and ``sum over u of X[u]`` for every item."""
         return self._products.to_users(items), self._products.to_items(users)
+
+    def normalized_sums(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
+        """The same of ``X[i] / sqrt(|N(u)| |N(i)|)``."""
+        return self._normalized_products.to_users(items), self._normalized_products.to_items(users)
+
+    @cached_property
+    def _products(self) -> Products:
+        return self._adjacency.products(self._edge_weights)
+
+    @cached_property
+    def _normalized_products(self) -> Products:
+        return self._adjacency.products(self._normalized_weights)
+
+    @cached_property
+    def _normalized_weights(self) -> tf.Tensor:
+        # In the weights of the edges, because scaling all rows before and after a product takes longer than it.
+        return self._adjacency.normalized(self._edge_weights, degrees=self._degrees)
 
     def nodes(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
         """All of them."""
@@ -51,12 +73,65 @@ class WholeGraph:
         return self._degrees
 
 
+class GraphToBatch(WholeGraph):
+    """The whole graph up to the last layer, whose nodes are those of a batch: no sum of another node is needed there.
+
+    Args:
+        adjacency: The graph.
+        batch: Dense ids of the users and of the items of the last layer, int64, ascending, each once.
+        layers: Number of layers.
+        edge_weights: Of every edge, float32 ``[edges]``. Defaults to 1.
+        degrees: Of all users and items, where they are not those of the graph.
+    """
+
+    def __init__(
+        self,
+        adjacency: Adjacency,
+        *,
+        batch: UsersAndItems,
+        layers: int,
+        edge_weights: tf.Tensor | None = None,
+        degrees: UsersAndItems | None = None,
+    ) -> None:
+        super().__init__(adjacency, edge_weights=edge_weights, degrees=degrees)
+        self._batch = batch
+        self._layers = layers
+
+    def sums(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
+        """As :class:`WholeGraph`, for the nodes of ``layer``."""
+        if layer < self._layers:
+            return super().sums(layer, users, items)
+        products = self._adjacency.products_for(self._batch, self._edge_weights)
+        return products.to_users(items), products.to_items(users)
+
+    def normalized_sums(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
+        """As :class:`WholeGraph`, for the nodes of ``layer``."""
+        if layer < self._layers:
+            return super().normalized_sums(layer, users, items)
+        products = self._adjacency.products_for(self._batch, self._normalized_weights)
+        return products.to_users(items), products.to_items(users)
+
+    def nodes(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
+        """All of them, or in the last layer those of the batch."""
+        if layer < self._layers:
+            return users, items
+        return tf.gather(users, self._batch[0]), tf.gather(items, self._batch[1])
+
+    def degrees(self, layer: int) -> UsersAndItems:
+        """Of the nodes of ``layer``."""
+        return self.nodes(layer, *self._degrees)
+
+
 class NoNeighbours:
     """Nodes without edges, as items are that came after training."""
 
     def sums(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
         """Zeros."""
         return tf.zeros_like(users), tf.zeros_like(items)
+
+    def normalized_sums(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
+        """Zeros."""
+        return self.sums(layer, users, items)
 
     def nodes(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
         """All of them."""
@@ -97,6 +172,11 @@ class SampledNeighbourhoods:
             _scaled_sum(users, users_of_items, degree_of_items, kept=self._kept(users_of_items, of_users=False)),
         )
 
+    def normalized_sums(self, layer: int, users: tf.Tensor, items: tf.Tensor) -> UsersAndItems:
+        """Estimated sums of rows divided by the roots of both degrees."""
+        scaled = _by_root(users, items, self.degrees(layer - 1))
+        return _by_root(*self.sums(layer, *scaled), self.degrees(layer))
+
     def _kept(self, drawn: tf.Tensor, *, of_users: bool) -> tf.Tensor | None:
         """Whether the edges to drawn neighbours ``[n, fan_out]`` are no targets; None where there are none."""
         if self._targets is None:
@@ -117,6 +197,12 @@ class SampledNeighbourhoods:
     def degrees(self, layer: int) -> UsersAndItems:
         """Of the nodes of ``layer``, in the graph without the targets."""
         return self.nodes(layer, *self._degrees_left)
+
+
+def _by_root(users: tf.Tensor, items: tf.Tensor, degrees: UsersAndItems) -> UsersAndItems:
+    """Rows divided by the root of their degree; rows of degree 0 become 0."""
+    roots = [tf.math.divide_no_nan(1.0, tf.sqrt(degree)) for degree in degrees]
+    return users * roots[0], items * roots[1]
 
 
 def _scaled_sum(rows: tf.Tensor, drawn: tf.Tensor, degree: tf.Tensor, *, kept: tf.Tensor | None) -> tf.Tensor:

@@ -18,8 +18,7 @@ def normalized_sums(neighbourhoods: Neighbourhoods, layer: int, users: tf.Tensor
     Returns:
         float32 ``[., width]`` each; 0 for nodes without neighbours.
     """
-    scaled = _by_root(users, items, neighbourhoods.degrees(layer - 1))
-    return _by_root(*neighbourhoods.sums(layer, *scaled), neighbourhoods.degrees(layer))
+    return neighbourhoods.normalized_sums(layer, users, items)
 
 
 def sums_of_items(neighbourhoods: Neighbourhoods, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
@@ -32,9 +31,3 @@ def sums_of_items(neighbourhoods: Neighbourhoods, users: tf.Tensor, items: tf.Te
     """
     nothing = tf.zeros([tf.shape(users)[0], items.shape[-1]])
     return normalized_sums(neighbourhoods, 1, nothing, items)[0]
-
-
-def _by_root(users: tf.Tensor, items: tf.Tensor, degrees: UsersAndItems) -> UsersAndItems:
-    """Rows divided by the root of their degree; rows of degree 0 become 0."""
-    roots = [tf.math.divide_no_nan(1.0, tf.sqrt(degree)) for degree in degrees]
-    return users * roots[0], items * roots[1]

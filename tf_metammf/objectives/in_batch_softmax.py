@@ -34,7 +34,9 @@ class InBatchSoftmax(Objective):
 
     It is the loss of :class:`tfrs.tasks.Retrieval`, summed over the ``D`` distinct items of the batch instead
     of all ``B``: an item that occurs ``n`` times counts ``n`` times, ``exp(s + log n)`` for ``n exp(s)``. So a step
-    takes ``B D`` scores and not ``B^2``, and needs no search for accidental hits among them.
+    takes ``B D`` scores and not ``B^2``, and needs no search for accidental hits among them. Where rows of the same
+    user have one embedding, its scores and the sum over them are computed once, ``U D`` for ``U`` distinct users; a row
+    then takes the other occurrences of its own item out of the sum.
 
     With ``item_to_user_weight`` ``w`` the same is asked the other way round, which user of the batch an item belongs
     to: ``w`` times ``-log softmax_v(v . i / temperature - log p(v))[u]`` is added, over the users ``v`` of the batch
@@ -75,6 +77,7 @@ class InBatchSoftmax(Objective):
     Settings: ClassVar[type[ObjectiveSettings]] = InBatchSoftmaxSettings
 
     distinct_candidates = True
+    distinct_queries = True
 
     def __init__(
         self,
@@ -124,10 +127,13 @@ class InBatchSoftmax(Objective):
     def call(self, queries: tf.Tensor, candidates: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Mean loss of user embeddings ``[B, d]`` and the distinct items of the batch ``[D, d]``."""
         items, positive, occurrences = tf.unique_with_counts(batch["item"])
-        weights = pair_weights(batch)
-        loss = self._contrast(queries, (items, positive, occurrences, candidates), self._log_probability, weights)
+        weights, query = pair_weights(batch), batch.get("query")
+        of_items = items, positive, occurrences, candidates
+        loss = self._contrast(queries, of_items, self._log_probability, weights, anchor=query)
         if not self.item_to_user_weight:
             return loss
+        if query is not None:
+            queries = tf.gather(queries, query)
         users, own, occurrences = tf.unique_with_counts(batch["user"])
         # With dropout a user may have several embeddings in a batch.
         distinct = tf.math.unsorted_segment_mean(queries, own, tf.size(users))
@@ -148,15 +154,26 @@ class InBatchSoftmax(Objective):
         }
 
     def _contrast(
-        self, anchors: tf.Tensor, others: Distinct, log_probability: tf.Tensor | None, weights: tf.Tensor | None
+        self,
+        anchors: tf.Tensor,
+        others: Distinct,
+        log_probability: tf.Tensor | None,
+        weights: tf.Tensor | None,
+        *,
+        anchor: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Mean softmax loss of embeddings ``[B, d]``, each against all the others, of which one is its positive."""
+        """Mean softmax loss of embeddings ``[B, d]``, each against all the others, of which one is its positive.
+
+        With ``anchor``, int ``[B]``, the embeddings are distinct, and it says which of them every row has.
+        """
         ids, positive, occurrences, embeddings = others if replica_count() == 1 else _of_all_replicas(*others)
         log_occurrences = tf.math.log(tf.cast(occurrences, tf.float32))
         offsets = log_occurrences
         if self.correct_sampling:
             offsets -= rows_of(log_probability, ids)
         scores = tf.matmul(anchors, embeddings / self.temperature, transpose_b=True) + offsets
+        if anchor is not None:
+            return mean_over_batch(self._losses_of_shared(scores, anchor, positive, log_occurrences), weights)
         if self.remove_accidental_hits:
             places = tf.stack([tf.range(tf.size(positive)), positive], axis=1)
             scores = tf.tensor_scatter_nd_sub(scores, places, tf.gather(log_occurrences, positive))
@@ -165,6 +182,21 @@ class InBatchSoftmax(Objective):
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=positive, logits=scores)
         # The positive is one of its occurrences, not all of them together.
         return mean_over_batch(losses + tf.gather(log_occurrences, positive), weights)
+
+    def _losses_of_shared(
+        self, scores: tf.Tensor, anchor: tf.Tensor, positive: tf.Tensor, log_occurrences: tf.Tensor
+    ) -> tf.Tensor:
+        """Losses ``[B]`` of rows that share scores ``[U, D]``, which have the logarithm of occurrences added."""
+        # The fused operation gives log sum exp(s) - s_0 without the tensors as large as the scores that a sum takes.
+        first = tf.zeros_like(scores[:, 0], tf.int32)
+        sums = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=first, logits=scores) + scores[:, 0]
+        sums = tf.gather(sums, anchor)
+        own = tf.gather_nd(scores, tf.stack([anchor, positive], axis=1))
+        log_count = tf.gather(log_occurrences, positive)
+        if self.remove_accidental_hits:
+            # Of n occurrences n - 1 go: never more than the share 1 - 1 / n of the sum, so its logarithm is finite.
+            sums += tf.math.log1p(tf.exp(tf.minimum(own - sums, 0.0)) * (tf.exp(-log_count) - 1.0))
+        return sums - own + log_count
 
 
 def _log_share(frequency: NDArray[np.integer]) -> tf.Tensor:

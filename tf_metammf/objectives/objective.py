@@ -45,6 +45,9 @@ class Objective(keras.layers.Layer, tfrs.tasks.base.Task):
 
     distinct_candidates: ClassVar[bool] = False
     """Whether the ids of :meth:`candidates` are distinct already."""
+    distinct_queries: ClassVar[bool] = False
+    """Whether :meth:`call` may get the embeddings of the distinct users of a batch, each once. The batch then says in
+    ``"query"``, int32 ``[B]``, which of them every row has; without it, queries are those of the rows."""
     needs_all_items: ClassVar[bool] = False
     """Whether they are all items, whatever the batch."""
     takes_preferences: ClassVar[bool] = False
