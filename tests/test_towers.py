@@ -1,6 +1,7 @@
 """The item tower before its fusion."""
 
 import numpy as np
+import tensorflow as tf
 
 from tf_metammf.fusion.meta_fusion import MetaFusion
 from tf_metammf.towers import ItemTower
