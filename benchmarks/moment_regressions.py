@@ -93,7 +93,7 @@ def _branches(seed: int) -> dict[str, dict[str, float]]:
 
 def _levels(seed: int) -> dict[str, dict[str, float]]:
     """By the levels that layers attend to, for all items and for those with keys of one token and of two."""
-    data = _made("neighbours", seed, items=MANY, frames=SHORT)
+    data = _made("neighbours", seed, items=MANY, frames=8)
     kept_out = data.kind_of_item[-KEPT_OUT:]
     found = {}
     for levels in LEVELS:
