@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-NEEDED = {"tiktok": "--input", "peers": "--input", "user_histories": "--records"}
+NEEDED = {"tiktok": "--input", "peers": "--input", "user_histories": "--records", "pooled_fusions": "--records"}
 """The option without which a benchmark is skipped."""
 TAKEN = {**NEEDED, "epoch": "--input"}
 """The option that a benchmark takes."""

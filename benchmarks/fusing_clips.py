@@ -61,7 +61,7 @@ def _extracted(data: SequenceData, sequences: SyntheticSequences) -> SequenceDat
         write_sequence_clips(data, sequences, Path(scratch) / "clips")
         record_set = convert("videos", Path(scratch) / "clips", Path(scratch) / "set", options=options)
         tokens = read_items(record_set).features["visual"]
-    place = {item: row for row, item in enumerate(record_set.item_ids)}
+        place = {item: row for row, item in enumerate(record_set.item_ids)}
     rows = np.array([place[item] for item in data.raw.item_ids])
     visual = ModalityFeatures(tokens[rows], np.arange(len(rows)))
     return replace(data, raw=replace(data.raw, modalities={"visual": visual}))

@@ -118,6 +118,13 @@ def swapped(preferences: Preferences, share: float, seed: int) -> Preferences:
     return Preferences(preferences.user, chosen, rejected.ravel(), preferences.counts)
 
 
+def shuffled(preferences: Preferences, seed: int) -> Preferences:
+    """The same users and items, with one of the items of each preference as the chosen one by chance."""
+    items = np.column_stack([preferences.chosen, preferences.rejected.reshape(-1, REJECTED)])
+    items = np.random.default_rng(seed).permuted(items, axis=1)
+    return Preferences(preferences.user, items[:, 0], items[:, 1:].ravel(), preferences.counts)
+
+
 def model_of(case: Case, objective: Any) -> MetaMMF:
     """A model; by content alone without IDs."""
     return MetaMMF(
@@ -198,8 +205,8 @@ def later(case: Case, base: MetaMMF, seed: int) -> dict[str, MetaMMF]:
     return found | {
         "IPO, anchor 0.1, 20 % of labels wrong": preferred(noisy, **ipo),
         "the same, label_smoothing 0.2": preferred(noisy, **ipo, label_smoothing=0.2),
-        "IPO, anchor 0.1, random labels": preferred(swapped(pairs, 0.5, seed), **ipo),
-        "softmax DPO, anchor 0.1, random labels": preferred(swapped(pairs, 0.5, seed), anchor=0.1),
+        "IPO, anchor 0.1, random labels": preferred(shuffled(pairs, seed), **ipo),
+        "softmax DPO, anchor 0.1, random labels": preferred(shuffled(pairs, seed), anchor=0.1),
     }
 
 

@@ -5,10 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from benchmarks import guard, index
 from benchmarks.__main__ import benchmarks
 from benchmarks.measurement import growth_exponent, in_turn, ratios
+from benchmarks.pooled_fusions import pooled
+from tf_metammf.trainer.comparison.significance import Difference
 
 PROJECT = Path(__file__).resolve().parents[1]
 MEASURES = ("fusion_ratios", "propagation_ratios", "full_ranking_ratios", "reading_ratios", "update_ratios")
@@ -80,3 +83,31 @@ def test_the_benchmark_of_the_index_says_at_once_that_faiss_is_missing(monkeypat
         index.main()
     assert ended.value.code == 2
     assert "faiss is not installed" in capsys.readouterr().err
+
+
+def of_a_set(mean: float, deviation: float) -> Difference:
+    p_value = float(2 * stats.norm.sf(abs(mean) / deviation))
+    margin = float(stats.norm.ppf(0.975)) * deviation
+    return Difference(mean, mean - margin, mean + margin, p_value, users=100, seeds=3)
+
+
+def test_differences_over_sets_are_pooled_as_scipy_combines_p_values():
+    differences = [of_a_set(0.004, 0.002), of_a_set(0.001, 0.002), of_a_set(0.003, 0.004)]
+    found = pooled(differences)
+    one_sided = [each.p_value / 2 for each in differences]
+    expected = stats.combine_pvalues(one_sided, method="stouffer")
+    assert found["Stouffer z"] == pytest.approx(expected.statistic)
+    assert found["Stouffer p"] == pytest.approx(2 * expected.pvalue)
+    # They differ by less than chance, so the mean is that of inverse variances.
+    weights = [1 / 0.002**2, 1 / 0.002**2, 1 / 0.004**2]
+    mean = sum(weight * each.mean for weight, each in zip(weights, differences, strict=True)) / sum(weights)
+    assert found["mean"] == pytest.approx(mean)
+    assert found["p"] == pytest.approx(2 * stats.norm.sf(mean * sum(weights) ** 0.5))
+
+
+def test_sets_that_differ_widen_the_interval_of_their_mean():
+    alike, apart = pooled([of_a_set(0.01, 0.001)] * 2), pooled([of_a_set(0.02, 0.001), of_a_set(0.0, 0.001)])
+    assert apart["mean"] == pytest.approx(alike["mean"])
+    # Two sets d apart: the variance of their mean is d ** 2 / 4.
+    assert apart["high"] - apart["mean"] == pytest.approx(1.959964 * 0.01, rel=1e-4)
+    assert alike["high"] - alike["mean"] == pytest.approx(1.959964 * 0.001 / 2**0.5, rel=1e-4)

@@ -46,9 +46,14 @@ class RankEpochs(keras.callbacks.Callback):
         if not bool(tf.reduce_all(tf.math.is_finite(users)) & tf.reduce_all(tf.math.is_finite(items))):
             self.divergence.stop()
             return
+        metrics = self.evaluate(users, items)
+        logs.update({f"val_{name}": value for name, value in metrics.items()})
+
+    def evaluate(self, users: tf.Tensor, items: tf.Tensor) -> dict[str, float]:
+        """All metrics of embeddings, the monitored one included."""
         metrics = self.ranking.evaluate(users, items)
         if self.preferences is not None:
             metrics |= self.preferences.evaluate(users, items)
         if self.monitored.pairs == TIMES:
             metrics[str(self.monitored)] = metrics[PAIR_ACCURACY] * metrics[self.monitored.ranked]
-        logs.update({f"val_{name}": value for name, value in metrics.items()})
+        return metrics

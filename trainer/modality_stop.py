@@ -9,8 +9,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_metammf.modality_updates import ModalityUpdates
-from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.trainer.configuration.sections import TrainingConfiguration
+from tf_metammf.trainer.epoch_ranking import RankEpochs
 from tf_metammf.trainer.runs.training_state import TrainingState
 
 logger = logging.getLogger(__name__)
@@ -76,13 +76,13 @@ class WatchModalities(keras.callbacks.Callback):
     """Adds to the logs of an epoch what each modality gains, which are stopped, and the passes of a step.
 
     ``validation_gain/NAME`` is the monitored metric less that of a ranking in which all items are taken to lack the
-    modality; it costs one ranking for each modality that is not stopped. Put it behind what ranks the epoch.
+    modality; it costs one ranking for each modality that is not stopped. Put it behind the ranking of the epoch.
 
     Args:
         updates: The weights.
         state: The state, shared with the other callbacks.
         monitor: The monitored metric.
-        ranking: The full ranking of the validation split, where gains are measured.
+        ranking: What ranks an epoch, where gains are measured; None for no gains.
         best: Where the best weights go, likewise.
     """
 
@@ -92,7 +92,7 @@ class WatchModalities(keras.callbacks.Callback):
         state: TrainingState,
         *,
         monitor: str,
-        ranking: FullRanking | None = None,
+        ranking: RankEpochs | None = None,
         best: BestModalityWeights | None = None,
     ) -> None:
         super().__init__()

@@ -6,8 +6,8 @@ import tf_keras as keras
 
 from tf_metammf.modality_updates import ModalityUpdates, weights_by_modality
 from tf_metammf.model import MetaMMF
-from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.trainer.configuration.sections import TrainingConfiguration
+from tf_metammf.trainer.epoch_ranking import RankEpochs
 from tf_metammf.trainer.modality_stop import BestModalityWeights, StopModalities, WatchModalities
 from tf_metammf.trainer.runs.training_state import TrainingState
 
@@ -51,14 +51,12 @@ class ModalityTraining:
         found = {} if self._updates is None else self._updates.trackable()
         return found if self._best is None else found | {"best_of_modalities": self._best.trackable()}
 
-    def watching(
-        self, state: TrainingState, validation: FullRanking, *, monitor: str
-    ) -> list[keras.callbacks.Callback]:
-        """Callbacks that go behind the ranking of an epoch."""
+    def watching(self, state: TrainingState, ranking: RankEpochs, *, monitor: str) -> list[keras.callbacks.Callback]:
+        """Callbacks that go behind the one that ranks an epoch."""
         if self._updates is None:
             return []
-        ranking = validation if self._best is not None else None
-        return [WatchModalities(self._updates, state, monitor=monitor, ranking=ranking, best=self._best)]
+        measured = ranking if self._best is not None else None
+        return [WatchModalities(self._updates, state, monitor=monitor, ranking=measured, best=self._best)]
 
     def stopping(self, state: TrainingState) -> list[keras.callbacks.Callback]:
         """Callbacks that go behind what writes history and weights."""

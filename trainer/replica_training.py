@@ -96,10 +96,11 @@ class ReplicaTraining:
         divergence = StopOnDivergence(state, spike_factor=settings.spike_factor, stop_at_spikes=settings.rollbacks > 0)
         modalities = ModalityTraining(self.model, settings)
         checkpointing = Checkpointing.of(self.model, progress, plan, group=self._group, more=modalities.trackable())
+        ranking = RankEpochs(validation, divergence, preferences=self._preferences, monitor=monitor)
         callbacks = [
             divergence,
-            RankEpochs(validation, divergence, preferences=self._preferences, monitor=monitor),
-            *modalities.watching(state, validation, monitor=monitor),
+            ranking,
+            *modalities.watching(state, ranking, monitor=monitor),
             KeepBestWeights(run.weights_file, state, monitor=f"val_{monitor}"),
             WriteHistory(run.history_file, state),
             *modalities.stopping(state),

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.records import NamedPreferences, add_preferences, read_interactions, read_preferences
 from tf_metammf.records.preference_batches import preference_batches
-from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
 from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.rehearsal import rehearse
 from tf_metammf.trainer.runs.run_directory import RunDirectory
@@ -113,6 +114,7 @@ def test_training_begins_with_the_reference_and_a_large_beta_stays_there(records
     assert run.read("warm_start")["weights_new"] == []
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_resumes_to_the_bit_without_its_reference(records, finished, preferred, tmp_path):
     gone = shutil.copytree(finished.folder, tmp_path / "gone")
     settings = preferring(RunDirectory(gone))
@@ -129,7 +131,7 @@ def test_a_run_needs_neither_preferences_nor_reference_after_training(preferred,
     assert evaluate(preferred, records=halves.folder) == pytest.approx(preferred.read("metrics")["test"], abs=1e-6)
 
 
-@pytest.mark.parametrize("monitor", ["pair_accuracy", "pair_accuracy*ndcg@5"])
+@pytest.mark.parametrize("monitor", [pytest.param("pair_accuracy", marks=pytest.mark.long), "pair_accuracy*ndcg@5"])
 def test_stopping_may_watch_pair_accuracy_or_both(records, finished, tmp_path, monitor):
     settings = preferring(finished, epochs=1, loss="ipo")
     settings.evaluation = replace(settings.evaluation, monitor=monitor)
@@ -137,6 +139,25 @@ def test_stopping_may_watch_pair_accuracy_or_both(records, finished, tmp_path, m
     row = history(run)[0]
     expected = float(row["val_pair_accuracy"]) * (float(row["val_ndcg@5"]) if "*" in monitor else 1)
     assert run.read("state")[f"validation {monitor}"] == pytest.approx(expected)
+
+
+@pytest.mark.long
+def test_searches_comparisons_and_exports_take_it(records, finished, preferred, tmp_path, capsys):
+    files = {"clicks": finished.configuration_file, "preferred": preferred.configuration_file}
+    for name, file in files.items():
+        shutil.copy(file, tmp_path / f"{name}.yaml")
+    models = ",".join(str(tmp_path / f"{name}.yaml") for name in files)
+    words = ["compare", "--records", str(records.folder), "--models", models, "--seeds", "1"]
+    assert main([*words, "--output", str(tmp_path / "compared"), "--training.epochs", "1"]) == 0
+    assert "preferred" in capsys.readouterr().out
+    beta = ["--objective.beta", "{log_range: [0.03, 1]}"]
+    words = ["tune", "--records", str(records.folder), "--config", str(tmp_path / "preferred.yaml"), "--trials", "2"]
+    assert main([*words, "--output", str(tmp_path / "tuned"), "--seeds", "1", "--training.epochs", "1", *beta]) == 0
+    best = load_configuration(tmp_path / "tuned" / "best.yaml").objective
+    assert (best.name, best.temperature) == ("preference", preferred.configuration.objective.temperature)
+    assert main(["export", "--run", str(preferred.folder), "--output", str(tmp_path / "model")]) == 0
+    files = [path.name for path in (tmp_path / "model").rglob("*")]
+    assert not [name for name in files if "reference" in name or "preference" in name]
 
 
 def test_names_of_monitored_metrics():
