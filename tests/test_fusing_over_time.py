@@ -131,7 +131,7 @@ def test_the_frame_at_the_time_of_a_sound_is_found_whatever_the_rates_and_not_wi
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("levels", "of_pairs"), [("first", (0.3, 0.6)), ("same", (0.7, 1.0)), ("all", (0.7, 1.0))])
+@pytest.mark.parametrize(("levels", "of_pairs"), [("first", (0.3, 0.6)), ("same", (0.7, 1.0))])
 def test_keys_of_two_neighbouring_tokens_take_more_than_the_first_level(levels, of_pairs):
     """Half of the items have keys of one token. Without times, only the convolutions see neighbours."""
     data = synthetic("neighbours", items=16_000, frames=8)
