@@ -232,7 +232,7 @@ class ItemTower(Layer):
         """
         if self.id_embedding is None:
             return self.content(features, presence, training=training)
-        identity = self._identity(item_count(features), items, known, every_item=every_item, training=training)
+        identity = self._identity(features, items, known, every_item=every_item, training=training)
         if self.fusion is None:
             return identity
         content = self.content(features, presence, training=training)
@@ -246,10 +246,10 @@ class ItemTower(Layer):
         return tf.concat([content, identity], axis=-1)
 
     def _identity(
-        self, count: Any, items: tf.Tensor | None, known: tf.Tensor | None, *, every_item: bool, training: bool
+        self, features: Any, items: tf.Tensor | None, known: tf.Tensor | None, *, every_item: bool, training: bool
     ) -> tf.Tensor:
         if items is None:
-            return tf.zeros([count, self.id_units], self.compute_dtype)
+            return tf.zeros([item_count(features), self.id_units], self.compute_dtype)
         table = self.id_embedding
         identity = tf.cast(tf.convert_to_tensor(table.embeddings), table.compute_dtype) if every_item else table(items)
         kept = tf.ones_like(items, tf.bool) if known is None else known

@@ -44,6 +44,8 @@ def rehearse(record_set: RecordSet, configuration: Configuration) -> None:
     plan = plan_training(configuration, record_set)
     if find_cluster(configuration.training.strategy) is None:
         require_divisible(plan.batch_size, make_strategy(configuration.training.strategy))
+        if plan.pairs is not None:
+            require_divisible(plan.pairs, make_strategy(configuration.training.strategy), field="objective.pairs")
     if configuration.training.tracking is not None:
         tracker_package(configuration.training.tracking)
     check_earlier_run(configuration, record_set)

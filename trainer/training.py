@@ -141,6 +141,8 @@ def _train(
     held_to = reference.tables[0] if reference.tables else None
     keras.utils.set_random_seed(configuration.training.seed)
     require_divisible(plan.batch_size, strategy)
+    if plan.pairs is not None:
+        require_divisible(plan.pairs, strategy, field="objective.pairs")
     if plan.is_baseline:
         count_baseline(run, plan, data, splits=splits)
         return

@@ -89,7 +89,7 @@ def is_mirrored(strategy: tf.distribute.Strategy) -> bool:
     return isinstance(strategy, tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy)
 
 
-def require_divisible(batch_size: int, strategy: tf.distribute.Strategy) -> None:
+def require_divisible(batch_size: int, strategy: tf.distribute.Strategy, *, field: str = "training.batch_size") -> None:
     """Refuses a batch that the replicas cannot share evenly.
 
     Raises:
@@ -98,7 +98,7 @@ def require_divisible(batch_size: int, strategy: tf.distribute.Strategy) -> None
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
         raise InvalidInputError(
-            f"training.batch_size is {batch_size}, expected a multiple of the {replicas} devices that share it. "
+            f"{field} is {batch_size}, expected a multiple of the {replicas} devices that share it. "
             f"Choose {max(batch_size // replicas, 1) * replicas}."
         )
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.fusion.adapter_names import adapters_of
+from tf_metammf.objectives.settings import PreferenceSettings
 from tf_metammf.parts.parts import known_parts
 from tf_metammf.records.epoch_steps import epoch_steps
 from tf_metammf.records.metadata import Metadata
@@ -96,6 +97,12 @@ class TrainingPlan:
     def batch_size(self) -> int:
         """Interactions of a step."""
         return self.configuration.training.batch_size
+
+    @property
+    def pairs(self) -> int | None:
+        """Preferences of a step, beside its interactions; None where there are none."""
+        objective = self.configuration.objective
+        return objective.pairs if isinstance(objective, PreferenceSettings) else None
 
     @property
     def steps(self) -> int:
