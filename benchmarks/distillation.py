@@ -109,7 +109,7 @@ def trained(case: Case, features: Mapping[str, Any], seed: int, auxiliary: Mappi
         normalize=True,
         objective_options={"temperature": 0.2},
         auxiliary=None if auxiliary is None else "distillation",
-        auxiliary_options=auxiliary,
+        auxiliary_options=None if auxiliary is None else {"response_weight": 1.0, **auxiliary},
     )
     model.compile(keras.optimizers.Adam(3e-3))
     model.fit(case.views, batch_size=256, epochs=case.epochs, verbose=0)

@@ -93,12 +93,12 @@ def _branches(seed: int) -> dict[str, dict[str, float]]:
 
 def _levels(seed: int) -> dict[str, dict[str, float]]:
     """By the levels that layers attend to, for all items and for those with keys of one token and of two."""
-    data = _made("neighbours", seed, items=MANY, frames=SHORT)
+    data = _made("neighbours", seed, items=MANY, frames=8)
     kept_out = data.kind_of_item[-KEPT_OUT:]
     found = {}
     for levels in LEVELS:
-        options = {"source_levels": levels, "frequencies": 0}
-        fused, truth = _answers(_trained("crossmodal", data, options, seed=seed, steps=1000), data)
+        options = {"source_levels": levels, "frequencies": 0, "token_units": 16}
+        fused, truth = _answers(_trained("crossmodal", data, options, seed=seed, steps=1400), data)
         kinds = {"all": kept_out >= 0, "one token": kept_out == 0, "two tokens": kept_out == 1}
         found[levels] = {kind: explained(fused[rows], truth[rows]) for kind, rows in kinds.items()}
     return found
@@ -131,7 +131,8 @@ def _trained(
 ) -> Any:
     """A fusion after so many steps of :data:`BATCH` items, without those that are kept out."""
     keras.utils.set_random_seed(seed)
-    fusion = make_fusion(name, units=(data.true_item_embeddings.shape[1] - 1,), token_units=32, dropout=0.0, **options)
+    units = (data.true_item_embeddings.shape[1] - 1,)
+    fusion = make_fusion(name, units=units, **{"token_units": 32, "dropout": 0.0, **options})
     inputs, wanted = _batch_of(data), tf.constant(data.true_item_embeddings[:, :-1])
     fusion(_rows(inputs, tf.constant([0])))
     weights, optimizer = fusion.trainable_variables, keras.optimizers.Adam(rate)

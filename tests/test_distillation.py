@@ -194,6 +194,9 @@ def test_tables_that_do_not_fit_each_other_are_refused():
         Teacher(normal(0, USERS, 3), normal(0, ITEMS, 2), np.ones(ITEMS, bool))
 
 
+TAUGHT = {"items": 40, "response_weight": 1.0}
+
+
 def a_model(teachers=None, **options) -> MetaMMF:
     keras.utils.set_random_seed(0)
     features = {name: normal(number, 40, width) for number, (name, width) in enumerate(WIDTHS.items())}
@@ -206,7 +209,7 @@ def a_model(teachers=None, **options) -> MetaMMF:
         "item_frequency": np.where(np.arange(40) < 20, 10, 0),
     }
     if teachers is not None:
-        given |= {"auxiliary": "distillation", "auxiliary_options": {"teachers": teachers, "items": 40}}
+        given |= {"auxiliary": "distillation", "auxiliary_options": TAUGHT | {"teachers": teachers}}
     model = MetaMMF(20, features, options.pop("objective", "in_batch_softmax"), **(given | options))
     model.compile(keras.optimizers.Adam(0.02))
     return model

@@ -11,14 +11,14 @@ def draw_paired_keys(
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.int64]]]:
     """Draws keys such that a frame and the one before it have the keys of a sound and of the one before that.
 
-    With two keys ``a`` and ``b``, ``a b`` follow each other once among the frames and once among the sounds. Frames
-    also show ``a d`` and ``c b``, and sounds ``c d``: every key of a pair is seen and heard apart from the other one,
-    too. Who looks at one token at a time cannot tell the frame with ``b`` behind ``a`` from that with ``b`` behind
-    ``c``. Pairs begin at even places, anywhere; all other keys are of this item and token alone.
+    Frames show the four pairs ``a b``, ``a d``, ``c b`` and ``c d``, sounds ``a b`` and ``c d``: every key is seen
+    twice, with two others, and heard once. Who looks at one token at a time, or at frames or sounds alone, cannot tell
+    the frame with ``b`` behind ``a`` from that with ``b`` behind ``c``. Pairs begin at even places, anywhere; all other
+    keys are of this item and token alone.
 
     Args:
         items: Number of items.
-        tokens: Number of tokens for ``visual``, at least 6, and ``acoustic``, at least 4.
+        tokens: Number of tokens for ``visual``, at least 8, and ``acoustic``, at least 4.
         width: Values of a key, which is on the sphere of radius ``sqrt(width)``.
         random: What they are drawn with.
 
@@ -26,7 +26,7 @@ def draw_paired_keys(
         Keys ``[items, tokens, width]`` and the token with ``b`` behind ``a``, ``[items]``, by modality.
     """
     a, b, c, d = np.sqrt(width) * directions(random, (4, items, width))
-    pairs = {"visual": [(a, b), (a, d), (c, b)], "acoustic": [(a, b), (c, d)]}
+    pairs = {"visual": [(a, b), (a, d), (c, b), (c, d)], "acoustic": [(a, b), (c, d)]}
     rows, keys, places = np.arange(items), {}, {}
     for name, number in tokens.items():
         keys[name] = np.sqrt(width) * directions(random, (items, number, width))

@@ -63,8 +63,8 @@ def synthesize_sequences(sequences: SyntheticSequences) -> SequenceData:
       modality knows anything alone.
     - ``clock``: ``c_visual[t]`` of the frame that is shown when the one acoustic token with the first mark sounds.
     - ``neighbours``: as ``binding`` for half of the items. For the other half the marked sound has the second mark, and
-      the frame has its key, and the frame before it the key of the sound before. Each of the two keys is shown and
-      heard apart from the other one, too: who looks at one token at a time knows 1 / 2 of this half at most.
+      the frame has its key, and the frame before it the key of the sound before. Each of the two keys is shown
+      with another one, too: who looks at one token at a time knows 1 / 2 of this half at most.
     - ``kinds``: the content of one modality, which is the same in all of its tokens, or its opposite: the visual one
       where the first mark rises over the frames from -1 to 1, the acoustic one where it falls; the opposite where the
       second mark falls. The means of all four kinds are alike.

@@ -14,8 +14,8 @@ Pattern = Literal[
 
 MARKS = 3
 """Values of a token beside contents and keys."""
-PAIRED_FRAMES = 6
-"""Least frames of ``neighbours``: three pairs, the one that counts and one with each of its keys."""
+PAIRED_FRAMES = 8
+"""Least frames of ``neighbours``: four pairs of two keys and two."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class SyntheticSequences:
             ``neighbours``, ``clock`` or ``kinds``.
         users: Number of users.
         items: Number of items.
-        frames: Visual tokens of an item, at least 4; 6 with ``neighbours``; even and at least 24 with ``halves`` and
+        frames: Visual tokens of an item, at least 4; 8 with ``neighbours``; even and at least 24 with ``halves`` and
             ``motif_or_halves``.
         rate: Visual tokens a second.
         sound_rate: Acoustic tokens a second.

@@ -54,7 +54,7 @@ class Distillation(AuxiliaryLoss):
         teachers: The trained models. Defaults to none.
         head_weight: Factor of what modalities learn alone; 0 for nothing. Defaults to 0.5.
         alpha: Share of the teachers in that, in [0, 1]. Defaults to 0.5.
-        response_weight: Factor of the divergence of the scores. Defaults to 1.
+        response_weight: Factor of the divergence of the scores. Defaults to 3.
         feature_weight: Factor of the distance of the vectors. Defaults to 1.
         temperature: ``t``, above 0. Defaults to 0.2.
         items: Items of the sample of the catalogue; 0 for those of the batch. Defaults to 512.
@@ -76,7 +76,7 @@ class Distillation(AuxiliaryLoss):
         teachers: Sequence[Teacher] = (),
         head_weight: float = 0.5,
         alpha: float = 0.5,
-        response_weight: float = 1.0,
+        response_weight: float = 3.0,
         feature_weight: float = 1.0,
         temperature: float = 0.2,
         items: int = 512,

@@ -78,7 +78,7 @@ class DistillationSettings(AuxiliarySettings):
     teachers: list[str] = field(default_factory=list)
     head_weight: float = 0.5
     alpha: float = 0.5
-    response_weight: float = 1.0
+    response_weight: float = 3.0
     feature_weight: float = 1.0
     temperature: float = 0.2
     items: int = 512
@@ -98,6 +98,6 @@ class DistillationSettings(AuxiliarySettings):
     above_zero: ClassVar[frozenset[str]] = frozenset({"temperature"})
     searched: ClassVar = {
         "head_weight": {"log_range": [0.1, 2.0]},
-        "response_weight": {"log_range": [0.1, 3.0]},
+        "response_weight": {"log_range": [0.3, 10.0]},
         "feature_weight": {"log_range": [0.1, 3.0]},
     }
