@@ -49,6 +49,19 @@ class Preference(Objective):
 
     Raises:
         InvalidInputError: An argument is out of range.
+
+    Examples:
+        >>> import numpy as np
+        >>> import tensorflow as tf
+        >>> from tf_metammf.auxiliary.teacher import Teacher
+        >>> from tf_metammf.objectives.preference import Preference
+        >>> table = np.eye(2, dtype=np.float32)
+        >>> reference = Teacher(table, table, np.ones(2, bool))
+        >>> objective = Preference(np.array([3, 5]), reference=reference)
+        >>> pairs = {"user": [0], "chosen": [0], "rejected": [[1]], "there": tf.constant([[True]])}
+        >>> loss = objective.pair_loss(table[:1], table[:1], table[np.newaxis, 1:], pairs)
+        >>> round(float(loss), 4)  # scores are those of the reference: log 2
+        0.6931
     """
 
     Settings: ClassVar[type[ObjectiveSettings]] = PreferenceSettings
