@@ -16,6 +16,8 @@ from tf_metammf.records.raw_files.dense_ids import id_column
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, readable_rows
 from tf_metammf.records.raw_files.table_files import column_names, read_columns
 from tf_metammf.records.raw_files.tables import ColumnKind, joined, listed
+from tf_metammf.records.raw_files.timestamps import TimeReading
+from tf_metammf.records.raw_files.unix_times import UNITS
 
 MOST_REJECTED = 20
 """Rejected items that a chosen one is paired with: the nearest in time, or some of all where time does not matter."""
@@ -36,12 +38,13 @@ def preferences_from_logs(
     *,
     timestamp_format: str | None = None,
     source: str = "tabular",
+    skip: bool = False,
 ) -> NamedPreferences:
     """The preferences that a rule finds in a log.
 
     Each chosen item of a user is paired with the rejected items of the same user, at most :data:`MOST_REJECTED` of
-    them. An item that a user has rows of both kinds with is chosen. Rows that cannot be read are left out: whoever
-    reads the interactions of the same files has reported them.
+    them. An item that a user has rows of both kinds with is chosen. The time of a rule is in the unit of the column of
+    times, where its numbers are Unix times or dates; other numbers count as seconds.
 
     Args:
         files: The files.
@@ -49,23 +52,28 @@ def preferences_from_logs(
         rule: The rule.
         timestamp_format: How times are written, as ``strptime`` takes it; recognised by default.
         source: Name of the source, whose options messages name.
+        skip: Whether rows that cannot be read are left out; whoever read the interactions has listed those without
+            ids or times. By default the first one is an error.
 
     Raises:
-        InvalidInputError: A column of the rule is not there or holds no numbers, there are no times and the rule asks
-            for them, or the rule finds nothing.
+        InvalidInputError: A column of the rule is not there, a row of it has something that is no number, there are no
+            times and the rule asks for them, or the rule finds nothing.
     """
     wanted = _columns(files[0], columns, rule)
     kinds: dict[str, ColumnKind] = {**wanted.kinds(), **dict.fromkeys(rule.columns, "number")}
     if wanted.timestamp is not None and wanted.timestamp not in rule.columns:
         kinds[wanted.timestamp] = "time"
-    tables = [read_columns(each.path, kinds, text=each.text, bad_rows=BadRows(skip=True)) for each in files]
-    tables, _ = readable_rows(tables, wanted, BadRows(skip=True), timestamp_format=timestamp_format, source=source)
+    tables = [read_columns(each.path, kinds, text=each.text, bad_rows=BadRows(skip=skip)) for each in files]
+    tables, reading = readable_rows(
+        tables, wanted, BadRows(skip=True), timestamp_format=timestamp_format, source=source
+    )
     table = joined([each for each in tables if len(each)])
     values = {name: table.numbers_of_64_bits(name) for name in rule.columns}
     chosen, rejected = rule.sides(values, len(table))
     users, items = id_column(table, columns.user), id_column(table, columns.item)
     time = None if wanted.timestamp is None else table.integers(wanted.timestamp)
-    pairs = _pairs(users.codes, items.codes, time, chosen=chosen, rejected=rejected, seconds=rule.seconds)
+    apart = None if rule.seconds is None or reading is None else rule.seconds * _ticks(reading)
+    pairs = _pairs(users.codes, items.codes, time, chosen=chosen, rejected=rejected, apart=apart)
     if not pairs:
         raise InvalidInputError(
             f'{files[0].path}: the rule "{rule.text}" finds no preference: {int(chosen.sum()):,} rows are chosen, '
@@ -100,6 +108,12 @@ def _columns(file: LogFile, columns: InteractionColumns, rule: PreferenceRule) -
     return replace(columns, rating=None, split=None, weight=None)
 
 
+def _ticks(reading: TimeReading) -> int:
+    """How many of the numbers that times are stored as are a second."""
+    unit = 1 if reading.numbers_in is None else UNITS[reading.numbers_in]
+    return int(unit * 10**reading.digits)
+
+
 Pair = tuple[int, int, list[int]]
 """A user, the chosen item and the rejected ones, as codes."""
 
@@ -111,7 +125,7 @@ def _pairs(
     *,
     chosen: NDArray[np.bool_],
     rejected: NDArray[np.bool_],
-    seconds: float | None,
+    apart: float | None,
 ) -> list[Pair]:
     ever_chosen = np.unique(_keys(user[chosen], item[chosen], item))
     rejected = rejected & ~chosen & ~np.isin(_keys(user, item, item), ever_chosen)
@@ -124,20 +138,26 @@ def _pairs(
     for one in both.tolist():
         mine = winners[slice(*np.searchsorted(of_winners, [one, one + 1]))]
         others = losers[slice(*np.searchsorted(of_losers, [one, one + 1]))]
+        times = when[others]
         _, first = np.unique(item[mine], return_index=True)
         for row in mine[np.sort(first)].tolist():
-            near = _near(when[others], int(when[row]), seconds)
+            near = _near(times, int(when[row]), apart)
             if len(near):
                 found.append((one, int(item[row]), list(dict.fromkeys(item[others[near]].tolist()))))
     return found
 
 
-def _near(times: NDArray[np.int64], time: int, seconds: float | None) -> NDArray[np.int64]:
+def _near(times: NDArray[np.int64], time: int, apart: float | None) -> NDArray[np.int64]:
     """Positions of the rejected rows that a chosen one is paired with; the times are ascending."""
-    if seconds is None:
+    if apart is None:
         return np.unique(np.linspace(0, len(times) - 1, min(len(times), MOST_REJECTED)).astype(np.int64))
-    begin = int(np.searchsorted(times, time - seconds, "left"))
-    end = int(np.searchsorted(times, time + seconds, "right"))
+    begin = int(np.searchsorted(times, time - apart, "left"))
+    end = int(np.searchsorted(times, time + apart, "right"))
+    # As many on either side have the nearest among them, so a long history is not sorted for every row of it.
+    middle = int(np.searchsorted(times, time, "left"))
+    if middle - begin > MOST_REJECTED:
+        begin = max(begin, int(np.searchsorted(times, times[middle - MOST_REJECTED], "left")))
+    end = min(end, middle + MOST_REJECTED)
     distance = np.abs(times[begin:end] - time)
     return begin + np.sort(np.argsort(distance, kind="stable")[:MOST_REJECTED])
 

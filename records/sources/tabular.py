@@ -184,7 +184,13 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
     if request.preferences is None:
         return data
     logs = [LogFile(file, options.text_format(file.name)) for file in interaction_files]
-    found = preferences_from_logs(logs, columns, request.preferences, timestamp_format=options.timestamp_format)
+    found = preferences_from_logs(
+        logs,
+        columns,
+        request.preferences,
+        timestamp_format=options.timestamp_format,
+        skip=request.bad_rows.skip,
+    )
     return replace(data, preferences=found)
 
 
