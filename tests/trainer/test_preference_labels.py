@@ -43,6 +43,11 @@ for line in sys.stdin:
     print(json.dumps({"pair": pair["pair"], "choice": choice}), flush=True)
 """
 
+HONEST_OF_ALL = """
+answers = [json.dumps({"pair": json.loads(line)["pair"], "choice": None}) for line in sys.stdin]
+print(*answers, sep="\\n")
+"""
+
 
 def judge_of(command, data, **options):
     return ProgramJudge(command, data.record_set.user_ids, data.record_set.item_ids, training_items(data), **options)
@@ -104,7 +109,10 @@ def test_a_program_chooses_and_what_it_chose_is_trained_on(acoustic, tmp_path, c
         ('print(\'{"pair": 1, "choice": null}\')', "ended after 1 of 3 answers, pair 0 has none"),
         ("sys.exit('no licence')", r"ended with code 1 \(no licence\)"),
         (HONEST + "\nsys.exit(3)", "ended with code 3"),
-        ("time.sleep(60)", "wrote nothing for 2 seconds, after 0 of 3 answers"),
+        (HONEST_OF_ALL + "print(answers[0])", "line 4 of its output answers pair 0 again"),
+        ("print('[' * 100_000)", "line 1 of its output is .*expected JSON such as"),
+        ("time.sleep(60)", "gave no answer for 2 seconds, after 0 of 3 answers"),
+        ("while True: print(flush=True)", "gave no answer for 2 seconds, after 0 of 3 answers"),
     ],
 )
 def test_a_program_that_does_something_else_is_named(acoustic, tmp_path, text, expected):
@@ -132,6 +140,13 @@ def test_a_program_may_answer_in_any_order(acoustic, tmp_path):
     text = "for line in reversed(list(sys.stdin)):\n print(json.dumps({'pair': json.loads(line)['pair'], 'choice': "
     judge = judge_of(script(tmp_path, text + "'second'}))"), data)
     assert judge.choose(DrawnPairs(*np.zeros([3, 500], np.int64))).tolist() == [-1] * 500
+
+
+def test_a_program_may_be_given_any_time(acoustic, tmp_path):
+    _, data = embedded_run(acoustic.folder)
+    pairs = DrawnPairs(np.arange(3), np.arange(3), np.arange(3) + 15)
+    for timeout in (1e12, np.inf):
+        assert not judge_of(script(tmp_path, HONEST_OF_ALL), data, timeout=timeout).choose(pairs).any()
 
 
 def test_a_reward_model_sees_what_the_run_does_not(acoustic):

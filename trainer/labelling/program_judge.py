@@ -5,6 +5,7 @@ import queue
 import shlex
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -140,25 +141,33 @@ class ProgramJudge:
     def _collect(self, answers: "queue.Queue[bytes | None]", count: int) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
         """Choices, and which pairs were answered before the output ended."""
         choices, answered, number = np.zeros(count, np.int8), np.zeros(count, bool), 0
-        while not answered.all():
+        allowed = min(self.timeout, threading.TIMEOUT_MAX)
+        end = time.monotonic() + allowed
+        # The output is read to its end, so that a second answer is refused wherever it stands.
+        while True:
+            left = end - time.monotonic()
             try:
-                line = answers.get(timeout=self.timeout)
+                if left <= 0:  # lines that answer nothing, however many, are no answer
+                    raise queue.Empty
+                line = answers.get(timeout=left)
             except queue.Empty:
+                if answered.all():
+                    return choices, answered
                 raise InvalidInputError(
-                    f"{self.words[0]}: wrote nothing for {self.timeout:g} seconds, after {int(answered.sum()):,} of "
+                    f"{self.words[0]}: gave no answer for {self.timeout:g} seconds, after {int(answered.sum()):,} of "
                     f"{count:,} answers. Flush the output after every line, or allow more time."
                 ) from None
             if line is None:
-                break
+                return choices, answered
             number += 1
             if line.strip():
                 pair, choice = self._answer(line, number, answered)
                 choices[pair], answered[pair] = choice, True
-        return choices, answered
+                end = time.monotonic() + (_SECONDS_TO_END if answered.all() else allowed)
 
     def _answer(self, line: bytes, number: int, answered: NDArray[np.bool_]) -> tuple[int, int]:
         content: Any = None
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             content = json.loads(line)
         pair: Any = content.get("pair") if isinstance(content, dict) else None
         choice = content.get("choice", "") if isinstance(content, dict) else ""
