@@ -171,7 +171,10 @@ def test_names_of_monitored_metrics():
     )
     assert str(MetricName.parse("pair_accuracy")) == "pair_accuracy"
     with pytest.raises(InvalidInputError, match="unknown metric"):
-        MetricName.parse("pair_accuracy*pair_accuracy*nothing@3")
+        MetricName.parse("pair_accuracy*nothing@3")
+    for text in ("pair_accuracy*pair_accuracy", "pair_accuracy*pair_accuracy*ndcg@10"):
+        with pytest.raises(InvalidInputError, match="has pair_accuracy twice"):
+            MetricName.parse(text)
 
 
 def test_batches_of_preferences_are_each_once_a_pass_and_the_same_from_any_step(records):

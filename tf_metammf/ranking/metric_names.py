@@ -59,7 +59,12 @@ class MetricName:
         if text == PAIR_ACCURACY:
             return cls("ndcg", 20, pairs=ALONE)
         if text.startswith(f"{PAIR_ACCURACY}*"):
-            return replace(cls.parse(text.removeprefix(f"{PAIR_ACCURACY}*")), pairs=TIMES)
+            other = cls.parse(text.removeprefix(f"{PAIR_ACCURACY}*"))
+            if other.pairs:
+                raise InvalidInputError(
+                    f'metric "{text}" has {PAIR_ACCURACY} twice, expected it once, as in "{PAIR_ACCURACY}*ndcg@20".'
+                )
+            return replace(other, pairs=TIMES)
         part, slash, rest = text.rpartition("/")
         metric, at, cutoff = rest.partition("@")
         if slash and part not in PARTS:
