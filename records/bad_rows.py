@@ -56,10 +56,12 @@ class BadRows:
     Attributes:
         skip: Whether they are left out; else the first one is an error.
         rejected: Those left out so far.
+        may_skip: Whether the user could have them left out, which the error then says.
     """
 
     skip: bool = False
     rejected: list[BadRow] = field(default_factory=list)
+    may_skip: bool = True
 
     def add(self, rows: Iterable[BadRow]) -> None:
         """Takes rows that cannot be read.
@@ -69,7 +71,7 @@ class BadRows:
         """
         found = sorted(rows, key=lambda row: row.record)
         if found and not self.skip:
-            raise found[0].error(can_be_left_out=True)
+            raise found[0].error(can_be_left_out=self.may_skip)
         self.rejected.extend(found)
 
     def none_left(self, path: Path | None = None) -> InvalidInputError:

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from tf_metammf.errors import InvalidInputError
 from tf_metammf.records.metadata import METADATA_FILE
 from tf_metammf.records.preference_shards import write_preferences
 from tf_metammf.records.preferences import NamedPreferences
@@ -38,9 +39,14 @@ def add_preferences(
         seed: Seed of the choice.
 
     Raises:
-        InvalidInputError: The target exists, the share is out of its bounds, or nothing is left to learn from.
+        InvalidInputError: The target exists or is inside the record set, the share is out of its bounds, or nothing is
+            left to learn from.
         InvalidRecordSetError: The record set is damaged.
     """
+    if Path(target).resolve().is_relative_to(record_set.folder.resolve()):
+        raise InvalidInputError(
+            f"{target}: is inside the record set {record_set.folder}, which stays as it is. Choose another output."
+        )
     metadata = record_set.metadata
     divided, counts = divide_preferences(
         named,

@@ -40,7 +40,7 @@ def read_preferences_file(path: Path, *, bad_rows: BadRows | None = None) -> Nam
     Raises:
         InvalidInputError: The file is missing, empty or damaged, lacks a column, or a row cannot be read.
     """
-    bad_rows = BadRows() if bad_rows is None else bad_rows
+    bad_rows = BadRows(may_skip=False) if bad_rows is None else bad_rows
     found = column_names(path)
     require_columns(path, found, NEEDED)
     kinds = NEEDED | {name: kind for name, kind in OPTIONAL.items() if name in found}
@@ -132,6 +132,9 @@ def _matrix_table(path: Path, names: list[str]) -> Table | None:
 
 
 def _with_sound_weights(table: Table, bad_rows: BadRows) -> Table:
+    missing = table.missing("weight")
+    bad_rows.add(table.bad_rows(np.flatnonzero(missing), "no weight", 'column "weight" has no number'))
+    table = table.filtered(~missing)
     weight = table.numbers("weight")
     unusable = ~((weight >= 0) & (weight < np.inf))
     reason = 'column "weight" has {}, expected a finite number of at least 0'

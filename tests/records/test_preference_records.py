@@ -249,6 +249,9 @@ def test_an_archive_may_have_numbers_and_a_matrix(tmp_path):
         ("user,chosen,rejected\n1,2,\n", 'line 2: column "rejected" has no item'),
         ("user,chosen,rejected\n,2,3\n", 'line 2: column "user" has no value'),
         ("user,chosen,rejected,weight\n1,2,3,-1\n", 'column "weight" has -1'),
+        ("user,chosen,rejected,weight\n1,2,3,nan\n", 'column "weight" has no number'),
+        ("user,chosen,rejected,weight\n1,2,3,\n", 'column "weight" has no number'),
+        ("user,chosen,rejected\n1,2\n", r"Fix the row\.$"),
         ("user,chosen,rejected\n", "no rows"),
     ],
 )
@@ -304,6 +307,13 @@ def test_nothing_to_learn_from_is_refused_with_the_reason(plain, tmp_path):
     with pytest.raises(InvalidInputError, match="of 1, none is left to learn from: 1 are of users or chosen items"):
         add_preferences(plain, NamedPreferences(["nobody"], ["v1"], [["v2"]]), tmp_path / "set")
     assert not (tmp_path / "set").exists()
+
+
+def test_a_record_set_inside_the_one_that_it_is_copied_from_is_refused(plain):
+    named = NamedPreferences(["u1"], ["v1"], [["v2"]])
+    with pytest.raises(InvalidInputError, match="is inside the record set"):
+        add_preferences(plain, named, plain.folder / "preferred")
+    assert validate(plain.folder) == []
 
 
 def test_removed_users_and_items_are_gone_from_preferences(records, tmp_path):
