@@ -105,7 +105,7 @@ class PreferenceRule:
 
 def is_rule(text: str) -> bool:
     """Whether a text is meant as a rule, and not as the name of a file."""
-    return re.search(r"\sover\s", text) is not None
+    return re.search(r"\sover\s", text, re.IGNORECASE) is not None
 
 
 def preference_rule(text: str) -> PreferenceRule:

@@ -62,5 +62,6 @@ def test_no_text_is_anything_but_a_rule_or_refused(text):
 
 def test_a_rule_is_told_from_a_file():
     assert is_rule("a > 1 over b < 1")
+    assert is_rule("a > 1 OVER b < 1")  # which the parser takes as well
     assert not is_rule("pairs.csv")
     assert not is_rule("hangover.parquet")

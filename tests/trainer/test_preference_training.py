@@ -231,7 +231,7 @@ def test_what_cannot_work_is_refused_by_name(records, halves, finished, write_ha
     refused("training.update is alternating", change=with_training(update="alternating"))
     refused("training.modality_stop is validation_gain", change=with_training(modality_stop="validation_gain"))
     refused("beyond training.feature_budget_gb", change=with_training(feature_budget_gb=0.0))
-    refused("label_smoothing is 0.5, expected", label_smoothing=0.5)
+    refused(r"objective\.label_smoothing is 0.5, expected", label_smoothing=0.5)
     refused("beta is 0.0, expected a number above 0", beta=0.0)
     other = write_halves(tmp_path / "other", test_seed=1)
     pairs = NamedPreferences(["user 0"] * 4, ["item 20", "item 21", "item 22", "item 23"], [["item 24"]] * 4)

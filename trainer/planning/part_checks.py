@@ -58,6 +58,9 @@ def check_preferences(configuration: Configuration, metadata: Metadata, *, sourc
             )
         return
     name = f"objective.name is {objective.name}"
+    smoothing = getattr(objective, "label_smoothing", 0.0)
+    if not smoothing < 0.5:
+        raise InvalidInputError(f"objective.label_smoothing is {smoothing}, expected a number from 0 to below 0.5.")
     preferences = metadata.preferences
     if preferences is None or not preferences.splits["train"].interactions:
         raise InvalidInputError(
