@@ -55,7 +55,7 @@ def run(arguments: Namespace) -> int:
         require_absent(arguments.add_to, option="--add_to")
     import_tensorflow()
     from tf_metammf.records.conversion.preference_addition import add_preferences
-    from tf_metammf.records.raw_files.preference_files import write_preferences_file
+    from tf_metammf.records.raw_files.preference_files import require_writable, write_preferences_file
     from tf_metammf.trainer.labelling.drawn_pairs import draw_pairs
     from tf_metammf.trainer.labelling.labels import label
     from tf_metammf.trainer.labelling.program_judge import ProgramJudge
@@ -82,6 +82,8 @@ def run(arguments: Namespace) -> int:
             settings=RewardSettings(seed=arguments.seed),
         )
     pairs = draw_pairs(model, data, pairs=arguments.pairs, top_k=arguments.top_k, seed=arguments.seed)
+    drawn = {*pairs.first.tolist(), *pairs.second.tolist()}
+    require_writable(arguments.output, [record_set.item_ids[item] for item in sorted(drawn)])
     labels = label(pairs, judge, record_set)
     write_preferences_file(arguments.output, labels.preferences)
     count = len(labels.preferences)

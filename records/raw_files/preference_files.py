@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,17 @@ def write_preferences_file(path: Path, preferences: NamedPreferences) -> None:
         raise InvalidInputError(f"{path}: cannot be written ({error.strerror}). Choose another --output.") from error
 
 
-def _joined(path: Path, rejected: list[str]) -> str:
+def require_writable(path: Path, items: Sequence[str]) -> None:
+    """Refuses a file that could not hold these items, before anybody is asked about them.
+
+    Raises:
+        InvalidInputError: The file is text, and an item has a mark in its id that divides rejected items.
+    """
+    if path.suffix != ".parquet":
+        _joined(path, items)
+
+
+def _joined(path: Path, rejected: Sequence[str]) -> str:
     broken = [raw for raw in rejected if any(mark in raw for mark in SEPARATORS)]
     if broken:
         raise InvalidInputError(

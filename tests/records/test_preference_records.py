@@ -33,7 +33,11 @@ from tf_metammf.records.beam.conversion import convert_with_beam
 from tf_metammf.records.conversion.conversion_settings import ConversionSettings
 from tf_metammf.records.preference_rule import preference_rule
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns
-from tf_metammf.records.raw_files.preference_files import read_preferences_file, write_preferences_file
+from tf_metammf.records.raw_files.preference_files import (
+    read_preferences_file,
+    require_writable,
+    write_preferences_file,
+)
 from tf_metammf.records.raw_files.preferences_from_logs import MOST_REJECTED, LogFile, preferences_from_logs
 from tf_metammf.records.sources import tabular
 
@@ -259,6 +263,12 @@ def test_rows_that_cannot_be_read_are_refused_at_their_place(tmp_path, text, exp
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(InvalidInputError, match=expected):
         read_preferences_file(tmp_path / "a.csv")
+
+
+def test_ids_that_text_cannot_hold_are_refused_before_anybody_is_asked(tmp_path):
+    with pytest.raises(InvalidInputError, match=r'the item "a\|b" has a mark.*parquet'):
+        require_writable(tmp_path / "pairs.csv", ["a", "a|b"])
+    require_writable(tmp_path / "pairs.parquet", ["a", "a|b"])
 
 
 def test_a_file_converts_with_the_interactions_and_says_what_was_left_out(folder, tmp_path):
