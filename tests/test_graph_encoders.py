@@ -128,11 +128,11 @@ def test_lightgcn_is_the_mean_of_its_layers(layers):
     np.testing.assert_allclose(tf.concat(model.embeddings(), axis=0), np.mean(powers, axis=0), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
-def test_a_step_that_ends_with_its_batch_has_the_embeddings_of_the_whole_graph(layers):
+@pytest.mark.parametrize(("layers", "ids"), [(1, tf.int64), (2, tf.int64), (3, tf.int32)])
+def test_a_step_that_ends_with_its_batch_has_the_embeddings_of_the_whole_graph(layers, ids):
     model = make("lightgcn", encoder_options={"layers": layers, "item_neighbours": 3}, combination="add")
     assert model.encoder.ends_with_batch
-    users, items = tf.constant([7, 3, LONELY_USER, 3], tf.int64), tf.constant([18, COLD_ITEM, 0], tf.int64)
+    users, items = tf.constant([7, 3, LONELY_USER, 3], ids), tf.constant([18, COLD_ITEM, 0], ids)
     of_users, of_items = model.embed(users, items, training=True)
     all_users, all_items = model.embeddings()
     np.testing.assert_allclose(of_users, tf.gather(all_users, users), rtol=1e-5, atol=1e-6)

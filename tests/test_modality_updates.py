@@ -85,6 +85,14 @@ def test_joint_updates_that_know_of_modalities_change_no_bit():
         np.testing.assert_array_equal(found, expected)
 
 
+def test_embeddings_without_a_modality_that_is_not_there_or_that_the_encoder_sees_itself_are_refused():
+    with pytest.raises(InvalidInputError, match='unknown modality "visul"; did you mean "visual"'):
+        a_model().embeddings(without="visul")
+    sees = MetaMMF(6, FEATURES, "bpr", encoder="vbpr")
+    with pytest.raises(InvalidInputError, match="VBPR sees features itself"):
+        sees.embeddings(without="visual")
+
+
 @pytest.mark.parametrize("alternating", [True, False])
 def test_a_stopped_modality_is_fused_and_not_trained(alternating):
     model = a_model(alternating=alternating)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_metammf import MetaMMF
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.objectives.in_batch_softmax import InBatchSoftmax
 from tf_metammf.objectives.objectives import BPR, FullSoftmax
@@ -86,6 +87,20 @@ def test_in_batch_softmax_of_shared_queries_is_that_of_a_query_for_each_row(
     np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
     for found, gradient in zip(gradients, expected, strict=True):
         np.testing.assert_allclose(found, gradient, rtol=1e-4, atol=1e-4)
+
+
+def test_a_softmax_with_a_call_of_its_own_gets_a_query_for_each_row():
+    class WithNorms(InBatchSoftmax):
+        def call(self, queries, candidates, batch):
+            rows = tf.reduce_sum(tf.square(queries), axis=1)
+            return super().call(queries, candidates, batch) + tf.reduce_mean(rows * batch["share"])
+
+    batch = {"user": tf.constant([0, 1, 0]), "item": tf.constant([1, 0, 0]), "share": tf.constant([1.0, 2.0, 3.0])}
+    frequency = np.array([2, 1])
+    model = MetaMMF(2, {}, WithNorms(frequency), item_frequency=frequency, fusion=None, id_units=3)
+    users, items = model.embed(batch["user"], tf.constant([1, 0]))  # as the batch has them
+    expected = InBatchSoftmax(frequency)(users, items, batch) + np.mean(np.square(users).sum(axis=1) * [1, 2, 3])
+    np.testing.assert_allclose(model.compute_loss(batch), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("remove_accidental_hits", [True, False])

@@ -38,6 +38,7 @@ def test_it_begins_as_concatenation_with_the_same_kernels_to_the_bit(rank):
     np.testing.assert_array_equal(fusion(features()), static(features()))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rank", RANKS)
 def test_it_becomes_dynamic_where_that_lowers_the_loss(rank):
     fusion, inputs = static_start(rank), features(64)

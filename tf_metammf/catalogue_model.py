@@ -10,6 +10,7 @@ from tf_metammf.encoders.encoder import Encoder
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.feature_source import FeatureSource, items_at_once, token_modalities
 from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.features.modalities import lacking
 from tf_metammf.features.token_features import ModalityFeatures, carried_features, vectors_of
 from tf_metammf.layers.placement import rows_of
 from tf_metammf.layers.row_blocks import stacked
@@ -46,8 +47,14 @@ class CatalogueModel(PreferenceTraining):
         :data:`tf_metammf.features.feature_source.ITEMS_AT_ONCE`, or fewer, then all through an encoder that propagates.
 
         Args:
-            without: A modality that all items are taken to lack. Defaults to None.
+            without: A modality that all items are taken to lack; edges between similar items stay. Defaults to None.
+
+        Raises:
+            InvalidInputError: There is no such modality, or the encoder looks at features itself.
         """
+        if without is not None and self.encoder.compares_features:
+            name = type(self.encoder).__name__
+            raise InvalidInputError(f"without is {without}, and {name} sees features itself. Use mf, sage or lightgcn.")
         users, items = self._embeddings(without)
         if self.calibration is None:
             return users, items
@@ -106,8 +113,7 @@ class CatalogueModel(PreferenceTraining):
         blocks = zip(ids, self.item_features.blocks(size), strict=True)
         users = self.user_tower(tf.range(self.users, dtype=tf.int64))
         return users, (
-            self._represent_block(items, features, _lacking(presence, without))
-            for items, (features, presence) in blocks
+            self._represent_block(items, features, lacking(presence, without)) for items, (features, presence) in blocks
         )
 
     @tf.function(reduce_retracing=True)
@@ -290,8 +296,3 @@ class CatalogueModel(PreferenceTraining):
         """Embeddings as they are scored, float32 ``[n, d]``, of what the encoder gives."""
         embeddings = self.encoder.head(tf.cast(embeddings, tf.float32))
         return tf.math.l2_normalize(embeddings, axis=-1) if self.normalize else embeddings
-
-
-def _lacking(presence: Mapping[str, tf.Tensor], modality: str | None) -> Mapping[str, tf.Tensor]:
-    """Presence by modality, False everywhere for one of them."""
-    return presence if modality is None else {**presence, modality: tf.zeros_like(presence[modality])}

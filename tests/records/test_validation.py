@@ -165,7 +165,7 @@ def test_ids_that_occur_twice_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content | {"schema_version": 5}, "schema version 5 is newer than 4"),
+        (lambda content: content | {"schema_version": 6}, "schema version 6 is newer than 5"),
         (lambda content: {key: value for key, value in content.items() if key != "users"}, "incomplete or malformed"),
         (lambda content: [], "has no schema_version"),
         (lambda content: content | {"users": "six"}, "'six' instead of a number of at least 0"),

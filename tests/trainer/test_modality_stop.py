@@ -152,6 +152,7 @@ def test_a_modality_that_gains_no_more_has_the_weights_of_its_best_epoch(gaining
                 np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.long
 def test_a_stopped_modality_stays_stopped_in_a_run_that_is_killed_and_resumed(gaining, halves, tmp_path, monkeypatch):
     class Killed(BaseException):
         pass

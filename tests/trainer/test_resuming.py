@@ -195,6 +195,13 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):
     assert (state.step, float(restored.weight)) == (1, 1.0)
 
 
+def test_a_checkpoint_of_weights_of_other_shapes_is_refused_by_name(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=1)
+    checkpoints.save(tf.train.Checkpoint(weight=tf.Variable([1.0, 2.0])), TrainingState(step=1), files=[])
+    with pytest.raises(InvalidInputError, match=r"000-0000000001: does not fit the model .*another --run"):
+        checkpoints.restore(checkpoint(0.0), into=tmp_path)
+
+
 def test_only_the_last_checkpoints_are_kept_and_leftovers_of_a_kill_are_removed(tmp_path):
     folder = tmp_path / "checkpoints"
     (folder / ".000-0000000001.partial-77").mkdir(parents=True)

@@ -123,6 +123,7 @@ class GraphEncoder(Encoder):
             graph = WholeGraph(self.adjacency, **edges)
             of_users, of_items = self._propagate_all(*represented, graph, training=training)
             return tf.gather(of_users, users), tf.gather(of_items, items)
+        users, items = tf.cast(users, tf.int64), tf.cast(items, tf.int64)
         batch = _ascending(users), _ascending(items)
         graph = GraphToBatch(self.adjacency, batch=batch, layers=self.layers, **edges)
         of_users, of_items = self._propagate_all(*represented, graph, training=training, only=batch[1])
@@ -180,4 +181,4 @@ class GraphEncoder(Encoder):
 
 def _ascending(ids: tf.Tensor) -> tf.Tensor:
     """Each of the ids once, int64."""
-    return tf.sort(tf.unique(tf.cast(ids, tf.int64)).y)
+    return tf.sort(tf.unique(ids).y)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from tf_metammf.errors import InvalidInputError
+from tf_metammf.errors import InvalidInputError, unknown_name
 from tf_metammf.features.token_features import ModalityFeatures
 from tf_metammf.records.token_sequences import TokenSequences
 
@@ -27,6 +27,19 @@ def side_by_side(features: Features) -> tf.Tensor:
     if not isinstance(features, Mapping):
         return features
     return tf.concat([features[name] for name in sorted(features)], axis=-1)
+
+
+def lacking(presence: Presence, modality: str | None) -> Presence:
+    """Presence by modality, False everywhere for one of them; None is for none.
+
+    Raises:
+        InvalidInputError: There is no such modality.
+    """
+    if modality is None:
+        return presence
+    if modality not in presence:
+        raise unknown_name("modality", modality, presence)
+    return {**presence, modality: tf.zeros_like(presence[modality])}
 
 
 def scope_name(modality: str) -> str:

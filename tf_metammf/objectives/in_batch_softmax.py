@@ -79,6 +79,12 @@ class InBatchSoftmax(Objective):
     distinct_candidates = True
     distinct_queries = True
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "call" in vars(cls) and "distinct_queries" not in vars(cls):
+            # A call of its own has queries of rows, unless it says that it knows better.
+            cls.distinct_queries = False
+
     def __init__(
         self,
         item_frequency: NDArray[np.integer],

@@ -87,14 +87,16 @@ class Checkpoints:
 
         Returns:
             The state, or None where there is no sound checkpoint.
+
+        Raises:
+            InvalidInputError: The checkpoint has weights of other shapes, such as those of a layer that has changed.
         """
         for folder in reversed(self._steps()):
             damage = _damage(folder)
             if damage:
                 warnings.warn(f"{folder}: {damage}; skipping this checkpoint.", stacklevel=2)
                 continue
-            with taken_literally(folder) as literal:
-                trackable.read(str(literal / WEIGHTS))
+            _read(folder, trackable)
             for file in folder.iterdir():
                 if not file.name.startswith(WEIGHTS) and file.name not in (STATE, CHECKSUMS):
                     aside = into / f".{file.name}.partial"
@@ -119,6 +121,17 @@ class Checkpoints:
             for path in self.folder.iterdir():
                 if path.name.startswith(".") or path == target:
                     _remove(path)
+
+
+def _read(folder: Path, trackable: tf.train.Checkpoint) -> None:
+    try:
+        with taken_literally(folder) as literal:
+            trackable.read(str(literal / WEIGHTS))
+    except ValueError as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise InvalidInputError(
+            f"{folder}: does not fit the model ({reason}). It may be of another version: train with another --run."
+        ) from error
 
 
 def _share(source: Path, target: Path) -> None:
