@@ -158,7 +158,7 @@ def _nothing_left(counts: PreferenceCounts) -> str:
     reasons = (
         f"{counts.unknown:,} are of users or chosen items that the record set does not have, "
         f"{counts.nothing_rejected:,} have no rejected item left ({counts.rejected_interactions:,} rejected items are "
-        f"interactions of the user, {counts.unknown_rejected:,} are not in the record set), "
+        f"interactions of the user or the chosen item, {counts.unknown_rejected:,} are not in the record set), "
         f"{counts.chosen_in_test:,} choose a test interaction"
     )
     return (
