@@ -14,7 +14,6 @@ mood        the content of one modality times the sign of another one. Teachers 
 ==========  =========================================================================================================
 """
 
-import argparse
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import NDArray
 
+from benchmarks.measurement import over_cases_and_seeds
 from benchmarks.report import print_table, write_report
 from tf_metammf import MetaMMF
 from tf_metammf.auxiliary.teacher import Teacher
@@ -185,20 +185,15 @@ def variants(name: str, teachers: Sequence[Teacher], shuffled: Sequence[Teacher]
 
 def main() -> None:
     """Measures every case, prints the tables and writes ``results/distillation.json``."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=5, help="Seeds of data and models.")
-    parser.add_argument("--cases", nargs="+", default=CASES, choices=CASES)
-    arguments = parser.parse_args()
     results: dict[str, Any] = {}
-    for name in arguments.cases:
-        runs = [measured(name, seed) for seed in range(arguments.seeds)]
+    for name, runs in over_cases_and_seeds(str(__doc__), CASES, measured).items():
         results[name] = {label: [each[label] for each in runs] for label in runs[0]}
         rows = [
             [label, f"{np.mean(values):.3f}", f"{min(values):.3f}", f"{max(values):.3f}"]
             for label, values in results[name].items()
         ]
         print_table(f"{name}: ndcg@20 of items without interactions", ["model", "mean", "worst", "best"], rows)
-    write_report("distillation", {"seeds": arguments.seeds, "ndcg@20": results})
+    write_report("distillation", {"seeds": len(runs), "ndcg@20": results})
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """How the benchmarks measure: sides in turn, peak memory in a separate process, growth as an exponent."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -74,3 +75,20 @@ def of_its_own_process(module: str, *arguments: str) -> Any:
 def growth_exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
     """The ``p`` of ``value = c size ** p`` by least squares of the logarithms."""
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
+
+
+def over_cases_and_seeds(
+    description: str, cases: Sequence[str], measured: Callable[[str, int], dict[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
+    """What ``measured(case, seed)`` gives for the cases and seeds of the command line, a list of seeds for each case.
+
+    Args:
+        description: The documentation of the benchmark, whose first line the help shows.
+        cases: The cases there are.
+        measured: Measures a case with a seed of data and models.
+    """
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=5, help="Seeds of data and models.")
+    parser.add_argument("--cases", nargs="+", default=cases, choices=cases)
+    arguments = parser.parse_args()
+    return {case: [measured(case, seed) for seed in range(arguments.seeds)] for case in arguments.cases}

@@ -12,7 +12,6 @@ noise  all of the taste is in the narrow modality and the wide one is noise; vec
 =====  ==============================================================================================================
 """
 
-import argparse
 import os
 import tempfile
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 
 from benchmarks.distillation import ITEMS, USERS, Case, made, ndcg
+from benchmarks.measurement import over_cases_and_seeds
 from benchmarks.report import print_table, write_report
 from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
 from tf_metammf.records.record_set import RecordSet
@@ -143,13 +143,8 @@ def seen(case: Case, run: RunDirectory) -> dict[str, Any]:
 
 def main() -> None:
     """Measures both cases, prints the tables and writes ``results/modality_updates.json``."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=5, help="Seeds of data and models.")
-    parser.add_argument("--cases", nargs="+", default=CASES, choices=CASES)
-    arguments = parser.parse_args()
     results: dict[str, Any] = {}
-    for name in arguments.cases:
-        runs = [measured(name, seed) for seed in range(arguments.seeds)]
+    for name, runs in over_cases_and_seeds(str(__doc__), CASES, measured).items():
         results[name] = {way: [run[way] for run in runs] for way in runs[0]}
         rows = [
             [
@@ -163,7 +158,7 @@ def main() -> None:
         ]
         heads = ["way", "mean", "worst", "best", "passes a step", "s", "stopped after epoch, by seed"]
         print_table(f"{name}: ndcg@20 of items without interactions", heads, rows)
-    write_report("modality_updates", {"seeds": arguments.seeds, "runs": results})
+    write_report("modality_updates", {"seeds": len(runs), "runs": results})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ reference  users and items have IDs, and preferences are whims of single users. 
 =========  ==========================================================================================================
 """
 
-import argparse
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import NDArray
 
+from benchmarks.measurement import over_cases_and_seeds
 from benchmarks.report import print_table, write_report
 from tf_metammf import MetaMMF
 from tf_metammf.auxiliary.teacher import Teacher
@@ -245,13 +245,8 @@ def measured(name: str, seed: int) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Measures every case, prints the tables and writes ``results/preferences.json``."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=5, help="Seeds of data and models.")
-    parser.add_argument("--cases", nargs="+", default=CASES, choices=CASES)
-    arguments = parser.parse_args()
     results: dict[str, Any] = {}
-    for name in arguments.cases:
-        runs = [measured(name, seed) for seed in range(arguments.seeds)]
+    for name, runs in over_cases_and_seeds(str(__doc__), CASES, measured).items():
         results[name] = {
             label: {metric: [each[label][metric] for each in runs] for metric in of_model}
             for label, of_model in runs[0].items()
@@ -261,7 +256,7 @@ def main() -> None:
             for label, of_model in results[name].items()
         ]
         print_table(f"{name}: users without preferences", ["model", "recall@20", "ndcg@20", "pair accuracy"], rows)
-    write_report("preferences", {"seeds": arguments.seeds, "users without preferences": results})
+    write_report("preferences", {"seeds": len(runs), "users without preferences": results})
 
 
 if __name__ == "__main__":

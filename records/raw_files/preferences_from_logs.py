@@ -52,12 +52,12 @@ def preferences_from_logs(
         rule: The rule.
         timestamp_format: How times are written, as ``strptime`` takes it; recognised by default.
         source: Name of the source, whose options messages name.
-        skip: Whether rows that cannot be read are left out; whoever read the interactions has listed those without
-            ids or times. By default the first one is an error.
+        skip: Whether rows that cannot be read are left out; rows without ids or times are listed where the interactions
+            are read. By default the first one is an error.
 
     Raises:
-        InvalidInputError: A column of the rule is not there, a row of it has something that is no number, there are no
-            times and the rule asks for them, or the rule finds nothing.
+        InvalidInputError: A column of the rule is missing or has a value that is not a number, the rule asks for times
+            and there are none, or the rule finds nothing.
     """
     wanted = _columns(files[0], columns, rule)
     kinds: dict[str, ColumnKind] = {**wanted.kinds(), **dict.fromkeys(rule.columns, "number")}

@@ -1,7 +1,5 @@
 """Rules of preferences: what they say, and where a wrong one is wrong."""
 
-from contextlib import suppress
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,8 +54,14 @@ def test_a_wrong_rule_is_refused_at_its_place(text, place, expected):
 
 @given(st.text(max_size=60))
 def test_no_text_is_anything_but_a_rule_or_refused(text):
-    with suppress(InvalidInputError):
-        preference_rule(f"a > 1 over {text}")
+    try:
+        rule = preference_rule(f"a > 1 over {text}")
+    except InvalidInputError as error:
+        assert str(error).startswith("preferences is ")
+    else:
+        assert rule.chosen == (Comparison("a", ">", 1.0),)
+        assert rule.rejected
+        assert rule.seconds is None or rule.seconds >= 0
 
 
 def test_a_rule_is_told_from_a_file():
