@@ -1,10 +1,8 @@
 """Preferences on their way from files and logs into record sets, against plain Python on the raw rows."""
 
-import gzip
 import hashlib
 import json
 import shutil
-from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow
@@ -13,6 +11,7 @@ import pyarrow.parquet
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from preference_log import RULE, log
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError, InvalidRecordSetError
@@ -31,30 +30,13 @@ from tf_metammf.records import (
 )
 from tf_metammf.records.beam.conversion import convert_with_beam
 from tf_metammf.records.conversion.conversion_settings import ConversionSettings
-from tf_metammf.records.preference_rule import preference_rule
-from tf_metammf.records.raw_files.interaction_table import InteractionColumns
 from tf_metammf.records.raw_files.preference_files import (
-    read_preferences_file,
-    require_writable,
     write_preferences_file,
 )
-from tf_metammf.records.raw_files.preferences_from_logs import MOST_REJECTED, LogFile, preferences_from_logs
+from tf_metammf.records.raw_files.preferences_from_logs import MOST_REJECTED
 from tf_metammf.records.sources import tabular
 
-RULE = "completion >= 0.8 over completion < 0.2, same user, 24 hours"
 DAY = 86_400
-
-
-def log():
-    random, rows = np.random.default_rng(0), 600
-    return pyarrow.table(
-        {
-            "user": [f"u{n}" for n in random.integers(0, 12, rows)],
-            "item": [f"v{n}" for n in random.integers(0, 60, rows)],
-            "timestamp": np.arange(rows) * 600 + 10**9,
-            "completion": random.uniform(0, 1, rows).round(2),
-        }
-    )
 
 
 @pytest.fixture(scope="module")
@@ -129,46 +111,6 @@ def test_a_rule_finds_the_pairs_of_each_user_that_are_near_in_time(records):
     assert validate(records.folder) == []
 
 
-def found_in(path, table=None, **options):
-    """What the rule finds in a file, which is written first where there is a table."""
-    if table is not None:
-        pyarrow.csv.write_csv(table, path)
-    columns = InteractionColumns("user", "item", timestamp="timestamp")
-    return preferences_from_logs([LogFile(path)], columns, preference_rule(RULE), **options)
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        lambda time: str(time * 1000),
-        lambda time: str(time * 1_000_000 + 1),
-        lambda time: f"{time}.25",
-        lambda time: f"{time * 1000}.5",
-        lambda time: datetime.fromtimestamp(time, UTC).isoformat(),
-        lambda time: datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds"),
-    ],
-    ids=["milliseconds", "microseconds", "fractions", "fractions of milliseconds", "dates", "dates with fractions"],
-)
-def test_the_hours_of_a_rule_are_hours_whatever_unit_times_are_in(tmp_path, form):
-    times = log()["timestamp"].to_pylist()
-    expected = found_in(tmp_path / "seconds.csv", log())
-    found = found_in(tmp_path / "other.csv", log().set_column(2, "timestamp", [[form(time) for time in times]]))
-    assert found == expected
-    assert len(found) > 50
-
-
-def test_what_is_no_number_in_a_column_of_a_rule_is_refused_at_its_place_or_left_out(tmp_path):
-    rows = log().to_pylist()
-    rows[4]["completion"] = "half"
-    lines = [",".join(map(str, row.values())) for row in rows]
-    path = tmp_path / "interactions.csv"
-    path.write_text("\n".join(["user,item,timestamp,completion", *lines]))
-    with pytest.raises(InvalidInputError, match=r'line 6: column "completion" has "half".*on_error skip'):
-        found_in(path)
-    left = found_in(tmp_path / "left.csv", pyarrow.concat_tables([log()[:4], log()[5:]]))
-    assert found_in(path, skip=True) == left
-
-
 def test_the_same_data_give_the_same_bytes_and_another_seed_another_division(folder, records, tmp_path):
     again = converted(folder, tmp_path / "again", preferences=RULE)
     assert again.metadata.checksum == records.metadata.checksum
@@ -191,84 +133,6 @@ def test_record_sets_without_preferences_are_written_as_before(records, plain):
     assert "preferences" not in json.loads((plain.folder / "metadata.json").read_text())
     assert records.metadata.schema_version == 5
     assert records.metadata.checksum_without_preferences == plain.metadata.checksum != records.metadata.checksum
-
-
-PAIRS = NamedPreferences(
-    ["u1", "u1", "u2", "gone"],
-    ["v1", "v2", "v3", "v4"],
-    [["v50", "v51"], ["v52"], ["v53", "gone"], ["v54"]],
-    np.array([1, 0.5, 2, 1], np.float32),
-    ["survey", "survey", "judge", "judge"],
-)
-
-
-def texts(mark):
-    return {
-        "user": list(PAIRS.user),
-        "chosen": list(PAIRS.chosen),
-        "rejected": [mark.join(each) for each in PAIRS.rejected],
-        "weight": [1, 0.5, 2, 1],
-        "source": list(PAIRS.source),
-        "ignored": [None] * 4,
-    }
-
-
-def write_forms(folder):
-    pyarrow.csv.write_csv(pyarrow.table(texts("|")), folder / "a.csv")
-    pyarrow.csv.write_csv(
-        pyarrow.table(texts(";")), folder / "a.tsv", write_options=pyarrow.csv.WriteOptions(delimiter="\t")
-    )
-    (folder / "b.csv.gz").write_bytes(gzip.compress((folder / "a.csv").read_bytes()))
-    pyarrow.parquet.write_table(
-        pyarrow.table({**texts("|"), "rejected": [list(each) for each in PAIRS.rejected]}), folder / "a.parquet"
-    )
-    write_preferences_file(folder / "own.csv", PAIRS)
-    write_preferences_file(folder / "own.parquet", PAIRS)
-
-
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "b.csv.gz", "a.parquet", "own.csv", "own.parquet"])
-def test_all_forms_of_a_file_say_the_same(tmp_path, name):
-    write_forms(tmp_path)
-    found = read_preferences_file(tmp_path / name)
-    assert list(found.user) == list(PAIRS.user)
-    assert list(found.chosen) == list(PAIRS.chosen)
-    assert [list(each) for each in found.rejected] == PAIRS.rejected
-    assert found.weight.tolist() == [1, 0.5, 2, 1]
-    assert list(found.source) == list(PAIRS.source)
-
-
-def test_an_archive_may_have_numbers_and_a_matrix(tmp_path):
-    np.savez(tmp_path / "a.npz", user=[1, 2], chosen=[3, 4], rejected=[[5, 6], [7, 8]])
-    found = read_preferences_file(tmp_path / "a.npz")
-    assert [list(each) for each in found.rejected] == [["5", "6"], ["7", "8"]]
-    assert found.weight is None
-    np.savez(tmp_path / "b.npz", user=[1, 2], chosen=[3, 4], rejected=[5, 6])
-    assert read_preferences_file(tmp_path / "b.npz").rejected == [["5"], ["6"]]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("user,chosen\n1,2\n", "has the columns user, chosen; expected user, chosen, rejected"),
-        ("user,chosen,rejected\n1,2,\n", 'line 2: column "rejected" has no item'),
-        ("user,chosen,rejected\n,2,3\n", 'line 2: column "user" has no value'),
-        ("user,chosen,rejected,weight\n1,2,3,-1\n", 'column "weight" has -1'),
-        ("user,chosen,rejected,weight\n1,2,3,nan\n", 'column "weight" has no number'),
-        ("user,chosen,rejected,weight\n1,2,3,\n", 'column "weight" has no number'),
-        ("user,chosen,rejected\n1,2\n", r"Fix the row\.$"),
-        ("user,chosen,rejected\n", "no rows"),
-    ],
-)
-def test_rows_that_cannot_be_read_are_refused_at_their_place(tmp_path, text, expected):
-    (tmp_path / "a.csv").write_text(text)
-    with pytest.raises(InvalidInputError, match=expected):
-        read_preferences_file(tmp_path / "a.csv")
-
-
-def test_ids_that_text_cannot_hold_are_refused_before_anybody_is_asked(tmp_path):
-    with pytest.raises(InvalidInputError, match=r'the item "a\|b" has a mark.*parquet'):
-        require_writable(tmp_path / "pairs.csv", ["a", "a|b"])
-    require_writable(tmp_path / "pairs.parquet", ["a", "a|b"])
 
 
 def test_a_file_converts_with_the_interactions_and_says_what_was_left_out(folder, tmp_path):
