@@ -1,10 +1,9 @@
 """How much memory training takes.
 
 Everything follows from the plan of the training, before anything is read; no TensorFlow is imported here. The factors
-are numbers of tensors that live at once, checked against what TensorFlow's own account of a step says
-(``tests/trainer/test_memory.py``) and against the growth of processes (``python -m benchmarks.memory``), which
-allocator, threads and kernel have a part in. TensorFlow and its libraries take about 0.7 GB on top, and ranking a
-split up to 0.1 GB between epochs.
+are numbers of tensors that live at once, checked against what TensorFlow's own allocator holds and against the growth
+of processes (``python -m benchmarks.memory``), which allocator, threads and kernel have a part in. TensorFlow and its
+libraries take about 0.7 GB on top, and ranking a split up to 0.1 GB between epochs.
 """
 
 from dataclasses import asdict, dataclass
@@ -33,7 +32,8 @@ class TrainingMemory:
         interactions: The training interactions, the input pipeline and its samplers.
         graph: Edges of the interaction graph, for both directions.
         step: The largest of what a step holds at one time: activations and their gradients while fusing and
-            propagating, the scores of the objective, or the gradients of the embeddings in the update.
+            propagating, the scores of the objective, the gradients of the embeddings in the update, or, before the
+            first step, the values that the largest table begins with.
     """
 
     features: int
@@ -66,7 +66,8 @@ def training_memory(plan: TrainingPlan) -> TrainingMemory:
     * graph: ``60 E``, and ``40 E`` more where neighbourhoods are sampled, or ``20 E`` where a step on the whole graph
       leaves out the edges of its batch;
     * step: the largest of fusion and propagation together, of what the objective adds to what they keep for the
-      backward pass, and of the update, ``12 T + 4 W``, of lazily updated tables only for the rows of the step.
+      backward pass, of the update, ``12 T + 4 W``, of lazily updated tables only for the rows of the step, and of the
+      values that the larger table and its moments are created from, ``4 max(T_users, T_items)``.
 
     Fusing takes ``4 rows (3 F + 2 H + 3 U)``, with full tensors ``4 rows (3 F + 2 H + (3 + 2 S) U)``, without meta
     information ``4 rows (3 F + 2 U)``, of which two fifths are kept; the rows are the items of a batch, or all
@@ -89,6 +90,7 @@ def training_memory(plan: TrainingPlan) -> TrainingMemory:
             fusion + _propagation_bytes(plan),
             2 * fusion // 5 + _objective_bytes(plan),
             FLOAT_BYTES * (_update_values(plan) + dense),
+            FLOAT_BYTES * max(metadata.users * representation_width(model), metadata.items * model.id_units),
         ),
     )
 
