@@ -41,6 +41,7 @@ def few(monkeypatch) -> None:
     for module in (race_module, race_command):
         monkeypatch.setattr(module, "candidates", lambda metadata, overrides: chosen)
     monkeypatch.setattr(race_module, "FIRST_EPOCHS", 1)
+    monkeypatch.setattr(race_module, "FIRST_STEPS", 0)
     monkeypatch.setattr(race_module, "SURVIVORS", 1)
 
 
@@ -127,9 +128,26 @@ def test_what_is_within_a_standard_error_of_the_last_finalist_is_trained_to_its_
     trained = drawn({**values, "does-not": 0.285})
     race(halves, tmp_path / "far")
     assert ("does-not", 3) not in trained
-    trained = drawn({"popularity": 0.1, "learns": 0.3, "does-not": 0.295}, seconds=10)
-    race(halves, tmp_path / "short", budget=60)  # 30 seconds by then, 20 more for each that is trained to its end
-    assert ("learns", 3) in trained and ("does-not", 3) not in trained
+
+
+def test_candidates_are_first_compared_after_enough_steps(drawn, halves, tmp_path, monkeypatch):
+    steps = halves.metadata.splits["train"].interactions / QUICK["training"]["batch_size"]
+    monkeypatch.setattr(race_module, "FIRST_STEPS", 1.5 * steps)
+    trained = drawn({"popularity": 0.1, "learns": 0.3, "does-not": 0.05})
+    race(halves, tmp_path / "run")
+    assert trained == [("popularity", 100), ("learns", 2), ("does-not", 2), ("learns", 3)]
+    assert results(tmp_path / "run")["does-not"] == "behind after 2 epochs"
+
+
+def test_a_finalist_gets_as_many_epochs_as_fit_into_the_budget(drawn, halves, tmp_path, monkeypatch):
+    monkeypatch.setattr(race_module, "SURVIVORS", 2)
+    monkeypatch.setattr(race_module, "SLOWER", 1)
+    values = {"popularity": 0.1, "learns": 0.3, "does-not": 0.2}
+    for budget, epochs in ((60, 3), (45, 2), (30, 1)):  # 30 seconds are gone by then, and 10 more for every epoch
+        trained = drawn(values, seconds=10)
+        race(halves, tmp_path / str(budget), budget=budget)
+        assert ("learns", 3) in trained and max(n for name, n in trained if name == "does-not") == epochs
+        assert results(tmp_path / str(budget)) == {"popularity": "behind", "learns": "winner", "does-not": "behind"}
 
 
 def test_other_settings_than_those_of_the_race_are_refused(drawn, halves, tmp_path):

@@ -1,6 +1,7 @@
 """A race of settings on validation by successive halving, and a run directory of the winner."""
 
 import logging
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,15 +15,13 @@ from numpy.typing import NDArray
 from tf_metammf.errors import InvalidInputError, MetaMMFError, TrainingDivergedError
 from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.records.record_set import RecordSet
-from tf_metammf.records.staging import require_absent
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.portfolio.candidates import Candidate, candidates
 from tf_metammf.trainer.portfolio.decision import is_near, metric_of_users
-from tf_metammf.trainer.portfolio.race_record import RACE_FILE, Entry, RaceRecord
+from tf_metammf.trainer.portfolio.race_record import Entry, RaceRecord, open_record
 from tf_metammf.trainer.rankings import final_rankings, validation_ranking
 from tf_metammf.trainer.runs.references import write_references
-from tf_metammf.trainer.runs.resumption import flat_values
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.runs.run_lock import locked
 from tf_metammf.trainer.training import train
@@ -30,7 +29,10 @@ from tf_metammf.trainer.training import train
 logger = logging.getLogger(__name__)
 
 FIRST_EPOCHS = 10
-"""Epochs after which trained candidates are compared for the first time."""
+"""Epochs after which trained candidates are compared for the first time, if they are enough steps."""
+
+FIRST_STEPS = 300
+"""Steps that this takes at least: on small data ten epochs are too few to learn anything from."""
 
 SURVIVORS = 2
 """Trained candidates that are trained to their end."""
@@ -55,8 +57,9 @@ def race(
     """Trains what is best on validation, out of settings that are known to be good somewhere.
 
     1. What needs no training is solved: popularity, neighbours by interactions and by content, EASE.
-    2. Trained candidates go through :data:`FIRST_EPOCHS` epochs; the best :data:`SURVIVORS` are trained to their end,
-       and so is each that is behind the last of them by at most one standard error of the difference over users.
+    2. Trained candidates go through :data:`FIRST_EPOCHS` epochs, or as many as have :data:`FIRST_STEPS` steps if that
+       is more; the best :data:`SURVIVORS` are trained to their end, best first, and so is each that is behind the last
+       of them by at most one standard error of the difference over users.
     3. Each is calibrated (:mod:`tf_metammf.trainer.calibration`) before it is compared.
     4. The best is taken. If it cannot serve new items, the best that is trained and looks at content is taken instead,
        where it is behind by at most one standard error of the difference over users; or else, if the best is trained,
@@ -69,8 +72,9 @@ def race(
         record_set: The data.
         folder: The run directory to create, or whose race to resume.
         overrides: Values of the sections ``training`` and ``evaluation``, for all candidates.
-        budget: Seconds. A candidate is not begun, and fewer are trained to their end, where what was measured so far
-            says that they would not fit. What ran before a race was resumed counts.
+        budget: Seconds. A candidate is not begun where what was measured so far says that it would not fit, and all but
+            the first of those that are trained to their end get as many epochs as fit. What ran before a race was
+            resumed counts.
         resume: ``"auto"`` or ``"force"`` to resume; ``"never"`` to refuse an existing folder.
         verbose: As :func:`tf_metammf.trainer.training.train` takes it.
         told: Told what is being done.
@@ -84,7 +88,7 @@ def race(
     """
     run = RunDirectory(Path(folder))
     entrants = candidates(record_set.metadata, overrides or {})
-    record = _record(run, record_set, entrants, overrides=overrides or {}, resume=resume)
+    record = open_record(run.folder, record_set, entrants, overrides=overrides or {}, resume=resume)
     if run.configuration_file.is_file():
         run.open_records(record_set.folder)
         return run
@@ -99,42 +103,6 @@ def race(
                 shutil.rmtree(run.folder)  # nothing was trained that could be resumed
             raise
     return run
-
-
-def _record(
-    run: RunDirectory,
-    record_set: RecordSet,
-    entrants: list[Candidate],
-    *,
-    overrides: Mapping[str, Any],
-    resume: str,
-) -> RaceRecord:
-    checksum = record_set.metadata.checksum
-    if not (run.folder / RACE_FILE).is_file() or resume == "never":
-        require_absent(run.folder, option="--run")
-        run.folder.mkdir(parents=True)
-        monitor = entrants[0].configuration.evaluation.monitor
-        given = {section: dict(values) for section, values in overrides.items()}
-        record = RaceRecord(monitor, checksum, [Entry(each.name) for each in entrants], overrides=given)
-        record.write(run.folder)
-        return record
-    record = RaceRecord.read(run.folder)
-    if record.records != checksum:
-        raise InvalidInputError(
-            f"{record_set.folder}: is not the record set that the race in {run.folder} was begun with. Give that one, "
-            "or choose another --run."
-        )
-    if record.overrides is not None and flat_values(record.overrides) != flat_values(overrides):
-        before, now = (_listed(flat_values(each)) for each in (record.overrides, overrides))
-        raise InvalidInputError(
-            f"{run.folder}: the race was begun with other settings ({before} in the folder, {now} now). Give the same, "
-            "or choose another --run."
-        )
-    return record
-
-
-def _listed(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items()) or "none"
 
 
 class _Race:
@@ -163,27 +131,40 @@ class _Race:
                 if candidate.is_trained and slowest and self._seconds + SLOWER * slowest > budget:
                     self._leave(entry, "not begun within the budget")
                 else:
-                    most = candidate.configuration.training.epochs
-                    self._advance(name, epochs=min(FIRST_EPOCHS, most) if candidate.is_trained else most)
+                    self._advance(name, epochs=self._first_epochs(name))
         if self._record.finalists is None:
-            self._record.finalists = self._finalists(self._ranked(trained), budget)
+            self._record.finalists = self._finalists(self._ranked(trained))
             self._record.write(self._folder)
         for name in self._ranked(trained):
             entry = self._record.entry(name)
-            if name not in self._record.finalists and entry.epochs <= FIRST_EPOCHS:
-                self._leave(entry, f"behind after {FIRST_EPOCHS} epochs")
-        for name in self._record.finalists:
-            self._advance(name, epochs=self._entrants[name].configuration.training.epochs)
+            if name not in self._record.finalists and entry.epochs <= self._first_epochs(name):
+                self._leave(entry, f"behind after {entry.epochs} epochs")
+        for place, name in enumerate(self._record.finalists):
+            most = self._entrants[name].configuration.training.epochs
+            self._advance(name, epochs=min(most, self._fitting_epochs(name, budget)) if place else most)
         self._choose()
 
-    def _finalists(self, ranked: list[str], budget: float) -> list[str]:
+    def _first_epochs(self, name: str) -> int:
+        """Epochs after which a candidate is compared for the first time; all of them where nothing is trained."""
+        candidate = self._entrants[name]
+        settings = candidate.configuration.training
+        if not candidate.is_trained:
+            return settings.epochs
+        steps = max(self._record_set.metadata.splits["train"].interactions / settings.batch_size, 1)
+        return min(settings.epochs, max(FIRST_EPOCHS, math.ceil(FIRST_STEPS / steps)))
+
+    def _finalists(self, ranked: list[str]) -> list[str]:
         """Who is trained to the end, of those that are left, best first."""
         chosen = ranked[:SURVIVORS]
         if len(chosen) < len(ranked):
             last = self._of_users(chosen[-1])
             chosen = chosen + [name for name in ranked[SURVIVORS:] if is_near(last, self._of_users(name))]
-        fitting = [n for n in range(1, len(chosen) + 1) if self._seconds + self._seconds_to_end(chosen[:n]) <= budget]
-        return chosen[: max(fitting, default=1)]
+        return chosen
+
+    def _fitting_epochs(self, name: str, budget: float) -> int:
+        """How many epochs in all a candidate can have within the budget, by what its epochs have taken."""
+        entry = self._record.entry(name)
+        return entry.epochs + int((budget - self._seconds) / max(entry.seconds / entry.epochs, 1e-9))
 
     def finish(self) -> None:
         """Ranks test by the winner, and makes its folder the run directory."""
@@ -251,14 +232,6 @@ class _Race:
             self._record.entry(name).result = "winner" if name == winner else "behind"
         self._record.reason = reason
         self._record.write(self._folder)
-
-    def _seconds_to_end(self, names: list[str]) -> float:
-        """What it takes at most to train candidates from where they are to their ends."""
-        entries = [self._record.entry(name) for name in names]
-        epochs = [self._entrants[name].configuration.training.epochs for name in names]
-        return sum(
-            entry.seconds * (most / max(entry.epochs, 1) - 1) for entry, most in zip(entries, epochs, strict=True)
-        )
 
     def _serving(self, names: list[str]) -> list[str]:
         """Those that serve new items, best first."""

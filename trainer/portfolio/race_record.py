@@ -1,12 +1,16 @@
 """The record of a race: what was measured and decided, which a race that was stopped is resumed from."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.staging import replace_text
+from tf_metammf.records.record_set import RecordSet
+from tf_metammf.records.staging import replace_text, require_absent
+from tf_metammf.trainer.portfolio.candidates import Candidate
+from tf_metammf.trainer.runs.resumption import flat_values
 
 RACE_FILE = "race.json"
 
@@ -79,3 +83,51 @@ class RaceRecord:
             return cls(**content, entries=entries)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise InvalidInputError(f"{path}: cannot be read ({error}). Remove the folder and train again.") from error
+
+
+def open_record(
+    folder: Path,
+    record_set: RecordSet,
+    entrants: Sequence[Candidate],
+    *,
+    overrides: Mapping[str, Any],
+    resume: str,
+) -> RaceRecord:
+    """The record of a race that is begun, or of one that is resumed.
+
+    Args:
+        folder: Of the race.
+        record_set: The data.
+        entrants: What is raced.
+        overrides: Settings that were given for all of them.
+        resume: ``"never"`` to refuse an existing folder.
+
+    Raises:
+        InvalidInputError: The folder is something else, or data or overrides are not those of the race.
+    """
+    checksum = record_set.metadata.checksum
+    if not (folder / RACE_FILE).is_file() or resume == "never":
+        require_absent(folder, option="--run")
+        folder.mkdir(parents=True)
+        monitor = entrants[0].configuration.evaluation.monitor
+        given = {section: dict(values) for section, values in overrides.items()}
+        record = RaceRecord(monitor, checksum, [Entry(each.name) for each in entrants], overrides=given)
+        record.write(folder)
+        return record
+    record = RaceRecord.read(folder)
+    if record.records != checksum:
+        raise InvalidInputError(
+            f"{record_set.folder}: is not the record set that the race in {folder} was begun with. Give that one, "
+            "or choose another --run."
+        )
+    if record.overrides is not None and flat_values(record.overrides) != flat_values(overrides):
+        before, now = (_listed(flat_values(each)) for each in (record.overrides, overrides))
+        raise InvalidInputError(
+            f"{folder}: the race was begun with other settings ({before} in the folder, {now} now). Give the same, "
+            "or choose another --run."
+        )
+    return record
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "none"
