@@ -238,7 +238,7 @@ def test_other_data_and_other_folders_are_refused(drawn, halves, write_halves, t
 
 def test_candidates_are_those_for_the_data_and_take_two_sections(halves):
     found = {each.name: each for each in candidates(halves.metadata, {"training": {"seed": 3}})}
-    assert {"gcn", "default", "cold-start", "ease", "item-knn-content", "popularity"} <= set(found)
+    assert {"gcn", "wide", "cold-start", "ease", "item-knn-content", "popularity"} <= set(found)
     assert {each.configuration.training.seed for each in found.values()} == {3}
     assert found["gcn"].serves_newcomers and not found["ease"].serves_newcomers
     spread = {each.name: each for each in candidates(halves.metadata, {"training": {"strategy": "mirrored"}})}

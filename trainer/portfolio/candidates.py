@@ -14,7 +14,7 @@ from tf_metammf.trainer.configuration.configuration_files import read_configurat
 UNTRAINED = ("popularity", "item-knn", "item-knn-content", "ease")
 """Presets in which nothing is trained."""
 
-WITH_CONTENT = ("default", "cold-start", "lightgcn-softmax", "gcn")
+WITH_CONTENT = ("wide", "cold-start", "lightgcn-softmax", "gcn")
 """Trained presets where items have features, those that take least time first."""
 
 WITHOUT_CONTENT = ("mf-softmax", "lightgcn-softmax")
