@@ -26,6 +26,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Modalities that the run does not use, separated by commas: a reward model that sees them judges.",
     )
     parser.add_argument(
+        "--from_weights",
+        action="store_true",
+        help="A reward model that learns from the weights of interactions, such as watch times, judges; with "
+        "--withheld, it sees these modalities as well.",
+    )
+    parser.add_argument(
         "--program",
         type=str | None,
         help="A program and its arguments that judges: it reads pairs as lines of JSON, and writes its choices.",
@@ -46,8 +52,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Draws, asks, writes, and says how many pairs were labelled."""
-    if (arguments.withheld is None) == (arguments.program is None):
-        raise InvalidInputError("give either --withheld or --program: who is to judge?")
+    rewards = arguments.withheld is not None or arguments.from_weights
+    if rewards == (arguments.program is not None):
+        raise InvalidInputError("give either --withheld, --from_weights or both, or --program: who is to judge?")
     if arguments.seed < 0:
         raise InvalidInputError(f"--seed is {arguments.seed}, expected at least 0.")
     require_absent(arguments.output)
@@ -77,7 +84,8 @@ def run(arguments: Namespace) -> int:
         judge = RewardJudge(
             model,
             data,
-            withheld=[name for name in arguments.withheld.split(",") if name],
+            withheld=[name for name in (arguments.withheld or "").split(",") if name],
+            from_weights=arguments.from_weights,
             margin=arguments.margin,
             settings=RewardSettings(seed=arguments.seed),
         )

@@ -14,7 +14,7 @@ A column whose name is not a plain word is written in quotes.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -95,12 +95,28 @@ class PreferenceRule:
         Returns:
             Two masks, bool ``[rows]``.
         """
-        everything = np.ones(rows, bool)
-        chosen, rejected = (
-            np.logical_and.reduce([everything, *(each.holds(values) for each in side)])
-            for side in (self.chosen, self.rejected)
-        )
-        return chosen, rejected
+        return _all_hold(self.chosen, values, rows), _all_hold(self.rejected, values, rows)
+
+    def undecided(self, values: Mapping[str, NDArray[np.float64]], rows: int) -> NDArray[np.bool_]:
+        """Which rows are on neither side, and could be with numbers where they have none, bool ``[rows]``.
+
+        Args:
+            values: The columns, float64 ``[rows]``.
+            rows: Number of rows.
+        """
+        chosen, rejected = self.sides(values, rows)
+        could = [_all_hold(side, values, rows, without_number=True) for side in (self.chosen, self.rejected)]
+        return (could[0] | could[1]) & ~chosen & ~rejected
+
+
+def _all_hold(
+    side: Sequence[Comparison], values: Mapping[str, NDArray[np.float64]], rows: int, *, without_number: bool = False
+) -> NDArray[np.bool_]:
+    """For which rows all comparisons hold; those of a missing number hold if ``without_number`` does."""
+    found = np.ones(rows, bool)
+    for each in side:
+        found &= each.holds(values) | (without_number & np.isnan(values[each.column]))
+    return found
 
 
 def is_rule(text: str) -> bool:

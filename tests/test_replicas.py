@@ -11,7 +11,7 @@ import pytest
 from loopback_cluster import addresses_of, cluster
 from preloaded_process import run_preloaded
 
-OF_DEVICES = [("in_batch_softmax", "mf"), ("in_batch_softmax", "lightgcn")]
+OF_DEVICES = [("in_batch_softmax", "mf"), ("in_batch_softmax", "lightgcn"), ("preference", "mf")]
 CASES = [("both_directions", "mf"), ("full_softmax", "mf"), ("bpr", "mf")]
 CASES += [("in_batch_softmax", "sage"), ("in_batch_softmax", "lightgcn without targets")]
 CASES += [(objective, "mf with weights") for objective in ("both_directions", "full_softmax", "bpr")]
@@ -53,3 +53,11 @@ def test_loss_and_weights_are_those_of_one_device(sharing, objective, encoder, d
     ]
     # Nothing is absent, so stand-ins and the kernel of absences have no gradient.
     assert moved.count(False) <= 2
+
+
+def test_steps_of_preferences_have_the_losses_and_metrics_of_one_device(devices):
+    one, two = (devices[f"preference mf {count}"] for count in (1, 2))
+    assert len({round(loss, 3) for loss in [one["loss"], *one["later"]]}) == 3
+    np.testing.assert_allclose(two["later"], one["later"], rtol=1e-5)
+    assert one["logged"].keys() == {"pair_loss", "pair_accuracy", "chosen_residual", "rejected_residual"}
+    assert two["logged"] == pytest.approx(one["logged"], rel=1e-4)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.bad_rows import BadRows, write_rejected
+from tf_metammf.records.bad_rows import write_rejected
 from tf_metammf.records.conversion.conversion_settings import ConversionSettings
 from tf_metammf.records.funnel import Funnel, SplitCounts
 from tf_metammf.records.modality_names import require_modality_names
@@ -119,7 +119,7 @@ def convert_as(
         open_record_set(settings.splitting.like)  # a mistake there need not wait for the data
     _refuse_rule(source, settings)
     named = None if settings.preferences is None or settings.preference_rule else _preferences_of(settings, request)
-    read = _with_note_on_rows(module.read(path, options, request=request), request.bad_rows)
+    read = _with_note_on_rows(module.read(path, options, request=request), request)
     read = replace(read, modalities=_thinned(read.modalities, settings.most_tokens))
     require_modality_names(read.modalities, sequences=read.sequences)
     data, dropped = filter_interactions(read, settings.filtering)
@@ -156,7 +156,8 @@ def convert_as(
         show_progress=show_progress,
     )
     if settings.skips_bad_rows:
-        write_rejected(output, request.bad_rows.rejected, folder=path)
+        rejected = [*request.bad_rows.rejected, *request.bad_preference_rows.rejected]
+        write_rejected(output, rejected, folder=path)
     return record_set
 
 
@@ -170,7 +171,7 @@ def _refuse_rule(source: str, settings: ConversionSettings) -> None:
 
 
 def _preferences_of(settings: ConversionSettings, request: ReadRequest) -> NamedPreferences:
-    return read_preferences_file(Path(str(settings.preferences)), bad_rows=request.bad_rows)
+    return read_preferences_file(Path(str(settings.preferences)), bad_rows=request.bad_preference_rows)
 
 
 def _thinned(modalities: Mapping[str, ModalityFeatures], most: int) -> dict[str, ModalityFeatures]:
@@ -182,10 +183,14 @@ def _thinned(modalities: Mapping[str, ModalityFeatures], most: int) -> dict[str,
     }
 
 
-def _with_note_on_rows(read: RawData, bad_rows: BadRows) -> RawData:
-    """The same with a note on rows that were left out and are none of interactions."""
-    rows = len(bad_rows.rejected) - sum(read.rows_rejected.values())
-    return replace(read, notes=(*read.notes, *notes_on_rows_of_features(rows)))
+def _with_note_on_rows(read: RawData, request: ReadRequest) -> RawData:
+    """The same with notes on rows that were left out and are none of interactions."""
+    of_features = len(request.bad_rows.rejected) - sum(read.rows_rejected.values())
+    of_preferences = len(request.bad_preference_rows.rejected)
+    notes = [*read.notes, *notes_on_rows_of_features(of_features)]
+    if of_preferences:
+        notes.append(f"Rows that were left out of the preferences: {of_preferences:,}.")
+    return replace(read, notes=tuple(notes))
 
 
 def notes_on_rows_of_features(rows: int) -> tuple[str, ...]:

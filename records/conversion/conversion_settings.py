@@ -77,5 +77,6 @@ class ConversionSettings:
             ratings=self.filtering.rating_threshold is not None,
             splits=self.splitting.method in (None, SOURCE_METHOD),
             bad_rows=BadRows(skip=self.skips_bad_rows),
+            bad_preference_rows=BadRows(skip=self.skips_bad_rows),
             preferences=self.preference_rule,
         )

@@ -8,19 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError
-from tf_metammf.records.bad_rows import BadRows
+from tf_metammf.records.bad_rows import BadRow, BadRows
 from tf_metammf.records.preference_rule import PreferenceRule
 from tf_metammf.records.preferences import NamedPreferences
 from tf_metammf.records.raw_files.delimited_text import TextFormat
 from tf_metammf.records.raw_files.dense_ids import id_column
 from tf_metammf.records.raw_files.interaction_table import InteractionColumns, readable_rows
 from tf_metammf.records.raw_files.table_files import column_names, read_columns
-from tf_metammf.records.raw_files.tables import ColumnKind, joined, listed
+from tf_metammf.records.raw_files.tables import ColumnKind, Table, joined, listed
 from tf_metammf.records.raw_files.timestamps import TimeReading
 from tf_metammf.records.raw_files.unix_times import UNITS
 
 MOST_REJECTED = 20
 """Rejected items that a chosen one is paired with: the nearest in time, or some of all where time does not matter."""
+
+_LEFT_OUT = "left out of the preferences"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ def preferences_from_logs(
     *,
     timestamp_format: str | None = None,
     source: str = "tabular",
-    skip: bool = False,
+    bad_rows: BadRows | None = None,
+    listed_before: Sequence[BadRow] = (),
 ) -> NamedPreferences:
     """The preferences that a rule finds in a log.
 
@@ -52,8 +55,9 @@ def preferences_from_logs(
         rule: The rule.
         timestamp_format: How times are written, as ``strptime`` takes it; recognised by default.
         source: Name of the source, whose options messages name.
-        skip: Whether rows that cannot be read are left out; rows without ids or times are listed where the interactions
-            are read. By default the first one is an error.
+        bad_rows: What to do with rows that are left out of the preferences, because a column of the rule holds no
+            number; by default the first text there is an error, and an empty value is on neither side.
+        listed_before: Rows that were left out of the interactions, which ``bad_rows`` does not get again.
 
     Raises:
         InvalidInputError: A column of the rule is missing or has a value that is not a number, the rule asks for times
@@ -63,13 +67,19 @@ def preferences_from_logs(
     kinds: dict[str, ColumnKind] = {**wanted.kinds(), **dict.fromkeys(rule.columns, "number")}
     if wanted.timestamp is not None and wanted.timestamp not in rule.columns:
         kinds[wanted.timestamp] = "time"
-    tables = [read_columns(each.path, kinds, text=each.text, bad_rows=BadRows(skip=skip)) for each in files]
-    tables, reading = readable_rows(
-        tables, wanted, BadRows(skip=True), timestamp_format=timestamp_format, source=source
-    )
+    bad_rows = bad_rows or BadRows()
+    unreadable = BadRows(skip=bad_rows.skip)
+    tables = [read_columns(each.path, kinds, text=each.text, bad_rows=unreadable) for each in files]
+    others = BadRows(skip=True, rejected=[*unreadable.rejected])
+    tables, reading = readable_rows(tables, wanted, others, timestamp_format=timestamp_format, source=source)
     table = joined([each for each in tables if len(each)])
-    values = {name: table.numbers_of_64_bits(name) for name in rule.columns}
+    values = _values(table, rule)
     chosen, rejected = rule.sides(values, len(table))
+    if bad_rows.skip:
+        left_out = [replace(row, kind=_LEFT_OUT) for row in unreadable.rejected]
+        left_out += [row for each in tables if len(each) for row in _rows_without_number(each, rule)]
+        before = {(row.file, row.record) for row in listed_before}
+        bad_rows.add(row for row in left_out if (row.file, row.record) not in before)
     users, items = id_column(table, columns.user), id_column(table, columns.item)
     time = None if wanted.timestamp is None else table.integers(wanted.timestamp)
     apart = None if rule.seconds is None or reading is None else rule.seconds * _ticks(reading)
@@ -106,6 +116,21 @@ def _columns(file: LogFile, columns: InteractionColumns, rule: PreferenceRule) -
             f"rule, or name the column."
         )
     return replace(columns, rating=None, split=None, weight=None)
+
+
+def _values(table: Table, rule: PreferenceRule) -> dict[str, NDArray[np.float64]]:
+    return {name: table.numbers_of_64_bits(name) for name in rule.columns}
+
+
+def _rows_without_number(table: Table, rule: PreferenceRule) -> list[BadRow]:
+    """Rows that are on neither side because a column of the rule has no number there."""
+    values, found = _values(table, rule), []
+    open_rows = rule.undecided(values, len(table))
+    for name, column in values.items():
+        here = open_rows & np.isnan(column)
+        found += table.bad_rows(np.flatnonzero(here), _LEFT_OUT, f'column "{name}" has no number')
+        open_rows &= ~here
+    return found
 
 
 def _ticks(reading: TimeReading) -> int:

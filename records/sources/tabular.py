@@ -189,7 +189,8 @@ def read(path: Path, options: Options, *, request: ReadRequest | None = None) ->
         columns,
         request.preferences,
         timestamp_format=options.timestamp_format,
-        skip=request.bad_rows.skip,
+        bad_rows=request.bad_preference_rows,
+        listed_before=bad_rows.rejected,
     )
     return replace(data, preferences=found)
 

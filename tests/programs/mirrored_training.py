@@ -1,4 +1,6 @@
-"""Trains on one device and on two logical CPU devices, with what goes with them: RECORDS CONFIGURATION FOLDER.
+"""Trains on one device and on two logical CPU devices, with what goes with them: RECORDS CONFIGURATION FOLDER [NAME].
+
+With a name, only that combination.
 
 One process for all, as devices cannot be made anew once TensorFlow has started.
 """
@@ -27,8 +29,8 @@ INTERRUPTED_AT = 7
 """The step, in the second epoch of five steps each."""
 
 
-def main(records: str, file: str, folder: str) -> None:
-    # As in the tests' own process: optimizing the graphs of six small trainings takes longer than to run them.
+def main(records: str, file: str, folder: str, only: str | None = None) -> None:
+    # As in the tests' own process: optimizing the graphs of small trainings takes longer than to run them.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -41,10 +43,14 @@ def main(records: str, file: str, folder: str) -> None:
         train(record_set, Path(folder) / name, configuration, verbose=0)
 
     for name, settings in COMBINATIONS.items():
+        if only not in (None, name):
+            continue
         if "init_from" in settings:
             settings["init_from"] = str(Path(folder) / settings["init_from"])
         for strategy in ("none", "mirrored"):
             run(f"{name} {strategy}", strategy=strategy, **settings)
+    if only is not None:
+        return
     Checkpointing.on_train_batch_end = terminated
     try:
         run("interrupted", strategy="mirrored", **COMBINATIONS["plain"])

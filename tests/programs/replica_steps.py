@@ -1,4 +1,4 @@
-"""Prints, as JSON, what a step of gradient descent does on one device and on two that share every batch.
+"""Prints, as JSON, what steps of gradient descent do on one device and on two that share every batch.
 
 With TF_CONFIG the two are those of two processes, and those of one device are left out.
 """
@@ -13,11 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from tf_metammf import BPR, FullSoftmax, InBatchSoftmax, InteractionGraph, MetaMMF
+from tf_metammf.auxiliary.teacher import Teacher
+from tf_metammf.objectives.preference import Preference
 
 import tf_keras as keras  # isort: skip - after the package, which chooses Keras 2
 
 USERS, ITEMS, BATCH = 12, 9, 17
-OF_DEVICES = [("in_batch_softmax", "mf"), ("in_batch_softmax", "lightgcn")]
+OF_DEVICES = [("in_batch_softmax", "mf"), ("in_batch_softmax", "lightgcn"), ("preference", "mf")]
 """Cases of one process: between processes the next ones gather and add up all that these do."""
 CASES = [(objective, "mf") for objective in ("both_directions", "full_softmax", "bpr")]
 CASES += [("in_batch_softmax", encoder) for encoder in ("sage", "lightgcn without targets")]
@@ -67,13 +69,32 @@ def step(strategy: tf.distribute.Strategy, objective: str, encoder: str) -> dict
     batch = {"user": train[0][:BATCH], "item": train[1][:BATCH], "negative": random.integers(0, ITEMS, (BATCH, 2))}
     if weights:  # the first row counts nothing, and those of the second part far more than those of the first
         batch["weight"] = np.arange(BATCH, dtype=np.float32) ** 2 / 16
+    if objective == "preference":
+        batch["preference"] = preferences(random)
     # A short last batch: the mean loss is over rows.
-    short = {name: values[:5] for name, values in batch.items()}
-    return {
+    short = tf.nest.map_structure(lambda values: values[:5], batch)
+    found = {
         "loss": mean_loss(strategy, model, model.train_step, [batch]),
         "evaluated": mean_loss(strategy, model, model.test_step, [batch, short]),
         "start": start,
         "weights": [weight.numpy().tolist() for weight in model.trainable_variables],
+    }
+    if objective == "preference":  # the devices have other parts of the batch in every step
+        batches = [tf.nest.map_structure(lambda values, n=n: np.roll(values, 3 * n, axis=0), batch) for n in (1, 2)]
+        found["later"] = [mean_loss(strategy, model, model.train_step, [each]) for each in batches]
+        found["logged"] = {metric.name: float(metric.result()) for metric in model.objective.metrics}
+    return found
+
+
+def preferences(random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Nine of them, which two devices cannot halve, with weights of which the first is 0, and one to three items."""
+    rejected = np.array([random.permutation(ITEMS)[:4] for _ in range(9)])
+    return {
+        "user": random.integers(0, USERS, 9),
+        "chosen": rejected[:, 3],
+        "rejected": rejected[:, :3],
+        "there": np.arange(3) <= np.arange(9)[:, np.newaxis] % 3,
+        "weight": np.arange(9, dtype=np.float32) ** 2 / 8,
     }
 
 
@@ -85,6 +106,10 @@ def make(objective: str, users: np.ndarray, items: np.ndarray) -> keras.layers.L
             return InBatchSoftmax(items, user_frequency=users, temperature=0.5, item_to_user_weight=0.7)
         case "full_softmax":
             return FullSoftmax(items, temperature=0.5)
+        case "preference":
+            tables = (np.random.default_rng(2).normal(size=(rows, 4)).astype(np.float32) for rows in (USERS, ITEMS))
+            reference = Teacher(*tables, np.ones(ITEMS, bool))
+            return Preference(items, reference=reference, beta=0.5, temperature=0.5)
     return BPR()
 
 
@@ -104,8 +129,8 @@ def mean_loss(
 def shared(strategy: tf.distribute.Strategy, batch: dict[str, np.ndarray]) -> dict:
     replicas = strategy.num_replicas_in_sync
     parts = [
-        {name: tf.constant(part) for name, part in zip(batch, columns, strict=True)}
-        for columns in zip(*(np.array_split(values, replicas) for values in batch.values()), strict=True)
+        tf.nest.map_structure(lambda values, part=part: tf.constant(np.array_split(values, replicas)[part]), batch)
+        for part in range(replicas)
     ]
     if replicas == 1:
         return parts[0]

@@ -28,6 +28,16 @@ def test_operators_compare_numbers_and_no_number_is_neither(operator, expected):
     assert not rejected.any()
 
 
+def test_a_row_is_undecided_where_a_missing_number_could_put_it_on_a_side():
+    rule = preference_rule("a >= 2 and b > 0 over a < 1")
+    nothing = np.nan
+    rows = [(3, 1), (3, nothing), (3, 0), (nothing, 1), (nothing, 0), (1.5, nothing), (0, nothing)]
+    a, b = np.array(rows, float).T
+    #          chosen  b unknown  neither  either  rejected or neither  neither  rejected
+    expected = [False, True, False, True, True, False, False]
+    assert rule.undecided({"a": a, "b": b}, len(rows)).tolist() == expected
+
+
 @pytest.mark.parametrize(
     ("text", "place", "expected"),
     [

@@ -200,7 +200,9 @@ def test_items_without_the_withheld_modality_are_not_judged():
 def test_wrong_options_are_refused(acoustic, tmp_path, capsys):
     words = ["preferences", "label", "--run", str(acoustic.folder), "--output", str(tmp_path / "pairs.csv")]
     for more, expected in (
-        ([], "either --withheld or --program"),
+        ([], "either --withheld, --from_weights or both, or --program"),
+        (["--from_weights", "--program", "true"], "either --withheld, --from_weights or both, or --program"),
+        (["--from_weights"], "its interactions have no weights, so no reward can be learned from them. Convert"),
         (["--withheld", "acoustic"], 'modality "acoustic" is one that the run was trained on'),
         (["--withheld", "smell"], 'unknown modality "smell"'),
         (["--withheld", "visual", "--margin", "-1"], "margin is -1"),

@@ -3,10 +3,12 @@
 import csv
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from preloaded_process import run_preloaded
 
 from tf_metammf.commands.main import main
 from tf_metammf.errors import InvalidInputError
@@ -18,6 +20,8 @@ from tf_metammf.trainer.evaluation import evaluate, load_model
 from tf_metammf.trainer.rehearsal import rehearse
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.training import train
+
+MIRRORED_TRAINING = Path(__file__).parents[1] / "programs" / "mirrored_training.py"
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +211,21 @@ def test_replicas_share_a_step_of_preferences(records):
         parts += preference_batches(preferences, **options, input_context=context).take(2).as_numpy_iterator()
     for name, values in whole.items():
         np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), values)
+
+
+@pytest.mark.long
+def test_two_devices_have_the_losses_of_one(records, finished, tmp_path):
+    """Losses, and what is measured of the preferences, with `training.strategy mirrored`."""
+    settings = preferring(finished, epochs=3)
+    (tmp_path / "preferring.yaml").write_text(settings.to_yaml())
+    ran = run_preloaded([MIRRORED_TRAINING, records.folder, tmp_path / "preferring.yaml", tmp_path, "plain"])
+    assert ran.returncode == 0, ran.stderr
+    one, two = (history(RunDirectory(tmp_path / f"plain {strategy}")) for strategy in ("none", "mirrored"))
+    assert len(one) == len(two) == 3
+    for row, expected in zip(two, one, strict=True):
+        assert row.keys() == expected.keys() >= {"loss", "pair_loss", "chosen_residual", "val_pair_accuracy"}
+        for name, value in row.items():
+            assert float(value) == pytest.approx(float(expected[name]), rel=1e-4, abs=1e-5), name
 
 
 def test_what_cannot_work_is_refused_by_name(records, halves, finished, write_halves, tmp_path):

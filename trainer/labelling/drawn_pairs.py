@@ -66,11 +66,37 @@ def draw_pairs(model: Any, data: TrainingData, *, pairs: int, top_k: int = 100, 
             scores[row, seen[user]] = -np.inf
             candidates = np.argsort(-scores[row], kind="stable")[:top_k]
             candidates = candidates[np.isfinite(scores[row, candidates])]
-            found.extend(np.array([user, *pair]) for pair in _distinct_pairs(candidates, each, random))
-    if not found:
+            drawn = distinct_pairs(candidates, each, random)
+            found.append(np.insert(drawn, 0, user, axis=1))
+    table = np.concatenate([np.zeros([0, 3], np.int64), *found])[:pairs]
+    if not len(table):
         raise InvalidInputError(f"{data.record_set.folder}: no user has two items that are no interactions.")
-    table = np.array(found, np.int64)[:pairs]
     return DrawnPairs(*table.T)
+
+
+def distinct_pairs(items: NDArray[np.int64], count: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Draws pairs of different items, each pair at most once and all equally likely, in either order.
+
+    The pairs have numbers, and numbers are drawn: with ``n`` items, the pair ``k`` is the items at ``k mod n`` and at
+    ``(k mod n + k // n + 1) mod n``, for ``k`` from 0 to ``n (n - 1) / 2 - 1``. Memory follows what is drawn.
+
+    Args:
+        items: Distinct items, int64 ``[n]``.
+        count: Pairs to draw; where there are fewer, all of them.
+        random: The generator.
+
+    Returns:
+        int64 ``[drawn, 2]``.
+    """
+    there = len(items) * (len(items) - 1) // 2
+    if not there:
+        return np.zeros([0, 2], np.int64)
+    numbers = random.choice(there, min(count, there), replace=False)
+    distance, one = np.divmod(numbers, len(items))
+    pairs = items[np.stack([one, (one + distance + 1) % len(items)], axis=1)]
+    swapped = random.random(len(pairs)) < 0.5
+    pairs[swapped] = pairs[swapped, ::-1]
+    return pairs
 
 
 def _interactions(data: TrainingData, items: int) -> list[NDArray[np.int64]]:
@@ -80,15 +106,3 @@ def _interactions(data: TrainingData, items: int) -> list[NDArray[np.int64]]:
     order = np.argsort(user, kind="stable")
     ends = np.cumsum(np.bincount(user, minlength=data.record_set.metadata.users))
     return np.split(item[order], ends[:-1])
-
-
-def _distinct_pairs(items: NDArray[np.int64], count: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Some pairs of different items, each once, in an order that says nothing of their scores."""
-    if len(items) < 2:
-        return np.zeros([0, 2], np.int64)
-    one, two = np.triu_indices(len(items), k=1)
-    drawn = random.permutation(len(one))[:count]
-    pairs = np.stack([items[one[drawn]], items[two[drawn]]], axis=1)
-    swapped = random.random(len(pairs)) < 0.5
-    pairs[swapped] = pairs[swapped, ::-1]
-    return pairs

@@ -1,4 +1,4 @@
-"""A judge inside: a reward model that is trained on a modality which the run does not see."""
+"""A judge inside: a reward model that sees a modality or weights of interactions which the run does not."""
 
 import logging
 from collections.abc import Sequence
@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_metammf.errors import InvalidInputError, unknown_name
-from tf_metammf.records.preference_shards import read_preferences
-from tf_metammf.records.preferences import HELD_OUT, TRAINING, Preferences
 from tf_metammf.records.reader import read_items
 from tf_metammf.trainer.labelling.drawn_pairs import DrawnPairs
 from tf_metammf.trainer.labelling.reward_model import RewardModel, RewardSettings, context_of
+from tf_metammf.trainer.labelling.reward_pairs import reward_pairs
 from tf_metammf.trainer.training_data import TrainingData
 
 _NO_JUDGE = 0.55
@@ -21,15 +20,17 @@ logger = logging.getLogger(__name__)
 
 
 class RewardJudge:
-    """Chooses by a reward model that sees modalities which the run does not.
+    """Chooses by a reward model that sees modalities which the run does not, or learns from weights of interactions.
 
     It learns from the preferences of the record set where there are any, else from training interactions against items
-    that are drawn as often as they occur, so that being popular is no reason to be chosen.
+    that are drawn as often as they occur, so that being popular is no reason to be chosen. From weights, such as watch
+    times, it learns which of two training interactions of a user has the larger one.
 
     Args:
         model: The model of the run, with ``embeddings()``.
         data: Its record set.
-        withheld: Modalities of the record set that the run does not use.
+        withheld: Modalities of the record set that the run does not use. Defaults to none.
+        from_weights: Whether it learns from the weights of interactions. Defaults to False.
         margin: Difference of two rewards from which on one is chosen. Defaults to 0.
         settings: How the reward model is trained.
 
@@ -38,7 +39,8 @@ class RewardJudge:
             without any.
 
     Raises:
-        InvalidInputError: A modality is unknown or none that the run does without, or the margin is negative.
+        InvalidInputError: A modality is unknown or none that the run does without, there is neither a modality nor are
+            there weights, or the margin is negative.
     """
 
     def __init__(
@@ -46,7 +48,8 @@ class RewardJudge:
         model: Any,
         data: TrainingData,
         *,
-        withheld: Sequence[str],
+        withheld: Sequence[str] = (),
+        from_weights: bool = False,
         margin: float = 0.0,
         settings: RewardSettings | None = None,
     ) -> None:
@@ -59,23 +62,23 @@ class RewardJudge:
                     f'the modality "{name}" is one that the run was trained on, so a reward model would see no more '
                     "than it. Name one that model.modalities of the run leaves out."
                 )
-        if not withheld:
-            raise InvalidInputError("withheld is empty, expected modalities that the run does not use.")
+        if not withheld and not from_weights:
+            raise InvalidInputError(
+                "withheld is empty, expected modalities that the run does not use, or from_weights."
+            )
         if not margin >= 0:
             raise InvalidInputError(f"margin is {margin}, expected at least 0.")
-        self.margin, self.withheld = margin, list(withheld)
-        table = read_items(data.record_set, form="vectors").select(list(withheld))
-        context, self._has_context = context_of(
-            {name: np.asarray(each) for name, each in table.features.items()}, table.presence
-        )
+        self.margin, self.withheld, self.from_weights = margin, list(withheld), from_weights
+        context, self._has_context = _context(data, self.withheld)
         users, items = (np.asarray(each, np.float32) for each in model.embeddings())
         self._reward = RewardModel(users, items, context, settings)
-        seed = self._reward.settings.seed
-        learned, held_out = self._known(_pairs_of(data, held_out=False, seed=seed)), self._held_out(data, seed)
+        learned, held_out = (
+            self._known(reward_pairs(data, held_out=each, from_weights=from_weights, seed=self._reward.settings.seed))
+            for each in (False, True)
+        )
         if not len(learned):
-            raise InvalidInputError(
-                f"{data.record_set.folder}: no pair to learn from has {', '.join(withheld)} on both items."
-            )
+            needed = ["different weights"] * from_weights + [f"{', '.join(withheld)} on both items"] * bool(withheld)
+            raise InvalidInputError(f"{data.record_set.folder}: no pair to learn from has {' and '.join(needed)}.")
         self._reward.fit(learned)
         self.accuracy = float((self._reward.margins(held_out) > 0).mean()) if len(held_out) else None
         shown = "" if self.accuracy is None else f", {self.accuracy:.1%} of {len(held_out):,} held-out pairs right"
@@ -90,7 +93,7 @@ class RewardJudge:
     @property
     def source(self) -> str:
         """What the preferences are said to come from."""
-        return f"reward:{','.join(self.withheld)}"
+        return f"reward:{','.join(['weights'] * self.from_weights + self.withheld)}"
 
     def choose(self, pairs: DrawnPairs) -> NDArray[np.int8]:
         """1 where the first item is better by more than the margin, -1 where the second is, else 0; int8 ``[n]``.
@@ -103,34 +106,15 @@ class RewardJudge:
         choices[(np.abs(margins) <= self.margin) | ~there] = 0
         return choices
 
-    def _held_out(self, data: TrainingData, seed: int) -> DrawnPairs:
-        return self._known(_pairs_of(data, held_out=True, seed=seed))
-
     def _known(self, pairs: DrawnPairs) -> DrawnPairs:
         there = self._has_context[pairs.first] & self._has_context[pairs.second]
         return DrawnPairs(pairs.user[there], pairs.first[there], pairs.second[there])
 
 
-def _pairs_of(data: TrainingData, *, held_out: bool, seed: int) -> DrawnPairs:
-    """Pairs whose first item is the better one."""
-    if data.record_set.metadata.preferences is not None:
-        found: Preferences = read_preferences(data.record_set, HELD_OUT if held_out else TRAINING)
-        return DrawnPairs(found.user[found.rows], found.chosen[found.rows], found.rejected)
-    return _against_drawn_items(data, "validation" if held_out else "train", seed=seed)
-
-
-def _against_drawn_items(data: TrainingData, split: str, *, seed: int) -> DrawnPairs:
-    items = data.record_set.metadata.items
-    if split not in data.record_set.metadata.splits:
-        return DrawnPairs(*np.zeros([3, 0], np.int64))
-    user, item = data.interactions_of(split)
-    keys = np.concatenate(
-        [np.zeros(0, np.int64)]
-        + [
-            each[0] * items + each[1]
-            for each in (data.interactions_of(name) for name in data.record_set.metadata.splits)
-        ]
-    )
-    drawn = np.random.default_rng([seed, len(split)]).choice(data.train.item, len(user))
-    sound = ~np.isin(user * items + drawn, keys)
-    return DrawnPairs(user[sound], item[sound], drawn[sound])
+def _context(data: TrainingData, names: list[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """What :func:`context_of` gives of modalities; without any, no columns, which all items have."""
+    if not names:
+        items = data.record_set.metadata.items
+        return np.zeros([items, 0], np.float32), np.ones(items, bool)
+    table = read_items(data.record_set, form="vectors").select(names)
+    return context_of({name: np.asarray(each) for name, each in table.features.items()}, table.presence)
