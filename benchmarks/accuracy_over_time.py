@@ -32,6 +32,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import tf_keras as keras
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.measurement import of_its_own_process
 from benchmarks.report import print_table, write_report
@@ -50,7 +51,19 @@ from tf_metammf.trainer.training_data import TrainingData
 
 SOLVED = ("popularity", "item-knn", "item-knn-content", "ease", "ials")
 TRAINED = (
-    *("default", "cold-start", "gcn", "mf-softmax", "lightgcn-softmax", "mf-bpr", "vbpr", "lightgcn", "bm3", "freedom"),
+    *(
+        "default",
+        "wide",
+        "cold-start",
+        "gcn",
+        "mf-softmax",
+        "lightgcn-softmax",
+        "mf-bpr",
+        "vbpr",
+        "lightgcn",
+        "bm3",
+        "freedom",
+    ),
     *("lgmrec", "smore", "mmhcl", "mgcn", "mmgcn", "invrl", "diffmm", "lattice"),
 )
 METRICS = ("recall@20", "ndcg@20")
@@ -159,7 +172,7 @@ def draw(found: dict[str, list[list[dict[str, Any]]]], path: Path) -> None:
     for place, name in enumerate(ends):
         epochs = found[name][0]
         best = np.maximum.accumulate([row["validation ndcg@20"] for row in epochs])
-        colour = plt.get_cmap("turbo")(place / max(len(ends) - 1, 1))
+        colour = plt.get_cmap("turbo")(0.05 + 0.9 * place / max(len(ends) - 1, 1))
         times = [row["seconds"] for row in epochs]
         axes.plot(times, best, color=colour, marker="o" if len(epochs) == 1 else None, linewidth=1.5)
         # Names that would touch are pushed up.
@@ -168,6 +181,9 @@ def draw(found: dict[str, list[list[dict[str, Any]]]], path: Path) -> None:
         )
         axes.annotate(name, (1.01, below), xycoords=axes.get_yaxis_transform(), color=colour, fontsize=9, va="center")
     axes.set(xscale="log", xlabel="seconds of training, with validation", ylabel="best NDCG@20 on validation so far")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
