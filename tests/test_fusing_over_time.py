@@ -79,6 +79,7 @@ def small(name: str, **options):
     return make_fusion(name, units=(4,), token_units=16, dropout=0.0, **options)
 
 
+@pytest.mark.long
 def test_a_query_finds_the_one_frame_that_counts_in_longer_videos_too():
     """The mean of all frames has 1 / frames of the variance."""
     fusion = small("queries", queries=1)

@@ -160,11 +160,8 @@ def test_a_file_converts_with_the_interactions_and_says_what_was_left_out(folder
 def test_preferences_are_added_to_a_record_set_and_replaced(plain, tmp_path):
     first = read_interactions(plain, "train")
     user = plain.user_ids[first.user[0]]
-    unseen = [
-        item
-        for number, item in enumerate(plain.item_ids)
-        if (user, item) not in positives(plain, "train", "validation", "test")
-    ]
+    watched = positives(plain, "train", "validation", "test")
+    unseen = [item for item in plain.item_ids if (user, item) not in watched]
     assert len(unseen) > 4
     named = NamedPreferences([user] * 2, unseen[:2], [unseen[2:3], unseen[3:4]], source=["a", "b"])
     added = add_preferences(plain, named, tmp_path / "added", origin="survey", share=0.5)

@@ -107,6 +107,7 @@ def test_metrics_are_those_of_the_embeddings(preferred, records, finished):
     assert found["coverage@5"] == pytest.approx(len(shown) / records.metadata.items)
 
 
+@pytest.mark.long
 def test_training_begins_with_the_reference_and_a_large_beta_stays_there(records, finished, tmp_path):
     settings = preferring(finished, epochs=1, beta=1000.0, anchor=0.0)
     settings.training.learning_rate = 1e-9
