@@ -11,7 +11,7 @@ recall@20 on test, which is what papers print that choose their epoch on test. S
 only there to compare like with like.
 
 A model whose result is in the folder is not trained again. Writes ``results/accuracy_over_time-NAME.json``, with NAME
-that of the record set, and a plot of validation over seconds beside it.
+that of the record set, and ``docs/images/accuracy_over_time-NAME.svg``, validation over seconds.
 """
 
 import argparse
@@ -25,14 +25,8 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import tf_keras as keras
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.measurement import of_its_own_process
 from benchmarks.report import print_table, write_report
@@ -66,6 +60,10 @@ TRAINED = (
     ),
     *("lgmrec", "smore", "mmhcl", "mgcn", "mmgcn", "invrl", "diffmm", "lattice"),
 )
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+OURS = ("default", "wide", "cold-start", "gcn", "lightgcn-softmax")
+"""Drawn in colour; the others are grey."""
+
 METRICS = ("recall@20", "ndcg@20")
 SHARE = 0.95
 """Of a model's own best NDCG on validation, for the time that it takes to come near."""
@@ -124,7 +122,8 @@ def main() -> None:
     print_table(title, ["", *columns], rows)
     name = f"accuracy_over_time-{arguments.records.name}"
     content = {"limit": arguments.seconds, "models": {name: summaries[name] for name in ordered}, "epochs": found}
-    draw(found, write_report(name, content).with_suffix(".png"))
+    write_report(name, content)
+    draw(found, IMAGES / f"{name}.svg")
 
 
 def trained(records: Path, folder: Path, name: str, *, seed: int, limit: float) -> list[dict[str, Any]]:
@@ -166,28 +165,32 @@ def summary(epochs: list[dict[str, Any]]) -> dict[str, float]:
 
 def draw(found: dict[str, list[list[dict[str, Any]]]], path: Path) -> None:
     """Draws the best NDCG on validation so far over seconds, of the first seed, and names the lines at their ends."""
-    ends = sorted(found, key=lambda name: summary(found[name][0])["validation ndcg@20"])
-    figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
-    below = 0.0
-    for place, name in enumerate(ends):
-        epochs = found[name][0]
-        best = np.maximum.accumulate([row["validation ndcg@20"] for row in epochs])
-        colour = plt.get_cmap("turbo")(0.05 + 0.9 * place / max(len(ends) - 1, 1))
-        times = [row["seconds"] for row in epochs]
-        axes.plot(times, best, color=colour, marker="o" if len(epochs) == 1 else None, linewidth=1.5)
-        # Names that would touch are pushed up.
-        below = max(
-            float(best[-1]), below + 0.018 * max(summary(each[0])["validation ndcg@20"] for each in found.values())
-        )
-        axes.annotate(name, (1.01, below), xycoords=axes.get_yaxis_transform(), color=colour, fontsize=9, va="center")
-    axes.set(xscale="log", xlabel="seconds of training, with validation", ylabel="best NDCG@20 on validation so far")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.grid(alpha=0.3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    figure.savefig(path, dpi=120)
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    from tf_metammf.records.drawings import COLOURS, REFERENCE, drawing_style, page_svg, standalone_svg
+
+    highest = {name: summary(seeds[0])["validation ndcg@20"] for name, seeds in found.items()}
+    colours = dict(zip(OURS, COLOURS, strict=False))
+    place = 0.0
+    with drawing_style():
+        figure = Figure(figsize=(9, 6), layout="constrained")
+        axes = figure.subplots()
+        for name in sorted(found, key=lambda name: highest[name]):
+            times = [row["seconds"] for row in found[name][0]]
+            best = np.maximum.accumulate([row["validation ndcg@20"] for row in found[name][0]])
+            colour, width = colours.get(name, REFERENCE), 2.0 if name in colours else 0.8
+            axes.plot(times, best, color=colour, linewidth=width, marker="o" if len(times) == 1 else None, markersize=4)
+            # Names that would touch are pushed up.
+            place = max(float(best[-1]), place + 0.032 * max(highest.values()))
+            axes.annotate(
+                name, (1.01, place), xycoords=axes.get_yaxis_transform(), color=colour, fontsize=8, va="center"
+            )
+        axes.set(xscale="log", xlabel="seconds of training with validation", ylabel="best NDCG@20 on validation so far")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        path.write_text(standalone_svg(page_svg(figure, title="Accuracy over time")), encoding="utf-8")
     print(f"drawn: {path.name}")
 
 

@@ -137,6 +137,9 @@ def test_candidates_are_first_compared_after_enough_steps(drawn, halves, tmp_pat
     race(halves, tmp_path / "run")
     assert trained == [("popularity", 100), ("learns", 2), ("does-not", 2), ("learns", 3)]
     assert results(tmp_path / "run")["does-not"] == "behind after 2 epochs"
+    monkeypatch.setattr(race_module, "FIRST_STEPS", 9 * steps)  # more than there are: all are trained to their end
+    race(halves, tmp_path / "whole")
+    assert results(tmp_path / "whole")["does-not"] == "behind"
 
 
 def test_a_finalist_gets_as_many_epochs_as_fit_into_the_budget(drawn, halves, tmp_path, monkeypatch):

@@ -136,8 +136,8 @@ class _Race:
             self._record.finalists = self._finalists(self._ranked(trained))
             self._record.write(self._folder)
         for name in self._ranked(trained):
-            entry = self._record.entry(name)
-            if name not in self._record.finalists and entry.epochs <= self._first_epochs(name):
+            entry, most = self._record.entry(name), self._entrants[name].configuration.training.epochs
+            if name not in self._record.finalists and entry.epochs <= self._first_epochs(name) < most:
                 self._leave(entry, f"behind after {entry.epochs} epochs")
         for place, name in enumerate(self._record.finalists):
             most = self._entrants[name].configuration.training.epochs
