@@ -130,6 +130,23 @@ def test_what_is_within_a_standard_error_of_the_last_finalist_is_trained_to_its_
     assert ("does-not", 3) not in trained
 
 
+def test_a_race_of_an_earlier_version_goes_on_with_its_own_candidates(drawn, halves, tmp_path, monkeypatch):
+    values = {"popularity": 0.1, "learns": 0.3, "does-not": 0.05, "new": 0.9}
+    drawn(values, stop=1)
+    with pytest.raises(KeyboardInterrupt):
+        race(halves, tmp_path / "run")
+    now = [quick("learns", learning_rate=0.05), quick("does-not"), quick("new")]
+    monkeypatch.setattr(race_module, "candidates", lambda metadata, overrides: now)
+    trained = drawn(values)
+    race(halves, tmp_path / "run")
+    assert {name for name, _ in trained} == {"popularity", "learns", "does-not"}
+    assert results(tmp_path / "run") == {
+        "popularity": "behind",
+        "learns": "winner",
+        "does-not": "behind after 1 epochs",
+    }
+
+
 def test_candidates_are_first_compared_after_enough_steps(drawn, halves, tmp_path, monkeypatch):
     steps = halves.metadata.splits["train"].interactions / QUICK["training"]["batch_size"]
     monkeypatch.setattr(race_module, "FIRST_STEPS", 1.5 * steps)
@@ -241,9 +258,9 @@ def test_other_data_and_other_folders_are_refused(drawn, halves, write_halves, t
 
 def test_candidates_are_those_for_the_data_and_take_two_sections(halves):
     found = {each.name: each for each in candidates(halves.metadata, {"training": {"seed": 3}})}
-    assert {"gcn", "wide", "cold-start", "ease", "item-knn-content", "popularity"} <= set(found)
+    assert {"gcn", "wide", "cold-start", "ease", "ials", "item-knn-content", "popularity"} <= set(found)
     assert {each.configuration.training.seed for each in found.values()} == {3}
-    assert found["gcn"].serves_newcomers and not found["ease"].serves_newcomers
+    assert found["gcn"].serves_newcomers and not (found["ease"].serves_newcomers or found["ials"].serves_newcomers)
     spread = {each.name: each for each in candidates(halves.metadata, {"training": {"strategy": "mirrored"}})}
     assert (spread["ease"].configuration.training.strategy, spread["gcn"].configuration.training.strategy) == (
         "none",

@@ -11,8 +11,8 @@ from tf_metammf.records.metadata import Metadata
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.configuration.configuration_files import read_configuration
 
-UNTRAINED = ("popularity", "item-knn", "item-knn-content", "ease")
-"""Presets in which nothing is trained."""
+UNTRAINED = ("popularity", "item-knn", "item-knn-content", "ials", "ease")
+"""Presets that are counted or solved, without gradients."""
 
 WITH_CONTENT = ("wide", "cold-start", "lightgcn-softmax", "gcn")
 """Trained presets where items have features, those that take least time first."""
@@ -77,7 +77,17 @@ def candidates(metadata: Metadata, overrides: Mapping[str, Any]) -> list[Candida
         )
     names = [name for name in UNTRAINED if metadata.modalities or name != "item-knn-content"]
     names += WITH_CONTENT if metadata.modalities else WITHOUT_CONTENT
-    return [Candidate(name, _configuration(name, overrides)) for name in names]
+    return [preset_candidate(name, overrides) for name in names]
+
+
+def preset_candidate(name: str, overrides: Mapping[str, Any]) -> Candidate:
+    """A preset as it is raced.
+
+    Args:
+        name: Of the preset.
+        overrides: As :func:`candidates` takes them.
+    """
+    return Candidate(name, _configuration(name, overrides))
 
 
 def _configuration(name: str, overrides: Mapping[str, Any]) -> Configuration:

@@ -17,7 +17,7 @@ from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
-from tf_metammf.trainer.portfolio.candidates import Candidate, candidates
+from tf_metammf.trainer.portfolio.candidates import Candidate, candidates, preset_candidate
 from tf_metammf.trainer.portfolio.decision import is_near, metric_of_users
 from tf_metammf.trainer.portfolio.race_record import Entry, RaceRecord, open_record
 from tf_metammf.trainer.rankings import final_rankings, validation_ranking
@@ -56,7 +56,7 @@ def race(
 ) -> RunDirectory:
     """Trains what is best on validation, out of settings that are known to be good somewhere.
 
-    1. What needs no training is solved: popularity, neighbours by interactions and by content, EASE.
+    1. What needs no training is solved: popularity, neighbours by interactions and by content, iALS, EASE.
     2. Trained candidates go through :data:`FIRST_EPOCHS` epochs, or as many as have :data:`FIRST_STEPS` steps if that
        is more; the best :data:`SURVIVORS` are trained to their end, best first, and so is each that is behind the last
        of them by at most one standard error of the difference over users.
@@ -93,7 +93,8 @@ def race(
         run.open_records(record_set.folder)
         return run
     with locked(run.folder):
-        race = _Race(record_set, run.folder, record, {each.name: each for each in entrants}, verbose=verbose, told=told)
+        racing = _of_record(record, entrants, overrides or {})
+        race = _Race(record_set, run.folder, record, racing, verbose=verbose, told=told)
         try:
             if record.winner is None:
                 race.run(budget)
@@ -103,6 +104,15 @@ def race(
                 shutil.rmtree(run.folder)  # nothing was trained that could be resumed
             raise
     return run
+
+
+def _of_record(record: RaceRecord, entrants: list[Candidate], overrides: Mapping[str, Any]) -> dict[str, Candidate]:
+    """The candidates that the race was begun with, which in an earlier version may have been others."""
+    known = {each.name: each for each in entrants}
+    return {
+        entry.name: known[entry.name] if entry.name in known else preset_candidate(entry.name, overrides)
+        for entry in record.entries
+    }
 
 
 class _Race:
