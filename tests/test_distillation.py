@@ -239,7 +239,10 @@ def test_a_student_comes_closer_to_its_teacher_on_items_that_no_user_has_seen():
     "options",
     [
         {"encoder": "lightgcn", "encoder_options": {"graph": InteractionGraph([0, 1], [0, 2], users=20, items=40)}},
-        {"encoder": "sage", "encoder_options": {"graph": InteractionGraph([0, 1], [0, 2], users=20, items=40)}},
+        pytest.param(
+            {"encoder": "sage", "encoder_options": {"graph": InteractionGraph([0, 1], [0, 2], users=20, items=40)}},
+            marks=pytest.mark.long,
+        ),
         {"objective": "full_softmax", "combination": "concatenate", "modality_heads": True},
         {"fusion": "metammf", "fusion_options": {"units": (8,), "rank": 2, "meta_units": 2}},
     ],
