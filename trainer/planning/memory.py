@@ -54,7 +54,7 @@ class TrainingMemory:
 
 
 def training_memory(plan: TrainingPlan) -> TrainingMemory:
-    """An estimate of what a training process holds at most, beyond TensorFlow itself, within a fifth.
+    """An estimate of what a training process holds at most, beyond TensorFlow itself.
 
     With ``F`` feature values an item, ``H`` hidden values of the extractor, ``U`` the sum of the widths of the fusion
     layers, ``d`` the width of the representation, ``W`` dense weights, ``T`` embedding values, ``n`` training
