@@ -29,7 +29,7 @@ import numpy as np
 import tf_keras as keras
 
 from benchmarks.measurement import of_its_own_process
-from benchmarks.report import print_table, write_report
+from benchmarks.report import IMAGES, print_table, write_report
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.records.record_set import open_record_set
 from tf_metammf.trainer.configuration.configuration import Configuration
@@ -45,22 +45,10 @@ from tf_metammf.trainer.training_data import TrainingData
 
 SOLVED = ("popularity", "item-knn", "item-knn-content", "ease", "ials")
 TRAINED = (
-    *(
-        "default",
-        "wide",
-        "cold-start",
-        "gcn",
-        "mf-softmax",
-        "lightgcn-softmax",
-        "mf-bpr",
-        "vbpr",
-        "lightgcn",
-        "bm3",
-        "freedom",
-    ),
-    *("lgmrec", "smore", "mmhcl", "mgcn", "mmgcn", "invrl", "diffmm", "lattice"),
+    *("default", "wide", "cold-start", "gcn", "mf-softmax", "lightgcn-softmax"),
+    *("mf-bpr", "vbpr", "lightgcn", "bm3", "freedom", "lgmrec", "smore", "mmhcl", "mgcn", "mmgcn", "invrl", "diffmm"),
+    "lattice",
 )
-IMAGES = Path(__file__).parents[1] / "docs" / "images"
 OURS = ("default", "wide", "cold-start", "gcn", "lightgcn-softmax")
 """Drawn in colour; the others are grey."""
 

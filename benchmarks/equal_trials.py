@@ -17,8 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from benchmarks.model_files import merged, written
 from benchmarks.report import print_table, write_report
 from tf_metammf.trainer.configuration.configuration_files import read_configuration
 
@@ -56,10 +55,13 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = arguments.output.with_name(f"{arguments.output.name}-settings")
     settings.mkdir(parents=True, exist_ok=True)
-    models = [_written(settings, name, arguments) for name in arguments.models.split(",")]
+    names = arguments.models.split(",")
+    bounds = {"epochs": arguments.epochs, "patience": arguments.patience}
+    models = written(settings, "", {name: searched(name, **bounds) for name in names if name != "popularity"})
+    models += ["popularity"] if "popularity" in names else []
     words = ["--records", arguments.records, "--output", arguments.output, "--models", ",".join(models)]
     words += ["--tuner", "random", "--trials", arguments.trials, "--seeds", arguments.seeds]
-    words += ["--reference", "gcn"] if "gcn" in arguments.models.split(",") else []
+    words += ["--reference", "gcn"] if "gcn" in names else []
     command = [sys.executable, "-m", "tf_metammf.commands.main", "compare", *map(str, words)]
     subprocess.run(command, check=True)
     results = json.loads((arguments.output / "results.json").read_text(encoding="utf-8"))
@@ -71,21 +73,12 @@ def main() -> None:
     write_report(f"equal_trials-{arguments.records.name}", results)
 
 
-def _written(folder: Path, name: str, arguments: argparse.Namespace) -> str:
-    """Writes the preset of a model with its ranges; what ``--models`` calls it."""
-    if name == "popularity":
-        return name
-    content: dict[str, dict[str, Any]] = {section: dict(its) for section, its in read_configuration(name).items()}
+def searched(name: str, *, epochs: int, patience: int) -> dict[str, Any]:
+    """The preset of a model with its ranges."""
     if name in SOLVED:
-        content["model"]["encoder"] = {**content["model"]["encoder"], **SOLVED[name]}
-    else:
-        bounds = {"epochs": arguments.epochs, "patience": arguments.patience}
-        for section, its in {"objective": {}, **TRAINED[name]}.items():
-            content[section] = {**content.get(section, {}), **its}
-        content["training"] |= bounds
-    file = folder / f"{name}.yaml"
-    file.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return f"{name}={file}"
+        return merged(read_configuration(name), {"model": {"encoder": SOLVED[name]}})
+    bounds = {"training": {"epochs": epochs, "patience": patience}}
+    return merged(merged(read_configuration(name), TRAINED[name]), bounds)
 
 
 if __name__ == "__main__":

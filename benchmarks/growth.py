@@ -21,9 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 
 from benchmarks.measurement import growth_exponent, in_turn, memory_mib, of_its_own_process, reset_peak_memory
-from benchmarks.report import RESULTS, print_table, spread, write_report
-
-IMAGES = RESULTS.parents[1] / "docs" / "images"
+from benchmarks.report import IMAGES, RESULTS, print_table, spread, write_report
 
 SEED = 0
 CUTOFFS = (10, 20, 50)

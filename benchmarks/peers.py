@@ -28,8 +28,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from benchmarks.model_files import merged, written
 from benchmarks.report import print_table, write_report
 from tf_metammf.trainer.configuration.configuration_files import read_configuration
 
@@ -170,15 +169,15 @@ def _conversion(name: str, *, tiktok: Path | None, sample: Path | None) -> list[
 
 
 def _fusions(folder: Path) -> list[str]:
-    return [*FUSIONS, *_written(folder, "", {"no-content": _no_content()})]
+    return [*FUSIONS, *written(folder, "", {"no-content": _no_content()})]
 
 
 def _fusions_with(folder: Path, comparison: str, changes: dict[str, Any]) -> list[str]:
     models = {"no-content": _no_content()}
     for name in FUSIONS:
         fusion = name.partition("+")[2]
-        models[name] = _merged(read_configuration("gcn"), {"model": {"fusion": {"name": fusion}}} if fusion else {})
-    return _written(folder, f"{comparison}-", {name: _merged(content, changes) for name, content in models.items()})
+        models[name] = merged(read_configuration("gcn"), {"model": {"fusion": {"name": fusion}}} if fusion else {})
+    return written(folder, f"{comparison}-", {name: merged(content, changes) for name, content in models.items()})
 
 
 def _elsewhere(folder: Path) -> list[str]:
@@ -186,43 +185,22 @@ def _elsewhere(folder: Path) -> list[str]:
     changes = {"id-dropout": {"model": {"id_dropout": 0.5}}, "content-alone": {"model": {"id_units": 0}}}
     return [
         *ELSEWHERE,
-        *_written(folder, "", {name: _merged(read_configuration("default"), its) for name, its in changes.items()}),
+        *written(folder, "", {name: merged(read_configuration("default"), its) for name, its in changes.items()}),
     ]
 
 
 def _searched(folder: Path) -> list[str]:
-    models = {
-        name: _merged(_merged(read_configuration(preset), SHARED), own) for name, (preset, own) in SEARCHED.items()
-    }
-    return _written(folder, "searched-", models)
+    models = {name: merged(merged(read_configuration(preset), SHARED), own) for name, (preset, own) in SEARCHED.items()}
+    return written(folder, "searched-", models)
 
 
 def _searched_fusions(folder: Path) -> list[str]:
     models = {}
     for name in ("gcn", "gcn+concatenation"):
         preset, own = SEARCHED[name]
-        searched = _merged(_merged(read_configuration(preset), SHARED), own)
-        models[name] = _merged(searched, {"model": {"graph": {"edge_dropout": 0.0, "exclude_targets": True}}})
-    return _written(folder, "searched_fusions-", models)
-
-
-def _written(folder: Path, prefix: str, models: dict[str, dict[str, Any]]) -> list[str]:
-    """Writes the configuration of every model; what ``--models`` calls them."""
-    words = []
-    for name, content in models.items():
-        file = folder / f"{prefix}{name}.yaml"
-        file.write_text(yaml.safe_dump(content), encoding="utf-8")
-        words.append(f"{name}={file}")
-    return words
-
-
-def _merged(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    both = {
-        key: _merged(content[key], changes[key])
-        for key in content.keys() & changes.keys()
-        if isinstance(content[key], dict) and isinstance(changes[key], dict)
-    }
-    return content | changes | both
+        searched = merged(merged(read_configuration(preset), SHARED), own)
+        models[name] = merged(searched, {"model": {"graph": {"edge_dropout": 0.0, "exclude_targets": True}}})
+    return written(folder, "searched_fusions-", models)
 
 
 def _no_content() -> dict[str, Any]:

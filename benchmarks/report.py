@@ -11,6 +11,7 @@ from rich.table import Table
 from tf_metammf.trainer.runs.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results"
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
 _FILE_WIDTH = 160
 
 
