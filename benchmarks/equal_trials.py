@@ -25,7 +25,7 @@ RATE, PENALTY = {"log_range": [5e-4, 5e-3]}, {"log_range": [1e-8, 1e-3]}
 WITH_SOFTMAX = {"training": {"learning_rate": RATE}, "objective": {"temperature": {"log_range": [0.1, 0.4]}}}
 WITH_BPR = {"training": {"learning_rate": RATE}, "model": {"l2": PENALTY}}
 TRAINED: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("gcn", "default", "cold-start", "lightgcn-softmax"), WITH_SOFTMAX),
+    **dict.fromkeys(("gcn", "wide", "default", "cold-start", "lightgcn-softmax"), WITH_SOFTMAX),
     **dict.fromkeys(("mmhcl", "mgcn", "smore", "lgmrec", "freedom", "lattice", "invrl", "bm3", "vbpr"), WITH_BPR),
 }
 """Two ranges for each trained model: its learning rate, and its temperature or L2 penalty."""

@@ -180,7 +180,7 @@ class FactorScores(HistoryScores):
         self.items, self._units = factors.shape
         self._weight, self._l2 = model.unobserved_weight, model.l2
         self._factors = tf.Variable(factors, trainable=False, name="item_factors")
-        self._prior = tf.Variable(model.unobserved_weight * factors.T @ factors, trainable=False, name="prior")
+        self._prior = tf.Variable(model.prior, trainable=False, name="prior")
         norms = np.maximum(np.linalg.norm(factors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         self._directions = tf.Variable(factors / norms, trainable=False, name="item_directions")
         self.rows_at_once = max(1, SCORES_AT_ONCE // max(1, self.items, self._units**2))

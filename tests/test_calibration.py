@@ -8,7 +8,7 @@ from tf_metammf.calibration import BorrowedVectors, Calibration, CalibrationSett
 from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.model import MetaMMF
-from tf_metammf.trainer.calibration_sweep import Scores, Setting, sweep
+from tf_metammf.trainer.calibration_sweep import EmbeddingScores, Setting, sweep
 
 USERS, ITEMS = 6, 30
 COUNTS = np.where(np.arange(ITEMS) % 5 == 0, 0, np.arange(ITEMS))
@@ -43,7 +43,7 @@ def test_cold_items_have_a_bias_and_the_vectors_of_similar_ones(model, features)
     model.calibration = Calibration(
         CalibrationSettings(0.7, borrows=True),
         COUNTS,
-        cold_vectors=borrowed_vectors.of_items(tf.constant(cold), tf.constant(items[cold])).numpy(),
+        cold_vectors=borrowed_vectors.of_items(cold, tf.constant(items[cold])).numpy(),
         borrow=borrowed_vectors.of_new_items,
     )
     found_users, found_items = (each.numpy() for each in model.embeddings())
@@ -77,7 +77,7 @@ def test_a_sweep_has_the_metrics_of_every_setting():
     warm = COUNTS > 0
     users, items = random.normal(size=(USERS, 3)), random.normal(size=(ITEMS, 3))
     others = random.normal(size=(ITEMS, 3))[~warm]
-    scores = Scores(
+    scores = EmbeddingScores(
         users.astype(np.float32),
         items[warm].astype(np.float32),
         [items[~warm].astype(np.float32), others.astype(np.float32)],

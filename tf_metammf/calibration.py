@@ -8,12 +8,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from tf_metammf.features.item_content import ItemContent
-
-NEIGHBOURS = 10
-"""Most similar warm items whose vectors a cold item takes."""
-
-SHARPNESS = 8
-"""Power of the similarity that weighs them."""
+from tf_metammf.features.similar_items import SimilarItems
 
 
 @dataclass(frozen=True)
@@ -90,9 +85,9 @@ Borrow = Callable[[tf.Tensor, Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]],
 class BorrowedVectors:
     """Vectors of items without interactions, from the warm items with the most similar features.
 
-    ``v`` has the direction of the sum of ``s_j^8 e_j`` over the :data:`NEIGHBOURS` warm items ``j`` with the largest
-    cosine ``s_j`` to the item, of the standardised features of all modalities side by side, and the mean length of
-    the embeddings of warm items. An item with no feature, or none that is similar to any, keeps its own.
+    ``v`` has the direction of the sum of ``s_j^8 e_j`` over the warm items ``j`` of
+    :class:`tf_metammf.features.similar_items.SimilarItems`, and the mean length of the embeddings of warm items. An
+    item with no feature, or none that is similar to any, keeps its own.
 
     Args:
         content: The features of all items.
@@ -101,32 +96,24 @@ class BorrowedVectors:
     """
 
     def __init__(self, content: ItemContent, embeddings: NDArray[np.float32], warm: NDArray[np.bool_]) -> None:
-        self._content = content
-        items = tf.constant(np.flatnonzero(warm), tf.int64)
-        # Variables, not constants: those are a part of an exported graph, which may not be larger than 2 GB.
-        self._directions = _variable(tf.math.l2_normalize(content.side_by_side(items), axis=1))
-        self._vectors = _variable(embeddings[warm])
+        self._content, self._similar = content, SimilarItems(content, warm)
+        self._vectors = tf.Variable(embeddings[warm], trainable=False, name="borrowed", dtype=tf.float32)
         self._length = float(np.linalg.norm(embeddings[warm], axis=1).mean()) if warm.any() else 0.0
 
-    def of_items(self, items: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
+    def of_items(self, items: NDArray[np.integer], embeddings: tf.Tensor) -> tf.Tensor:
         """Vectors, float32 ``[n, d]``, of items by dense id, int64 ``[n]``, with their own embeddings ``[n, d]``."""
-        return self._of(self._content.side_by_side(items), embeddings)
+        return self._of(self._similar.of_items(items), embeddings)
 
     def of_new_items(
         self, embeddings: tf.Tensor, features: Mapping[str, tf.Tensor], presence: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
         """The same of items that are not in the catalogue."""
-        return self._of(tf.concat(list(self._content.of(features, presence).values()), axis=1), embeddings)
+        side_by_side = tf.concat(list(self._content.of(features, presence).values()), axis=1)
+        return self._of(self._similar.of(side_by_side), embeddings)
 
-    def _of(self, features: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
-        directions, vectors = self._directions.read_value(), self._vectors.read_value()
-        cosines = tf.matmul(tf.math.l2_normalize(features, axis=1), directions, transpose_b=True)
-        best = tf.math.top_k(cosines, min(NEIGHBOURS, int(directions.shape[0])))
-        weights = tf.nn.relu(best.values) ** SHARPNESS
-        sums = tf.reduce_sum(weights[:, :, tf.newaxis] * tf.gather(vectors, best.indices), axis=1)
+    def _of(self, similar: tuple[tf.Tensor, tf.Tensor], embeddings: tf.Tensor) -> tf.Tensor:
+        places, weights = similar
+        vectors = self._vectors.read_value()
+        sums = tf.reduce_sum(weights[:, :, tf.newaxis] * tf.gather(vectors, places), axis=1)
         borrowed = self._length * tf.math.l2_normalize(sums, axis=1)
         return tf.where(tf.reduce_any(weights > 0, axis=1, keepdims=True), borrowed, embeddings)
-
-
-def _variable(values: tf.Tensor) -> tf.Variable:
-    return tf.Variable(values, trainable=False, name="borrowed", dtype=tf.float32)

@@ -13,6 +13,8 @@ from tf_metammf.baselines.settings import EASESettings, IALSSettings, ItemKNNSet
 from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.ranking.full_ranking import FullRanking
+from tf_metammf.ranking.metric_names import MetricName
+from tf_metammf.trainer.baseline_calibration import calibrate_baseline
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.rankings import final_rankings, validation_ranking
 from tf_metammf.trainer.runs.best_weights import load_best_weights
@@ -64,11 +66,14 @@ def count_baseline(run: RunDirectory, plan: TrainingPlan, data: TrainingData, *,
     model = make_baseline(plan, data)
     validation, rankings = validation_ranking(plan, data), final_rankings(plan, data, splits=splits)
     monitor, progress = plan.configuration.evaluation.monitor, RunInProgress(run, run)
+    settings = plan.configuration.model
     if not run.configuration_file.is_file():
         create_run_directory(run.folder, plan.configuration, data.record_set)
     with locked(run.folder), state_written(progress, monitor=monitor, start=start):
         write_references(run, data.item_popularity, rankings, validation)
         _keep_baseline(model, validation, progress, monitor=monitor)
+        if settings.calibration == "validation" and settings.encoder.can_calibrate:
+            calibrate_baseline(model, run, data, cutoff=MetricName.parse(monitor).k)
         run.write("metrics", {split: ranking.evaluate_model(model) for split, ranking in rankings.items()})
 
 

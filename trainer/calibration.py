@@ -12,7 +12,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.feature_table import FeatureTable
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.model import MetaMMF
-from tf_metammf.trainer.calibration_sweep import Scores, Setting, SettingMetrics, sweep
+from tf_metammf.trainer.calibration_sweep import EmbeddingScores, Setting, chosen_setting, sweep
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.training_data import TrainingData
 
@@ -24,15 +24,6 @@ CALIBRATION = "calibration"
 BIASES = tuple(np.arange(0, 2.125, 0.125).tolist())
 """Biases of cold items that are tried, in deviations of the scores. Steps twice as wide can miss a third of the cold
 items that a calibration finds (TikTok, ``gcn``: recall 0.049 against 0.065)."""
-
-COLD_USERS = 20
-"""Users with cold items to find that it takes to choose anything for cold items."""
-
-LOSS = 0.01
-"""Share of NDCG of all items that finding more cold items may cost, against the best setting and against none; the
-same of recall, against none."""
-
-
 FEATURE_BYTES = 2**30
 """Features above this size are not read for a model that does without."""
 
@@ -118,9 +109,7 @@ def apply_calibration(
 def choose_calibration(model: MetaMMF, data: TrainingData, *, cutoff: int) -> CalibrationChoice:
     """Chooses a bias of cold items, and whether they borrow, by the ranking of all items on the validation split.
 
-    Of the settings whose NDCG is behind the best of them by at most one standard error of the difference over users, or
-    :data:`LOSS`, and that cost at most :data:`LOSS` of NDCG and of recall, the one that finds most cold items is taken.
-    With fewer than :data:`COLD_USERS` users to tell by, cold items stay as they are.
+    It is that of :func:`tf_metammf.trainer.calibration_sweep.chosen_setting`, within an error.
 
     Args:
         model: The model, with its best weights, not calibrated.
@@ -137,34 +126,11 @@ def choose_calibration(model: MetaMMF, data: TrainingData, *, cutoff: int) -> Ca
         cold_vectors.append(_cold_vectors(borrowed, items, frequency))
     deviation = _deviation(users, items[warm])
     grid = [Setting(float(b * deviation), source) for source in range(len(cold_vectors)) for b in BIASES]
-    scores = Scores(users, items[warm], cold_vectors, warm=warm)
+    scores = EmbeddingScores(users, items[warm], cold_vectors, warm=warm)
     found = sweep(scores, grid, data.interactions_of("validation"), data.interactions_of("train"), cutoff=cutoff)
-    chosen = _chosen(found)
+    chosen = chosen_setting(found, within_error=True)
     settings = CalibrationSettings(grid[chosen].cold_bias, grid[chosen].source > 0)
     return CalibrationChoice(settings, found.cold_users, found.means(0), found.means(chosen))
-
-
-def _chosen(found: SettingMetrics) -> int:
-    """Place of the best setting; the first one is neutral."""
-    if found.cold_users < COLD_USERS:
-        return 0
-    best = int(found.ndcg.mean(axis=0).argmax())
-    good = [place for place in range(found.ndcg.shape[1]) if _is_good(found, place, best)]
-    return max(good or [best], key=lambda place: (found.means(place)["cold_recall"], -place))
-
-
-def _is_good(found: SettingMetrics, place: int, best: int) -> bool:
-    loss, error = _difference(found.ndcg[:, best], found.ndcg[:, place])
-    means = found.means(place)
-    return loss <= max(error, LOSS * found.means(best)["ndcg"]) and all(
-        means[name] >= (1 - LOSS) * found.means(0)[name] for name in ("ndcg", "recall")
-    )
-
-
-def _difference(one: NDArray[np.floating], other: NDArray[np.floating]) -> tuple[float, float]:
-    """Mean of the difference over users, and its standard error."""
-    difference = one - other
-    return float(difference.mean()), float(difference.std() / max(len(difference), 1) ** 0.5)
 
 
 def _deviation(users: NDArray[np.float32], items: NDArray[np.float32]) -> float:
@@ -178,8 +144,11 @@ def _content(model: MetaMMF, data: TrainingData) -> FeatureTable | None:
     if model.streams_features:
         return None
     own = model.item_features
-    if isinstance(own, FeatureTable) and own.widths:
-        return own
+    return own if isinstance(own, FeatureTable) and own.widths else read_content(data)
+
+
+def read_content(data: TrainingData) -> FeatureTable | None:
+    """Features of all items by all modalities; None where there are none, or above :data:`FEATURE_BYTES`."""
     metadata = data.record_set.metadata
     width = sum(modality.width for modality in metadata.modalities.values())
     if not width or 4 * width * metadata.items > FEATURE_BYTES:
@@ -191,5 +160,5 @@ def _cold_vectors(
     borrowed: BorrowedVectors, items: NDArray[np.float32], item_frequency: NDArray[np.integer]
 ) -> NDArray[np.float32]:
     cold = np.flatnonzero(item_frequency == 0)
-    found: NDArray[np.float32] = borrowed.of_items(tf.constant(cold, tf.int64), tf.constant(items[cold])).numpy()
+    found: NDArray[np.float32] = borrowed.of_items(cold, tf.constant(items[cold])).numpy()
     return found

@@ -1,6 +1,7 @@
-"""Metrics of a validation split under many settings of a calibration, from one product of embeddings."""
+"""Metrics of a validation split under many settings of a calibration, from one computation of scores, and a choice."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,13 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 USERS_AT_MOST = 20_000
 SCORES_AT_MOST = 2 * 10**8
 """Users, and scores of users and items, that are ranked; of more, so many users are drawn, and at least 1,000."""
+
+COLD_USERS = 20
+"""Users with cold items to find that it takes to choose anything for cold items."""
+
+LOSS = 0.01
+"""Share of NDCG of all items that finding more cold items may cost, against the best setting and against none; the
+same of recall, against none."""
 
 _SCORES_AT_ONCE = 2**24
 
@@ -27,9 +35,20 @@ class Setting:
     source: int
 
 
+class Scores(Protocol):
+    """What is ranked."""
+
+    @property
+    def warm(self) -> NDArray[np.bool_]:
+        """Which items are warm, bool ``[items]``."""
+
+    def of(self, users: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        """Scores of users by dense id ``[n]``: warm items ``[n, W]``, and cold ones by each source ``[n, C]``."""
+
+
 @dataclass(frozen=True)
-class Scores:
-    """What scores are made of.
+class EmbeddingScores:
+    """Dot products of embeddings.
 
     Attributes:
         users: Embeddings of all users, float32 ``[users, d]``.
@@ -42,6 +61,11 @@ class Scores:
     warm_items: NDArray[np.float32]
     cold_items: list[NDArray[np.float32]]
     warm: NDArray[np.bool_]
+
+    def of(self, users: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        """Scores of users by dense id."""
+        queries = self.users[users]
+        return queries @ self.warm_items.T, [queries @ items.T for items in self.cold_items]
 
 
 @dataclass(frozen=True)
@@ -75,7 +99,7 @@ def sweep(scores: Scores, settings: list[Setting], wanted: Pairs, masked: Pairs,
     Of equal scores the wanted item comes last.
 
     Args:
-        scores: What scores are made of.
+        scores: What is ranked.
         settings: The settings.
         wanted: Users and items to find.
         masked: Users and items that are left out of the rankings: warm ones.
@@ -93,8 +117,7 @@ def sweep(scores: Scores, settings: list[Setting], wanted: Pairs, masked: Pairs,
     at_once = max(1, _SCORES_AT_ONCE // max(1, len(scores.warm)))
     for first in range(0, len(chosen), at_once):
         block = chosen[first : first + at_once]
-        queries = scores.users[block]
-        warm, cold = queries @ scores.warm_items.T, [queries @ items.T for items in scores.cold_items]
+        warm, cold = scores.of(block)
         for row, user in enumerate(block):
             items = of_user[user]
             is_warm = scores.warm[items]
@@ -109,6 +132,32 @@ def sweep(scores: Scores, settings: list[Setting], wanted: Pairs, masked: Pairs,
                 cold_recall.append(hits[:, ~is_warm].mean(axis=1))
     shape = (-1, len(settings))
     return SettingMetrics(*(np.reshape(np.array(each), shape) for each in (ndcg, recall, cold_recall)))
+
+
+def chosen_setting(found: SettingMetrics, *, within_error: bool) -> int:
+    """Place of the setting that finds most cold items and costs little; the first one changes nothing.
+
+    NDCG may be behind that of the best setting by :data:`LOSS`, and NDCG and recall likewise behind those of the
+    first one. With fewer than :data:`COLD_USERS` users to tell by, it is the first.
+
+    Args:
+        found: Metrics of all settings.
+        within_error: Whether NDCG may also be behind the best by a standard error of the difference over users.
+    """
+    if found.cold_users < COLD_USERS:
+        return 0
+    best = int(found.ndcg.mean(axis=0).argmax())
+    settings = range(found.ndcg.shape[1])
+    good = [place for place in settings if _is_good(found, place, best, within_error=within_error)]
+    return max(good or [best], key=lambda place: (found.means(place)["cold_recall"], -place))
+
+
+def _is_good(found: SettingMetrics, place: int, best: int, *, within_error: bool) -> bool:
+    means, difference = found.means(place), found.ndcg[:, best] - found.ndcg[:, place]
+    error = float(difference.std() / max(len(difference), 1) ** 0.5) if within_error else 0.0
+    return float(difference.mean()) <= max(error, LOSS * found.means(best)["ndcg"]) and all(
+        means[name] >= (1 - LOSS) * found.means(0)[name] for name in ("ndcg", "recall")
+    )
 
 
 def _ranks(

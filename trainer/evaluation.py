@@ -9,6 +9,7 @@ from typing import Any
 from tf_metammf.baselines.popularity import Popularity
 from tf_metammf.ranking.full_ranking import FullRanking
 from tf_metammf.trainer.assembly import make_model
+from tf_metammf.trainer.baseline_calibration import apply_baseline_calibration
 from tf_metammf.trainer.baseline_runs import make_baseline
 from tf_metammf.trainer.beyond_accuracy import ListMetrics
 from tf_metammf.trainer.calibration import CALIBRATION, apply_calibration, read_calibration
@@ -40,7 +41,10 @@ def load_model(run: RunDirectory, records: str | Path | None = None) -> tuple[An
     plan = TrainingPlan.of(run.configuration, record_set)
     data = TrainingData.of(record_set, plan)
     if plan.is_baseline:
-        return make_baseline(plan, data, solved=run), data
+        baseline = make_baseline(plan, data, solved=run)
+        if run.has(CALIBRATION):
+            apply_baseline_calibration(baseline, run, data)
+        return baseline, data
     model = make_model(plan, data)
     load_best_weights(model, run)
     take_known_items(model, run)

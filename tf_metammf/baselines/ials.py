@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_metammf.baselines.baseline import Baseline
+from tf_metammf.baselines.baseline import LendingBaseline
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.layers.layer_arguments import positive_integer
@@ -18,7 +18,7 @@ _ROWS_AT_ONCE = 1024
 """Rows whose matrices are solved at once."""
 
 
-class IALS(Baseline):
+class IALS(LendingBaseline):
     r"""Implicit alternating least squares (Hu et al., ICDM 2008) as revisited by Rendle et al. (RecSys 2022).
 
     Over the interactions ``S``, users' factors ``w`` and items' factors ``h`` minimise
@@ -72,12 +72,28 @@ class IALS(Baseline):
         self.unobserved_weight, self.l2 = unobserved_weight, l2
         self.user_factors = self.add_weight("user_factors", (graph.users, units), trainable=False)
         self.item_factors = self.add_weight("item_factors", (graph.items, units), trainable=False)
+        self._borrows = np.zeros(graph.items, bool)
         if solve:
             self._alternate(graph, epochs, np.random.default_rng(seed))
 
     def scores(self, users: tf.Tensor) -> tf.Tensor:
         """Dot products of the factors."""
         return tf.matmul(tf.gather(self.user_factors, users), self.item_factors, transpose_b=True)
+
+    def lend(self, items: NDArray[np.integer], lenders: NDArray[np.integer], weights: NDArray[np.floating]) -> None:
+        """Gives items the weighted sum of the factors of others."""
+        factors = self.item_factors.numpy()
+        sums = np.einsum("nk,nkd->nd", weights, factors[lenders])
+        factors[items] = np.where(weights.any(axis=1, keepdims=True), sums, factors[items])
+        self.item_factors.assign(factors)
+        self._borrows[items] = True
+
+    @property
+    def prior(self) -> NDArray[np.float32]:
+        """``a sum_i h_i h_i^T``, ``[units, units]``, over the items that were solved, not those that borrow."""
+        solved = self.item_factors.numpy()[~self._borrows]
+        prior: NDArray[np.float32] = self.unobserved_weight * solved.T @ solved
+        return prior
 
     def _alternate(self, graph: InteractionGraph, epochs: int, random: np.random.Generator) -> None:
         users, items = Rows.of_users(graph), Rows.of_items(graph)

@@ -6,12 +6,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_metammf.baselines.baseline import Baseline
+from tf_metammf.baselines.baseline import LendingBaseline
 from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.graphs.sparse_product import compressed_rows, sparse_product
 
 
-class ItemWeights(Baseline):
+class ItemWeights(LendingBaseline):
     """``score(u, i) = sum of w_ij`` over the items ``j`` of the user, where every item ``i`` has ``n`` weights.
 
     Args:
@@ -48,6 +48,21 @@ class ItemWeights(Baseline):
         )
         scores = tf.transpose(sparse_product(matrix, matrix, histories))
         return tf.ensure_shape(scores, [None, self._shape[0]])
+
+    def lend(self, items: NDArray[np.integer], lenders: NDArray[np.integer], weights: NDArray[np.floating]) -> None:
+        """Gives items the weighted sum of the weights of others, of which each keeps the ``n`` largest by size."""
+        ids, similarity = self.neighbours.numpy(), self.similarity.numpy()
+        kept = ids.shape[1]
+        # A sum has at least as many columns as each of its terms.
+        for item, others, shares in zip(items, lenders, weights, strict=True):
+            if not kept or not shares.any():
+                continue
+            columns, place = np.unique(ids[others], return_inverse=True)
+            terms = shares[:, np.newaxis] * similarity[others]
+            sums = np.bincount(place.ravel(), weights=terms.ravel(), minlength=len(columns))
+            largest = np.argpartition(-np.abs(sums), kept - 1)[:kept]
+            ids[item], similarity[item] = columns[largest], sums[largest]
+        self._assign(ids, similarity)
 
     def _assign(self, ids: NDArray[np.integer], weights: NDArray[np.floating]) -> None:
         """Takes the weights of every item, ``[items, n]``, in any order."""

@@ -18,6 +18,11 @@ class PopularitySettings(EncoderSettings):
     needs_objective = False
     counts_over_batches = True
 
+    @property
+    def can_calibrate(self) -> bool:
+        """Never: an item without interactions is not popular."""
+        return False
+
 
 @dataclass
 class ItemKNNSettings(EncoderSettings):
@@ -43,6 +48,11 @@ class ItemKNNSettings(EncoderSettings):
     def uses_features(self) -> bool:
         """Whether items are compared by content."""
         return self.similarity == "content"
+
+    @property
+    def can_calibrate(self) -> bool:
+        """By interactions only: by content, items without interactions have neighbours as all others have."""
+        return not self.uses_features
 
     @property
     def searched_fields(self) -> Searched:

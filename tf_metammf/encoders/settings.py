@@ -43,6 +43,11 @@ class EncoderSettings(PartSettings):
         return self.compares_features
 
     @property
+    def can_calibrate(self) -> bool:
+        """Whether a calibration can change where items without interactions are ranked."""
+        return True
+
+    @property
     def own_loss_needs_negatives(self) -> bool:
         """Whether its own loss needs them with these settings."""
         return self.needs_negatives

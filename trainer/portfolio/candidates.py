@@ -30,7 +30,7 @@ class Candidate:
 
     Attributes:
         name: Of the preset.
-        configuration: All of its settings; trained ones are calibrated.
+        configuration: All of its settings; what can be calibrated is.
     """
 
     name: str
@@ -100,6 +100,6 @@ def _configuration(name: str, overrides: Mapping[str, Any]) -> Configuration:
         configuration.model.encoder.budget_gb = EASE_BUDGET_GB
     if configuration.model.is_baseline:
         configuration.training.strategy = "none"  # nothing is trained that replicas could share
-    else:
+    if configuration.model.encoder.can_calibrate:
         configuration.model.calibration = "validation"
     return configuration

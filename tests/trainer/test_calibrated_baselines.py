@@ -1,0 +1,184 @@
+"""Baselines whose cold items borrow from items with similar features: equations in NumPy, runs and exports."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_metammf import InteractionGraph
+from tf_metammf.baselines.ease import EASE
+from tf_metammf.baselines.ials import IALS
+from tf_metammf.baselines.item_knn import ItemKNN
+from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.recommender import Recommender
+from tf_metammf.export.saved_model import export_run
+from tf_metammf.features.feature_table import FeatureTable
+from tf_metammf.features.item_content import ItemContent
+from tf_metammf.features.similar_items import SimilarItems
+from tf_metammf.records.raw_data import Interactions, ModalityFeatures, RawData
+from tf_metammf.records.writer import write_record_set
+from tf_metammf.trainer.calibration_sweep import SettingMetrics, chosen_setting
+from tf_metammf.trainer.configuration.configuration import Configuration
+from tf_metammf.trainer.evaluation import evaluate, load_model
+from tf_metammf.trainer.rankings import make_full_ranking
+from tf_metammf.trainer.runs.run_directory import RunDirectory
+from tf_metammf.trainer.training import train
+
+USERS, ITEMS, COLD = 40, 24, 4
+
+
+def interactions() -> np.ndarray:
+    matrix = np.random.default_rng(1).random((USERS, ITEMS)) < 0.3
+    matrix[:, ITEMS - COLD :] = False
+    return matrix
+
+
+def graph() -> InteractionGraph:
+    return InteractionGraph(*np.nonzero(interactions()), users=USERS, items=ITEMS)
+
+
+BASELINES = {
+    "ease": lambda neighbours: EASE(graph(), l2=3.0, neighbours=neighbours),
+    "item_knn": lambda neighbours: ItemKNN(graph(), neighbours=neighbours),
+    "ials": lambda _: IALS(graph(), units=5),
+}
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_an_item_that_borrows_is_scored_as_the_weighted_sum_of_its_lenders(name):
+    """With all neighbours of an item kept nothing is lost."""
+    model = BASELINES[name](ITEMS - 1)
+    users = tf.range(USERS, dtype=tf.int64)
+    before = model.scores(users).numpy()
+    cold, random = np.arange(ITEMS - COLD, ITEMS), np.random.default_rng(2)
+    lenders = np.array([random.permutation(ITEMS - COLD)[:3] for _ in cold])
+    weights = random.random((COLD, 3)).astype(np.float32)
+    weights[1] = 0
+    model.lend(cold, lenders, weights)
+    found = model.scores(users).numpy()
+    expected = before.copy()
+    expected[:, cold] = np.einsum("unk,nk->un", before[:, lenders], weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_borrower_keeps_the_largest_of_what_it_gets():
+    model = BASELINES["ease"](4)
+    of_all = BASELINES["ease"](4)
+    cold, lenders, weights = np.array([ITEMS - 1]), np.array([[0, 1, 2]]), np.array([[0.5, 0.3, 0.2]], np.float32)
+    model.lend(cold, lenders, weights)
+    sums = np.zeros(ITEMS)
+    for item, share in zip(lenders[0], weights[0], strict=True):
+        np.add.at(sums, of_all.neighbours.numpy()[item], share * of_all.similarity.numpy()[item])
+    ids, kept = model.neighbours.numpy()[-1], model.similarity.numpy()[-1]
+    np.testing.assert_allclose(np.sort(np.abs(kept)), np.sort(np.abs(sums))[-4:], rtol=1e-6)
+    np.testing.assert_allclose(kept, sums[ids], rtol=1e-6)
+    assert list(ids) == sorted(ids)
+
+
+def test_lenders_are_the_warm_items_with_the_most_similar_features(monkeypatch):
+    random = np.random.default_rng(0)
+    features, warm = random.normal(size=(30, 4)).astype(np.float32), np.arange(30) % 3 > 0
+    present = np.arange(30) != 6
+    content = ItemContent(FeatureTable({"a": features}, {"a": present}), warm)
+    standard = (features - features[warm].mean(axis=0)) / features[warm].std(axis=0)
+    directions = standard / np.linalg.norm(standard, axis=1, keepdims=True)
+    expected = np.sort(np.maximum(directions[~warm] @ directions[warm].T, 0) ** 8, axis=1)[:, :-11:-1]
+    expected[2] = 0  # item 6 has no features
+    for at_once in (2**25, 40):
+        monkeypatch.setattr("tf_metammf.features.similar_items._COSINES_AT_ONCE", at_once)
+        places, weights = SimilarItems(content, warm).of_items(np.flatnonzero(~warm))
+        assert places.shape == (10, 10)
+        np.testing.assert_allclose(weights, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_where_users_are_few_an_error_excuses_what_is_not_excused_without_it():
+    """The second setting finds twice as many cold items, at a tenth of NDCG, which differs a lot between users."""
+    ndcg = np.tile(np.array([[0.1, 0.2, 0.18]]), (30, 1))
+    ndcg[::2, 2] += 0.3
+    ndcg[1::2, 2] -= 0.3
+    cold = np.tile(np.array([[0.0, 0.1, 0.2]]), (30, 1))
+    found = SettingMetrics(ndcg, ndcg, cold)
+    assert chosen_setting(found, within_error=True) == 2
+    assert chosen_setting(found, within_error=False) == 1
+    assert chosen_setting(SettingMetrics(ndcg, ndcg, cold[:19]), within_error=False) == 0
+
+
+def write_tastes(folder, *, with_features: bool = True):
+    """Two tastes: users want the items of theirs, which features tell; the last items of each are found later."""
+    random = np.random.default_rng(3)
+    users, items = 120, 60
+    taste = np.arange(items) % 2
+    splits: dict[str, list[tuple[int, int]]] = {"train": [], "validation": [], "test": []}
+    for user in range(users):
+        known = np.flatnonzero((taste == user % 2) & (np.arange(items) < 40))
+        new = np.flatnonzero((taste == user % 2) & (np.arange(items) >= 40))
+        watched = random.permutation(known)[:10]
+        splits["train"] += [(user, item) for item in watched[:8]]
+        for split, item in zip(("validation", "test"), watched[8:], strict=True):
+            splits[split] += [(user, item), (user, random.choice(new))]
+    columns = {name: Interactions(*np.array(pairs).T) for name, pairs in splits.items()}
+    features = np.eye(2)[taste] + 0.1 * random.normal(size=(items, 2))
+    modalities = {"a": ModalityFeatures(features.astype(np.float32), np.arange(items))} if with_features else {}
+    user_ids, item_ids = [f"u{user}" for user in range(users)], [f"v{item}" for item in range(items)]
+    raw = RawData("tastes", user_ids, item_ids, columns["train"], modalities, columns)
+    return write_record_set(raw, columns, folder)
+
+
+def configured(name: str, **encoder) -> Configuration:
+    model = {"encoder": {"name": name, **encoder}, "calibration": "validation"}
+    return Configuration.from_mapping({"model": model, "objective": {"name": "none"}, "evaluation": {"k": [5, 20]}})
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    return write_tastes(tmp_path_factory.mktemp("tastes") / "records")
+
+
+@pytest.fixture(scope="module", params=["ease", "item_knn", "ials"])
+def run(records, request, tmp_path_factory) -> RunDirectory:
+    options = {"ease": {"l2": 5.0}, "item_knn": {"neighbours": 20}, "ials": {"units": 8}}[request.param]
+    return train(records, tmp_path_factory.mktemp(request.param) / "run", configured(request.param, **options))
+
+
+def test_cold_items_are_found_and_what_was_chosen_is_kept(run):
+    kept, metrics = run.read("calibration"), run.read("metrics")
+    assert kept["settings"]["cold_scale"] > 0 and kept["cold_users"] == 120
+    assert kept["before"]["cold_recall"] == 0 < 0.2 < kept["after"]["cold_recall"]
+    assert metrics["test"]["cold/recall@20"] > 0.2
+    np.testing.assert_allclose(metrics["validation"]["ndcg@20"], kept["after"]["ndcg"], atol=1e-4)
+    np.testing.assert_allclose(metrics["validation"]["cold/recall@20"], kept["after"]["cold_recall"], atol=1e-4)
+
+
+def test_evaluation_and_export_rank_as_was_measured(run):
+    np.testing.assert_allclose(evaluate(run)["ndcg@20"], run.read("metrics")["test"]["ndcg@20"], rtol=1e-6)
+    model, data = load_model(run)
+    lists = make_full_ranking(data, "validation", cutoffs=[20]).recommended_by(model)
+    recommender = Recommender(export_run(run, run.folder.parent / "model"))
+    found = recommender.recommend(["u0", "u1"], 20)
+    ids = np.array(data.record_set.item_ids)
+    cold = set(ids[~data.warm_items])
+    for one, expected in zip(found, lists[:2], strict=True):
+        assert one.item_ids == list(ids[expected])
+        assert cold & set(one.item_ids)
+
+
+def test_a_damaged_calibration_is_named(run):
+    whole = (run.folder / "calibration.json").read_text()
+    try:
+        (run.folder / "calibration.json").write_text(json.dumps({"settings": {}}))
+        with pytest.raises(InvalidInputError, match=r"calibration\.json: is damaged \('cold_scale'\). Train again"):
+            load_model(run)
+    finally:
+        (run.folder / "calibration.json").write_text(whole)
+
+
+@pytest.mark.parametrize("encoder", [{"name": "popularity"}, {"name": "item_knn", "similarity": "content"}])
+def test_nothing_is_calibrated_where_cold_items_have_a_place_by_design(records, tmp_path, encoder):
+    run = train(records, tmp_path / "run", configured(**encoder))
+    assert not run.has("calibration") and evaluate(run) == run.read("metrics")["test"]
+
+
+def test_nothing_is_borrowed_without_features(tmp_path):
+    run = train(write_tastes(tmp_path / "records", with_features=False), tmp_path / "run", configured("ease"))
+    assert not run.has("calibration") and run.read("metrics")["test"]["cold/recall@20"] == 0
