@@ -43,7 +43,7 @@ def test_popularity_counts_training_interactions():
 
 
 @pytest.mark.parametrize("shrinkage", [0.0, 2.0])
-def test_neighbours_by_interactions_are_those_of_the_same_users(shrinkage):
+def test_neighbours_by_interactions_are_those_of_the_same_users(shrinkage, monkeypatch):
     matrix = interactions()
     both, degrees = matrix.T @ matrix, matrix.sum(axis=0)
     roots = np.sqrt(np.outer(degrees, degrees)) + shrinkage
@@ -55,7 +55,11 @@ def test_neighbours_by_interactions_are_those_of_the_same_users(shrinkage):
     assert found.shape == scores.shape
     np.testing.assert_allclose(np.sort(found.numpy().sum(axis=1)), np.sort(scores[random].sum(axis=1)), rtol=0.2)
     exact = ItemKNN(graph(), neighbours=ITEMS - 1, shrinkage=shrinkage).scores(tf.constant(random))
-    np.testing.assert_allclose(exact, (matrix @ largest(similarity, ITEMS - 1).T)[random], rtol=1e-5, atol=1e-6)
+    expected = (matrix @ largest(similarity, ITEMS - 1).T)[random]
+    np.testing.assert_allclose(exact, expected, rtol=1e-5, atol=1e-6)
+    monkeypatch.setattr("tf_metammf.baselines.item_knn._SCORES_AT_ONCE", 3 * ITEMS)  # three items at once
+    in_blocks = ItemKNN(graph(), neighbours=ITEMS - 1, shrinkage=shrinkage).scores(tf.constant(random))
+    np.testing.assert_allclose(in_blocks, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_neighbours_by_content_are_those_of_similar_features():

@@ -49,7 +49,9 @@ def few(monkeypatch) -> None:
 def drawn(few, monkeypatch) -> Callable[..., list[tuple[str, int]]]:
     """Replaces trainings by given values on validation; returns what is trained, and for how many epochs."""
 
-    def draw(values: dict[str, float], *, seconds: float = 1.0, stop: int | None = None) -> list[tuple[str, int]]:
+    def draw(
+        values: dict[str, float], *, seconds: float | dict[str, float] = 1.0, stop: int | None = None
+    ) -> list[tuple[str, int]]:
         trained: list[tuple[str, int]] = []
 
         def train(record_set, folder, configuration, **options):
@@ -61,7 +63,8 @@ def drawn(few, monkeypatch) -> Callable[..., list[tuple[str, int]]]:
                 folder.parent.mkdir(exist_ok=True)
                 create_run_directory(folder, configuration, record_set)
             run.write("metrics", {"validation": {"ndcg@20": values[folder.name]}})
-            run.write("state", {"state": "finished", "seconds": seconds})
+            taken = seconds[folder.name] * configuration.training.epochs if isinstance(seconds, dict) else seconds
+            run.write("state", {"state": "finished", "seconds": taken})
             return run
 
         monkeypatch.setattr(race_module, "train", train)
@@ -230,6 +233,46 @@ def test_what_does_not_fit_into_the_budget_is_not_begun(drawn, halves, tmp_path)
     race(halves, tmp_path / "run", budget=50)  # 20 seconds by then, and up to four times 10 for the next one
     assert "does-not" not in dict(trained)
     assert results(tmp_path / "run")["does-not"] == "not begun within the budget"
+
+
+def test_what_is_far_slower_than_the_others_is_left_out_after_an_epoch(drawn, halves, tmp_path, monkeypatch):
+    """Ten epochs of the first take 20 seconds, and 10 of the second would take 300."""
+    monkeypatch.setattr(race_module, "FIRST_EPOCHS", 10)
+    values = {"popularity": 0.1, "learns": 0.3, "does-not": 0.05}
+    slow = {"popularity": 0, "learns": 2, "does-not": 30}
+    longer = [quick(name, epochs=30) for name in ("learns", "does-not")]
+    monkeypatch.setattr(race_module, "candidates", lambda metadata, overrides: longer)
+    trained = drawn(values, seconds=slow)
+    race(halves, tmp_path / "run", budget=200)
+    assert trained == [("learns", 10), ("does-not", 1), ("learns", 30)]
+    assert results(tmp_path / "run")["does-not"] == "10 epochs do not fit into the budget, one took 30 s"
+    trained.clear()
+    race(halves, tmp_path / "larger", budget=700)  # 80 s at most would be more than a tenth: tried first, and it fits
+    assert trained == [("learns", 10), ("does-not", 1), ("does-not", 10), ("learns", 30)]
+    trained.clear()
+    race(halves, tmp_path / "largest", budget=10000)
+    assert trained == [("learns", 10), ("does-not", 10), ("learns", 30)]
+
+
+def test_a_race_that_was_stopped_after_a_first_epoch_goes_on_with_it(drawn, halves, tmp_path, monkeypatch):
+    monkeypatch.setattr(race_module, "FIRST_EPOCHS", 2)
+    values, slow = {"popularity": 0.1, "learns": 0.3, "does-not": 0.05}, {"popularity": 0, "learns": 2, "does-not": 5}
+    drawn(values, seconds=slow, stop=4)
+    with pytest.raises(KeyboardInterrupt):
+        race(halves, tmp_path / "run", budget=60)
+    trained = drawn(values, seconds=slow)
+    race(halves, tmp_path / "run", budget=60)
+    assert trained == [("does-not", 2), ("learns", 3)]
+
+
+def test_neighbours_of_very_many_items_are_not_raced(drawn, halves, tmp_path, monkeypatch):
+    monkeypatch.setattr("tf_metammf.trainer.portfolio.candidates.COMPARED_ITEMS", halves.metadata.items - 1)
+    neighbours = Candidate("item-knn", load_configuration("item-knn"))
+    monkeypatch.setattr(race_module, "candidates", lambda metadata, overrides: [neighbours, quick("learns")])
+    trained = drawn({"learns": 0.3})
+    race(halves, tmp_path / "run")
+    assert "item-knn" not in dict(trained)
+    assert results(tmp_path / "run")["item-knn"].startswith("compares all pairs of ")
 
 
 def test_what_cannot_be_trained_is_left_out_with_the_reason(drawn, halves, tmp_path, monkeypatch):

@@ -14,6 +14,8 @@ from tf_metammf.graphs.item_graph import nearest_neighbours
 from tf_metammf.layers.layer_arguments import positive_integer
 
 _ITEMS_AT_ONCE = 1024
+_SCORES_AT_ONCE = 2**26
+"""Items that are compared with all others at once, and how many numbers these may be."""
 
 
 class ItemKNN(ItemWeights):
@@ -68,8 +70,9 @@ def _similar_by_interactions(
     products, items = Adjacency(graph).products(), graph.items
     degrees = tf.constant(graph.item_degree[:, 0])
     found = []
-    for first in range(0, items, _ITEMS_AT_ONCE):
-        block = tf.range(first, min(first + _ITEMS_AT_ONCE, items))
+    at_once = max(1, min(_ITEMS_AT_ONCE, _SCORES_AT_ONCE // max(1, items)))
+    for first in range(0, items, at_once):
+        block = tf.range(first, min(first + at_once, items))
         both = tf.transpose(products.to_items(products.to_users(tf.one_hot(block, items, axis=0))))
         roots = tf.sqrt(tf.gather(degrees, block)[:, tf.newaxis] * degrees)
         best = tf.math.top_k(tf.math.divide_no_nan(both, roots + shrinkage), min(neighbours + 1, items))

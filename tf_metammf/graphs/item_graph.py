@@ -10,6 +10,8 @@ from tf_metammf.features.item_content import ItemContent
 from tf_metammf.graphs.sparse_product import compressed_rows, kept_entries, places_among, sparse_product
 
 _ITEMS_AT_ONCE = 1024
+_COSINES_AT_ONCE = 2**27
+"""Items that are compared with all others at once, and how many cosines these may be."""
 
 
 def nearest_neighbours(vectors: tf.Tensor, neighbours: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -27,13 +29,15 @@ def nearest_neighbours(vectors: tf.Tensor, neighbours: int) -> tuple[tf.Tensor, 
     items = tf.shape(unit)[0]
     k = tf.minimum(neighbours, items)
 
-    def next_block(first: tf.Tensor, ids: tf.TensorArray, values: tf.TensorArray) -> tuple[tf.Tensor, ...]:
-        similarity = tf.matmul(unit[first : first + _ITEMS_AT_ONCE], unit, transpose_b=True)
-        best = tf.math.top_k(similarity, k)
-        block = first // _ITEMS_AT_ONCE
-        return first + _ITEMS_AT_ONCE, ids.write(block, best.indices), values.write(block, best.values)
+    at_once = tf.clip_by_value(_COSINES_AT_ONCE // tf.maximum(items, 1), 1, _ITEMS_AT_ONCE)
 
-    blocks = (items + _ITEMS_AT_ONCE - 1) // _ITEMS_AT_ONCE
+    def next_block(first: tf.Tensor, ids: tf.TensorArray, values: tf.TensorArray) -> tuple[tf.Tensor, ...]:
+        similarity = tf.matmul(unit[first : first + at_once], unit, transpose_b=True)
+        best = tf.math.top_k(similarity, k)
+        block = first // at_once
+        return first + at_once, ids.write(block, best.indices), values.write(block, best.values)
+
+    blocks = (items + at_once - 1) // at_once
     ids = tf.TensorArray(tf.int32, blocks, infer_shape=False, element_shape=[None, None])
     values = tf.TensorArray(tf.float32, blocks, infer_shape=False, element_shape=[None, None])
     _, ids, values = tf.while_loop(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tf_metammf.baselines.settings import EASESettings
+from tf_metammf.baselines.settings import EASESettings, ItemKNNSettings
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.records.metadata import Metadata
@@ -22,6 +22,9 @@ WITHOUT_CONTENT = ("mf-softmax", "lightgcn-softmax")
 
 EASE_BUDGET_GB = 1.2
 """Matrices of about 10,000 users or items, which are inverted in one or two minutes; larger ones are left out."""
+
+COMPARED_ITEMS = 100_000
+"""Items of which neighbours are raced: all pairs are compared, which takes a few minutes for so many."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,12 @@ class Candidate:
     def serves_newcomers(self) -> bool:
         """Whether it is trained and looks at content, so that new items, and cold ones, are recommended."""
         return self.is_trained and self.configuration.model.uses_features
+
+    def left_out(self, metadata: Metadata) -> str | None:
+        """Why it would take too long to solve on a record set; None where it does not."""
+        if isinstance(self.configuration.model.encoder, ItemKNNSettings) and metadata.items > COMPARED_ITEMS:
+            return f"compares all pairs of {metadata.items:,} items, which is raced up to {COMPARED_ITEMS:,}"
+        return None
 
 
 def candidates(metadata: Metadata, overrides: Mapping[str, Any]) -> list[Candidate]:

@@ -43,6 +43,9 @@ BUDGET_SECONDS = 3600.0
 SLOWER = 4.0
 """How many times as long as the slowest so far a candidate may take that was not begun."""
 
+PROBED = 0.1
+"""Share of the budget: a candidate that may take more is trained for one epoch first, to see whether it fits."""
+
 
 def race(
     record_set: RecordSet,
@@ -72,9 +75,9 @@ def race(
         record_set: The data.
         folder: The run directory to create, or whose race to resume.
         overrides: Values of the sections ``training`` and ``evaluation``, for all candidates.
-        budget: Seconds. A candidate is not begun where what was measured so far says that it would not fit, and all but
-            the first of those that are trained to their end get as many epochs as fit. What ran before a race was
-            resumed counts.
+        budget: Seconds. A candidate is not begun where what was measured so far says that it would not fit, nor gone on
+            with where its own first epoch says so, and all but the first of those that are trained to their end get as
+            many epochs as fit. What ran before a race was resumed counts.
         resume: ``"auto"`` or ``"force"`` to resume; ``"never"`` to refuse an existing folder.
         verbose: As :func:`tf_metammf.trainer.training.train` takes it.
         told: Told what is being done.
@@ -134,14 +137,8 @@ class _Race:
     def run(self, budget: float) -> None:
         """Goes on until there is a winner."""
         trained = [name for name, candidate in self._entrants.items() if candidate.is_trained]
-        for name, candidate in self._entrants.items():
-            entry = self._record.entry(name)
-            if entry.value is None and entry.result is None:
-                slowest = max((self._record.entry(other).seconds for other in trained), default=0.0)
-                if candidate.is_trained and slowest and self._seconds + SLOWER * slowest > budget:
-                    self._leave(entry, "not begun within the budget")
-                else:
-                    self._advance(name, epochs=self._first_epochs(name))
+        for name in self._entrants:
+            self._begin(name, budget)
         if self._record.finalists is None:
             self._record.finalists = self._finalists(self._ranked(trained))
             self._record.write(self._folder)
@@ -153,6 +150,26 @@ class _Race:
             most = self._entrants[name].configuration.training.epochs
             self._advance(name, epochs=min(most, self._fitting_epochs(name, budget)) if place else most)
         self._choose()
+
+    def _begin(self, name: str, budget: float) -> None:
+        """Trains or solves a candidate until it is compared for the first time, or leaves it out."""
+        candidate, entry, epochs = self._entrants[name], self._record.entry(name), self._first_epochs(name)
+        if entry.result is not None or (entry.value is not None and not 0 < entry.epochs < epochs):
+            return
+        others = [other for other, each in self._entrants.items() if each.is_trained and other != name]
+        slowest = max(self._record.entry(other).seconds for other in others) if candidate.is_trained and others else 0.0
+        if reason := candidate.left_out(self._record_set.metadata):
+            self._leave(entry, reason)
+        elif slowest and not entry.epochs and self._seconds + SLOWER * slowest > budget:
+            self._leave(entry, "not begun within the budget")
+        else:
+            if SLOWER * slowest > PROBED * budget:
+                self._advance(name, epochs=1)
+                # An epoch that takes as long as all of another candidate's is slow by more than its first step.
+                if entry.seconds > slowest and self._seconds + (epochs - 1) * entry.seconds > budget:
+                    self._leave(entry, f"{epochs} epochs do not fit into the budget, one took {entry.seconds:.0f} s")
+            if entry.result is None:
+                self._advance(name, epochs=epochs)
 
     def _first_epochs(self, name: str) -> int:
         """Epochs after which a candidate is compared for the first time; all of them where nothing is trained."""
