@@ -75,7 +75,7 @@ def _verdict(record: RaceRecord, presets: Mapping[str, Candidate]) -> Iterator[s
         yield f"{winner.name} alone, on other data or with other settings: tf-metammf train --config {winner.name}"
         return
     other = max(serving, key=lambda entry: entry.value or 0)
-    yield f"it recommends no new items; of those that do, {other.name} was the best ({other.value:.4f})"
+    yield f"it recommends no items that come after training; of those that do, {other.name} was the best ({other.value:.4f})"
 
 
 def _overrides(configuration: Configuration) -> dict[str, dict[str, Any]]:
