@@ -61,18 +61,18 @@ def run_race(
     record = RaceRecord.read(run.folder)
     if verbose != 0:
         _print_entries(record)
-    for line in _verdict(record, {each.name: each for each in raced}):
+    for line in _verdict(run.folder, record, {each.name: each for each in raced}):
         print(line)
     return run
 
 
-def _verdict(record: RaceRecord, presets: Mapping[str, Candidate]) -> Iterator[str]:
+def _verdict(run: Path, record: RaceRecord, presets: Mapping[str, Candidate]) -> Iterator[str]:
     """What was taken and why, and what it cannot do or how to repeat it, in two lines."""
     winner = record.entry(str(record.winner))
     yield f"taken: {winner.name}, {record.reason} ({winner.value:.4f})"
     serving = [entry for entry in record.entries if presets[entry.name].serves_newcomers and entry.value is not None]
     if presets[winner.name].serves_newcomers or not serving:
-        yield f"{winner.name} alone, on other data or with other settings: tf-metammf train --config {winner.name}"
+        yield f"{winner.name} alone, on other data or with other settings: tf-metammf train --from {run}"
         return
     other = max(serving, key=lambda entry: entry.value or 0)
     yield f"it recommends no items that come after training; of those that do, {other.name} was the best ({other.value:.4f})"
