@@ -75,7 +75,7 @@ def _verdict(run: Path, record: RaceRecord, presets: Mapping[str, Candidate]) ->
         yield f"{winner.name} alone, on other data or with other settings: tf-metammf train --from {run}"
         return
     other = max(serving, key=lambda entry: entry.value or 0)
-    yield f"it recommends no items that come after training; of those that do, {other.name} was the best ({other.value:.4f})"
+    yield f"it recommends no items that come later; of those that do, {other.name} was the best ({other.value:.4f})"
 
 
 def _overrides(configuration: Configuration) -> dict[str, dict[str, Any]]:
