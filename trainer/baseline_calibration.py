@@ -11,7 +11,7 @@ from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.similar_items import SimilarItems
 from tf_metammf.trainer.calibration import CALIBRATION, read_content
-from tf_metammf.trainer.calibration_sweep import Setting, chosen_setting, sweep
+from tf_metammf.trainer.calibration_sweep import COLD_USERS, Setting, SettingMetrics, chosen_setting, sweep
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 from tf_metammf.trainer.training_data import TrainingData
 
@@ -44,8 +44,8 @@ def calibrate_baseline(model: Baseline, run: RunDirectory, data: TrainingData, *
 
     What they have of their own are sums over the items most like them
     (:class:`tf_metammf.features.similar_items.SimilarItems`), with weights that sum to 1, times a factor of
-    :data:`SCALES`: the one of :func:`tf_metammf.trainer.calibration_sweep.chosen_setting`. Nothing is chosen where
-    items have no features, none is cold, or nothing can be lent.
+    :data:`SCALES`: the one of :func:`chosen_scale`. Nothing is chosen where items have no features, none is cold, or
+    nothing can be lent.
 
     Args:
         model: The baseline, solved and not calibrated.
@@ -62,14 +62,32 @@ def calibrate_baseline(model: Baseline, run: RunDirectory, data: TrainingData, *
     settings = [Setting(0.0, source) for source in range(len(SCALES))]
     wanted, masked = (data.interactions_of(split) for split in ("validation", "train"))
     found = sweep(LentScores(model, data.warm_items), settings, wanted, masked, cutoff=cutoff)
-    # Without the error: where users are few, it is so large that nearly anything is within it.
-    chosen = chosen_setting(found, within_error=False)
+    chosen = chosen_scale(found)
     scale = SCALES[chosen]
     model.set_weights(before)
     if scale:
         model.lend(cold, lenders, scale * weights)
     metrics = {"before": found.means(0), "after": found.means(chosen)}
     run.write(CALIBRATION, {"settings": {"cold_scale": scale}, "cold_users": found.cold_users, **metrics})
+
+
+def chosen_scale(found: SettingMetrics) -> int:
+    """Place of the factor in :data:`SCALES`.
+
+    It is that of :func:`tf_metammf.trainer.calibration_sweep.chosen_setting`, without the error: where users are few,
+    nearly anything is within it. But if that is below 1, it is 1 where NDCG is not behind that without borrowing by
+    more than a standard error of the difference over users: the mean of the items most like it is what an item is
+    worth unless users say otherwise.
+
+    Args:
+        found: Metrics of all factors on the validation split.
+    """
+    chosen, natural = chosen_setting(found, within_error=False), SCALES.index(1.0)
+    difference = found.ndcg[:, 0] - found.ndcg[:, natural]
+    is_behind = difference.mean() > difference.std() / max(len(difference), 1) ** 0.5
+    if chosen < natural and found.cold_users >= COLD_USERS and not is_behind:
+        return natural
+    return chosen
 
 
 def apply_baseline_calibration(model: Baseline, run: RunDirectory, data: TrainingData) -> None:
