@@ -109,7 +109,7 @@ def _scores(model: Baseline, popular: PopularItems) -> BaselineScores:
     if isinstance(model, Popularity):
         return PopularityScores(model.frequency.numpy(), popular)
     if isinstance(model, ItemWeights):
-        return NeighbourScores(model.neighbours.numpy(), model.similarity.numpy())
+        return NeighbourScores(model.neighbours.numpy(), model.similarity.numpy(), model.borrowed)
     raise InvalidInputError(
         f"{type(model).__name__} cannot be exported: of the baselines, Popularity, ItemKNN, EASE and IALS have a "
         "form that can be served."

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_metammf.baselines.baseline import Borrowed
 from tf_metammf.baselines.ials import IALS
 from tf_metammf.export.index import SCORES_AT_ONCE
 from tf_metammf.export.popular_items import PopularItems
@@ -114,11 +115,16 @@ class NeighbourScores(HistoryScores):
     Args:
         neighbours: The neighbours of every item, in their order, int64 ``[items, n]``.
         similarity: ``s_ij``, float32 ``[items, n]``.
+        borrowed: Items that are scored as sums of others; in a history each stands for these, with weights that sum
+            to 1. None where there are none.
     """
 
-    def __init__(self, neighbours: NDArray[np.int64], similarity: NDArray[np.float32]) -> None:
+    def __init__(
+        self, neighbours: NDArray[np.int64], similarity: NDArray[np.float32], borrowed: Borrowed | None = None
+    ) -> None:
         super().__init__()
         self.items, count = neighbours.shape
+        self._stand_ins = None if borrowed is None or not len(borrowed.items) else StandIns(borrowed, self.items)
         order = np.argsort(neighbours, axis=None, kind="stable")
         starts = np.searchsorted(neighbours.ravel()[order], np.arange(self.items + 1))
         best = np.argsort(-similarity, axis=1, kind="stable")
@@ -140,13 +146,20 @@ class NeighbourScores(HistoryScores):
 
     def of(self, pairs: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """As :class:`BaselineScores` has it."""
+        pairs, weights = self._history(pairs)
         has = tf.concat([pairs[:, 0] * self.items + pairs[:, 1], [tf.int64.max]], axis=0)
-        neighbours = tf.cast(tf.gather(self._neighbours.read_value(), items), tf.int64)
-        wanted = tf.range(tf.size(items, tf.int64))[:, tf.newaxis] * self.items + neighbours
+        scored, shares = items[:, tf.newaxis], tf.ones([tf.size(items), 1])
+        if self._stand_ins is not None:
+            scored, shares = self._stand_ins.scored(items)
+        neighbours = tf.cast(tf.gather(self._neighbours.read_value(), scored), tf.int64)
+        row = tf.range(tf.size(items, tf.int64))[:, tf.newaxis, tf.newaxis]
+        wanted = row * self.items + neighbours
         place = tf.searchsorted(has, tf.reshape(wanted, [-1]))
-        is_there = tf.reshape(tf.equal(tf.gather(has, place), tf.reshape(wanted, [-1])), tf.shape(wanted))
-        similarity = tf.gather(self._similarity.read_value(), items)
-        return tf.reduce_sum(tf.where(is_there, similarity, 0.0), axis=1)
+        is_there = tf.equal(tf.gather(has, place), tf.reshape(wanted, [-1]))
+        of_history = tf.where(is_there, tf.gather(tf.concat([weights, [0.0]], axis=0), place), 0.0)
+        similarity = tf.gather(self._similarity.read_value(), scored)
+        sums = tf.reduce_sum(similarity * tf.reshape(of_history, tf.shape(wanted)), axis=2)
+        return tf.reduce_sum(shares * sums, axis=1)
 
     def similar(self, items: tf.Tensor, k: int) -> Found:
         """The most similar neighbours of items, int64 ``[rows]``, at most ``k`` of them."""
@@ -157,14 +170,70 @@ class NeighbourScores(HistoryScores):
 
     def all(self, pairs: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Scores of all items, float32 ``[rows, items]``."""
+        pairs, shares = self._history(pairs)
         starts = self._starts.read_value()
         entries = tf.ragged.range(tf.gather(starts, pairs[:, 1]), tf.gather(starts, pairs[:, 1] + 1))
         row = tf.repeat(pairs[:, 0], entries.row_lengths())
         item = tf.cast(tf.gather(self._of.read_value(), entries.values), tf.int64)
-        weights = tf.gather(self._weights.read_value(), entries.values)
+        weights = tf.gather(self._weights.read_value(), entries.values) * tf.repeat(shares, entries.row_lengths())
         count = tf.cast(rows, tf.int64) * self.items
-        sums = tf.math.unsorted_segment_sum(weights, row * self.items + item, count)
-        return tf.ensure_shape(tf.reshape(sums, [-1, self.items]), [None, self.items])
+        sums = tf.reshape(tf.math.unsorted_segment_sum(weights, row * self.items + item, count), [-1, self.items])
+        scores = sums if self._stand_ins is None else self._stand_ins.scores(sums)
+        return tf.ensure_shape(scores, [None, self.items])
+
+    def _history(self, pairs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Pairs of row and item, in their order, and how much of each item a row has."""
+        if self._stand_ins is None:
+            return pairs, tf.ones_like(pairs[:, 0], tf.float32)
+        return self._stand_ins.history(pairs)
+
+
+class StandIns(tf.Module):
+    """What stands for items that borrow, where they are scored and where a user has them.
+
+    Args:
+        borrowed: Who borrows of whom, at least one.
+        items: Number of items.
+    """
+
+    def __init__(self, borrowed: Borrowed, items: int) -> None:
+        super().__init__()
+        self._items, self._count = items, borrowed.lenders.shape[1]
+        lenders = np.repeat(np.arange(items)[:, np.newaxis], self._count, axis=1)
+        weights = np.zeros(lenders.shape, np.float32)
+        weights[:, 0] = 1
+        shares = weights.copy()
+        for table, values in ((lenders, borrowed.lenders), (weights, borrowed.weights), (shares, borrowed.shares)):
+            table[borrowed.items] = values
+        place = np.arange(items)
+        place[borrowed.items] = items + np.arange(len(borrowed.items))
+        self._lenders = tf.Variable(lenders.astype(np.int32), trainable=False, name="lenders")
+        self._lent = tf.Variable(weights, trainable=False, name="lent")
+        self._shares = tf.Variable(shares, trainable=False, name="shares")
+        self._borrowers = tf.Variable(borrowed.items.astype(np.int32), trainable=False, name="borrowers")
+        self._place = tf.Variable(place.astype(np.int32), trainable=False, name="places_of_scores")
+
+    def scored(self, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Whose scores make those of items, int64 ``[n]``: ids, int32 ``[n, k]``, and weights, float32 ``[n, k]``."""
+        return tf.gather(self._lenders.read_value(), items), tf.gather(self._lent.read_value(), items)
+
+    def scores(self, scores: tf.Tensor) -> tf.Tensor:
+        """Scores of all items, ``[rows, items]``, with those of items that borrow put in their places."""
+        lenders, weights = self.scored(self._borrowers.read_value())
+        terms = [weights[:, k] * tf.gather(scores, lenders[:, k], axis=1) for k in range(self._count)]
+        both = tf.concat([scores, tf.add_n(terms)], axis=1)
+        return tf.gather(both, self._place.read_value(), axis=1)
+
+    def history(self, pairs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Pairs, int64 ``[m, 2]`` of row and item, each once and in their order, and their shares, float32 ``[m]``."""
+        lenders = tf.cast(tf.gather(self._lenders.read_value(), pairs[:, 1]), tf.int64)
+        shares = tf.reshape(tf.gather(self._shares.read_value(), pairs[:, 1]), [-1])
+        keys = tf.boolean_mask(tf.reshape(pairs[:, :1] * self._items + lenders, [-1]), shares > 0)
+        keys, place = tf.unique(keys)
+        sums = tf.math.unsorted_segment_sum(tf.boolean_mask(shares, shares > 0), place, tf.size(keys))
+        order = tf.argsort(keys)
+        keys = tf.gather(keys, order)
+        return tf.stack([keys // self._items, keys % self._items], axis=1), tf.gather(sums, order)
 
 
 class FactorScores(HistoryScores):

@@ -1,12 +1,12 @@
 """Calibration of a baseline on the validation split: what its cold items borrow of items with similar features."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_metammf.baselines.baseline import Baseline, LendingBaseline
+from tf_metammf.baselines.baseline import Baseline, Borrowed, LendingBaseline
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.features.item_content import ItemContent
 from tf_metammf.features.similar_items import SimilarItems
@@ -56,17 +56,15 @@ def calibrate_baseline(model: Baseline, run: RunDirectory, data: TrainingData, *
     lent = _lent(data)
     if not isinstance(model, LendingBaseline) or lent is None:
         return
-    cold, lenders, weights = lent
     before = model.get_weights()
-    model.lend(cold, lenders, weights)
+    model.lend(lent)
     settings = [Setting(0.0, source) for source in range(len(SCALES))]
     wanted, masked = (data.interactions_of(split) for split in ("validation", "train"))
     found = sweep(LentScores(model, data.warm_items), settings, wanted, masked, cutoff=cutoff)
     chosen = chosen_scale(found)
     scale = SCALES[chosen]
     model.set_weights(before)
-    if scale:
-        model.lend(cold, lenders, scale * weights)
+    model.lend(_scaled(lent, scale))
     metrics = {"before": found.means(0), "after": found.means(chosen)}
     run.write(CALIBRATION, {"settings": {"cold_scale": scale}, "cold_users": found.cold_users, **metrics})
 
@@ -108,12 +106,15 @@ def apply_baseline_calibration(model: Baseline, run: RunDirectory, data: Trainin
             f"{run.folder}: its cold items borrow from items with similar features, and {data.record_set.folder} has "
             "none, or more than fit. Train again."
         )
-    cold, lenders, weights = lent
-    model.lend(cold, lenders, scale * weights)
+    model.lend(_scaled(lent, scale))
 
 
-def _lent(data: TrainingData) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]] | None:
-    """Cold items, the warm ones most like each, and weights with a sum of 1; None where there is nothing to lend."""
+def _scaled(lent: Borrowed, scale: float) -> Borrowed:
+    return replace(lent, weights=np.float32(scale) * lent.weights)
+
+
+def _lent(data: TrainingData) -> Borrowed | None:
+    """Cold items and the warm ones most like each, with a sum of 1; None where there is nothing to lend."""
     warm = data.warm_items
     table = read_content(data) if warm.any() and not warm.all() else None
     if table is None:
@@ -122,4 +123,4 @@ def _lent(data: TrainingData) -> tuple[NDArray[np.int64], NDArray[np.int64], NDA
     places, weights = (each.numpy() for each in SimilarItems(ItemContent(table, warm), warm).of_items(cold))
     sums = weights.sum(axis=1, keepdims=True)
     shares: NDArray[np.float32] = np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0)
-    return cold, np.flatnonzero(warm)[places], shares
+    return Borrowed(cold, np.flatnonzero(warm)[places], shares)

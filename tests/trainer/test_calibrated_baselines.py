@@ -7,10 +7,12 @@ import pytest
 import tensorflow as tf
 
 from tf_metammf import InteractionGraph
+from tf_metammf.baselines.baseline import Borrowed
 from tf_metammf.baselines.ease import EASE
 from tf_metammf.baselines.ials import IALS
 from tf_metammf.baselines.item_knn import ItemKNN
 from tf_metammf.errors import InvalidInputError
+from tf_metammf.export.baseline_scores import NeighbourScores
 from tf_metammf.export.recommender import Recommender
 from tf_metammf.export.saved_model import export_run
 from tf_metammf.features.feature_table import FeatureTable
@@ -48,15 +50,15 @@ BASELINES = {
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_an_item_that_borrows_is_scored_as_the_weighted_sum_of_its_lenders(name):
-    """With all neighbours of an item kept nothing is lost."""
-    model = BASELINES[name](ITEMS - 1)
+    """Also where a few of the weights of an item are kept."""
+    model = BASELINES[name](4)
     users = tf.range(USERS, dtype=tf.int64)
     before = model.scores(users).numpy()
     cold, random = np.arange(ITEMS - COLD, ITEMS), np.random.default_rng(2)
     lenders = np.array([random.permutation(ITEMS - COLD)[:3] for _ in cold])
     weights = random.random((COLD, 3)).astype(np.float32)
     weights[1] = 0
-    model.lend(cold, lenders, weights)
+    model.lend(Borrowed(cold, lenders, weights))
     found = model.scores(users).numpy()
     expected = before.copy()
     expected[:, cold] = np.einsum("unk,nk->un", before[:, lenders], weights)
@@ -67,7 +69,7 @@ def test_a_borrower_keeps_the_largest_of_what_it_gets():
     model = BASELINES["ease"](4)
     of_all = BASELINES["ease"](4)
     cold, lenders, weights = np.array([ITEMS - 1]), np.array([[0, 1, 2]]), np.array([[0.5, 0.3, 0.2]], np.float32)
-    model.lend(cold, lenders, weights)
+    model.lend(Borrowed(cold, lenders, weights))
     sums = np.zeros(ITEMS)
     for item, share in zip(lenders[0], weights[0], strict=True):
         np.add.at(sums, of_all.neighbours.numpy()[item], share * of_all.similarity.numpy()[item])
@@ -75,6 +77,30 @@ def test_a_borrower_keeps_the_largest_of_what_it_gets():
     np.testing.assert_allclose(np.sort(np.abs(kept)), np.sort(np.abs(sums))[-4:], rtol=1e-6)
     np.testing.assert_allclose(kept, sums[ids], rtol=1e-6)
     assert list(ids) == sorted(ids)
+
+
+def test_exports_score_and_have_in_histories_what_borrows_as_sums_of_others():
+    """A history in which an item borrows, and stands for its lenders, of which one is there itself."""
+    model = BASELINES["ease"](ITEMS - 1)
+    matrix = np.zeros((ITEMS, ITEMS))
+    np.put_along_axis(matrix, model.neighbours.numpy(), model.similarity.numpy(), axis=1)
+    lent = Borrowed(np.array([20, 22]), np.array([[3, 1], [5, 3]]), np.array([[0.6, 0.2], [1.2, 0.3]], np.float32))
+    model.lend(lent)
+    lending, standing = np.eye(ITEMS), np.eye(ITEMS)
+    for item, lenders, shares in zip(lent.items, lent.lenders, lent.weights, strict=True):
+        lending[item] = standing[item] = 0
+        lending[item, lenders], standing[item, lenders] = shares, shares / shares.sum()
+    histories = [[20, 3, 7], [22], [0, 5, 20, 22], []]
+    counts = np.zeros((4, ITEMS))
+    for row, history in enumerate(histories):
+        counts[row, history] = 1
+    expected = counts @ standing @ matrix.T @ lending.T
+    scores = NeighbourScores(model.neighbours.numpy(), model.similarity.numpy(), model.borrowed)
+    pairs = tf.constant([[row, item] for row, history in enumerate(histories) for item in sorted(history)], tf.int64)
+    np.testing.assert_allclose(scores.all(pairs, tf.constant(4)), expected, rtol=1e-5, atol=1e-6)
+    for item in (2, 3, 20, 22):
+        found = scores.of(pairs, tf.fill([4], tf.constant(item, tf.int64)))
+        np.testing.assert_allclose(found, expected[:, item], rtol=1e-5, atol=1e-6)
 
 
 def test_lenders_are_the_warm_items_with_the_most_similar_features(monkeypatch):
@@ -171,6 +197,8 @@ def test_evaluation_and_export_rank_as_was_measured(run):
     lists = make_full_ranking(data, "validation", cutoffs=[20]).recommended_by(model)
     recommender = Recommender(export_run(run, run.folder.parent / "model"))
     found = recommender.recommend(["u0", "u1"], 20)
+    of_cold = recommender.recommend_for_history([["v58"]], 5)[0]
+    assert {int(item[1:]) % 2 for item in of_cold.item_ids} == {0} and min(of_cold.scores) > 0
     ids = np.array(data.record_set.item_ids)
     cold = set(ids[~data.warm_items])
     for one, expected in zip(found, lists[:2], strict=True):

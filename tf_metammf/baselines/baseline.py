@@ -1,6 +1,7 @@
 """Baselines: models in which nothing is learned, for the same full ranking as all others."""
 
 from abc import abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -19,15 +20,35 @@ class Baseline(keras.Model):
         """Scores of all items, float32 ``[n, items]``, for dense user ids, int64 ``[n]``."""
 
 
+@dataclass(frozen=True)
+class Borrowed:
+    """What items without interactions have of others.
+
+    Attributes:
+        items: Who borrows, dense ids ``[n]``, ascending.
+        lenders: Of whom, dense ids ``[n, k]``.
+        weights: How much of each, float32 ``[n, k]``.
+    """
+
+    items: NDArray[np.integer]
+    lenders: NDArray[np.integer]
+    weights: NDArray[np.floating]
+
+    def of_any(self) -> "Borrowed":
+        """Those who borrow anything: with weights that are not all 0."""
+        some = self.weights.any(axis=1)
+        return Borrowed(self.items[some], self.lenders[some], self.weights[some])
+
+    @property
+    def shares(self) -> NDArray[np.floating]:
+        """The weights with a sum of 1, ``[n, k]``."""
+        found: NDArray[np.floating] = self.weights / self.weights.sum(axis=1, keepdims=True)
+        return found
+
+
 class LendingBaseline(Baseline):
     """A baseline that knows items by numbers of their own, which items without interactions can borrow."""
 
     @abstractmethod
-    def lend(self, items: NDArray[np.integer], lenders: NDArray[np.integer], weights: NDArray[np.floating]) -> None:
-        """Gives items the weighted sum of what others have.
-
-        Args:
-            items: Who borrows, dense ids ``[n]``.
-            lenders: Of whom, dense ids ``[n, k]``.
-            weights: How much of each, ``[n, k]``; an item whose weights are all 0 keeps its own.
-        """
+    def lend(self, borrowed: Borrowed) -> None:
+        """Scores items as the weighted sum of others; an item whose weights are all 0 keeps its own."""

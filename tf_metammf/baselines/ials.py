@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_metammf.baselines.baseline import LendingBaseline
+from tf_metammf.baselines.baseline import Borrowed, LendingBaseline
 from tf_metammf.errors import InvalidInputError
 from tf_metammf.graphs.interaction_graph import InteractionGraph
 from tf_metammf.layers.layer_arguments import positive_integer
@@ -80,13 +80,12 @@ class IALS(LendingBaseline):
         """Dot products of the factors."""
         return tf.matmul(tf.gather(self.user_factors, users), self.item_factors, transpose_b=True)
 
-    def lend(self, items: NDArray[np.integer], lenders: NDArray[np.integer], weights: NDArray[np.floating]) -> None:
+    def lend(self, borrowed: Borrowed) -> None:
         """Gives items the weighted sum of the factors of others."""
-        factors = self.item_factors.numpy()
-        sums = np.einsum("nk,nkd->nd", weights, factors[lenders])
-        factors[items] = np.where(weights.any(axis=1, keepdims=True), sums, factors[items])
+        borrowed, factors = borrowed.of_any(), self.item_factors.numpy()
+        factors[borrowed.items] = np.einsum("nk,nkd->nd", borrowed.weights, factors[borrowed.lenders])
         self.item_factors.assign(factors)
-        self._borrows[items] = True
+        self._borrows[borrowed.items] = True
 
     @property
     def prior(self) -> NDArray[np.float32]:
