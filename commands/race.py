@@ -12,7 +12,7 @@ from tf_metammf.records.console import make_console, print_table
 from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.portfolio.candidates import Candidate, candidates
-from tf_metammf.trainer.portfolio.race import race
+from tf_metammf.trainer.portfolio.race import BUDGET_SECONDS, race
 from tf_metammf.trainer.portfolio.race_record import RACE_FILE, RaceRecord
 from tf_metammf.trainer.runs.run_directory import RunDirectory
 
@@ -38,7 +38,7 @@ def run_race(
     folder: Path,
     configuration: Configuration,
     *,
-    budget: str,
+    budget: str | None,
     resume: str,
     verbose: int | None,
 ) -> RunDirectory:
@@ -53,7 +53,7 @@ def run_race(
         record_set,
         folder,
         overrides=overrides,
-        budget=_seconds(budget),
+        budget=BUDGET_SECONDS if budget is None else _seconds(budget),
         resume=resume,
         verbose=verbose,
         told=(lambda line: None) if verbose == 0 else make_console().print,
@@ -106,7 +106,7 @@ def _print_entries(record: RaceRecord) -> None:
     for entry in sorted(record.entries, key=lambda entry: -(entry.value or -1)):
         table.add_row(
             entry.name,
-            str(entry.epochs or ""),
+            str(entry.trained or entry.epochs or ""),
             *("" if value is None else f"{value:.4f}" for value in (entry.value, entry.cold_recall)),
             f"{entry.seconds:.0f}",
             entry.result or "",

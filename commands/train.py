@@ -48,9 +48,8 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--budget",
         type=str,
-        default="1h",
-        help="Time that a race of presets may take before nothing more is begun than a winner needs: 90s, 10m, 1h. See "
-        "--config auto.",
+        help="Time that a race of presets may take before nothing more is begun than a winner needs: 90s, 10m; 1h by "
+        "default. See --config auto.",
     )
     parser.add_argument(
         "--resume",
@@ -95,6 +94,11 @@ def run(arguments: Namespace) -> int:
             record_set, arguments.run, configuration, budget=arguments.budget, resume=arguments.resume, verbose=verbose
         )
         configuration = finished.configuration
+    elif arguments.budget is not None:
+        raise InvalidInputError(
+            f"--budget is {arguments.budget}, which bounds a race of presets, but other options have chosen what is "
+            "trained. Add --config auto to race with them, or leave out --budget."
+        )
     else:
         finished = train(record_set, arguments.run, configuration, resume=arguments.resume, verbose=verbose)
     cluster = find_cluster(configuration.training.strategy)

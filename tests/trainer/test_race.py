@@ -50,7 +50,11 @@ def drawn(few, monkeypatch) -> Callable[..., list[tuple[str, int]]]:
     """Replaces trainings by given values on validation; returns what is trained, and for how many epochs."""
 
     def draw(
-        values: dict[str, float], *, seconds: float | dict[str, float] = 1.0, stop: int | None = None
+        values: dict[str, float],
+        *,
+        seconds: float | dict[str, float] = 1.0,
+        stop: int | None = None,
+        cold: float | None = None,
     ) -> list[tuple[str, int]]:
         trained: list[tuple[str, int]] = []
 
@@ -62,7 +66,8 @@ def drawn(few, monkeypatch) -> Callable[..., list[tuple[str, int]]]:
             if not folder.exists():
                 folder.parent.mkdir(exist_ok=True)
                 create_run_directory(folder, configuration, record_set)
-            run.write("metrics", {"validation": {"ndcg@20": values[folder.name]}})
+            of_cold = {} if cold is None else {"cold/recall@20": cold}
+            run.write("metrics", {"validation": {"ndcg@20": values[folder.name], **of_cold}})
             taken = seconds[folder.name] * configuration.training.epochs if isinstance(seconds, dict) else seconds
             run.write("state", {"state": "finished", "seconds": taken})
             return run
@@ -93,7 +98,7 @@ def test_the_command_leaves_an_ordinary_run_of_the_winner_and_a_record(few, halv
     assert run.is_finished and set(run.read("metrics")) == {"validation", "test"} and run.has("references")
     assert not (run.folder / "race").exists()
     entry = json.loads((run.folder / "race.json").read_text())["entries"][1]
-    assert entry["epochs"] == 3 and entry["value"] == run.read("metrics")["validation"]["ndcg@20"]
+    assert entry["epochs"] == entry["trained"] == 3 and entry["value"] == run.read("metrics")["validation"]["ndcg@20"]
     np.testing.assert_allclose(evaluate(run)["ndcg@20"], run.read("metrics")["test"]["ndcg@20"], rtol=1e-6)
     assert Recommender(export_run(run, tmp_path / "model")).recommend(["user 1"], 3)[0].known
     before = run.metrics_file.stat().st_mtime_ns
@@ -217,6 +222,20 @@ def test_what_serves_new_items_is_taken_within_a_standard_error_of_the_best(
     drawn({"popularity": popularity, "learns": 0.3, "does-not": 0.05})  # the standard error is 0.1 / sqrt(100)
     race(halves, tmp_path / "run")
     assert [name for name, result in results(tmp_path / "run").items() if result == "winner"] == [winner]
+
+
+@pytest.mark.parametrize(("cold", "winner"), [(0.1, "learns"), (0.0, "popularity")])
+def test_what_finds_no_cold_item_is_not_taken_for_serving_new_ones(cold, winner, drawn, halves, tmp_path):
+    drawn({"popularity": 0.309, "learns": 0.3, "does-not": 0.05}, cold=cold)
+    race(halves, tmp_path / "run")
+    assert [name for name, result in results(tmp_path / "run").items() if result == "winner"] == [winner]
+
+
+def test_a_budget_without_a_race_is_refused(halves, tmp_path, capsys):
+    words = ["train", "--records", str(halves.folder), "--run", str(tmp_path / "run"), "--budget", "5s"]
+    assert main([*words, "--training.epochs", "1"]) == 2
+    assert "--budget is 5s, which bounds a race of presets, but other options have" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_takes_no_training_is_taken_within_a_standard_error_of_what_cannot_serve_new_items(

@@ -64,9 +64,10 @@ def race(
        is more; the best :data:`SURVIVORS` are trained to their end, best first, and so is each that is behind the last
        of them by at most one standard error of the difference over users.
     3. Each is calibrated (:mod:`tf_metammf.trainer.calibration`) before it is compared.
-    4. The best is taken. If it cannot serve new items, the best that is trained and looks at content is taken instead,
-       where it is behind by at most one standard error of the difference over users; or else, if the best is trained,
-       the best that takes no training, by the same rule: on few users what wins by chance is trained and has a seed.
+    4. The best is taken. If it cannot serve new items, the best that is trained, looks at content and finds cold items
+       on validation, if there are any, is taken instead, where it is behind by at most one standard error of the
+       difference over users; or else, if the best is trained, the best that takes no training, by the same rule: on
+       few users what wins by chance is trained and has a seed.
 
     Only validation is looked at; the test split is ranked once, by the winner. Every measurement and decision is kept
     in ``race.json``, so a race that was stopped resumes where it was; the winner's folder becomes the run directory.
@@ -191,7 +192,8 @@ class _Race:
     def _fitting_epochs(self, name: str, budget: float) -> int:
         """How many epochs in all a candidate can have within the budget, by what its epochs have taken."""
         entry = self._record.entry(name)
-        return entry.epochs + int((budget - self._seconds) / max(entry.seconds / entry.epochs, 1e-9))
+        of_one = entry.seconds / (entry.trained or entry.epochs)
+        return entry.epochs + int((budget - self._seconds) / max(of_one, 1e-9))
 
     def finish(self) -> None:
         """Ranks test by the winner, and makes its folder the run directory."""
@@ -236,7 +238,9 @@ class _Race:
             return
         metrics = run.read("metrics")["validation"]
         entry.value, entry.cold_recall = metrics[self._metric], metrics.get(self._cold_recall)
-        entry.epochs, entry.seconds = (epochs if candidate.is_trained else 0), run.seconds
+        entry.seconds = run.seconds
+        if candidate.is_trained:
+            entry.epochs, entry.trained = epochs, run.read("state").get("epoch", epochs)
         self._record.write(self._folder)
 
     def _choose(self) -> None:
@@ -261,8 +265,9 @@ class _Race:
         self._record.write(self._folder)
 
     def _serving(self, names: list[str]) -> list[str]:
-        """Those that serve new items, best first."""
-        return self._ranked([name for name in names if self._entrants[name].serves_newcomers])
+        """Those that serve new items, and find cold ones where there are some, best first."""
+        serving = [name for name in names if self._entrants[name].serves_newcomers]
+        return self._ranked([name for name in serving if self._record.entry(name).cold_recall != 0])
 
     def _solved(self, names: list[str]) -> list[str]:
         """Those that take no training, best first."""

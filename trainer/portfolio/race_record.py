@@ -21,11 +21,12 @@ class Entry:
 
     Attributes:
         name: Of the preset.
-        epochs: Epochs that it was trained for, 0 where nothing is trained.
+        epochs: Epochs that it could have, 0 where nothing is trained.
         value: The monitored metric on validation, calibrated; None before it was measured.
         cold_recall: Recall of cold items on validation, None where there are none to find.
         seconds: How long that took.
         result: ``winner``, ``behind``, or why it was left out; None as long as it is in the race.
+        trained: Epochs that it had, fewer where it stopped early; 0 in a race of an earlier version.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Entry:
     cold_recall: float | None = None
     seconds: float = 0.0
     result: str | None = None
+    trained: int = 0
 
 
 @dataclass
