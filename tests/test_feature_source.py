@@ -41,3 +41,21 @@ def test_a_present_feature_that_is_not_finite_is_named_and_an_absent_one_is_noth
 
     with pytest.raises(InvalidInputError, match='modality "visual": item 3 has NaN or infinite features'):
         feature_statistics(Source(), np.zeros(5, bool), block_size=2)
+
+
+@pytest.mark.parametrize("block_size", [64, 1000])
+@pytest.mark.parametrize(("value", "told"), [(1e20, True), (300.0, True), (10.0, False)])
+def test_one_item_that_makes_all_others_alike_is_named(block_size, value, told, caplog):
+    features = np.random.default_rng(0).normal(5, 1, (200, 3)).astype(np.float32)
+    features[70, 1] = value
+    table = FeatureTable({"visual": features})
+    feature_statistics(table, np.ones(200, bool), block_size=block_size)
+    assert ('modality "visual": nearly all of the variance is that of item 70' in caplog.text) == told
+
+
+def test_rare_values_and_offsets_are_no_outliers(caplog):
+    """Every item has a value of its own, and another is far from 0."""
+    features = np.eye(100, dtype=np.float32)
+    features[:, 0] += 1e4
+    feature_statistics(FeatureTable({"one_hot": features}), np.ones(100, bool), block_size=64)
+    assert not caplog.text

@@ -1,5 +1,6 @@
 """Where a model gets the features of items from: a table on the device, or a source that streams them."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, TypeAlias
 
@@ -19,6 +20,13 @@ by modality."""
 Statistics: TypeAlias = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 """Mean and variance of features, float64 ``[width]``, by modality."""
 
+
+logger = logging.getLogger(__name__)
+
+OUTLYING_SHARE = 0.95
+"""Share of the variance of a modality above which one item of at least :data:`FEW_ROWS` is reported."""
+
+FEW_ROWS = 50
 
 LEAST_DEVIATION = 1e-35
 """Least standard deviation of the feature of a modality that varies most: float32 has all its digits from 1e-38 on."""
@@ -107,10 +115,11 @@ def feature_statistics(
             else:
                 rows = values.numpy()
                 check_finite(name, rows, present, first=first)
-                moment.add(rows[counted])
+                moment.add(rows[counted], items=first + np.flatnonzero(counted))
         first += len(next(iter(presence.values()), ()))
     for name, moment in moments.items():
         _check_scale(name, moment)
+        _warn_of_outlier(name, moment)
     return {name: (moment.mean, moment.variance) for name, moment in moments.items()}
 
 
@@ -128,7 +137,7 @@ def _add_tokens(
     check_finite(name, tokens, present, first=first)
     of_item = np.repeat(np.arange(len(lengths)), lengths)
     chosen = counted[of_item]
-    moment.add(tokens.values[chosen], 1.0 / lengths[of_item[chosen]])
+    moment.add(tokens.values[chosen], 1.0 / lengths[of_item[chosen]], items=first + of_item[chosen])
 
 
 def extreme_items(source: FeatureSource, *, block_size: int) -> Iterator[tuple[str, float, FeatureBlock]]:
@@ -166,6 +175,20 @@ def _check_scale(modality: str, moments: "_Moments") -> None:
         )
 
 
+def _warn_of_outlier(modality: str, moments: "_Moments") -> None:
+    """Says when one item makes up nearly all of the variance, so that standardisation makes all others alike."""
+    if moments.count >= FEW_ROWS and moments.largest > OUTLYING_SHARE * moments.squares:
+        logger.warning(
+            'modality "%s": nearly all of the variance is that of item %d (number in the record set), whose values are '
+            "far from all others (between %g and %g over all items): standardised, the other items are hardly told "
+            "apart. Check the features of that item, and convert again without them if they are wrong.",
+            modality,
+            moments.farthest,
+            moments.lowest,
+            moments.highest,
+        )
+
+
 def check_finite(
     modality: str, features: NDArray[np.floating] | TokenArrays, presence: NDArray[np.bool_], *, first: int = 0
 ) -> None:
@@ -190,20 +213,31 @@ def check_finite(
 
 
 class _Moments:
-    """Mean and variance of weighted rows that arrive in blocks, and the range of their values."""
+    """Mean and variance of weighted rows that arrive in blocks, and the range of their values.
+
+    The largest squared deviation of a row from the mean as it was then, and the item of that row, are kept, too.
+    """
 
     def __init__(self, width: int) -> None:
         self._weight: float = 0
         self.mean = np.zeros(width)
         self._squares = np.zeros(width)
         self.lowest, self.highest = np.inf, -np.inf
+        self.count, self.largest, self.farthest = 0, 0.0, -1
+
+    @property
+    def squares(self) -> float:
+        """Sum of squared deviations from the mean, of all values."""
+        return float(self._squares.sum())
 
     @property
     def variance(self) -> NDArray[np.float64]:
         return self._squares / self._weight if self._weight else np.ones_like(self._squares)
 
-    def add(self, rows: NDArray[np.floating], weights: NDArray[np.floating] | None = None) -> None:
-        """Takes rows ``[n, width]``, each of the weight 1 or of those of ``weights``, ``[n]``."""
+    def add(
+        self, rows: NDArray[np.floating], weights: NDArray[np.floating] | None = None, *, items: NDArray[np.integer]
+    ) -> None:
+        """Takes rows ``[n, width]`` of items, each of the weight 1 or of those of ``weights``, ``[n]``."""
         if not rows.size:
             return
         block = rows.astype(np.float64)
@@ -219,3 +253,9 @@ class _Moments:
         self._squares += np.einsum("nw,nw->w", scaled, block) + difference**2 * (self._weight * weight / total)
         self.mean = mean if not self._weight else self.mean + difference * (weight / total)
         self._weight = total
+        self.count += len(block)
+        block += mean - self.mean
+        squares = np.einsum("nw,nw->n", block, block)
+        squares = squares if weights is None else weights * squares
+        if squares[row := int(squares.argmax())] > self.largest:
+            self.largest, self.farthest = float(squares[row]), int(items[row])
