@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -336,6 +337,23 @@ def test_candidates_are_those_for_the_data_and_take_two_sections(halves):
         candidates(halves.metadata, {"model": {"id_units": 3}})
     with pytest.raises(InvalidInputError, match=r"evaluation\.k is \[5\], without 20"):
         candidates(halves.metadata, {"evaluation": {"k": [5]}})
+
+
+def test_where_an_epoch_is_a_step_there_are_more_epochs_and_more_patience(halves):
+    """A thousand steps, and a hundred without a better epoch, unless something else is given."""
+
+    def lengths(interactions: int, **training) -> tuple[int, int]:
+        train = replace(halves.metadata.splits["train"], interactions=interactions)
+        metadata = replace(halves.metadata, splits={**halves.metadata.splits, "train": train})
+        found = {each.name: each for each in candidates(metadata, {"training": training})}["wide"]
+        return found.configuration.training.epochs, found.configuration.training.patience
+
+    assert lengths(100) == lengths(2048) == (1000, 100)
+    assert lengths(5 * 2048) == (200, 20)
+    assert lengths(100 * 2048) == (100, 10)
+    assert lengths(100, batch_size=10) == (100, 10)
+    assert lengths(100, epochs=30, patience=0) == (30, 0)
+    assert lengths(100, patience=5) == (1000, 5)
 
 
 def test_a_choice_of_any_kind_is_trained_alone(tmp_path):

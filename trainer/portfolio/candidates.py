@@ -1,5 +1,6 @@
 """What is raced: presets that are the best somewhere, for the data at hand."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,13 @@ EASE_BUDGET_GB = 1.2
 
 COMPARED_ITEMS = 100_000
 """Items of which neighbours are raced: all pairs are compared, which takes a few minutes for so many."""
+
+LEAST_STEPS = 1000
+"""Steps that all epochs of a training have together at least, if it does not stop early."""
+
+PATIENT_STEPS = 100
+"""Steps without a better epoch at least, after which a training stops. On small data an epoch is a step or two, and ten
+epochs are too few to tell."""
 
 
 @dataclass(frozen=True)
@@ -86,17 +94,26 @@ def candidates(metadata: Metadata, overrides: Mapping[str, Any]) -> list[Candida
         )
     names = [name for name in UNTRAINED if metadata.modalities or name != "item-knn-content"]
     names += WITH_CONTENT if metadata.modalities else WITHOUT_CONTENT
-    return [preset_candidate(name, overrides) for name in names]
+    return [preset_candidate(name, metadata, overrides) for name in names]
 
 
-def preset_candidate(name: str, overrides: Mapping[str, Any]) -> Candidate:
-    """A preset as it is raced.
+def preset_candidate(name: str, metadata: Metadata, overrides: Mapping[str, Any]) -> Candidate:
+    """A preset as it is raced: where an epoch has few steps, with more epochs and more patience than it has.
 
     Args:
         name: Of the preset.
-        overrides: As :func:`candidates` takes them.
+        metadata: Of the record set.
+        overrides: As :func:`candidates` takes them; epochs and patience that are given stay.
     """
-    return Candidate(name, _configuration(name, overrides))
+    configuration = _configuration(name, overrides)
+    if not configuration.model.is_baseline:
+        training, given = configuration.training, overrides.get("training", {})
+        steps = max(metadata.splits["train"].interactions / training.batch_size, 1)
+        if "epochs" not in given:
+            training.epochs = max(training.epochs, math.ceil(LEAST_STEPS / steps))
+        if "patience" not in given and training.patience:
+            training.patience = max(training.patience, math.ceil(PATIENT_STEPS / steps))
+    return Candidate(name, configuration)
 
 
 def _configuration(name: str, overrides: Mapping[str, Any]) -> Configuration:

@@ -97,7 +97,7 @@ def race(
         run.open_records(record_set.folder)
         return run
     with locked(run.folder):
-        racing = _of_record(record, entrants, overrides or {})
+        racing = _of_record(record, entrants, record_set, overrides or {})
         race = _Race(record_set, run.folder, record, racing, verbose=verbose, told=told)
         try:
             if record.winner is None:
@@ -110,12 +110,14 @@ def race(
     return run
 
 
-def _of_record(record: RaceRecord, entrants: list[Candidate], overrides: Mapping[str, Any]) -> dict[str, Candidate]:
+def _of_record(
+    record: RaceRecord, entrants: list[Candidate], record_set: RecordSet, overrides: Mapping[str, Any]
+) -> dict[str, Candidate]:
     """The candidates that the race was begun with, which in an earlier version may have been others."""
     known = {each.name: each for each in entrants}
+    names = [entry.name for entry in record.entries]
     return {
-        entry.name: known[entry.name] if entry.name in known else preset_candidate(entry.name, overrides)
-        for entry in record.entries
+        name: known[name] if name in known else preset_candidate(name, record_set.metadata, overrides) for name in names
     }
 
 
