@@ -116,6 +116,28 @@ def test_a_best_epoch_that_is_the_last_one_allowed_is_said_to_be(epoch, best, al
     assert all("still improving at the last epoch: the best, epoch" in remark for remark in remarks)
 
 
+@pytest.mark.parametrize(
+    ("epoch", "best", "step", "patience", "told"),
+    [
+        (12, 2, 12, 10, True),
+        (12, 2, 120, 10, False),
+        (12, 3, 12, 10, False),
+        (12, 2, 12, 0, False),
+        (20, 5, 60, 10, True),
+    ],
+)
+def test_a_training_that_was_stopped_after_a_few_steps_is_said_to_be(epoch, best, step, patience, told, copied):
+    """Epochs after the best one have as many steps as all others."""
+    configuration = copied.configuration
+    configuration.training.epochs, configuration.training.patience = 100, patience
+    copied.configuration_file.write_text(configuration.to_yaml())
+    change(copied, "state", epoch=epoch, best_epoch=best, step=step)
+    remarks = remarks_on(copied)
+    assert len(remarks) == told
+    wanted = -(-100 * epoch // step)
+    assert all(f"--training.patience {wanted} --training.epochs {10 * wanted}" in remark for remark in remarks)
+
+
 def test_what_is_counted_does_not_improve(copied):
     configuration = copied.configuration
     configuration.model.encoder = settings_of("encoder", "popularity")()

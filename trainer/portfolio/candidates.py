@@ -11,6 +11,7 @@ from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.records.metadata import Metadata
 from tf_metammf.trainer.configuration.configuration import Configuration
 from tf_metammf.trainer.configuration.configuration_files import read_configuration
+from tf_metammf.trainer.runs.references import PATIENT_STEPS
 
 UNTRAINED = ("popularity", "item-knn", "item-knn-content", "ials", "ease")
 """Presets that are counted or solved, without gradients."""
@@ -29,10 +30,6 @@ COMPARED_ITEMS = 100_000
 
 LEAST_STEPS = 1000
 """Steps that all epochs of a training have together at least, if it does not stop early."""
-
-PATIENT_STEPS = 100
-"""Steps without a better epoch at least, after which a training stops. On small data an epoch is a step or two, and ten
-epochs are too few to tell."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What the metrics of a run are held against: popularity, a random ranking, and the numbers behind each of them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -87,11 +88,17 @@ def read_references(run: RunDirectory) -> dict[str, References]:
     return {split: References(**values) for split, values in content.items()}
 
 
+PATIENT_STEPS = 100
+"""Steps without a better epoch that a training should have before it stops. On small data an epoch is a step or two,
+and ten epochs are too few to tell."""
+
+
 def remarks_on(run: RunDirectory) -> list[str]:
     """What should be known before the metrics of a finished run are believed, a sentence each.
 
-    Whether the model is behind popularity or a random ranking by the monitored metric, on any split; and whether the
-    best epoch is the last one that was allowed. A training of one epoch has none before it to be better than.
+    Whether the model is behind popularity or a random ranking by the monitored metric, on any split; whether the
+    best epoch is the last one that was allowed, where a training of one epoch has none before it to be better than;
+    and whether training was stopped after fewer than :data:`PATIENT_STEPS` steps without a better epoch.
     """
     configuration, state = run.configuration, run.read("state")
     monitor = configuration.evaluation.monitor
@@ -109,6 +116,15 @@ def remarks_on(run: RunDirectory) -> list[str]:
         remarks.append(
             f"validation {monitor} was still improving at the last epoch: the best, epoch {best}, is the last one that "
             "training.epochs allows. Increase it and continue with --resume force"
+        )
+    patience, steps = configuration.training.patience, state.get("step") or 0
+    waited = epochs - best if best and not configuration.model.is_baseline else 0
+    if waited and 0 < patience <= waited and 0 < steps * waited < PATIENT_STEPS * epochs:
+        wanted = math.ceil(PATIENT_STEPS * epochs / steps)
+        remarks.append(
+            f"training stopped {steps * waited / epochs:.0f} steps after its best epoch, because an epoch has few "
+            f"steps here: training.patience is {patience}. Try --training.patience {wanted} --training.epochs "
+            f"{10 * wanted}; train without options does it by itself"
         )
     return remarks
 
