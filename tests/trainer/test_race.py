@@ -44,6 +44,7 @@ def few(monkeypatch) -> None:
     monkeypatch.setattr(race_module, "FIRST_EPOCHS", 1)
     monkeypatch.setattr(race_module, "FIRST_STEPS", 0)
     monkeypatch.setattr(race_module, "SURVIVORS", 1)
+    monkeypatch.setattr(race_module, "FEW_USERS", 0)
 
 
 @pytest.fixture
@@ -246,6 +247,15 @@ def test_what_takes_no_training_is_taken_within_a_standard_error_of_what_cannot_
     drawn({"popularity": 0.295, "learns": 0.3, "does-not": 0.05})
     race(halves, tmp_path / "run")
     assert results(tmp_path / "run")["popularity"] == "winner"
+
+
+@pytest.mark.parametrize(("popularity", "winner"), [(0.281, "popularity"), (0.279, "learns"), (0.31, "popularity")])
+def test_few_users_do_not_judge_what_is_trained(popularity, winner, drawn, halves, tmp_path, monkeypatch):
+    """It has to be ahead by two standard errors, of 0.01 each, and is not taken for serving new items."""
+    monkeypatch.setattr(race_module, "FEW_USERS", 101)
+    drawn({"popularity": popularity, "learns": 0.3, "does-not": 0.05})
+    race(halves, tmp_path / "run")
+    assert [name for name, result in results(tmp_path / "run").items() if result == "winner"] == [winner]
 
 
 def test_what_does_not_fit_into_the_budget_is_not_begun(drawn, halves, tmp_path):

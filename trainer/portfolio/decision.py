@@ -32,7 +32,7 @@ def metric_of_users(run: RunDirectory, record_set: RecordSet, monitored: MetricN
     return found
 
 
-def is_near(best: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    """Whether the mean over users is behind by at most one standard error of the difference."""
+def is_near(best: NDArray[np.float64], other: NDArray[np.float64], *, errors: float = 1.0) -> bool:
+    """Whether the mean over users is behind by at most so many standard errors of the difference."""
     difference = best - other
-    return bool(difference.mean() <= difference.std() / max(len(difference), 1) ** 0.5)
+    return bool(difference.mean() <= errors * difference.std() / max(len(difference), 1) ** 0.5)

@@ -3,7 +3,7 @@
 import logging
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,12 @@ BUDGET_SECONDS = 3600.0
 SLOWER = 4.0
 """How many times as long as the slowest so far a candidate may take that was not begun."""
 
+FEW_USERS = 200
+"""Users with something to find on validation below which a trained candidate has to be ahead by two standard errors:
+its value is that of the best of its epochs for just these users."""
+
+_ERRORS = {1: "one standard error", 2: "two standard errors"}
+
 PROBED = 0.1
 """Share of the budget: a candidate that may take more is trained for one epoch first, to see whether it fits."""
 
@@ -66,8 +72,9 @@ def race(
     3. Each is calibrated (:mod:`tf_metammf.trainer.calibration`) before it is compared.
     4. The best is taken. If it cannot serve new items, the best that is trained, looks at content and finds cold items
        on validation, if there are any, is taken instead, where it is behind by at most one standard error of the
-       difference over users; or else, if the best is trained, the best that takes no training, by the same rule: on
-       few users what wins by chance is trained and has a seed.
+       difference over users; or else, if the best is trained, the best that takes no training, by the same rule. With
+       fewer than :data:`FEW_USERS` users to tell by, the best that takes no training is taken where it is behind by at
+       most two standard errors: what wins by chance is trained and has a seed.
 
     Only validation is looked at; the test split is ranked once, by the winner. Every measurement and decision is kept
     in ``race.json``, so a race that was stopped resumes where it was; the winner's folder becomes the run directory.
@@ -252,19 +259,29 @@ class _Race:
             reasons = "; ".join(f"{entry.name}: {entry.result}" for entry in self._record.entries)
             raise InvalidInputError(f"{self._record_set.folder}: nothing can be trained on it. {reasons}")
         best = self._ranked(names)[0]
-        winner, reason = best, f"best {self._record.monitor} on validation"
-        preferred = {}
-        if not self._entrants[best].serves_newcomers:
-            preferred["and serves new items, too"] = self._serving(names)
-            if self._entrants[best].is_trained:
-                preferred["and takes no training"] = self._solved(names)
-        for advantage, others in preferred.items():
-            if winner == best and others and is_near(self._of_users(best), self._of_users(others[0])):
-                winner, reason = others[0], f"within one standard error of {best}, the best, {advantage}"
+        winner, reason = best, f"best {self._metric} on validation"
+        for errors, advantage, others in self._preferred(best, names):
+            if winner == best and others and is_near(self._of_users(best), self._of_users(others[0]), errors=errors):
+                winner, reason = others[0], f"within {_ERRORS[errors]} of {best}, the best, {advantage}"
         for name in names:
             self._record.entry(name).result = "winner" if name == winner else "behind"
         self._record.reason = reason
         self._record.write(self._folder)
+
+    def _preferred(self, best: str, names: list[str]) -> Iterator[tuple[int, str, list[str]]]:
+        """What is taken instead of the best, within so many standard errors, and why."""
+        is_trained = self._entrants[best].is_trained
+        if (users := len(self._of_users(best))) < FEW_USERS:
+            if is_trained:
+                yield (
+                    2,
+                    f"and takes no training, of which {users} users cannot judge the best epoch",
+                    self._solved(names),
+                )
+        elif not self._entrants[best].serves_newcomers:
+            yield 1, "and serves new items, too", self._serving(names)
+            if is_trained:
+                yield 1, "and takes no training", self._solved(names)
 
     def _serving(self, names: list[str]) -> list[str]:
         """Those that serve new items, and find cold ones where there are some, best first."""
