@@ -275,7 +275,7 @@ class _Race:
             if is_trained:
                 yield (
                     2,
-                    f"and takes no training, of which {users} users cannot judge the best epoch",
+                    f"and takes no training ({users} users are too few to choose epochs by)",
                     self._solved(names),
                 )
         elif not self._entrants[best].serves_newcomers:
