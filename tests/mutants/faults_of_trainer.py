@@ -61,4 +61,18 @@ FAULTS = [
         "p_value = min(1.0, max(student_tails(mean / deviation, freedom) / 2, least))",
         "tests/trainer/test_significance.py",
     ),
+    Fault(
+        "an item that borrows mixes up how much of whom",
+        "tf_metammf/baselines/item_weights.py",
+        "np.take_along_axis(borrowed.weights, order, axis=1).ravel()",
+        "borrowed.weights.ravel()",
+        "tests/trainer/test_calibrated_baselines.py -k weighted_sum",
+    ),
+    Fault(
+        "a race takes for new items what finds no cold one",
+        "trainer/portfolio/race.py",
+        "if self._record.entry(name).cold_recall != 0",
+        "if True",
+        "tests/trainer/test_race.py -k cold",
+    ),
 ]
