@@ -16,10 +16,10 @@ from tf_metammf.trainer.runs.references import PATIENT_STEPS
 UNTRAINED = ("popularity", "item-knn", "item-knn-content", "ials", "ease")
 """Presets that are counted or solved, without gradients."""
 
-WITH_CONTENT = ("wide", "cold-start", "lightgcn-softmax", "gcn")
+WITH_CONTENT = ("wide", "cold-start", "lightgcn-softmax", "lightgcn", "gcn")
 """Trained presets where items have features, those that take least time first."""
 
-WITHOUT_CONTENT = ("mf-softmax", "lightgcn-softmax")
+WITHOUT_CONTENT = ("mf-softmax", "lightgcn-softmax", "lightgcn")
 """Trained presets where they have none."""
 
 EASE_BUDGET_GB = 1.2
