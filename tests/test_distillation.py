@@ -244,7 +244,9 @@ def test_a_student_comes_closer_to_its_teacher_on_items_that_no_user_has_seen():
             marks=pytest.mark.long,
         ),
         {"objective": "full_softmax", "combination": "concatenate", "modality_heads": True},
-        {"fusion": "metammf", "fusion_options": {"units": (8,), "rank": 2, "meta_units": 2}},
+        pytest.param(
+            {"fusion": "metammf", "fusion_options": {"units": (8,), "rank": 2, "meta_units": 2}}, marks=pytest.mark.long
+        ),
     ],
 )
 def test_any_encoder_objective_and_fusion_learns_from_both_kinds_of_teachers(options):

@@ -53,6 +53,7 @@ def test_the_same_seed_draws_the_same_and_another_one_something_else():
     assert one == same != other
 
 
+@pytest.mark.long
 def test_a_model_restored_from_a_checkpoint_goes_on_with_the_same_random_numbers(tmp_path):
     model = make(1)
     losses(model, 2)

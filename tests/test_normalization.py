@@ -58,7 +58,9 @@ def test_features_of_any_scale_have_mean_0_and_deviation_1(way, scale):
     np.testing.assert_allclose(standardized_by(way, values), expected, rtol=2e-6, atol=2e-6)
 
 
-@pytest.mark.parametrize("scale", [1e-20, 1e-9, 1e25, 1e30])
+@pytest.mark.parametrize(
+    "scale", [1e-20, pytest.param(1e-9, marks=pytest.mark.long), pytest.param(1e25, marks=pytest.mark.long), 1e30]
+)
 def test_losses_do_not_depend_on_the_scale(scale):
     def losses(values: dict[str, np.ndarray]) -> list[float]:
         model = make(values)

@@ -80,7 +80,7 @@ def test_a_training_step_converts_no_layer_of_this_package(converted):
     assert not [name for name in converted if name.startswith("tf_metammf.")]
 
 
-@pytest.mark.parametrize("fusion", [Branching, BranchingOfOurs])
+@pytest.mark.parametrize("fusion", [Branching, pytest.param(BranchingOfOurs, marks=pytest.mark.long)])
 def test_conditions_on_tensors_in_a_fusion_of_a_user_are_converted(fusion, tmp_path):
     version = export_model(fitted(fusion=fusion(), id_units=0), tmp_path / "models", **IDS)
     encode = tf.saved_model.load(str(version)).signatures["encode_items"]

@@ -259,7 +259,7 @@ def test_no_part_of_training_is_carried_along(catalogue, version):
     assert size < 1_000_000
 
 
-@pytest.mark.parametrize("kind", ["exact", "partitioned"])
+@pytest.mark.parametrize("kind", [pytest.param("exact", marks=pytest.mark.long), "partitioned"])
 def test_no_variable_is_both_gathered_from_and_read_whole(catalogue, tmp_path, kind):
     """TensorFlow copies such a variable at every later read, which costs more than the search."""
     module = ServingModule(

@@ -259,6 +259,7 @@ def test_a_refresh_keeps_the_weights_and_tells_changed_sequences(run, record_set
         )
 
 
+@pytest.mark.long
 def test_a_refresh_of_a_token_fusion_refuses_vectors(run, record_set, tmp_path):
     content = json.loads((record_set.folder / "metadata.json").read_text())
     assert content["schema_version"] == 3

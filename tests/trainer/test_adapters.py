@@ -80,6 +80,7 @@ def test_items_without_the_new_modality_keep_their_scores_to_the_bit(arrived, fi
     assert evaluate(arrived) == pytest.approx(arrived.read("metrics")["test"], abs=1e-6)
 
 
+@pytest.mark.long
 def test_training_all_weights_changes_them(finished, captioned, tmp_path):
     run = train(captioned, tmp_path / "run", adapted(finished, epochs=1, freeze="none"), verbose=0)
     items, items_before = (load_model(each)[0].item_embeddings() for each in (run, finished))

@@ -176,7 +176,7 @@ def records(tmp_path_factory):
     return write_tastes(tmp_path_factory.mktemp("tastes") / "records")
 
 
-@pytest.fixture(scope="module", params=["ease", "item_knn", "ials"])
+@pytest.fixture(scope="module", params=["ease", pytest.param("item_knn", marks=pytest.mark.long), "ials"])
 def run(records, request, tmp_path_factory) -> RunDirectory:
     options = {"ease": {"l2": 5.0}, "item_knn": {"neighbours": 20}, "ials": {"units": 8}}[request.param]
     return train(records, tmp_path_factory.mktemp(request.param) / "run", configured(request.param, **options))

@@ -55,6 +55,7 @@ def test_options_that_make_no_sense_are_refused_before_anything_is_written(words
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long
 def test_a_variation_is_compared_with_the_model_that_was_varied(command, small, tmp_path, monkeypatch):
     references = []
     monkeypatch.setattr(

@@ -119,6 +119,7 @@ def test_a_gradient_that_grows_stops_its_modality_for_good(halves, tmp_path):
     assert column(run, "passes") == [max(1, number) for number in running]
 
 
+@pytest.mark.long
 def test_shrinking_gradients_stop_nothing_and_are_logged(halves, tmp_path):
     run = train(halves, tmp_path / "run", configured(**GROWING, epochs=3), verbose=0)
     assert run.read("state")["stopped_modalities"] == {}

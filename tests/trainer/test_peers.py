@@ -128,12 +128,14 @@ def test_bm3_learns_without_negatives(trained):
     assert recall(trained("bm3")) > 2 * recall(trained("popularity"))
 
 
+@pytest.mark.long
 def test_invrl_keeps_the_features_that_preferences_depend_on(trained):
     model, _ = load_model(trained("invrl"))
     acoustic, visual = np.split(np.clip(model.encoder.mask.numpy(), 0, 1), 2)
     assert visual.mean() > acoustic.mean() + 0.1
 
 
+@pytest.mark.long
 def test_neighbours_by_content_find_items_without_interactions_and_those_by_interactions_do_not(trained):
     assert recall(trained("item-knn"), "cold/") < 0.2
     assert recall(trained("item-knn-content"), "cold/") > 0.3

@@ -257,7 +257,7 @@ def spoil(monkeypatch):
     return spoil
 
 
-@pytest.mark.parametrize("factor", [float("nan"), 1e4])
+@pytest.mark.parametrize("factor", [float("nan"), pytest.param(1e4, marks=pytest.mark.long)])
 def test_a_divergence_is_rolled_back_with_a_lower_learning_rate(factor, spoil, halves, configuration, tmp_path):
     spoil({33: factor})
     configuration.training.rollbacks, configuration.training.checkpoint_seconds = 1, 0.0

@@ -132,6 +132,7 @@ def test_mlflow_gets_parameters_metrics_and_tags_and_a_resumed_run_goes_on_in_th
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
+@pytest.mark.long
 def test_the_store_that_is_named_is_used_and_its_password_is_not_written_down(
     mlflow, halves, by_mlflow, tmp_path, monkeypatch
 ):
@@ -219,6 +220,7 @@ def test_a_tracker_that_fails_on_the_way_is_a_warning_and_training_goes_on(
     assert caplog.messages.count("tracking failed, training continues: division by zero") == 3
 
 
+@pytest.mark.long
 def test_a_tracker_that_cannot_begin_is_an_error_in_a_new_run_and_a_warning_in_one_that_goes_on(
     wandb, halves, finished, by_wandb, tmp_path, monkeypatch, caplog
 ):

@@ -97,7 +97,14 @@ def test_the_test_split_influences_neither_training_nor_selection(write_halves, 
     assert histories[0] == histories[1]
 
 
-@pytest.mark.parametrize("objective", ["in_batch_softmax", "full_softmax", "bpr"])
+@pytest.mark.parametrize(
+    "objective",
+    [
+        "in_batch_softmax",
+        pytest.param("full_softmax", marks=pytest.mark.long),
+        pytest.param("bpr", marks=pytest.mark.long),
+    ],
+)
 def test_the_same_seed_gives_the_same_history(objective, halves, configuration, tmp_path):
     configuration.objective = settings_of("objective", objective)()
     configuration.model.id_dropout = 0.2
