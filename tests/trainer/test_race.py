@@ -45,6 +45,7 @@ def few(monkeypatch) -> None:
     monkeypatch.setattr(race_module, "FIRST_STEPS", 0)
     monkeypatch.setattr(race_module, "SURVIVORS", 1)
     monkeypatch.setattr(race_module, "FEW_USERS", 0)
+    monkeypatch.setattr(race_module, "CHEAP", 0)
 
 
 @pytest.fixture
@@ -167,6 +168,18 @@ def test_candidates_are_first_compared_after_enough_steps(drawn, halves, tmp_pat
     monkeypatch.setattr(race_module, "FIRST_STEPS", 9 * steps)  # more than there are: all are trained to their end
     race(halves, tmp_path / "whole")
     assert results(tmp_path / "whole")["does-not"] == "behind"
+
+
+def test_what_is_behind_at_first_is_trained_to_its_end_where_that_is_cheap(drawn, halves, tmp_path, monkeypatch):
+    """By then 1 second is gone for its epoch and 3 for the finalist, and 2 more epochs take 2."""
+    monkeypatch.setattr(race_module, "CHEAP", 0.5)
+    seconds = {"popularity": 0, "learns": 1, "does-not": 1}
+    for budget, epochs in ((12, 3), (11, 1)):
+        trained = drawn({"popularity": 0.1, "learns": 0.3, "does-not": 0.05}, seconds=seconds)
+        race(halves, tmp_path / str(budget), budget=budget)
+        assert max(n for name, n in trained if name == "does-not") == epochs
+        expected = "behind" if epochs == 3 else "behind after 1 epochs"
+        assert results(tmp_path / str(budget))["does-not"] == expected
 
 
 def test_a_finalist_gets_as_many_epochs_as_fit_into_the_budget(drawn, halves, tmp_path, monkeypatch):

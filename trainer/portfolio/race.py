@@ -51,6 +51,9 @@ users: 0.136 on validation, 0.071 on test)."""
 MANY_ERRORS = 3
 """Standard errors of the difference over users."""
 
+CHEAP = 0.1
+"""Share of the budget within which everything is trained to its end: some models begin slowly and end as the best."""
+
 PROBED = 0.1
 """Share of the budget: a candidate that may take more is trained for one epoch first, to see whether it fits."""
 
@@ -154,13 +157,16 @@ class _Race:
         if self._record.finalists is None:
             self._record.finalists = self._finalists(self._ranked(trained))
             self._record.write(self._folder)
-        for name in self._ranked(trained):
-            entry, most = self._record.entry(name), self._entrants[name].configuration.training.epochs
-            if name not in self._record.finalists and entry.epochs <= self._first_epochs(name) < most:
-                self._leave(entry, f"behind after {entry.epochs} epochs")
         for place, name in enumerate(self._record.finalists):
             most = self._entrants[name].configuration.training.epochs
             self._advance(name, epochs=min(most, self._fitting_epochs(name, budget)) if place else most)
+        for name in self._ranked(trained):
+            entry, most = self._record.entry(name), self._entrants[name].configuration.training.epochs
+            if name not in self._record.finalists and entry.epochs <= self._first_epochs(name) < most:
+                if self._fitting_epochs(name, CHEAP * budget) >= most:
+                    self._advance(name, epochs=most)
+                else:
+                    self._leave(entry, f"behind after {entry.trained or entry.epochs} epochs")
         self._choose()
 
     def _begin(self, name: str, budget: float) -> None:
