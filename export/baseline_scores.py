@@ -124,16 +124,18 @@ class NeighbourScores(HistoryScores):
     ) -> None:
         super().__init__()
         self.items, count = neighbours.shape
-        self._stand_ins = None if borrowed is None or not len(borrowed.items) else StandIns(borrowed, self.items)
+        self._stand_ins = None if borrowed is None else StandIns(borrowed, self.items)
         order = np.argsort(neighbours, axis=None, kind="stable")
         starts = np.searchsorted(neighbours.ravel()[order], np.arange(self.items + 1))
-        best = np.argsort(-similarity, axis=1, kind="stable")
-        closest = np.take_along_axis(similarity, best, axis=1)
+        self._neighbours = tf.Variable(neighbours.astype(np.int32), trainable=False, name="neighbours")
+        self._similarity = tf.Variable(similarity, trainable=False, name="similarity")
         self._starts = tf.Variable(starts.astype(np.int64), trainable=False, name="neighbour_starts")
         self._of = tf.Variable((order // max(count, 1)).astype(np.int32), trainable=False, name="neighbour_of")
         self._weights = tf.Variable(similarity.ravel()[order], trainable=False, name="neighbour_weights")
-        self._neighbours = tf.Variable(neighbours.astype(np.int32), trainable=False, name="neighbours")
-        self._similarity = tf.Variable(similarity, trainable=False, name="similarity")
+        if borrowed is not None:
+            neighbours, similarity = _with_summed_rows(neighbours, similarity, borrowed)
+        best = np.argsort(-similarity, axis=1, kind="stable")
+        closest = np.take_along_axis(similarity, best, axis=1)
         self._closest = tf.Variable(
             np.where(closest > 0, np.take_along_axis(neighbours, best, axis=1), -1).astype(np.int32),
             trainable=False,
@@ -286,6 +288,21 @@ class FactorScores(HistoryScores):
         penalty = self._l2 * (counts + self._weight * self.items)
         matrices = self._prior.read_value() + squares + penalty[:, tf.newaxis, tf.newaxis] * tf.eye(self._units)
         return tf.linalg.cholesky_solve(tf.linalg.cholesky(matrices), sums[:, :, tf.newaxis])[:, :, 0]
+
+
+def _with_summed_rows(
+    neighbours: NDArray[np.int64], similarity: NDArray[np.float32], borrowed: Borrowed
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Neighbours of items that borrow: of the sum of their lenders' rows as many of the largest as a row has."""
+    ids, weights = neighbours.copy(), similarity.copy()
+    # A sum has at least as many columns as each of its terms.
+    for item, lenders, shares in zip(borrowed.items, borrowed.lenders, borrowed.weights, strict=True):
+        columns, place = np.unique(neighbours[lenders], return_inverse=True)
+        terms = shares[:, np.newaxis] * similarity[lenders]
+        sums = np.bincount(place.ravel(), weights=terms.ravel(), minlength=len(columns))
+        largest = np.argsort(-sums, kind="stable")[: ids.shape[1]]
+        ids[item], weights[item] = columns[largest], sums[largest]
+    return ids, weights
 
 
 def _within(pairs: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

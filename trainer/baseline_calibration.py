@@ -56,14 +56,12 @@ def calibrate_baseline(model: Baseline, run: RunDirectory, data: TrainingData, *
     lent = _lent(data)
     if not isinstance(model, LendingBaseline) or lent is None:
         return
-    before = model.get_weights()
     model.lend(lent)
     settings = [Setting(0.0, source) for source in range(len(SCALES))]
     wanted, masked = (data.interactions_of(split) for split in ("validation", "train"))
     found = sweep(LentScores(model, data.warm_items), settings, wanted, masked, cutoff=cutoff)
     chosen = chosen_scale(found)
     scale = SCALES[chosen]
-    model.set_weights(before)
     model.lend(_scaled(lent, scale))
     metrics = {"before": found.means(0), "after": found.means(chosen)}
     run.write(CALIBRATION, {"settings": {"cold_scale": scale}, "cold_users": found.cold_users, **metrics})

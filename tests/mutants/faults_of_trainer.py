@@ -64,8 +64,8 @@ FAULTS = [
     Fault(
         "an item that borrows mixes up how much of whom",
         "tf_metammf/baselines/item_weights.py",
-        "np.take_along_axis(borrowed.weights, order, axis=1).ravel()",
-        "borrowed.weights.ravel()",
+        "np.concatenate([np.ones(len(own)), weights.ravel()])",
+        "np.concatenate([np.ones(len(own)), borrowed.weights.ravel()])",
         "tests/trainer/test_calibrated_baselines.py -k weighted_sum",
     ),
     Fault(

@@ -65,18 +65,31 @@ def test_an_item_that_borrows_is_scored_as_the_weighted_sum_of_its_lenders(name)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_borrower_keeps_the_largest_of_what_it_gets():
-    model = BASELINES["ease"](4)
-    of_all = BASELINES["ease"](4)
+def test_items_similar_to_what_borrows_have_the_largest_sums_of_its_lenders():
+    model = BASELINES["item_knn"](4)
     cold, lenders, weights = np.array([ITEMS - 1]), np.array([[0, 1, 2]]), np.array([[0.5, 0.3, 0.2]], np.float32)
-    model.lend(Borrowed(cold, lenders, weights))
     sums = np.zeros(ITEMS)
     for item, share in zip(lenders[0], weights[0], strict=True):
-        np.add.at(sums, of_all.neighbours.numpy()[item], share * of_all.similarity.numpy()[item])
-    ids, kept = model.neighbours.numpy()[-1], model.similarity.numpy()[-1]
-    np.testing.assert_allclose(np.sort(np.abs(kept)), np.sort(np.abs(sums))[-4:], rtol=1e-6)
-    np.testing.assert_allclose(kept, sums[ids], rtol=1e-6)
-    assert list(ids) == sorted(ids)
+        np.add.at(sums, model.neighbours.numpy()[item], share * model.similarity.numpy()[item])
+    model.lend(Borrowed(cold, lenders, weights))
+    scores = NeighbourScores(model.neighbours.numpy(), model.similarity.numpy(), model.borrowed)
+    found, items = (each.numpy()[0] for each in scores.similar(tf.constant(cold), 4))
+    np.testing.assert_allclose(found, np.sort(sums)[:-5:-1], rtol=1e-6)
+    np.testing.assert_allclose(found, sums[items], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_what_is_lent_takes_the_place_of_what_was_lent_before(name):
+    model, again = BASELINES[name](6), BASELINES[name](6)
+    users, cold = tf.range(USERS, dtype=tf.int64), np.arange(ITEMS - COLD, ITEMS)
+    lenders, weights = np.tile([0, 1], (COLD, 1)), np.full((COLD, 2), 0.5, np.float32)
+    before = model.scores(users).numpy()
+    model.lend(Borrowed(cold, lenders, weights))
+    model.lend(Borrowed(cold, lenders + 2, 2 * weights))
+    again.lend(Borrowed(cold, lenders + 2, 2 * weights))
+    np.testing.assert_allclose(model.scores(users), again.scores(users), rtol=1e-4, atol=1e-5)
+    model.lend(Borrowed(cold, lenders, 0 * weights))
+    np.testing.assert_allclose(model.scores(users), before, rtol=1e-4, atol=1e-5)
 
 
 def test_exports_score_and_have_in_histories_what_borrows_as_sums_of_others():

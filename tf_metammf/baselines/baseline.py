@@ -51,4 +51,4 @@ class LendingBaseline(Baseline):
 
     @abstractmethod
     def lend(self, borrowed: Borrowed) -> None:
-        """Scores items as the weighted sum of others; an item whose weights are all 0 keeps its own."""
+        """Scores items without interactions as the weighted sum of others, instead of what was lent before."""

@@ -81,8 +81,8 @@ class IALS(LendingBaseline):
         return tf.matmul(tf.gather(self.user_factors, users), self.item_factors, transpose_b=True)
 
     def lend(self, borrowed: Borrowed) -> None:
-        """Gives items the weighted sum of the factors of others."""
-        borrowed, factors = borrowed.of_any(), self.item_factors.numpy()
+        """Gives items the weighted sum of the factors of others; without interactions their own are 0."""
+        factors = self.item_factors.numpy()
         factors[borrowed.items] = np.einsum("nk,nkd->nd", borrowed.weights, factors[borrowed.lenders])
         self.item_factors.assign(factors)
         self._borrows[borrowed.items] = True

@@ -22,7 +22,7 @@ class ItemWeights(LendingBaseline):
     Attributes:
         neighbours: ``j`` of the weights of every item, in their order, int64 ``[items, n]``.
         similarity: ``w_ij``, float32 ``[items, n]``.
-        borrowed: Items that are scored as sums of others; their own weights are the largest of the summed ones.
+        borrowed: Items that are scored as sums of others; None where there are none.
     """
 
     borrowed: Borrowed | None = None
@@ -51,35 +51,23 @@ class ItemWeights(LendingBaseline):
         )
         scores = sparse_product(matrix, matrix, histories)
         if self.borrowed is not None:
-            lending = self._lending(self.borrowed)
+            lending = compressed_rows(self._lending_places, self._lending_weights, self._shape)
             scores = sparse_product(lending, lending, scores)
         return tf.ensure_shape(tf.transpose(scores), [None, self._shape[0]])
 
     def lend(self, borrowed: Borrowed) -> None:
-        """Scores items as the weighted sum of others, and gives them the largest of their summed weights."""
-        self.borrowed = borrowed = borrowed.of_any()
-        ids, similarity = self.neighbours.numpy(), self.similarity.numpy()
-        kept = ids.shape[1]
-        # A sum has at least as many columns as each of its terms.
-        for item, others, shares in zip(borrowed.items, borrowed.lenders, borrowed.weights, strict=True):
-            columns, place = np.unique(ids[others], return_inverse=True)
-            terms = shares[:, np.newaxis] * similarity[others]
-            sums = np.bincount(place.ravel(), weights=terms.ravel(), minlength=len(columns))
-            largest = np.argsort(-np.abs(sums), kind="stable")[:kept]
-            ids[item], similarity[item] = columns[largest], sums[largest]
-        self._assign(ids, similarity)
-
-    def _lending(self, borrowed: Borrowed) -> tf.Tensor:
-        """A matrix ``[items, items]`` by which items that borrow are sums of others, and all others themselves."""
+        """Scores items as the weighted sum of others; their own weights stay."""
+        borrowed = borrowed.of_any()
+        self.borrowed = borrowed if len(borrowed.items) else None
+        # A matrix [items, items] by which items that borrow are sums of others, and all others themselves.
         own = np.setdiff1d(np.arange(self._shape[0]), borrowed.items)
         order = np.argsort(borrowed.lenders, axis=1)
-        lenders = np.take_along_axis(borrowed.lenders, order, axis=1)
+        lenders, weights = (np.take_along_axis(each, order, axis=1) for each in (borrowed.lenders, borrowed.weights))
         rows = np.concatenate([own, np.repeat(borrowed.items, lenders.shape[1])])
-        columns = np.concatenate([own, lenders.ravel()])
-        values = np.concatenate([np.ones(len(own)), np.take_along_axis(borrowed.weights, order, axis=1).ravel()])
         by_row = np.argsort(rows, kind="stable")
-        indices = tf.constant(np.stack([rows, columns], axis=1)[by_row], tf.int64)
-        return compressed_rows(indices, tf.constant(values[by_row], tf.float32), self._shape)
+        columns, values = np.concatenate([own, lenders.ravel()]), np.concatenate([np.ones(len(own)), weights.ravel()])
+        self._lending_places = tf.constant(np.stack([rows, columns], axis=1)[by_row], tf.int64)
+        self._lending_weights = tf.constant(values[by_row], tf.float32)
 
     def _assign(self, ids: NDArray[np.integer], weights: NDArray[np.floating]) -> None:
         """Takes the weights of every item, ``[items, n]``, in any order."""
