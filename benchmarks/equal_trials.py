@@ -39,6 +39,8 @@ SOLVED: dict[str, dict[str, Any]] = {
 }
 """Ranges of the encoder of what is solved or counted; popularity has none."""
 
+KEPT = ("validation", "seconds", "epochs", "parameters", "searched", "p_value", "p_holm")
+
 SHOWN = ("recall@20", "ndcg@20", "cold/recall@20")
 
 
@@ -70,7 +72,19 @@ def main() -> None:
         cells = [found["metrics"].get(metric, {"mean": None}) for metric in SHOWN]
         rows.append([name, *("-" if cell["mean"] is None else cell["mean"] for cell in cells)])
     print_table(f"{arguments.records.name}, test split, after {arguments.trials} trials each", ["", *SHOWN], rows)
-    write_report(f"equal_trials-{arguments.records.name}", results)
+    bounds |= {
+        "trials": arguments.trials,
+        "seeds": results["seeds"],
+        "reference": "gcn" if "gcn" in names else names[0],
+    }
+    models_found = {name: kept(found) for name, found in results["models"].items()}
+    write_report(f"equal_trials-{arguments.records.name}", {**bounds, "models": models_found})
+
+
+def kept(found: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of the results of a model: metrics at 20, what was searched and took how long, and p-values."""
+    metrics = {name: values for name, values in found["metrics"].items() if name.endswith("@20")}
+    return {"metrics": metrics, **{name: found.get(name) for name in KEPT}}
 
 
 def searched(name: str, *, epochs: int, patience: int) -> dict[str, Any]:
