@@ -70,9 +70,9 @@ FAULTS = [
     ),
     Fault(
         "a race takes for new items what finds no cold one",
-        "trainer/portfolio/race.py",
-        "if self._record.entry(name).cold_recall != 0",
-        "if True",
+        "trainer/portfolio/decision.py",
+        "and entry.cold_recall != 0",
+        "and True",
         "tests/trainer/test_race.py -k cold",
     ),
 ]

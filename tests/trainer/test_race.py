@@ -17,6 +17,7 @@ from tf_metammf.export.saved_model import export_run
 from tf_metammf.ranking.metric_names import MetricName
 from tf_metammf.trainer.configuration.configuration import Configuration, load_configuration
 from tf_metammf.trainer.evaluation import evaluate
+from tf_metammf.trainer.portfolio import decision as decision_module
 from tf_metammf.trainer.portfolio import race as race_module
 from tf_metammf.trainer.portfolio.candidates import Candidate, candidates
 from tf_metammf.trainer.portfolio.decision import metric_of_users
@@ -44,7 +45,7 @@ def few(monkeypatch) -> None:
     monkeypatch.setattr(race_module, "FIRST_EPOCHS", 1)
     monkeypatch.setattr(race_module, "FIRST_STEPS", 0)
     monkeypatch.setattr(race_module, "SURVIVORS", 1)
-    monkeypatch.setattr(race_module, "FEW_USERS", 0)
+    monkeypatch.setattr(decision_module, "FEW_USERS", 0)
     monkeypatch.setattr(race_module, "CHEAP", 0)
 
 
@@ -265,7 +266,7 @@ def test_what_takes_no_training_is_taken_within_a_standard_error_of_what_cannot_
 @pytest.mark.parametrize(("popularity", "winner"), [(0.271, "popularity"), (0.269, "learns"), (0.31, "popularity")])
 def test_few_users_do_not_judge_what_is_trained(popularity, winner, drawn, halves, tmp_path, monkeypatch):
     """It has to be ahead by three standard errors, of 0.01 each, and is not taken for serving new items."""
-    monkeypatch.setattr(race_module, "FEW_USERS", 101)
+    monkeypatch.setattr(decision_module, "FEW_USERS", 101)
     drawn({"popularity": popularity, "learns": 0.3, "does-not": 0.05})
     race(halves, tmp_path / "run")
     assert [name for name, result in results(tmp_path / "run").items() if result == "winner"] == [winner]

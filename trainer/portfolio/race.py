@@ -3,7 +3,7 @@
 import logging
 import math
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tf_metammf.records.record_set import RecordSet
 from tf_metammf.trainer.evaluation import load_model
 from tf_metammf.trainer.planning.training_plan import TrainingPlan
 from tf_metammf.trainer.portfolio.candidates import Candidate, candidates, preset_candidate
-from tf_metammf.trainer.portfolio.decision import is_near, metric_of_users
+from tf_metammf.trainer.portfolio.decision import is_near, metric_of_users, preferences
 from tf_metammf.trainer.portfolio.race_record import Entry, RaceRecord, open_record
 from tf_metammf.trainer.rankings import final_rankings, validation_ranking
 from tf_metammf.trainer.runs.references import write_references
@@ -42,14 +42,6 @@ BUDGET_SECONDS = 3600.0
 
 SLOWER = 4.0
 """How many times as long as the slowest so far a candidate may take that was not begun."""
-
-FEW_USERS = 200
-"""Users with something to find on validation below which a trained candidate has to be ahead by :data:`MANY_ERRORS`:
-its value is that of the best of its epochs, and calibrated, for just these users (the sample of MetaMMF's authors, 81
-users: 0.136 on validation, 0.071 on test)."""
-
-MANY_ERRORS = 3
-"""Standard errors of the difference over users."""
 
 CHEAP = 0.1
 """Share of the budget within which everything is trained to its end: some models begin slowly and end as the best."""
@@ -75,11 +67,8 @@ def race(
        is more; the best :data:`SURVIVORS` are trained to their end, best first, and so is each that is behind the last
        of them by at most one standard error of the difference over users.
     3. Each is calibrated (:mod:`tf_metammf.trainer.calibration`) before it is compared.
-    4. The best is taken. If it cannot serve new items, the best that is trained, looks at content and finds cold items
-       on validation, if there are any, is taken instead, where it is behind by at most one standard error of the
-       difference over users; or else, if the best is trained, the best that takes no training, by the same rule. With
-       fewer than :data:`FEW_USERS` users to tell by, the best that takes no training is taken where it is behind by at
-       most three standard errors: what wins by chance is trained and has a seed.
+    4. The best is taken, or what is hardly worse and has an advantage over it
+       (:func:`tf_metammf.trainer.portfolio.decision.preferences`): it serves new items, or takes no training.
 
     Only validation is looked at; the test split is ranked once, by the winner. Every measurement and decision is kept
     in ``race.json``, so a race that was stopped resumes where it was; the winner's folder becomes the run directory.
@@ -268,37 +257,16 @@ class _Race:
             raise InvalidInputError(f"{self._record_set.folder}: nothing can be trained on it. {reasons}")
         best = self._ranked(names)[0]
         winner, reason = best, f"best {self._metric} on validation"
-        for errors, advantage, others in self._preferred(best, names):
-            if winner == best and others and is_near(self._of_users(best), self._of_users(others[0]), errors=errors):
-                winner, reason = others[0], f"within {_standard_errors(errors)} of {best}, the best, {advantage}"
+        of_best = self._of_users(best)
+        for preference in preferences(self._entrants[best], users=len(of_best)):
+            suiting = [name for name in names if preference.suits(self._entrants[name], self._record.entry(name))]
+            others = self._ranked(suiting)
+            if winner == best and others and is_near(of_best, self._of_users(others[0]), errors=preference.errors):
+                winner, reason = others[0], preference.reason(best)
         for name in names:
             self._record.entry(name).result = "winner" if name == winner else "behind"
         self._record.reason = reason
         self._record.write(self._folder)
-
-    def _preferred(self, best: str, names: list[str]) -> Iterator[tuple[int, str, list[str]]]:
-        """What is taken instead of the best, within so many standard errors, and why."""
-        is_trained = self._entrants[best].is_trained
-        if (users := len(self._of_users(best))) < FEW_USERS:
-            if is_trained:
-                yield (
-                    MANY_ERRORS,
-                    f"and takes no training ({users} users are too few to choose epochs by)",
-                    self._solved(names),
-                )
-        elif not self._entrants[best].serves_newcomers:
-            yield 1, "and serves new items, too", self._serving(names)
-            if is_trained:
-                yield 1, "and takes no training", self._solved(names)
-
-    def _serving(self, names: list[str]) -> list[str]:
-        """Those that serve new items, and find cold ones where there are some, best first."""
-        serving = [name for name in names if self._entrants[name].serves_newcomers]
-        return self._ranked([name for name in serving if self._record.entry(name).cold_recall != 0])
-
-    def _solved(self, names: list[str]) -> list[str]:
-        """Those that take no training, best first."""
-        return self._ranked([name for name in names if not self._entrants[name].is_trained])
 
     def _of_users(self, name: str) -> NDArray[np.float64]:
         return metric_of_users(self._run(name), self._record_set, MetricName.parse(self._record.monitor))
@@ -327,7 +295,3 @@ class _Race:
     @property
     def _cold_recall(self) -> str:
         return f"cold/recall@{MetricName.parse(self._record.monitor).k}"
-
-
-def _standard_errors(number: int) -> str:
-    return "one standard error" if number == 1 else f"{number} standard errors"
