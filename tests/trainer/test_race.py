@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from tf_metammf.trainer.configuration.configuration import Configuration, load_c
 from tf_metammf.trainer.evaluation import evaluate
 from tf_metammf.trainer.portfolio import decision as decision_module
 from tf_metammf.trainer.portfolio import race as race_module
-from tf_metammf.trainer.portfolio.candidates import Candidate, candidates
+from tf_metammf.trainer.portfolio.candidates import Candidate
 from tf_metammf.trainer.portfolio.decision import metric_of_users
 from tf_metammf.trainer.portfolio.race import race
 from tf_metammf.trainer.runs.run_directory import RunDirectory, create_run_directory
@@ -341,43 +340,6 @@ def test_other_data_and_other_folders_are_refused(drawn, halves, write_halves, t
     race(halves, tmp_path / "run")
     with pytest.raises(InvalidInputError, match=r"is not the record set that the race in .*run was begun with"):
         race(write_halves(tmp_path / "other", test_seed=5), tmp_path / "run")
-
-
-def test_candidates_are_those_for_the_data_and_take_two_sections(halves):
-    found = {each.name: each for each in candidates(halves.metadata, {"training": {"seed": 3}})}
-    assert {"gcn", "wide", "cold-start", "ease", "ials", "item-knn-content", "popularity"} <= set(found)
-    assert {each.configuration.training.seed for each in found.values()} == {3}
-    assert found["gcn"].serves_newcomers and not (found["ease"].serves_newcomers or found["ials"].serves_newcomers)
-    spread = {each.name: each for each in candidates(halves.metadata, {"training": {"strategy": "mirrored"}})}
-    assert (spread["ease"].configuration.training.strategy, spread["gcn"].configuration.training.strategy) == (
-        "none",
-        "mirrored",
-    )
-    with pytest.raises(InvalidInputError, match="a race of presets runs in one process"):
-        candidates(halves.metadata, {"training": {"strategy": "multi_worker"}})
-    calibrated = {name for name, each in found.items() if each.configuration.model.calibration == "validation"}
-    assert set(found) - calibrated == {"popularity", "item-knn-content"}
-    with pytest.raises(InvalidInputError, match="model is chosen by the race"):
-        candidates(halves.metadata, {"model": {"id_units": 3}})
-    with pytest.raises(InvalidInputError, match=r"evaluation\.k is \[5\], without 20"):
-        candidates(halves.metadata, {"evaluation": {"k": [5]}})
-
-
-def test_where_an_epoch_is_a_step_there_are_more_epochs_and_more_patience(halves):
-    """A thousand steps, and a hundred without a better epoch, unless something else is given."""
-
-    def lengths(interactions: int, **training) -> tuple[int, int]:
-        train = replace(halves.metadata.splits["train"], interactions=interactions)
-        metadata = replace(halves.metadata, splits={**halves.metadata.splits, "train": train})
-        found = {each.name: each for each in candidates(metadata, {"training": training})}["wide"]
-        return found.configuration.training.epochs, found.configuration.training.patience
-
-    assert lengths(100) == lengths(2048) == (1000, 100)
-    assert lengths(5 * 2048) == (200, 20)
-    assert lengths(100 * 2048) == (100, 10)
-    assert lengths(100, batch_size=10) == (100, 10)
-    assert lengths(100, epochs=30, patience=0) == (30, 0)
-    assert lengths(100, patience=5) == (1000, 5)
 
 
 def test_a_choice_of_any_kind_is_trained_alone(tmp_path):

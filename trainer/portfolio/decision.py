@@ -50,10 +50,11 @@ class Preference:
 def preferences(best: Candidate, *, users: int) -> list[Preference]:
     """What is taken instead of the best candidate, the first that is there and near enough.
 
-    Where the best cannot serve new items: the best that is trained, looks at content and finds cold items on validation,
-    if there are any; or else, if the best is trained, the best that takes no training. Both may be behind by one
-    standard error of the difference over users. With fewer than :data:`FEW_USERS` users the best that takes no training
-    may be behind by :data:`MANY_ERRORS`, and nothing else is preferred: what wins by chance is trained and has a seed.
+    Where the best cannot serve new items: the best that is trained, looks at content and finds cold items on
+    validation, if there are any; or else, if the best is trained, the best that takes no training. Both may be behind
+    by one standard error of the difference over users. With fewer than :data:`FEW_USERS` users the best that takes no
+    training may be behind by :data:`MANY_ERRORS`, and nothing else is preferred: what wins by chance is trained and has
+    a seed.
 
     Args:
         best: The best one on validation.
